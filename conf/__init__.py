@@ -1,0 +1,1 @@
+"""Hydra's configuration tree; installed as fishnet.conf."""

@@ -1,0 +1,1 @@
+"""A data set of drawn fish, embedded in the package."""

@@ -1,0 +1,1 @@
+"""Model and images → maps, and maps → pictures."""

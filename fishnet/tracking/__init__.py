@@ -1,0 +1,1 @@
+"""Runs and their history: the only room that imports mlflow."""
