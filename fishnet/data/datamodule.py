@@ -1,0 +1,164 @@
+"""Glue: index, split, transforms and loaders behind one LightningDataModule of plain values."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as L
+from torch.utils.data import DataLoader
+
+from fishnet.errors import BadInput
+
+from .index import Index, build_index
+from .loading import EpochSampler, EvaluationSampler, PhotoDataset, ResumableLoader, single_thread
+from .splits import load_split, split
+from .transforms import AUGMENTATIONS, evaluation, training
+
+
+class ImageFolderData(L.LightningDataModule):
+    """A folder of class folders, split by group and served in batches of uint8 images.
+
+    The image size and resampling are the model's (found through the trainer) unless `image_size` is given.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        manifest: str | None = None,
+        classes: list[str] | None = None,
+        positive: str | None = None,
+        group: str | None = None,
+        duplicates: Literal["group", "drop", "ignore"] = "group",
+        max_refused: float = 0.1,
+        val: float = 0.15,
+        test: float = 0.15,
+        folds: int | None = None,
+        fold: int | None = None,
+        split_file: str | None = None,
+        image_size: int | None = None,
+        augment: Literal["none", "light", "photo", "affine"] = "light",
+        balance: Literal["none", "weights", "sampler"] = "none",
+        batch_size: int = 32,
+        workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if augment not in AUGMENTATIONS:
+            raise BadInput(f"data.augment={augment} is unknown: choose from {', '.join(AUGMENTATIONS)}.")
+        if balance not in ("none", "weights", "sampler"):
+            raise BadInput(f"data.balance={balance} is unknown: choose from none, weights, sampler.")
+        self.root = Path(root).expanduser().absolute()
+        self.manifest, self.wanted_classes, self.positive = manifest, classes, positive
+        self.group, self.duplicates, self.max_refused = group, duplicates, max_refused
+        self.val, self.test, self.folds, self.fold, self.split_file = val, test, folds, fold, split_file
+        self.image_size, self.augment, self.balance = image_size, augment, balance
+        self.batch_size, self.workers, self.seed = batch_size, workers, seed
+        self.index_progress = True
+
+    # ---- what is in the folder
+
+    @cached_property
+    def index(self) -> Index:
+        return build_index(
+            self.root,
+            manifest=self.manifest,
+            classes=self.wanted_classes,
+            positive=self.positive,
+            group=self.group,
+            duplicates=self.duplicates,
+            max_refused=self.max_refused,
+        )
+
+    @property
+    def classes(self) -> list[str]:
+        return self.index.classes
+
+    @property
+    def table(self) -> pd.DataFrame:
+        return self.index.table
+
+    @cached_property
+    def assignment(self) -> pd.Series:
+        """train, val or test (or none) for every row of the table."""
+        if self.split_file:
+            return load_split(Path(self.split_file).expanduser(), self.table)
+        return split(
+            self.table,
+            val=self.val,
+            test=self.test,
+            folds=self.folds,
+            fold=self.fold,
+            seed=self.seed,
+            classes=self.classes,
+        )
+
+    def rows(self, part: str) -> np.ndarray:
+        """Row numbers of one part of the split, or of the whole folder (`all`)."""
+        if part == "all":
+            return np.arange(len(self.table))
+        return np.flatnonzero(self.assignment.to_numpy() == part)
+
+    @cached_property
+    def class_weights(self) -> np.ndarray:
+        """Inverse class frequency over the training photos, with mean 1."""
+        counts = np.bincount(self.table.label.to_numpy()[self.rows("train")], minlength=len(self.classes))
+        return counts.sum() / (len(self.classes) * np.maximum(counts, 1))
+
+    # ---- batches
+
+    def train_dataloader(self) -> DataLoader:
+        rows = self.rows("train")
+        weights = self.class_weights[self.table.label.to_numpy()[rows]] if self.balance == "sampler" else None
+        rank, world = self._place()
+        sampler = EpochSampler(rows, seed=self.seed, weights=weights, rank=rank, world=world)
+        size, crop, interpolation = self._view()
+        transform = training(self.augment, size, crop, interpolation)
+        return self._loader(ResumableLoader, transform, sampler, drop_last=len(sampler) >= self.batch_size)
+
+    def val_dataloader(self) -> DataLoader:
+        return self.evaluation_loader("val")
+
+    def test_dataloader(self) -> DataLoader:
+        return self.evaluation_loader("test")
+
+    def predict_dataloader(self) -> DataLoader:
+        return self.evaluation_loader("all")
+
+    def evaluation_loader(self, part: str) -> DataLoader:
+        rank, world = self._place()
+        sampler = EvaluationSampler(self.rows(part), rank=rank, world=world)
+        return self._loader(DataLoader, evaluation(*self._view()), sampler)
+
+    def _loader(self, kind, transform, sampler, **more):
+        size = self._view()[0]
+        dataset = PhotoDataset(
+            self.index.root, self.table.path.tolist(), self.table.label.tolist(), transform, min_side=round(size * 1.5)
+        )
+        return kind(
+            dataset,
+            batch_size=self.batch_size,
+            sampler=sampler,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            worker_init_fn=single_thread,
+            pin_memory=self._on_gpu(),
+            **more,
+        )
+
+    def _view(self) -> tuple[int, float, str]:
+        """Size, crop share and resampling: the model's own, where a trainer knows one."""
+        wishes = getattr(getattr(self.trainer, "lightning_module", None), "preprocessing", None)
+        if wishes is None:
+            if self.image_size is None:
+                raise BadInput("data.image_size is needed where no model tells it.")
+            return self.image_size, 0.875, "bilinear"
+        return self.image_size or wishes.size, wishes.crop, wishes.interpolation
+
+    def _place(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def _on_gpu(self) -> bool:
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"

@@ -1,0 +1,188 @@
+"""Networks by name: any timm model, or `cnn`; their weights from nowhere, from timm's hub or from a local file."""
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+import timm
+import torch
+from timm.models import group_parameters
+from torch import nn
+
+from fishnet.errors import BadInput
+from fishnet.names import nearest
+
+from .cnn import SmallCNN
+
+
+def build_backbone(
+    name: str, *, num_classes: int, pretrained: bool | str, dropout: float, arguments: dict | None
+) -> nn.Module:
+    """The network with a head of the wanted size and the wanted weights."""
+    arguments = dict(arguments or {})
+    local = Path(pretrained).expanduser() if isinstance(pretrained, str) else None
+    if local and not local.is_file():
+        raise BadInput(
+            f"model.pretrained={pretrained}: there is no such file (say true, false or a .pth/.safetensors file)."
+        )
+    if name == "cnn":
+        if pretrained is True:
+            raise BadInput(
+                "model.backbone=cnn has no published weights: leave model.pretrained=false or give a file."
+            )
+        network: nn.Module = _call(SmallCNN, name, num_classes=num_classes, dropout=dropout, **arguments)
+    else:
+        if not timm.is_model(name):
+            raise BadInput(f"model.backbone={name} is unknown: {nearest(name, timm.list_models())}")
+        network = _timm(name, num_classes, pretrained is True, dropout, arguments)
+    if local:
+        load_local_weights(network, local)
+    return network
+
+
+def _call(maker, name: str, **arguments) -> nn.Module:
+    try:
+        return maker(**arguments)
+    except TypeError as error:
+        raise BadInput(f"model.backbone_args does not fit {name}: {error}.") from error
+
+
+def _timm(name: str, num_classes: int, pretrained: bool, dropout: float, arguments: dict) -> nn.Module:
+    def make(**more) -> nn.Module:
+        return _call(
+            timm.create_model,
+            name,
+            model_name=name,
+            num_classes=num_classes,
+            drop_rate=dropout,
+            **more,
+            **arguments,
+        )
+
+    if not pretrained:
+        return make()
+    with _cache_only():
+        try:
+            return make(pretrained=True)
+        except BadInput:
+            raise
+        except Exception as error:
+            raise BadInput(
+                f"The weights of {name} are not on this machine: run `fishnet train prefetch=true model.backbone={name}` "
+                "where there is a network, or give model.pretrained=FILE."
+            ) from error
+
+
+@contextmanager
+def _cache_only():
+    """Weights come from the cache or not at all: asking the hub without a network takes 47 s to fail."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def prefetch(name: str) -> str:
+    """Bring a backbone's published weights to the cache; returns where they come from."""
+    if not timm.is_model(name):
+        raise BadInput(f"model.backbone={name} is unknown: {nearest(name, timm.list_models())}")
+    os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "20")
+    try:
+        network = timm.create_model(name, pretrained=True)
+    except Exception as error:
+        raise BadInput(
+            f"The weights of {name} could not be fetched ({type(error).__name__}): is there a network on this machine?"
+        ) from error
+    config = network.pretrained_cfg
+    return config.get("hf_hub_id") or config.get("url") or name
+
+
+def load_local_weights(network: nn.Module, path: Path) -> None:
+    """Load a state dict of the same architecture; a head of another size is left as drawn."""
+    state = read_state_dict(path)
+    wanted = network.state_dict()
+    head = {f"{prefix}." for prefix in head_names(network)}
+    state = {
+        key: value
+        for key, value in state.items()
+        if not (key in wanted and wanted[key].shape != value.shape and any(key.startswith(h) for h in head))
+    }
+    missing = [
+        k
+        for k in wanted
+        if k not in state and not any(k.startswith(h) for h in head) and "num_batches" not in k
+    ]
+    foreign = [k for k in state if k not in wanted]
+    shapes = [k for k in state if k in wanted and wanted[k].shape != state[k].shape]
+    if missing or foreign or shapes:
+        raise BadInput(f"{path} does not fit this network: {_differences(missing, foreign, shapes)}.")
+    network.load_state_dict(state, strict=False)
+
+
+def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+    """Tensors by name from .safetensors or a plain .pth; a pickle that holds anything else is refused."""
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise BadInput(
+            f"{path} holds no weights that can be read safely ({type(error).__name__})."
+        ) from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else {}
+    if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise BadInput(f"{path} is not a plain state dict (tensors by name).")
+    return state
+
+
+def _differences(missing: list[str], foreign: list[str], shapes: list[str]) -> str:
+    parts = [
+        f"{label} {', '.join(keys[:3])}{f' and {len(keys) - 3} more' if len(keys) > 3 else ''}"
+        for label, keys in (("it lacks", missing), ("it brings unknown", foreign), ("other shape in", shapes))
+        if keys
+    ]
+    return "; ".join(parts)
+
+
+def head_names(network: nn.Module) -> list[str]:
+    """Dotted names of the classifier layers, as timm tells them."""
+    classifiers = network.get_classifier()  # type: ignore[operator]
+    classifiers = classifiers if isinstance(classifiers, (tuple, list)) else (classifiers,)
+    return [
+        name for name, module in network.named_modules() if any(module is c for c in classifiers) and name
+    ]
+
+
+def freeze(network: nn.Module, what: str | int) -> None:
+    """Stop gradients in the backbone, or in its first n stages as timm groups them."""
+    if what == "none":
+        return
+    head = head_names(network)
+    if what == "backbone":
+        names = [n for n, _ in network.named_parameters() if not any(n.startswith(f"{h}.") for h in head)]
+    else:
+        groups = group_parameters(network, network.group_matcher(coarse=True))  # type: ignore[operator]
+        stages = sorted(groups)
+        if not 0 < int(what) < len(stages):
+            raise BadInput(
+                f"model.freeze={what}: this backbone has stages 1 to {len(stages) - 1}; or say none or backbone."
+            )
+        names = [n for stage in stages[: int(what)] for n in groups[stage]]
+    parameters = dict(network.named_parameters())
+    for name in names:
+        if name in parameters:
+            parameters[name].requires_grad_(False)
+
+
+def frozen_to_eval(network: nn.Module) -> None:
+    """Put wholly frozen parts into eval mode, so that batch-norm statistics stay what they were."""
+    for module in network.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(p.requires_grad for p in parameters):
+            module.eval()

@@ -1,0 +1,35 @@
+"""Class names as people write them, and the ASCII slugs under which metrics and files may speak of them."""
+
+import re
+import unicodedata
+
+
+def slug(text: str) -> str:
+    """The nearest plain word: lower case ASCII letters, digits and hyphens; `class` when nothing is left."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60] or "class"
+
+
+def slugs(names: list[str]) -> list[str]:
+    """One slug a name, unique, so that two names that differ only in stripped signs never share a metric."""
+    taken: set[str] = set()
+    result = []
+    for name in names:
+        base = candidate = slug(name)
+        number = 2
+        while candidate in taken:
+            candidate = f"{base}-{number}"
+            number += 1
+        taken.add(candidate)
+        result.append(candidate)
+    return result
+
+
+def nearest(word: str, choices: list[str], count: int = 3) -> str:
+    """A half-sentence naming the choices that were probably meant, or all of them when they are few."""
+    import difflib
+
+    close = difflib.get_close_matches(word, choices, n=count, cutoff=0.5)
+    if close:
+        return "did you mean " + " or ".join(close) + "?"
+    return "choose from " + ", ".join(choices) if len(choices) <= 12 else "no name is near it"
