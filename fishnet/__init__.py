@@ -5,6 +5,8 @@ The public names resolve on first use, so that `import fishnet` costs nothing.
 
 from importlib import import_module
 
+__version__ = "0.1.0"
+
 _HOMES = {
     "ImageClassifier": "fishnet.models.classifier",
     "ImageFolderData": "fishnet.data.datamodule",

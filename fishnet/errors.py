@@ -15,3 +15,11 @@ class WorkFailed(Exception):
     """The input was right, but the work could not be finished; what was made before is intact."""
 
     status = 1
+
+
+class Interrupted(BaseException):
+    """A signal asked us to stop; a checkpoint is on disk. Exit status 128 + signal, and a sweep ends with it."""
+
+    def __init__(self, signal: int) -> None:
+        super().__init__(f"interrupted by signal {signal}")
+        self.signal = signal

@@ -72,6 +72,16 @@ class ImageClassifier(L.LightningModule):
         self.test_classes = class_figures(count)
         self.train_loss, self.val_loss, self.test_loss = MeanMetric(), MeanMetric(), MeanMetric()
 
+    def setup(self, stage: str) -> None:
+        data = self.trainer.datamodule
+        if stage != "fit" or data is None:
+            return
+        if getattr(data, "image_size", None) not in (None, self.preprocessing.size):
+            self.hparams["image_size"] = data.image_size  # the checkpoint must know what it was trained at
+            self.preprocessing = preprocessing_of(self.network, data.image_size)
+        if getattr(data, "balance", "none") == "weights":
+            self.class_weights.copy_(torch.as_tensor(data.class_weights, dtype=torch.float32))
+
     # ---- answering
 
     def forward(self, images: Tensor) -> Tensor:
@@ -96,6 +106,7 @@ class ImageClassifier(L.LightningModule):
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
         loss, _ = self.shared_step(batch, "train")
+        self._rate = self.optimizers().param_groups[0]["lr"]
         return loss
 
     def validation_step(self, batch: dict, batch_idx: int) -> dict:
@@ -124,6 +135,7 @@ class ImageClassifier(L.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         self._report("train")
+        self.log("optim/lr", getattr(self, "_rate", float("nan")))
 
     def on_validation_epoch_end(self) -> None:
         values = self._report("val")
@@ -137,8 +149,11 @@ class ImageClassifier(L.LightningModule):
         loss, collection = getattr(self, f"{stage}_loss"), getattr(self, f"{stage}_figures")
         values = {f"{stage}/loss": loss.compute(), **collection.compute()}
         loss.reset(), collection.reset()
-        self.log_dict(values, prog_bar=False)
-        if stage != "train":
+        again = self.trainer.state.fn == "validate"  # the best epoch is measured a second time, for its own figures
+        self.log_dict(values, logger=not again)
+        if again:
+            getattr(self, f"{stage}_classes").reset()
+        elif stage != "train":
             per_class = getattr(self, f"{stage}_classes")
             self.log_dict(
                 {

@@ -1,0 +1,99 @@
+"""What keeps a run honest while it goes: signals that end it well, a loss that must be a number, steps that can be repeated."""
+
+import random
+import signal as signals
+from types import FrameType
+
+import numpy as np
+import pytorch_lightning as L
+import torch
+from torch import Tensor
+
+from fishnet.errors import Interrupted, WorkFailed
+
+from .checkpoints import LastCheckpoint
+
+WATCHED = (signals.SIGTERM, signals.SIGINT, signals.SIGUSR1)  # USR1: Slurm's warning before the time limit
+
+
+class StopOnSignal(L.Callback):
+    """During training a signal waits for the end of the step and leaves a checkpoint; anywhere else it ends at once."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._waiting = False
+        for number in WATCHED:
+            signals.signal(number, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        impatient = self.signal is not None and number == signals.SIGINT
+        self.signal = number
+        if not self._waiting or impatient:
+            raise Interrupted(number)
+
+    def _asked(self, trainer: L.Trainer) -> bool:
+        asked = self.signal is not None
+        if trainer.world_size > 1:  # all processes stop at the same step, whichever was told
+            asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
+        return asked
+
+    def _stop(self) -> None:
+        raise Interrupted(self.signal or signals.SIGTERM)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._waiting = True
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._waiting = False
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        self._waiting = False
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx: int) -> None:
+        if LastCheckpoint.at_step_end(trainer) and self._asked(trainer):
+            _last(trainer).save(trainer)
+            self._stop()
+
+    def on_validation_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:
+        if self._waiting and not trainer.sanity_checking and self._asked(trainer):
+            _last(trainer).save_in_validation(trainer)
+            self._stop()
+
+
+def _last(trainer: L.Trainer) -> LastCheckpoint:
+    return next(callback for callback in trainer.callbacks if isinstance(callback, LastCheckpoint))  # type: ignore[attr-defined]
+
+
+class FiniteLoss(L.Callback):
+    """Stops before a loss that is not a number reaches the weights, and names the step, the rate and the photos."""
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx: int) -> None:
+        self._rows = batch["index"]
+
+    def on_before_backward(self, trainer: L.Trainer, pl_module: L.LightningModule, loss: Tensor) -> None:
+        if bool(torch.isfinite(loss)):
+            return
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        raise WorkFailed(
+            f"the loss became {float(loss)} at step {trainer.global_step} (epoch {trainer.current_epoch}, lr {rate:g}); "
+            f"photos of that batch: {', '.join(self._photos(trainer))}. The last checkpoint is from before; try a smaller lr."
+        )
+
+    def _photos(self, trainer: L.Trainer) -> list[str]:
+        rows = [int(row) for row in self._rows]
+        table = getattr(trainer.datamodule, "table", None)  # type: ignore[attr-defined]
+        return [str(row) if table is None else str(table.path.iloc[row]) for row in rows]
+
+
+class SeededSteps(L.Callback):
+    """Chance inside a step (dropout) follows from seed, epoch and step alone: a resumed run draws what it would have drawn."""
+
+    def __init__(self, *, seed: int = 0) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx: int) -> None:
+        key = (self.seed, trainer.current_epoch, batch_idx, trainer.global_rank)
+        drawn = int(np.random.SeedSequence(key).generate_state(1)[0])
+        torch.manual_seed(drawn)
+        np.random.seed(drawn)
+        random.seed(drawn)

@@ -1,0 +1,129 @@
+"""How a verb starts and how it may end: Hydra composes, the input is checked, the work runs, one sentence says what failed.
+
+Everything here runs before torch is imported.
+"""
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fishnet.errors import BadInput, Interrupted, WorkFailed
+from fishnet.names import nearest
+
+from .checks import validate
+
+log = logging.getLogger("fishnet")
+
+CONF = "pkg://fishnet.conf"
+MOST_CHECKED = 50  # values of one sweep that are checked before anything starts
+
+
+def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callable | None = None) -> None:
+    """Run a verb and leave with its exit status: 0, 1 (the work failed), 2 (bad input), 128 + signal."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us as they are; the sentence is ours to write
+
+    def job(config: DictConfig) -> object:
+        try:
+            return work(config)
+        except (BadInput, WorkFailed) as error:
+            _say(error)
+            raise
+
+    arguments = get_args_parser().parse_args()
+    try:
+        main = hydra.main(version_base="1.3", config_path=CONF, config_name=config_name)(job)
+        if arguments.multirun and not (arguments.help or arguments.cfg or arguments.info or arguments.hydra_help):
+            base = check_sweep(arguments.overrides, config_name, arguments.config_dir)
+            if sweep is not None:
+                sweep(base, main)
+                return
+        main()
+    except (BadInput, WorkFailed) as error:
+        _say(error)
+        raise SystemExit(error.status) from None
+    except Interrupted as interrupted:
+        raise SystemExit(128 + interrupted.signal) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except (HydraException, OmegaConfBaseException) as error:
+        _say(BadInput(explain(error, config_name)))
+        raise SystemExit(2) from None
+
+
+def _say(error: BadInput | WorkFailed) -> None:
+    """Once an error: a sweep meets the same one again when it ends."""
+    if not getattr(error, "said", False):
+        print(f"fishnet: {error}", file=sys.stderr, flush=True)
+        error.said = True  # type: ignore[union-attr]
+
+
+def compose(config_name: str, overrides: list[str], config_dir: str | None = None) -> DictConfig:
+    """A verb's configuration without running it."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_module
+
+    extra = [f"hydra.searchpath=[file://{os.path.abspath(config_dir)}]"] if config_dir else []
+    with initialize_config_module("fishnet.conf", version_base="1.3"):
+        return hydra_compose(config_name, overrides=[*overrides, *extra])
+
+
+def check_sweep(overrides: list[str], config_name: str, config_dir: str | None) -> DictConfig:
+    """Refuse a sweep before its first job: every value of every swept key is composed and checked once."""
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    values: dict[int, list[str]] = {}
+    for place, override in enumerate(parsed):
+        if override.is_sweep_override():
+            swept = [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+            values[place] = swept[:MOST_CHECKED]
+    first = [values[place][0] if place in values else text for place, text in enumerate(overrides)]
+    base = compose(config_name, first, config_dir)
+    validate(base, multirun=True)
+    for place, choices in values.items():
+        for choice in choices[1:]:
+            validate(compose(config_name, [*first[:place], choice, *first[place + 1 :]], config_dir), multirun=True)
+    return base
+
+
+def explain(error: Exception, config_name: str) -> str:
+    """Hydra's and OmegaConf's complaints in one sentence, with the nearest key where one was mistyped."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = " ".join(lines[:2])
+    missing = re.search(r"(?:override|access|append) '([^']+)'", text) or re.search(r"full_key: (\S+)", str(error))
+    if missing and ("not in struct" in str(error) or "Could not override" in text):
+        key = missing[1].split("@")[0]
+        return f"there is no key {key}: {nearest(key, known_keys(config_name))}"
+    missing_value = re.search(r"Missing mandatory value: (\S+)", str(error))
+    if missing_value:
+        return f"{missing_value[1]} is needed: say {missing_value[1]}=…"
+    group = re.search(r"Could not find '([^']+)'", str(error))
+    if group:
+        options = re.findall(r"^\s*(?:\t)?([\w.-]+)$", str(error).split("Available options", 1)[-1], flags=re.M)
+        name, _, choice = group[1].rpartition("/")
+        return f"there is no {name}={choice}: {nearest(choice, options)}" if options else f"there is no group {group[1]}."
+    return text.rstrip(".") + "."
+
+
+def known_keys(config_name: str) -> list[str]:
+    """Every key of the verb, dotted."""
+    keys: list[str] = []
+
+    def walk(node: object, prefix: str) -> None:
+        for key, value in node.items() if isinstance(node, dict) else ():
+            keys.append(f"{prefix}{key}")
+            walk(value, f"{prefix}{key}.")
+
+    for extra in ([], ["data=folder"]):
+        try:
+            walk(OmegaConf.to_container(compose(config_name, extra), resolve=False), "")
+        except HydraException:
+            continue
+    return sorted({key for key in keys if not key.rsplit(".", 1)[-1].startswith("_")})

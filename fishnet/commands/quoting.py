@@ -1,0 +1,54 @@
+"""What people type in a shell → Hydra's override grammar.
+
+Hydra refuses brackets, spaces, `=`, `'`, `~` and accents in a bare value and takes a comma for a sweep. For keys that
+hold free text, the value is put in quotes before Hydra sees it.
+"""
+
+FREE_TEXT = {
+    "data.root",
+    "data.manifest",
+    "data.group",
+    "data.positive",
+    "data.split_file",
+    "model.pretrained",
+    "tracking.uri",
+    "tracking.experiment",
+    "checkpoint",
+    "images",
+    "resume",
+    "name",
+    "out",
+    "csv",
+    "parent",
+    "experiment_name",
+}
+_VERB_KEYS = {"compare": {"experiment"}, "ui": set(), "predict": {"model"}}
+_WORDS = {"null", "true", "false", "none", ""}
+_SWEEPS = ("choice(", "range(", "glob(", "interval(")
+
+
+def quoted(argument: str, verb: str) -> str:
+    """The argument with its value quoted when its key holds free text; everything else as it came."""
+    key, sign, value = argument.partition("=")
+    if not sign or key.lstrip("+") not in FREE_TEXT | _VERB_KEYS.get(verb, set()):
+        return argument
+    if value.lower() in _WORDS or value.startswith(_SWEEPS) or _is_quoted(value):
+        return argument
+    return f"{key}={quote(value)}"
+
+
+def quote(value: str) -> str:
+    """A single-quoted Hydra string: quotes are escaped, and so are backslashes that stand before one."""
+    escaped = []
+    backslashes = 0
+    for sign in value:
+        if sign == "\\":
+            backslashes += 1
+            continue
+        escaped.append("\\" * (backslashes * 2 + 1 if sign == "'" else backslashes) + sign)
+        backslashes = 0
+    return "'" + "".join(escaped) + "\\" * (backslashes * 2) + "'"
+
+
+def _is_quoted(value: str) -> bool:
+    return len(value) > 1 and value[0] == value[-1] and value[0] in "'\""

@@ -1,0 +1,96 @@
+"""The constructor is the schema: its types are read from the source, so that checking a value imports nothing heavy."""
+
+import ast
+import importlib.util
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def constructor(target: str) -> dict[str, tuple[ast.expr | None, ast.expr | None]]:
+    """Parameter → (annotation, default) of a class's own and inherited constructors, from its source."""
+    module, _, name = target.rpartition(".")
+    tree = ast.parse(_source(module))
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            own = next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
+            return _parameters(own) if own else {}
+    return {}
+
+
+def _source(module: str) -> str:
+    top, *rest = module.split(".")
+    spec = importlib.util.find_spec(top)  # finds, but does not import
+    assert spec and spec.submodule_search_locations
+    path = Path(spec.submodule_search_locations[0]).joinpath(*rest)
+    return (path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py").read_text()
+
+
+def _parameters(function: ast.FunctionDef) -> dict[str, tuple[ast.expr | None, ast.expr | None]]:
+    named = function.args
+    positional = named.args[1:]
+    defaults: list[ast.expr | None] = [None] * (len(positional) - len(named.defaults)) + list(named.defaults)
+    pairs = [*zip(positional, defaults, strict=True), *zip(named.kwonlyargs, named.kw_defaults, strict=True)]
+    return {argument.arg: (argument.annotation, default) for argument, default in pairs}
+
+
+def fits(value: object, annotation: ast.expr | None) -> bool:
+    """Whether a plain value is of the annotated type; annotations of unknown names accept everything."""
+    match annotation:
+        case None:
+            return True
+        case ast.Constant(value=None):
+            return value is None
+        case ast.BinOp(left=left, right=right):
+            return fits(value, left) or fits(value, right)
+        case ast.Name(id=name):
+            return _fits_name(value, name)
+        case ast.Subscript(value=ast.Name(id="Optional"), slice=inner):
+            return value is None or fits(value, inner)
+        case ast.Subscript(value=ast.Name(id="Union"), slice=ast.Tuple(elts=options)):
+            return any(fits(value, option) for option in options)
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
+            return value in literals(choices)
+        case ast.Subscript(value=ast.Name(id="list"), slice=inner):
+            return isinstance(value, list) and all(fits(item, inner) for item in value)
+        case ast.Subscript(value=ast.Name(id="dict")):
+            return isinstance(value, dict)
+    return True
+
+
+def _fits_name(value: object, name: str) -> bool:
+    if name == "float":
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if name == "int":
+        return isinstance(value, int) and not isinstance(value, bool)
+    kinds = {"bool": bool, "str": str, "dict": dict, "list": list}
+    return isinstance(value, kinds[name]) if name in kinds else True
+
+
+def literals(node: ast.expr) -> list[object]:
+    """The values that a Literal[...] names."""
+    elements = node.elts if isinstance(node, ast.Tuple) else [node]
+    return [element.value for element in elements if isinstance(element, ast.Constant)]
+
+
+def describe(annotation: ast.expr | None) -> str:
+    """An annotation as a person would say it."""
+    match annotation:
+        case ast.Constant(value=None):
+            return "null"
+        case ast.BinOp(left=left, right=right):
+            return f"{describe(left)} or {describe(right)}"
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
+            return " or ".join(str(choice) for choice in literals(choices))
+        case ast.Subscript(value=ast.Name(id="Optional"), slice=inner):
+            return f"{describe(inner)} or null"
+        case ast.Subscript(value=ast.Name(id="Union"), slice=ast.Tuple(elts=options)):
+            return " or ".join(describe(option) for option in options)
+        case ast.Subscript(value=ast.Name(id="list"), slice=inner):
+            return f"a list of {describe(inner)}"
+        case ast.Subscript(value=ast.Name(id="dict")):
+            return "a mapping {key: value}"
+        case ast.Name(id=name):
+            words = {"float": "a number", "int": "a whole number", "str": "a text", "bool": "true or false"}
+            return {**words, "dict": "a mapping {key: value}"}.get(name, name)
+    return ast.unparse(annotation) if annotation else "anything"
