@@ -94,8 +94,9 @@ class ResumableLoader(DataLoader):
         return {"epoch": self.sampler.epoch, "batches": self._seen}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        self.sampler.set_epoch(state["epoch"])
-        self.sampler.start = state["batches"] * (self.batch_size or 1)
+        done = state["batches"] >= len(self)
+        self.sampler.set_epoch(state["epoch"] + done)
+        self.sampler.start = 0 if done else state["batches"] * (self.batch_size or 1)
 
 
 def single_thread(_worker: int) -> None:
