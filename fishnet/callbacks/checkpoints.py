@@ -43,8 +43,9 @@ def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
         os.replace(temporary, path)
         _write_digests(path, [digest])
         _flush_folder(path.parent)
-    except OSError as error:
-        raise WorkFailed(f"{path} could not be written ({error.strerror or error}); what was there is intact.") from error
+    except (OSError, RuntimeError) as error:  # torch tells a full disk as a RuntimeError
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise WorkFailed(f"{path} could not be written ({reason}): is the disk full? What was there is intact.") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,0 +1,100 @@
+"""Configuration → the objects of a run, with their names and records."""
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import pytorch_lightning as L
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from fishnet.callbacks.checkpoints import DurableCheckpointIO
+from fishnet.callbacks.guards import FiniteLoss, SeededSteps, StopOnSignal
+from fishnet.callbacks.pace import EpochLines, Pace
+from fishnet.data.datamodule import ImageFolderData
+from fishnet.data.splits import save_split, split_digest
+from fishnet.models.classifier import ImageClassifier
+from fishnet.tracking.logger import MlflowLogger
+from fishnet.tracking.runs import git_commit, run_name
+
+PARENT = "FISHNET_PARENT_RUN"
+NAMED_GROUPS = ("data", "trainer", "experiment")
+
+
+def signal_watch() -> StopOnSignal:
+    """From here on a signal ends the run in good order."""
+    return StopOnSignal()
+
+
+def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, watch: StopOnSignal) -> L.Trainer:
+    """Lightning's own trainer; the guards are not for choosing, the rest is."""
+    chosen = [instantiate(node, _convert_="all") for node in config.callbacks.values() if node is not None]
+    guards: list[L.Callback] = [SeededSteps(seed=config.seed), watch, FiniteLoss(), Pace(), EpochLines()]
+    on_terminal = sys.stderr.isatty()
+    return instantiate(
+        config.trainer,
+        _convert_="all",
+        callbacks=[*guards, *chosen],
+        logger=logger,
+        default_root_dir=str(folder),
+        plugins=[DurableCheckpointIO()],
+        enable_progress_bar=config.trainer.enable_progress_bar and on_terminal,
+    )
+
+
+def build_logger(
+    config: DictConfig, data: ImageFolderData, model: ImageClassifier, *, folder: Path, run_id: str | None
+) -> MlflowLogger:
+    """The run: its name, tags, parameters, configuration and split, all there before the first step."""
+    parameters = run_parameters(config)
+    logger = instantiate(
+        config.tracking,
+        run_name=config.name or automatic_name(),
+        home=str(Path.cwd()),
+        folder=str(folder),
+        run_id=run_id,
+        parent=os.environ.get(PARENT),
+        tags={
+            "fishnet.command": "train",
+            "fishnet.folder": str(folder),
+            "fishnet.config_digest": _digest(OmegaConf.to_yaml(config, resolve=True)),
+            "fishnet.split_digest": split_digest(data.table, data.assignment),
+            "fishnet.data_digest": data.index.digest,
+            "fishnet.git_commit": git_commit(),
+        },
+    )
+    if logger.is_first:
+        write_records(config, data, folder, logger)
+    return logger
+
+
+def run_parameters(config: DictConfig) -> dict[str, object]:
+    """Flat, few and comparable: no paths that only differ, no targets."""
+    left_out = ("_target_", "_partial_", "tracking", "callbacks", "out", "resume", "name", "prefetch")
+    flat: dict[str, object] = {}
+
+    def walk(node: object, prefix: str) -> None:
+        for key, value in node.items() if isinstance(node, dict) else ():
+            if key in left_out:
+                continue
+            if isinstance(value, dict) and value:
+                walk(value, f"{prefix}{key}.")
+            elif value is not None and value != {}:
+                flat[f"{prefix}{key}"] = value
+
+    walk(OmegaConf.to_container(config, resolve=True), "")
+    return flat
+
+
+def automatic_name() -> str:
+    """The job's number and what was asked for, so that two runs of a sweep are told apart in any chart."""
+    hydra = HydraConfig.get()
+    number = hydra.job.num if hydra.mode == RunMode.MULTIRUN else None
+    return run_name(list(hydra.overrides.task), number=number)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
