@@ -4,9 +4,23 @@ import ast
 from pathlib import Path
 
 HOUSE = Path(__file__).parent.parent / "fishnet"
-ROOMS = (
-    "errors names images collect data measure models explain audit tracking callbacks studies serve stock commands"
-).split()
+ROOMS = [
+    "errors",
+    "names",
+    "images",
+    "collect",
+    "data",
+    "measure",
+    "models",
+    "explain",
+    "audit",
+    "tracking",
+    "callbacks",
+    "studies",
+    "serve",
+    "stock",
+    "commands",
+]
 GUESTS = {
     "hydra": "commands",
     "mlflow": "tracking",

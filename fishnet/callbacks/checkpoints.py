@@ -1,4 +1,4 @@
-"""Checkpoints that survive: written beside their place and renamed, with a digest; taken up exactly where they stopped."""
+"""Checkpoints that survive: written beside their place and renamed, with a digest, taken up where they stopped."""
 
 import hashlib
 import json
@@ -45,7 +45,9 @@ def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
         _flush_folder(path.parent)
     except (OSError, RuntimeError) as error:  # torch tells a full disk as a RuntimeError
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise WorkFailed(f"{path} could not be written ({reason}): is the disk full? What was there is intact.") from error
+        raise WorkFailed(
+            f"{path} could not be written ({reason}): is the disk full? What was there is intact."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

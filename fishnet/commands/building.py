@@ -15,7 +15,7 @@ from fishnet.callbacks.checkpoints import DurableCheckpointIO
 from fishnet.callbacks.guards import FiniteLoss, SeededSteps, StopOnSignal
 from fishnet.callbacks.pace import EpochLines, Pace
 from fishnet.data.datamodule import ImageFolderData
-from fishnet.data.splits import save_split, split_digest
+from fishnet.data.splits import split_digest
 from fishnet.models.classifier import ImageClassifier
 from fishnet.tracking.logger import MlflowLogger
 from fishnet.tracking.runs import git_commit, run_name

@@ -15,7 +15,9 @@ def validate(config: DictConfig, *, multirun: bool = False) -> None:
     """Raise BadInput with one sentence for the first thing that cannot be right."""
     OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     for key, kind in TYPES_OF_TOP.items():
-        if key in config and not (isinstance(config[key], kind) and (kind is bool or not isinstance(config[key], bool))):
+        if key in config and not (
+            isinstance(config[key], kind) and (kind is bool or not isinstance(config[key], bool))
+        ):
             raise BadInput(f"{key}={config[key]}: this takes {'a whole number' if kind is int else 'true or false'}.")
     for seam in ("data", "model", "trainer", "tracking"):
         if seam in config:

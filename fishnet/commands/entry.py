@@ -1,4 +1,4 @@
-"""How a verb starts and how it may end: Hydra composes, the input is checked, the work runs, one sentence says what failed.
+"""How a verb starts and ends: Hydra composes, the input is checked, the work runs, one sentence says what failed.
 
 Everything here runs before torch is imported.
 """
@@ -108,7 +108,9 @@ def explain(error: Exception, config_name: str) -> str:
     if group:
         options = re.findall(r"^\s*(?:\t)?([\w.-]+)$", str(error).split("Available options", 1)[-1], flags=re.M)
         name, _, choice = group[1].rpartition("/")
-        return f"there is no {name}={choice}: {nearest(choice, options)}" if options else f"there is no group {group[1]}."
+        return (
+            f"there is no {name}={choice}: {nearest(choice, options)}" if options else f"there is no group {group[1]}."
+        )
     return text.rstrip(".") + "."
 
 

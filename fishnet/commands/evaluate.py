@@ -1,4 +1,4 @@
-"""fishnet evaluate: a checkpoint on a folder, measured as the test set is: figures with intervals, confusions, heat-maps."""
+"""fishnet evaluate: a checkpoint on a folder, measured as a test set: figures with intervals, confusions, heat-maps."""
 
 import logging
 from pathlib import Path

@@ -29,7 +29,9 @@ def predict(config: DictConfig) -> dict[str, float]:
 
     model = load_model(Path(config.checkpoint))
     counts = write_predictions(model, photos, out, sure=config.sure, batch_size=config.batch_size)
-    log.info("%s: %d photos, %d not sure, %d could not be read", out, len(photos), counts["not sure"], counts["refused"])
+    log.info(
+        "%s: %d photos, %d not sure, %d could not be read", out, len(photos), counts["not sure"], counts["refused"]
+    )
     return {name: float(count) for name, count in counts.items()}
 
 

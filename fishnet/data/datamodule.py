@@ -113,7 +113,7 @@ class ImageFolderData(L.LightningDataModule):
         unknown = [name for name in self.classes if name not in classes]
         if unknown:
             raise BadInput(
-                f"the model knows {', '.join(classes[:8])}{' …' if len(classes) > 8 else ''}, but the folder also holds "
+                f"the model knows {', '.join(classes[:8])}{' …' if len(classes) > 8 else ''}; the folder also holds "
                 f"{', '.join(unknown[:5])}: leave them out with data.classes=[…] or rename the folders."
             )
         place = {name: number for number, name in enumerate(classes)}

@@ -44,6 +44,8 @@ def test_any_text_survives(text):
     assert read_back(argument) == text
 
 
-@pytest.mark.parametrize("argument", ["data.group=null", "model.pretrained=true", "data.root='a b'", "model.lr=0.1,0.2", "-m"])
+@pytest.mark.parametrize(
+    "argument", ["data.group=null", "model.pretrained=true", "data.root='a b'", "model.lr=0.1,0.2", "-m"]
+)
 def test_words_quotes_and_other_keys_are_left_alone(argument):
     assert quoted(argument, "train") == argument

@@ -26,7 +26,7 @@ def test_each_default_in_the_configuration_equals_the_constructors(seam, choice,
 
         parameters = {**inspect.signature(ImageFolderData).parameters, **parameters}
     for key, parameter in parameters.items():
-        if key in ("classes", "folder") and seam == "model" or key == "folder" or (key == "root" and more):
+        if (key in ("classes", "folder") and seam == "model") or key == "folder" or (key == "root" and more):
             continue
         assert key in values, f"{seam}.{key} is missing from the configuration"
         default = parameter.default
