@@ -92,6 +92,11 @@ class MlflowLogger(Logger):
     def save_dir(self) -> str:
         return str(self._folder)
 
+    @property
+    def is_first(self) -> bool:
+        """True in the one process of several that writes: what is told apart from the logger's methods asks here."""
+        return rank_zero_only.rank == 0
+
     # ---- reports
 
     @rank_zero_only

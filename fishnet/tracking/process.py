@@ -1,6 +1,7 @@
 """Which process writes a run, said so that another command can tell whether it still lives.
 
-A process number alone fools: it is reused, and it means nothing on another host, after a reboot or in another container.
+A process number alone fools: it is reused, and it means nothing on another host, after a reboot or in another
+container.
 """
 
 import json

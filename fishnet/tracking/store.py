@@ -41,7 +41,7 @@ class Store:
         return client_for(self.uri)
 
     def experiment(self, name: str) -> str:
-        """The id of the experiment; the artifact root is fixed when it is created, so only this function creates one."""
+        """Its id; the artifact root is fixed when an experiment is created, so only this function creates one."""
         from mlflow.exceptions import MlflowException
 
         if not name.strip():
@@ -61,12 +61,18 @@ class Store:
         return found.experiment_id
 
 
-def open_store(uri: str | None, *, home: Path, patience: float = PATIENCE) -> Store:
-    """A ready store, or one sentence; `uri` null means MLFLOW_TRACKING_URI, and without that the folder `home`."""
+def open_store(uri: str | None, *, home: Path, patience: float = PATIENCE, create: bool = True) -> Store:
+    """A ready store, or one sentence; `uri` null means MLFLOW_TRACKING_URI, and without that the folder `home`.
+
+    Verbs that only look say `create=False`, so that looking in an empty folder leaves it empty.
+    """
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or str(home)
     if uri.startswith(("http://", "https://")):
         return _open_server(uri.rstrip("/"), patience)
-    return _open_database(_database_path(uri))
+    path = _database_path(uri)
+    if not create and not path.exists():
+        raise BadInput(f"No runs are kept in {path.parent} yet: `fishnet train` makes the first.")
+    return _open_database(path)
 
 
 def _database_path(uri: str) -> Path:
@@ -116,7 +122,7 @@ def _ensure_database(store: Store, path: Path) -> None:
     except (MlflowException, DatabaseError) as error:
         if "out-of-date" in str(error):
             raise BadInput(
-                f"{path} was written by another version of MLflow: save a copy, then run `mlflow db upgrade {store.uri}`."
+                f"{path} is of another MLflow version: save a copy, then run `mlflow db upgrade {store.uri}`."
             ) from error
         raise BadInput(f"{path} cannot be read as a run database ({one_line(error, 80)}): move it away.") from error
 
@@ -157,7 +163,7 @@ def _open_server(uri: str, patience: float) -> Store:
 
 
 def _ask(client: MlflowClient, deadline: float, answer: list[Exception | None]) -> None:
-    """Ask until there is an answer of whatever kind; runs in its own thread, because a dripping server has no timeout."""
+    """Ask until there is an answer of whatever kind; in its own thread, because a dripping server has no timeout."""
     while True:
         try:
             client.search_experiments(max_results=1)
