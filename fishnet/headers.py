@@ -29,7 +29,7 @@ class RefusedImage(Exception):
 
 
 class Header(NamedTuple):
-    """`hidden` are offsets of JPEG metadata kept from Pillow, which copies out each of 5,000 overlapping tags."""
+    """`hidden` are offsets of JPEG metadata kept from Pillow, which copies each of 5,000 overlapping tags."""
 
     format: str
     width: int
