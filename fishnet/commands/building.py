@@ -89,22 +89,18 @@ def write_records(config: DictConfig, data: ImageFolderData, folder: Path, logge
     )
 
 
+NO_PARAMETER = ("_target_", "_partial_", "tracking", "callbacks", "out", "resume", "name", "prefetch", "checkpoint")
+
+
 def run_parameters(config: DictConfig) -> dict[str, object]:
-    """Flat, few and comparable: no paths that only differ, no targets."""
-    left_out = ("_target_", "_partial_", "tracking", "callbacks", "out", "resume", "name", "prefetch")
-    flat: dict[str, object] = {}
-
-    def walk(node: object, prefix: str) -> None:
-        for key, value in node.items() if isinstance(node, dict) else ():
-            if key in left_out:
-                continue
-            if isinstance(value, dict) and value:
-                walk(value, f"{prefix}{key}.")
-            elif value is not None and value != {}:
-                flat[f"{prefix}{key}"] = value
-
-    walk(OmegaConf.to_container(config, resolve=True), "")
-    return flat
+    """Few and comparable: what was chosen, no targets and no places."""
+    tree = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(tree, dict)
+    return {
+        str(key): {k: v for k, v in value.items() if k not in NO_PARAMETER} if isinstance(value, dict) else value
+        for key, value in tree.items()
+        if key not in NO_PARAMETER
+    }
 
 
 def automatic_name() -> str:

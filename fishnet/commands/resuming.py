@@ -17,7 +17,6 @@ from .checks import validate
 log = logging.getLogger("fishnet")
 
 
-
 def resumed(config: DictConfig) -> tuple[DictConfig, str | None, str | None]:
     """The configuration to run, the checkpoint to start from and the run to go on with."""
     if config.resume is None:

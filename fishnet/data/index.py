@@ -102,9 +102,7 @@ def _folder(name: str, found: Sequence[str]) -> str:
 def _refused(photos: pd.DataFrame, listing: Listing, chosen: list[str]) -> pd.DataFrame:
     unnamed = [row for row in listing.refused if row[0].split("/", 1)[0] in chosen]
     broken = photos.loc[photos["reason"] != "", ["path", "reason"]]
-    return pd.concat(
-        [broken, pd.DataFrame(unnamed, columns=["path", "reason"], dtype=object)], ignore_index=True
-    )
+    return pd.concat([broken, pd.DataFrame(unnamed, columns=["path", "reason"], dtype=object)], ignore_index=True)
 
 
 def _check_refused(refused: pd.DataFrame, count: int, max_refused: float, root: Path) -> None:
@@ -114,9 +112,7 @@ def _check_refused(refused: pd.DataFrame, count: int, max_refused: float, root: 
     with replacing(file) as temporary:
         refused.to_csv(temporary, index=False, quoting=csv.QUOTE_MINIMAL)
     if len(refused) > max_refused * count:
-        first = "; ".join(
-            f"{path}: {reason}" for path, reason in refused[["path", "reason"]].head(3).to_numpy()
-        )
+        first = "; ".join(f"{path}: {reason}" for path, reason in refused[["path", "reason"]].head(3).to_numpy())
         raise WorkFailed(
             f"{len(refused)} of {count} photos cannot be used, more than data.max_refused={max_refused:g} allows "
             f"({first}; all are listed in {file})."

@@ -33,9 +33,7 @@ class Listing:
         for name in self.classes:
             twin = folded.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
             if twin != name:
-                said.append(
-                    f"The class folders {twin!r} and {name!r} differ only in case or accents' encoding."
-                )
+                said.append(f"The class folders {twin!r} and {name!r} differ only in case or accents' encoding.")
         return said
 
 

@@ -55,9 +55,7 @@ def read_manifest(file: Path) -> pd.DataFrame:
         raise BadInput(f"{file} is not UTF-8 text: save it again as UTF-8, or move it away.") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
         why = str(error).strip().splitlines()[-1]
-        raise BadInput(
-            f"{file} cannot be read as a table with commas ({why}): mend it, or move it away."
-        ) from error
+        raise BadInput(f"{file} cannot be read as a table with commas ({why}): mend it, or move it away.") from error
     if "path" not in rows.columns:
         found = ", ".join(map(str, rows.columns[:8]))
         raise BadInput(f"{file} has no column 'path' (it has: {found}): name it, or move the file away.")

@@ -67,8 +67,7 @@ def _matched(listed: pd.DataFrame, root: Path) -> pd.DataFrame:
     """The listing with what is known of each unchanged photo; `done` says which those are."""
     count = len(listed)
     facts = {
-        name: np.full(count, "", object) if kind == "str" else np.zeros(count, kind)
-        for name, kind in _FACTS.items()
+        name: np.full(count, "", object) if kind == "str" else np.zeros(count, kind) for name, kind in _FACTS.items()
     }
     done = np.zeros(count, bool)
     for folder in (root / ".fishnet", _outside(root)):
@@ -135,9 +134,7 @@ def _save(photos: pd.DataFrame, folder: Path) -> None:
     import pyarrow.parquet as parquet
 
     done = photos.loc[photos["done"], ["path", *_STATE, *_FACTS]]
-    table = pyarrow.Table.from_pandas(done, preserve_index=False).replace_schema_metadata(
-        {"fishnet": _VERSION}
-    )
+    table = pyarrow.Table.from_pandas(done, preserve_index=False).replace_schema_metadata({"fishnet": _VERSION})
     with replacing(folder / _FILE) as temporary:
         parquet.write_table(table, temporary)
 

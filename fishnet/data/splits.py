@@ -4,12 +4,8 @@ No group is ever cut, each class keeps its share in each part, and the answer de
 not on the order of rows, nor on the version of a random generator.
 """
 
-import hashlib
-
 import numpy as np
 import pandas as pd
-
-from fishnet.errors import BadInput
 
 PARTS = ("train", "val", "test")
 
@@ -23,7 +19,7 @@ def split(
     fold: int | None = None,
     seed: int = 0,
 ) -> pd.Series:
-    """"train", "val" or "test" for each row.
+    """ "train", "val" or "test" for each row.
 
     With `folds`, the test part is fold number `fold` (from 0) and `val` is a share of the rest; `test` is not used.
     """

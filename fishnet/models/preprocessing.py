@@ -1,7 +1,6 @@
 """How a network wants its photos: part of the model, so that a checkpoint alone can predict."""
 
 from dataclasses import asdict, dataclass
-
 from typing import Any
 
 from torch import nn
