@@ -1,18 +1,19 @@
 """Which photos show the same picture: equal bytes, or perceptual hashes a few bits apart.
 
-Near copies on both sides of a split make a test score meaningless, so this must find them among 100,000 photos
-without comparing all pairs, and must not join photos that merely resemble each other.
+Near copies on both sides of a split make a test score meaningless, so this must find them among 100,000
+photos without comparing all pairs, and must not join photos that merely resemble each other.
 """
 
 from functools import cache
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 from PIL import Image
 
-# Hashes have 32 of 64 bits set, so distances are even. At 4, all of 200 photos met their re-encoded, halved and
-# thumbnail copies again, 94 % a copy cropped by 2 %, and no two different photos met; of 1053 crops of 149 fish, 6 % of
-# the pairs that met were different fish. At 6 that is 24 %, at 8 45 %, and one chain takes in a fifth of the data.
+# Hashes have 32 of 64 bits set, so distances are even. At 4, all of 200 photos met their re-encoded, halved
+# and thumbnail copies again, 94 % a copy cropped by 2 %, and no two different photos met; of 1053 crops of
+# 149 fish, 6 % of the pairs that met were different fish. At 6 that is 24 %, at 8 45 %, and one chain takes
+# in a fifth of the data.
 DISTANCE = 4
 FLAT = 0  # the hash of a picture without structure: its bits would be noise
 _SIDE, _KEPT = 32, 8
@@ -54,9 +55,10 @@ def near_duplicate_clusters(hashes: np.ndarray, *, distance: int = DISTANCE) -> 
 def near_pairs(hashes: np.ndarray, distance: int) -> tuple[np.ndarray, np.ndarray]:
     """Positions of pairs at most `distance` bits apart, each at least once.
 
-    The 64 bits are cut into distance + 2 blocks. A near pair differs in at most `distance` of them, so it agrees on
-    two whole blocks: only photos that share two blocks are compared. A crowd that shares two blocks is compared with
-    its 512 nearest in numeric order, which keeps the time linear for hashes that are far from random.
+    The 64 bits are cut into distance + 2 blocks. A near pair differs in at most `distance` of them, so it
+    agrees on two whole blocks: only photos that share two blocks are compared. A crowd that shares two blocks
+    is compared with its 512 nearest in numeric order, which keeps the time linear for hashes that are far
+    from random.
     """
     if len(hashes) < 2 or distance < 1:
         return np.empty(0, np.int64), np.empty(0, np.int64)
@@ -67,7 +69,7 @@ def near_pairs(hashes: np.ndarray, distance: int) -> tuple[np.ndarray, np.ndarra
 
 def _masks(blocks: int) -> list[np.uint64]:
     edges = np.linspace(0, 64, blocks + 1).round().astype(int).tolist()
-    singles = [(1 << high) - (1 << low) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    singles = [(1 << high) - (1 << low) for low, high in pairwise(edges)]
     return [np.uint64(a | b) for a, b in combinations(singles, 2)]
 
 

@@ -1,7 +1,7 @@
 """What must not be split: an individual, an observation, or copies of one picture.
 
-Frames of one fish on both sides of a split lifted an accuracy from 0.66 to 0.91 on real data, so a grouping that does
-nothing, or that was mistyped, is an error and not a default.
+Frames of one fish on both sides of a split lifted an accuracy from 0.66 to 0.91 on real data, so a grouping
+that does nothing, or that was mistyped, is an error and not a default.
 """
 
 import re

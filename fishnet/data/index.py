@@ -1,6 +1,7 @@
-"""A folder of photos becomes a table: one row a usable photo, with its class and the group that must stay together.
+"""A folder of photos becomes a table: one row a usable photo, with its class and its group.
 
-Every later room speaks of photos by their row here, so the order is fixed (by path) and the whole has a digest.
+Every later room speaks of photos by their row here, so the order is fixed (by path) and the whole has a
+digest.
 """
 
 import csv
@@ -114,8 +115,8 @@ def _check_refused(refused: pd.DataFrame, count: int, max_refused: float, root: 
     if len(refused) > max_refused * count:
         first = "; ".join(f"{path}: {reason}" for path, reason in refused[["path", "reason"]].head(3).to_numpy())
         raise WorkFailed(
-            f"{len(refused)} of {count} photos cannot be used, more than data.max_refused={max_refused:g} allows "
-            f"({first}; all are listed in {file})."
+            f"{len(refused)} of {count} photos cannot be used, more than data.max_refused={max_refused:g} "
+            f"allows ({first}; all are listed in {file})."
         )
 
 
@@ -125,8 +126,8 @@ def _check_classes(table: pd.DataFrame, chosen: list[str], refused: pd.DataFrame
         broken = int(refused["path"].str.startswith(f"{empty[0]}/").sum()) if len(refused) else 0
         why = f" ({broken} were refused)" if broken else ""
         raise BadInput(
-            f"The class folder {empty[0]!r} holds no usable photo{why}: fill it, remove it, or name the others "
-            "in data.classes."
+            f"The class folder {empty[0]!r} holds no usable photo{why}: fill it, remove it, or name the "
+            "others in data.classes."
         )
 
 
@@ -159,15 +160,16 @@ def _what_may_straddle(stated: np.ndarray, same_picture: np.ndarray) -> list[str
         return []
     photos = int(np.isin(same_picture, spread.index[spread > 1]).sum())
     return [
-        f"data.duplicates=ignore: {photos} photos form {clusters} clusters of near copies that may straddle the "
-        "split; a test score may be too good."
+        f"data.duplicates=ignore: {photos} photos form {clusters} clusters of near copies that may straddle "
+        "the split; a test score may be too good."
     ]
 
 
 def _without_copies(table: pd.DataFrame, same_picture: np.ndarray) -> tuple[pd.DataFrame, list[str]]:
-    """One photo of each picture and class; equal bytes under two labels go altogether, for one label is wrong.
+    """One photo of each picture and class; equal bytes under two labels all go, for one label is wrong.
 
-    Near copies under two labels stay, in one group: across classes they are more often look-alikes than errors.
+    Near copies under two labels stay, in one group: across classes they are more often look-alikes than
+    errors.
     """
     labels = table.groupby("sha256")["label"].transform("nunique")
     contradicted = (labels > 1).to_numpy()
@@ -179,8 +181,8 @@ def _without_copies(table: pd.DataFrame, same_picture: np.ndarray) -> tuple[pd.D
     if contradicted.any():
         example = table.loc[contradicted, "path"].iloc[0]
         said.append(
-            f"data.duplicates=drop: {int(contradicted.sum())} photos lie in two classes with equal bytes and were "
-            f"all left out (such as {example})."
+            f"data.duplicates=drop: {int(contradicted.sum())} photos lie in two classes with equal bytes and "
+            f"were all left out (such as {example})."
         )
     return kept, said
 

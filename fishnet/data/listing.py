@@ -1,7 +1,7 @@
 """The photos of a class-folder tree, by name, size and time only: no file is opened.
 
-Names are taken as they are (quotes, ×, CJK, `${…}`), links never lead out of the folder, and whatever is left out is
-counted, so that nobody wonders where the bitmaps went.
+Names are taken as they are (quotes, ×, CJK, `${…}`), links never lead out of the folder, and whatever is left
+out is counted, so that nobody wonders where the bitmaps went.
 """
 
 import os
@@ -38,7 +38,7 @@ class Listing:
 
 
 def list_photos(root: Path | str) -> Listing:
-    """Every photo below `root/<class>/`, sorted by path; folders whose names start with a dot are not looked at."""
+    """Every photo below `root/<class>/`, sorted by path; folders that start with a dot are not looked at."""
     folder = Path(root).expanduser()
     if not folder.exists():
         raise BadInput(f"There is no folder {folder}: check data.root.")
@@ -130,6 +130,6 @@ def _check_layout(listing: Listing) -> None:
         raise BadInput(f"{listing.root} holds no JPEG, PNG, WebP or GIF photo in any class folder{kinds}.")
     if {name.lower() for name in listing.classes} <= _SPLIT_NAMES and len(listing.classes) > 1:
         raise BadInput(
-            f"{listing.root} is already split into {', '.join(listing.classes)}: give the folder that holds one "
-            "folder a class (fishnet makes the splits), or name such classes differently."
+            f"{listing.root} is already split into {', '.join(listing.classes)}: give the folder that holds "
+            "one folder a class (fishnet makes the splits), or name such classes differently."
         )

@@ -1,7 +1,7 @@
 """The optional table beside the photos: who took them, of which individual, under which licence.
 
-A manifest that cannot be read is the user's to mend. One that disagrees with the folder is only reported: photos come
-and go, and the folder is what will be trained on.
+A manifest that cannot be read is the user's to mend. One that disagrees with the folder is only reported:
+photos come and go, and the folder is what will be trained on.
 """
 
 import posixpath

@@ -1,7 +1,7 @@
 """Reads photos in a process of its own, so that a decoder that crashes or never ends costs one photo.
 
-`fishnet.data.scan` starts it as a plain child with two pipes: neither fork, which is unsafe beside threads and CUDA,
-nor multiprocessing's spawn, which would run the user's script a second time.
+`fishnet.data.scan` starts it as a plain child with two pipes: neither fork, which is unsafe beside threads
+and CUDA, nor multiprocessing's spawn, which would run the user's script a second time.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Reads many photos on all cores, and goes on when a worker dies.
 
-A thread a worker hands out paths a few at a time; when the pipe breaks, the first unanswered photo is to blame: it is
-refused with the signal's meaning, and a fresh worker takes the rest.
+A thread a worker hands out paths a few at a time; when the pipe breaks, the first unanswered photo is to
+blame: it is refused with the signal's meaning, and a fresh worker takes the rest.
 """
 
 import json
@@ -77,6 +77,7 @@ class _Reader(threading.Thread):
         while pending and not self._stopped:
             worker = self._worker = self._worker or _start()
             _send(worker, pending)
+            assert worker.stdout is not None
             while pending and (line := worker.stdout.readline()):
                 self._results.put((pending.popleft(), json.loads(line)))
             if pending:

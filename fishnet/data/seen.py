@@ -1,8 +1,8 @@
-"""What is known of each photo: read once, kept in a file, and not read again while size and time are the same.
+"""What is known of each photo: read once, kept in a file, not read again while size and time are the same.
 
-The file lies in `root/.fishnet/`, or in the user's cache folder where `root` cannot be written. It is replaced in one
-step and saved every few seconds, so a killed indexing goes on where it was; a lock makes a second process wait for the
-first one's results instead of reading all again.
+The file lies in `root/.fishnet/`, or in the user's cache folder where `root` cannot be written. It is
+replaced in one step and saved every few seconds, so a killed indexing goes on where it was; a lock makes a
+second process wait for the first one's results instead of reading all again.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ _SAVE_EVERY = 20.0  # seconds
 def known_photos(
     listing: Listing, *, wanted: np.ndarray, workers: int | None = None, progress: bool = True
 ) -> pd.DataFrame:
-    """One row a wanted photo: path, class, sha256, phash, width, height, and the reason where it was refused."""
+    """One row a wanted photo: path, class, what was read of it, and the reason where it was refused."""
     listed = pd.DataFrame(listing.photos, columns=["path", "class", *_STATE])
     photos = _matched(listed, listing.root)
     if (wanted & ~photos["done"]).any():
