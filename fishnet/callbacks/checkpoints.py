@@ -1,4 +1,4 @@
-"""Checkpoints that survive: written beside their place and renamed, with a digest; taken up exactly where they stopped."""
+"""Checkpoints that survive: written beside their place and renamed, with a digest, taken up where they stopped."""
 
 import hashlib
 import json
@@ -43,8 +43,11 @@ def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
         os.replace(temporary, path)
         _write_digests(path, [digest])
         _flush_folder(path.parent)
-    except OSError as error:
-        raise WorkFailed(f"{path} could not be written ({error.strerror or error}); what was there is intact.") from error
+    except (OSError, RuntimeError) as error:  # torch tells a full disk as a RuntimeError
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise WorkFailed(
+            f"{path} could not be written ({reason}): is the disk full? What was there is intact."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

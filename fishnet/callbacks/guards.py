@@ -1,4 +1,4 @@
-"""What keeps a run honest while it goes: signals that end it well, a loss that must be a number, steps that can be repeated."""
+"""What keeps a run honest: signals that end it well, a loss that must be a number, steps that can be repeated."""
 
 import random
 import signal as signals
@@ -76,7 +76,8 @@ class FiniteLoss(L.Callback):
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         raise WorkFailed(
             f"the loss became {float(loss)} at step {trainer.global_step} (epoch {trainer.current_epoch}, lr {rate:g}); "
-            f"photos of that batch: {', '.join(self._photos(trainer))}. The last checkpoint is from before; try a smaller lr."
+            f"photos of that batch: {', '.join(self._photos(trainer))}. The last checkpoint is from before it; "
+            "try a smaller lr."
         )
 
     def _photos(self, trainer: L.Trainer) -> list[str]:
@@ -86,7 +87,7 @@ class FiniteLoss(L.Callback):
 
 
 class SeededSteps(L.Callback):
-    """Chance inside a step (dropout) follows from seed, epoch and step alone: a resumed run draws what it would have drawn."""
+    """Chance inside a step (dropout) follows from seed, epoch and step alone, so a resumed run draws the same."""
 
     def __init__(self, *, seed: int = 0) -> None:
         self.seed = seed

@@ -1,8 +1,12 @@
 """How fast training went: images per second of each epoch, data loading included."""
 
+import logging
 import time
+from typing import ClassVar
 
 import pytorch_lightning as L
+
+log = logging.getLogger("fishnet")
 
 
 class Pace(L.Callback):
@@ -21,3 +25,22 @@ class Pace(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self._images:
             pl_module.log("time/images_per_second", self._images / (self._end - self._begin), rank_zero_only=True)
+
+
+class EpochLines(L.Callback):
+    """One line an epoch, so that a log file tells the story of a run."""
+
+    SHOWN: ClassVar[dict[str, str]] = {
+        "train/loss": "train loss",
+        "val/loss": "val loss",
+        "val/accuracy": "accuracy",
+        "val/f1_macro": "F1",
+        "optim/lr": "lr",
+        "time/images_per_second": "images/s",
+    }
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        values = trainer.callback_metrics
+        shown = "  ".join(f"{word} {float(values[key]):.4g}" for key, word in self.SHOWN.items() if key in values)
+        if trainer.is_global_zero:
+            log.info("epoch %d/%d  %s", trainer.current_epoch + 1, trainer.max_epochs, shown)

@@ -1,4 +1,4 @@
-"""How a verb starts and how it may end: Hydra composes, the input is checked, the work runs, one sentence says what failed.
+"""How a verb starts and ends: Hydra composes, the input is checked, the work runs, one sentence says what failed.
 
 Everything here runs before torch is imported.
 """
@@ -44,7 +44,7 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
         if arguments.multirun and not (arguments.help or arguments.cfg or arguments.info or arguments.hydra_help):
             base = check_sweep(arguments.overrides, config_name, arguments.config_dir)
             if sweep is not None:
-                sweep(base, main)
+                sweep(base, arguments.overrides, main)
                 return
         main()
     except (BadInput, WorkFailed) as error:
@@ -54,6 +54,8 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
         raise SystemExit(128 + interrupted.signal) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except BrokenPipeError:  # `fishnet train --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (HydraException, OmegaConfBaseException) as error:
         _say(BadInput(explain(error, config_name)))
         raise SystemExit(2) from None
@@ -108,7 +110,9 @@ def explain(error: Exception, config_name: str) -> str:
     if group:
         options = re.findall(r"^\s*(?:\t)?([\w.-]+)$", str(error).split("Available options", 1)[-1], flags=re.M)
         name, _, choice = group[1].rpartition("/")
-        return f"there is no {name}={choice}: {nearest(choice, options)}" if options else f"there is no group {group[1]}."
+        return (
+            f"there is no {name}={choice}: {nearest(choice, options)}" if options else f"there is no group {group[1]}."
+        )
     return text.rstrip(".") + "."
 
 

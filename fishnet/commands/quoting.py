@@ -4,6 +4,8 @@ Hydra refuses brackets, spaces, `=`, `'`, `~` and accents in a bare value and ta
 hold free text, the value is put in quotes before Hydra sees it.
 """
 
+import re
+
 FREE_TEXT = {
     "data.root",
     "data.manifest",
@@ -39,6 +41,7 @@ def quoted(argument: str, verb: str) -> str:
 
 def quote(value: str) -> str:
     """A single-quoted Hydra string: quotes are escaped, and so are backslashes that stand before one."""
+    value = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)  # a folder may be called ${HOME}; the variable is not meant
     escaped = []
     backslashes = 0
     for sign in value:

@@ -14,14 +14,31 @@ def constructor(target: str) -> dict[str, tuple[ast.expr | None, ast.expr | None
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == name:
             own = next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
-            return _parameters(own) if own else {}
+            if own is None or own.args.kwarg:
+                inherited = [constructor(home) for base in node.bases for home in _homes(tree, base)]
+            else:
+                inherited = []
+            return {key: value for group in inherited for key, value in group.items()} | (
+                _parameters(own) if own else {}
+            )
     return {}
+
+
+def _homes(tree: ast.Module, base: ast.expr) -> list[str]:
+    """Where a base class of ours is defined, from the import that brought it."""
+    for node in tree.body:
+        if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("fishnet"):
+            continue
+        if isinstance(base, ast.Name) and base.id in [alias.name for alias in node.names]:
+            return [f"{node.module}.{base.id}"]
+    return []
 
 
 def _source(module: str) -> str:
     top, *rest = module.split(".")
     spec = importlib.util.find_spec(top)  # finds, but does not import
-    assert spec and spec.submodule_search_locations
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(module)
     path = Path(spec.submodule_search_locations[0]).joinpath(*rest)
     return (path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py").read_text()
 

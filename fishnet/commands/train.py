@@ -1,59 +1,63 @@
 """fishnet train: data, model, callbacks, run, trainer; fit, measure, report."""
 
 import logging
-import os
-import time
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from fishnet.errors import BadInput, Interrupted, WorkFailed
+from fishnet.errors import Interrupted
 
 from .checks import validate
 from .entry import start
 
-if TYPE_CHECKING:
-    import pytorch_lightning as L
-
-    from fishnet.data.datamodule import ImageFolderData
-    from fishnet.models.classifier import ImageClassifier
-
 log = logging.getLogger("fishnet")
-
-FOLDER = "FISHNET_RUN_FOLDER"  # tells the run's folder to the processes that Lightning starts
-PARENT = "FISHNET_PARENT_RUN"
 
 
 def train(config: DictConfig) -> dict[str, float]:
-    """One run from configuration to figures; everything that can be refused is refused before the run exists."""
+    """One run from configuration to figures; what can be refused is refused before the run exists."""
     validate(config)
     if config.prefetch:
         return _prefetch(config)
     import pytorch_lightning as L
     from hydra.utils import instantiate
 
+    from . import building, running
     from .resuming import resumed
 
     config, checkpoint, run_id = resumed(config)
+    watch = building.signal_watch()
     L.seed_everything(config.seed, verbose=False)
-    data: ImageFolderData = instantiate(config.data, _convert_="all")
-    _tell(data)
+    data = instantiate(config.data, _convert_="all")
+    running.announce(data)
     model = instantiate(config.model, _convert_="all")(classes=data.classes)
-    folder = _folder(config, checkpoint)
-    logger = _logger(config, data, model, folder, run_id)
-    callbacks = _callbacks(config)
-    trainer: L.Trainer = instantiate(
-        config.trainer, _convert_="all", callbacks=callbacks, logger=logger, default_root_dir=str(folder), plugins=_durable()
-    )
+    folder = running.make_folder(config, checkpoint)
+    logger = building.build_logger(config, data, model, folder=folder, run_id=run_id)
     try:
-        with _quiet():
-            trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
-            figures = measure(trainer, model, data, test=config.test)
+        trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
+        trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
+        running.measure(trainer, model, data, test=config.test)
     except BaseException as error:
         logger.finish("KILLED" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "FAILED")
-        _hint(error, config)
-        raise
+        raise running.in_words(error, config) from error
     logger.finish("FINISHED")
-    _summary(trainer, figures, folder, logger)
-    return figures
+    running.summary(trainer, folder=folder, logger=logger)
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def _prefetch(config: DictConfig) -> dict[str, float]:
+    from fishnet.models.backbones import prefetch
+
+    log.info("%s: weights are in the cache (from %s)", config.model.backbone, prefetch(config.model.backbone))
+    return {}
+
+
+def sweep(base: DictConfig, overrides: list[str], run_jobs: Callable[[], object]) -> None:
+    """A parent run, one child a job; the parent keeps the mean over the children."""
+    from .sweeping import parent_run
+
+    with parent_run(base, overrides):
+        run_jobs()
+
+
+if __name__ == "__main__":
+    start(train, "train", sweep=sweep)

@@ -1,5 +1,6 @@
 """Glue: index, split, transforms and loaders behind one LightningDataModule of plain values."""
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -56,7 +57,7 @@ class ImageFolderData(L.LightningDataModule):
         self.val, self.test, self.folds, self.fold, self.split_file = val, test, folds, fold, split_file
         self.image_size, self.augment, self.balance = image_size, augment, balance
         self.batch_size, self.workers, self.seed = batch_size, workers, seed
-        self.index_progress = True
+        self.tested = "test"  # the part that the test loader serves; `fishnet evaluate` may choose another
 
     # ---- what is in the folder
 
@@ -92,7 +93,6 @@ class ImageFolderData(L.LightningDataModule):
             folds=self.folds,
             fold=self.fold,
             seed=self.seed,
-            classes=self.classes,
         )
 
     def rows(self, part: str) -> np.ndarray:
@@ -106,6 +106,19 @@ class ImageFolderData(L.LightningDataModule):
         """Inverse class frequency over the training photos, with mean 1."""
         counts = np.bincount(self.table.label.to_numpy()[self.rows("train")], minlength=len(self.classes))
         return counts.sum() / (len(self.classes) * np.maximum(counts, 1))
+
+    def speak(self, classes: list[str]) -> None:
+        """Number the labels as a trained model does; a class that it never saw cannot be measured."""
+        unknown = [name for name in self.classes if name not in classes]
+        if unknown:
+            raise BadInput(
+                f"the model knows {', '.join(classes[:8])}{' …' if len(classes) > 8 else ''}; the folder also holds "
+                f"{', '.join(unknown[:5])}: leave them out with data.classes=[…] or rename the folders."
+            )
+        place = {name: number for number, name in enumerate(classes)}
+        own = self.classes
+        table = self.index.table.assign(label=[place[own[label]] for label in self.index.table.label])
+        self.index = replace(self.index, table=table, classes=list(classes))
 
     # ---- batches
 
@@ -122,7 +135,7 @@ class ImageFolderData(L.LightningDataModule):
         return self.evaluation_loader("val")
 
     def test_dataloader(self) -> DataLoader:
-        return self.evaluation_loader("test")
+        return self.evaluation_loader(self.tested)
 
     def predict_dataloader(self) -> DataLoader:
         return self.evaluation_loader("all")

@@ -14,7 +14,7 @@ from .transforms import Transform, seeded
 
 
 class PhotoDataset(Dataset):
-    """Photos by draw: `(row, key)`, where the key seeds the random view and a negative row is a repeat that fills up."""
+    """Photos by draw `(row, key)`: the key seeds the random view, a negative row is a repeat that fills up."""
 
     def __init__(self, root: Path, paths: list[str], labels: list[int], transform: Transform, *, min_side: int) -> None:
         self.root, self.paths, self.labels = root, np.asarray(paths), np.asarray(labels)

@@ -3,6 +3,7 @@
 import os
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -27,9 +28,7 @@ def build_backbone(
         )
     if name == "cnn":
         if pretrained is True:
-            raise BadInput(
-                "model.backbone=cnn has no published weights: leave model.pretrained=false or give a file."
-            )
+            raise BadInput("model.backbone=cnn has no published weights: leave model.pretrained=false or give a file.")
         network: nn.Module = _call(SmallCNN, name, num_classes=num_classes, dropout=dropout, **arguments)
     else:
         if not timm.is_model(name):
@@ -68,8 +67,8 @@ def _timm(name: str, num_classes: int, pretrained: bool, dropout: float, argumen
             raise
         except Exception as error:
             raise BadInput(
-                f"The weights of {name} are not on this machine: run `fishnet train prefetch=true model.backbone={name}` "
-                "where there is a network, or give model.pretrained=FILE."
+                f"The weights of {name} are not on this machine: run "
+                f"`fishnet train prefetch=true model.backbone={name}` where there is a network, or give model.pretrained=FILE."
             ) from error
 
 
@@ -97,7 +96,7 @@ def prefetch(name: str) -> str:
         raise BadInput(
             f"The weights of {name} could not be fetched ({type(error).__name__}): is there a network on this machine?"
         ) from error
-    config = network.pretrained_cfg
+    config: Any = network.pretrained_cfg
     return config.get("hf_hub_id") or config.get("url") or name
 
 
@@ -112,9 +111,7 @@ def load_local_weights(network: nn.Module, path: Path) -> None:
         if not (key in wanted and wanted[key].shape != value.shape and any(key.startswith(h) for h in head))
     }
     missing = [
-        k
-        for k in wanted
-        if k not in state and not any(k.startswith(h) for h in head) and "num_batches" not in k
+        k for k in wanted if k not in state and not any(k.startswith(h) for h in head) and "num_batches" not in k
     ]
     foreign = [k for k in state if k not in wanted]
     shapes = [k for k in state if k in wanted and wanted[k].shape != state[k].shape]
@@ -132,9 +129,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise BadInput(
-            f"{path} holds no weights that can be read safely ({type(error).__name__})."
-        ) from error
+        raise BadInput(f"{path} holds no weights that can be read safely ({type(error).__name__}).") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else {}
     if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise BadInput(f"{path} is not a plain state dict (tensors by name).")
@@ -154,9 +149,7 @@ def head_names(network: nn.Module) -> list[str]:
     """Dotted names of the classifier layers, as timm tells them."""
     classifiers = network.get_classifier()  # type: ignore[operator]
     classifiers = classifiers if isinstance(classifiers, (tuple, list)) else (classifiers,)
-    return [
-        name for name, module in network.named_modules() if any(module is c for c in classifiers) and name
-    ]
+    return [name for name, module in network.named_modules() if any(module is c for c in classifiers) and name]
 
 
 def freeze(network: nn.Module, what: str | int) -> None:

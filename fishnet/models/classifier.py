@@ -4,6 +4,7 @@ Nothing but strings, numbers and lists goes in, so `ImageClassifier.load_from_ch
 and the parameters of a run are readable columns in any tracker.
 """
 
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytorch_lightning as L
@@ -22,6 +23,11 @@ from .preprocessing import preprocessing_of
 
 class ImageClassifier(L.LightningModule):
     """Photos in (uint8, or float 0–1), logits out."""
+
+    mean: Tensor
+    std: Tensor
+    temperature: Tensor
+    class_weights: Tensor
 
     def __init__(
         self,
@@ -73,7 +79,7 @@ class ImageClassifier(L.LightningModule):
         self.train_loss, self.val_loss, self.test_loss = MeanMetric(), MeanMetric(), MeanMetric()
 
     def setup(self, stage: str) -> None:
-        data = self.trainer.datamodule
+        data = getattr(self.trainer, "datamodule", None)
         if stage != "fit" or data is None:
             return
         if getattr(data, "image_size", None) not in (None, self.preprocessing.size):
@@ -106,7 +112,7 @@ class ImageClassifier(L.LightningModule):
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
         loss, _ = self.shared_step(batch, "train")
-        self._rate = self.optimizers().param_groups[0]["lr"]
+        self._rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         return loss
 
     def validation_step(self, batch: dict, batch_idx: int) -> dict:
@@ -116,7 +122,7 @@ class ImageClassifier(L.LightningModule):
         return self.shared_step(batch, "test")[1]
 
     def shared_step(self, batch: dict, stage: str) -> tuple[Tensor, dict]:
-        """Loss and metrics of one batch; repeats that fill the last batch of several processes (index -1) count nowhere."""
+        """Loss and metrics of one batch; repeats that fill up the last one (index -1) count nowhere."""
         logits = self(batch["image"])
         real = batch["index"] >= 0
         if not bool(real.all()):
@@ -156,10 +162,7 @@ class ImageClassifier(L.LightningModule):
         elif stage != "train":
             per_class = getattr(self, f"{stage}_classes")
             self.log_dict(
-                {
-                    f"{stage}_class/{s}/f1": f
-                    for s, f in zip(self.slugs, per_class.compute()["f1"], strict=True)
-                }
+                {f"{stage}_class/{s}/f1": f for s, f in zip(self.slugs, per_class.compute()["f1"], strict=True)}
             )
             per_class.reset()
         return values
@@ -167,7 +170,7 @@ class ImageClassifier(L.LightningModule):
     # ---- optimising
 
     def configure_optimizers(self) -> Any:
-        chosen = self.hparams
+        chosen = SimpleNamespace(**self.hparams)
         optimizer = make_optimizer(
             [p for p in self.parameters() if p.requires_grad],
             name=chosen.optimizer,

@@ -48,9 +48,7 @@ class SmallCNN(nn.Module):
             if index < len(widths) - 2:
                 blocks.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*blocks)
-        self.neck = nn.Sequential(
-            nn.Linear(widths[-1], dense), ACTIVATIONS[activation](), nn.Dropout(dropout)
-        )
+        self.neck = nn.Sequential(nn.Linear(widths[-1], dense), ACTIVATIONS[activation](), nn.Dropout(dropout))
         self.head = nn.Linear(dense, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:

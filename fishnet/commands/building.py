@@ -1,0 +1,114 @@
+"""Configuration → the objects of a run, with their names and records."""
+
+import hashlib
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+
+import pytorch_lightning as L
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from fishnet.callbacks.checkpoints import DurableCheckpointIO
+from fishnet.callbacks.guards import FiniteLoss, SeededSteps, StopOnSignal
+from fishnet.callbacks.pace import EpochLines, Pace
+from fishnet.data.datamodule import ImageFolderData
+from fishnet.data.splits import split_digest
+from fishnet.models.classifier import ImageClassifier
+from fishnet.tracking.logger import MlflowLogger
+from fishnet.tracking.runs import git_commit, run_name
+
+PARENT = "FISHNET_PARENT_RUN"
+RECORD = "run.json"
+
+
+def signal_watch() -> StopOnSignal:
+    """From here on a signal ends the run in good order."""
+    return StopOnSignal()
+
+
+def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, watch: StopOnSignal) -> L.Trainer:
+    """Lightning's own trainer; the guards are not for choosing, the rest is."""
+    chosen = [instantiate(node, _convert_="all") for node in config.callbacks.values() if node is not None]
+    guards: list[L.Callback] = [SeededSteps(seed=config.seed), watch, FiniteLoss(), Pace(), EpochLines()]
+    on_terminal = sys.stderr.isatty()
+    return instantiate(
+        config.trainer,
+        _convert_="all",
+        callbacks=[*guards, *chosen],
+        logger=logger,
+        default_root_dir=str(folder),
+        plugins=[DurableCheckpointIO()],
+        enable_progress_bar=config.trainer.enable_progress_bar and on_terminal,
+    )
+
+
+def build_logger(
+    config: DictConfig, data: ImageFolderData, model: ImageClassifier, *, folder: Path, run_id: str | None
+) -> MlflowLogger:
+    """The run: its name, tags, parameters, configuration and split, all there before the first step."""
+    logger: MlflowLogger = instantiate(
+        config.tracking,
+        run_name=config.name or automatic_name(),
+        home=str(Path.cwd()),
+        folder=str(folder),
+        run_id=run_id,
+        parent=os.environ.get(PARENT),
+        tags={
+            "fishnet.command": "train",
+            "fishnet.folder": str(folder),
+            "fishnet.config_digest": _digest(OmegaConf.to_yaml(config, resolve=True)),
+            "fishnet.split_digest": split_digest(data.table, data.assignment),
+            "fishnet.data_digest": data.index.digest,
+            "fishnet.git_commit": git_commit(),
+        },
+    )
+    logger.start()
+    if logger.run_id is not None:  # rank zero only
+        write_records(config, data, folder, logger)
+    return logger
+
+
+def write_records(config: DictConfig, data: ImageFolderData, folder: Path, logger: MlflowLogger) -> None:
+    """What a run can be repeated from: its configuration, its command line, its split; and its columns in the UI."""
+    (folder / "config").mkdir(parents=True, exist_ok=True)
+    (folder / "config" / "config.yaml").write_text(OmegaConf.to_yaml(config), encoding="utf-8")
+    (folder / "config" / "command.txt").write_text(shlex.join(sys.argv[1:]) + "\n", encoding="utf-8")
+    save_split(data.table, data.assignment, folder / "split" / "split.csv")
+    (folder / RECORD).write_text(json.dumps({"run_id": logger.run_id, "classes": data.classes}, ensure_ascii=False))
+    logger.log_hyperparams(run_parameters(config))
+    logger.log_artifacts(folder / "config", "config")
+    logger.log_artifacts(folder / "split", "split")
+    counts = {"photos": len(data.table), "classes": len(data.classes), "groups": int(data.table.group.nunique())}
+    logger.log_input(
+        name=data.root.name, digest=data.index.digest, source=str(data.root), context="train", profile=counts
+    )
+
+
+NO_PARAMETER = ("_target_", "_partial_", "tracking", "callbacks", "out", "resume", "name", "prefetch", "checkpoint")
+
+
+def run_parameters(config: DictConfig) -> dict[str, object]:
+    """Few and comparable: what was chosen, no targets and no places."""
+    tree = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(tree, dict)
+    return {
+        str(key): {k: v for k, v in value.items() if k not in NO_PARAMETER} if isinstance(value, dict) else value
+        for key, value in tree.items()
+        if key not in NO_PARAMETER
+    }
+
+
+def automatic_name() -> str:
+    """The job's number and what was asked for, so that two runs of a sweep are told apart in any chart."""
+    hydra = HydraConfig.get()
+    number = hydra.job.num if hydra.mode == RunMode.MULTIRUN else None
+    return run_name(list(hydra.overrides.task), number=number)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,47 @@
+"""fishnet evaluate: a checkpoint on a folder, measured as a test set: figures with intervals, confusions, heat-maps."""
+
+import logging
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from fishnet.errors import BadInput, Interrupted
+
+from .checks import validate
+from .entry import start
+
+log = logging.getLogger("fishnet")
+
+
+def evaluate(config: DictConfig) -> dict[str, float]:
+    """The whole folder (part=all), or the part of it that a split file or the settings call the test set."""
+    validate(config)
+    if config.part not in ("all", "train", "val", "test"):
+        raise BadInput(f"part={config.part}: choose from all, train, val, test.")
+    from hydra.utils import instantiate
+
+    from . import building, running
+    from .loading import load_model
+
+    watch = building.signal_watch()
+    model = load_model(Path(config.checkpoint))
+    data = instantiate(config.data, _convert_="all")
+    data.speak(model.classes)
+    data.tested = config.part
+    for line in running.refused_lines(data):
+        log.warning(line)
+    folder = running.make_folder(config, None)
+    logger = building.build_logger(config, data, model, folder=folder, run_id=None)
+    try:
+        trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
+        trainer.test(model, datamodule=data, verbose=False)
+    except BaseException as error:
+        logger.finish("KILLED" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "FAILED")
+        raise running.in_words(error, config) from error
+    logger.finish("FINISHED")
+    running.summary(trainer, folder=folder, logger=logger)
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+if __name__ == "__main__":
+    start(evaluate, "evaluate")

@@ -1,0 +1,109 @@
+"""fishnet predict: a checkpoint on photos → a CSV with every class's probability and a column for 'not sure'."""
+
+import csv
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from fishnet.errors import BadInput
+
+from .entry import start
+
+log = logging.getLogger("fishnet")
+
+ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".gif"}
+
+
+def predict(config: DictConfig) -> dict[str, float]:
+    """One row a photo, in the order of their paths; photos that cannot be read are listed and keep their row."""
+    if not 0 <= config.sure <= 1:
+        raise BadInput(f"sure={config.sure}: a probability lies between 0 and 1.")
+    out = Path(config.out).expanduser().absolute()
+    if out.exists() and not config.overwrite:
+        raise BadInput(f"out={config.out} exists: choose another name, or say overwrite=true.")
+    photos = find_photos(Path(config.images).expanduser())
+    from .loading import load_model
+
+    model = load_model(Path(config.checkpoint))
+    counts = write_predictions(model, photos, out, sure=config.sure, batch_size=config.batch_size)
+    log.info(
+        "%s: %d photos, %d not sure, %d could not be read", out, len(photos), counts["not sure"], counts["refused"]
+    )
+    return {name: float(count) for name, count in counts.items()}
+
+
+def find_photos(place: Path) -> list[Path]:
+    """A single photo, or every photo below a folder."""
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        raise BadInput(f"images={place} does not exist: give a photo or a folder of photos.")
+    inside = (Path(folder) / name for folder, _, names in os.walk(place) for name in names)
+    photos = sorted(path for path in inside if path.suffix.lower() in ENDINGS)
+    if not photos:
+        raise BadInput(f"images={place} holds no photos ({', '.join(sorted(ENDINGS))}).")
+    return photos
+
+
+def write_predictions(model, photos: list[Path], out: Path, *, sure: float, batch_size: int) -> dict[str, int]:
+    """Into a file beside the wanted one, which gets its name when all is there."""
+    from rich.progress import track
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    counts = {"not sure": 0, "refused": 0}
+    rows = track(answers(model, photos, batch_size), total=len(photos), description="predicting", transient=True)
+    try:
+        with open(temporary, "w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(["path", "predicted", "probability", "not_sure", "problem", *model.classes])
+            for path, chances, problem in rows:
+                best = max(range(len(chances)), key=chances.__getitem__) if chances else None
+                if best is None:
+                    table.writerow([path, "", "", True, problem])
+                    counts["refused"] += 1
+                    log.warning("%s: %s", path, problem)
+                    continue
+                unsure = chances[best] < sure
+                counts["not sure"] += unsure
+                table.writerow(
+                    [path, model.classes[best], f"{chances[best]:.4f}", unsure, "", *(f"{p:.4f}" for p in chances)]
+                )
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return counts
+
+
+def answers(model, photos: list[Path], batch_size: int) -> Iterator[tuple[Path, list[float], str]]:
+    """Each photo with its probabilities, or with the reason why there are none."""
+    import torch
+
+    from fishnet.data.transforms import evaluation
+    from fishnet.images import RefusedImage, load_image
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = model.to(device)
+    wishes = model.preprocessing
+    transform = evaluation(wishes.size, wishes.crop, wishes.interpolation)
+    for begin in range(0, len(photos), batch_size):
+        views, problems = [], {}
+        for path in photos[begin : begin + batch_size]:
+            try:
+                views.append(transform(load_image(path, min_side=round(wishes.size * 1.5))))
+            except RefusedImage as refusal:
+                problems[path] = str(refusal)
+        with torch.inference_mode():
+            chances = model.probabilities(model(torch.stack(views).to(device))).tolist() if views else []
+        known = iter(chances)
+        for path in photos[begin : begin + batch_size]:
+            yield (path, [], problems[path]) if path in problems else (path, next(known), "")
+
+
+if __name__ == "__main__":
+    start(predict, "predict")

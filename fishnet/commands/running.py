@@ -1,0 +1,117 @@
+"""The steps of a run that are more than one call: its folder, its figures, its last words."""
+
+import logging
+import os
+import re
+import time
+from pathlib import Path
+
+import pytorch_lightning as L
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from fishnet.callbacks.checkpoints import BestCheckpoint, read_checkpoint, write_checkpoint
+from fishnet.data.datamodule import ImageFolderData
+from fishnet.errors import BadInput, WorkFailed
+from fishnet.models.classifier import ImageClassifier
+
+log = logging.getLogger("fishnet")
+
+BEST = ("val/f1_macro", "val/accuracy", "val/loss")
+FOLDER = "FISHNET_RUN_FOLDER"  # tells the run's folder to the processes that Lightning starts
+
+
+def announce(data: ImageFolderData) -> None:
+    """What was found in the folder, and what of it should worry."""
+    parts = data.assignment.value_counts()
+    log.info(
+        "%d photos of %d classes in %d groups: %s",
+        len(data.table),
+        len(data.classes),
+        data.table.group.nunique(),
+        ", ".join(f"{parts.get(part, 0)} {part}" for part in ("train", "val", "test")),
+    )
+    for warning in data.index.warnings:
+        log.warning("warning: %s", warning)
+    for line in refused_lines(data):
+        log.warning(line)
+
+
+def refused_lines(data: ImageFolderData, most: int = 10) -> list[str]:
+    """The photos that could not be read, with the reasons."""
+    refused = data.index.refused
+    if not len(refused):
+        return []
+    lines = [f"{len(refused)} photos cannot be read and are left out:"]
+    lines += [f"  {row.path}: {row.reason}" for row in refused.head(most).itertuples()]
+    return lines + ([f"  and {len(refused) - most} more"] if len(refused) > most else [])
+
+
+def make_folder(config: DictConfig, checkpoint: str | None) -> Path:
+    """The run's own folder: `out=`, the sweep's numbered one, or outputs/<time>_<name>; never one that is in use."""
+    if os.environ.get(FOLDER) and "LOCAL_RANK" in os.environ:
+        return Path(os.environ[FOLDER])
+    hydra = HydraConfig.get()
+    if config.out is not None:
+        folder = Path(config.out).expanduser()
+    elif hydra.mode == RunMode.MULTIRUN:
+        folder = Path(hydra.runtime.output_dir)
+    else:
+        name = re.sub(r"[^\w.-]+", "-", str(config.name or config.model.backbone)).strip("-.")
+        folder = Path("outputs") / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{name}"
+    folder = folder.absolute()
+    if checkpoint is None and folder.is_dir() and any(folder.iterdir()):
+        raise BadInput(f"out={folder} is in use: give another folder, or resume={folder} to go on with that run.")
+    os.environ[FOLDER] = str(folder)
+    return folder
+
+
+def measure(trainer: L.Trainer, model: ImageClassifier, data: ImageFolderData, *, test: bool) -> None:
+    """The best epoch's weights, a temperature fitted on validation, then (once) the test set."""
+    best = next(callback for callback in trainer.callbacks if isinstance(callback, BestCheckpoint))  # type: ignore[attr-defined]
+    checkpoint = read_checkpoint(Path(best.best_model_path)) if best.best_model_path else None
+    if checkpoint:
+        model.load_state_dict(checkpoint["state_dict"])
+    trainer.validate(model, datamodule=data, verbose=False)
+    if checkpoint and trainer.is_global_zero:
+        checkpoint["state_dict"]["temperature"] = model.temperature.detach().cpu()
+        write_checkpoint(checkpoint, Path(best.best_model_path))
+        figures = {f"best/{k.replace('/', '_', 1)}": float(v) for k, v in trainer.callback_metrics.items() if k in BEST}
+        trainer.logger.log_metrics({**figures, "epoch": checkpoint["epoch"]}, step=checkpoint["global_step"])
+    if test:
+        trainer.test(model, datamodule=data, verbose=False)
+
+
+def in_words(error: BaseException, config: DictConfig) -> BaseException:
+    """An error that has a known cure says it."""
+    if isinstance(error, torch.OutOfMemoryError):
+        size, window = int(config.data.batch_size), int(config.trainer.accumulate_grad_batches)
+        return WorkFailed(
+            f"the GPU ran out of memory at data.batch_size={size}: try data.batch_size={max(1, size // 2)} "
+            f"trainer.accumulate_grad_batches={window * 2}, which trains alike."
+        )
+    return error
+
+
+def summary(trainer: L.Trainer, *, folder: Path, logger) -> None:
+    """The last thing on the screen: figures with their intervals, and where to look."""
+    if not trainer.is_global_zero:
+        return
+    report = next((c for c in trainer.callbacks if hasattr(c, "figures")), None)  # type: ignore[attr-defined]
+    console = Console(width=None if os.isatty(1) else 100)
+    if report is not None and report.figures:
+        table = Table(title="test set: value and 95 % interval over groups")
+        table.add_column("figure")
+        table.add_column("value", justify="right")
+        table.add_column("95 % interval", justify="right")
+        for name, (value, low, high) in report.figures.items():
+            table.add_row(name, f"{value:.3f}", f"{low:.3f} – {high:.3f}")
+        console.print(table)
+    for label, place in (("checkpoint", "checkpoints/best.ckpt"), ("report", "report"), ("heat-maps", "gradcam")):
+        if (folder / place).exists():
+            console.print(f"{label:12s}{folder / place}", soft_wrap=True, highlight=False)
+    console.print(f"{'run':12s}{logger.run_id}  ·  fishnet compare  ·  fishnet ui", soft_wrap=True, highlight=False)

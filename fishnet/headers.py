@@ -1,0 +1,189 @@
+"""What a photo file claims about itself, read from its bytes before any decoder sees them.
+
+A decoder spends whatever the header asks for: 34 bytes can ask for a gigabyte, and 24 KB of empty JPEG scans
+for minutes. So the claims are checked first, in plain Python, and walks over the file are bounded.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+MAX_PIXELS = 50_000_000
+MAX_SCANS = 64  # encoders write about ten
+MAX_SCANNED_PIXELS = 1_000_000_000  # pixels x scans: about a second of decoding
+MAX_PARTS = 20_000  # segments or chunks; 64 MB of the usual 8 KB PNG chunks are 8,000
+MAX_GIF_PREFACE = 1_000_000  # bytes of comments and extensions before the first frame
+
+_JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff])")
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
+_SOS, _EOI = 0xDA, 0xD9
+_EXIF = b"Exif\0\0"
+_ORIENTATION, _SHORT = 0x0112, 3
+_HIDDEN = (_EXIF, b"MPF\0")
+
+
+class RefusedImage(Exception):
+    """A photo that cannot be used; the message is the reason, short and plain."""
+
+
+class Header(NamedTuple):
+    """`hidden` are offsets of JPEG metadata kept from Pillow, which copies each of 5,000 overlapping tags."""
+
+    format: str
+    width: int
+    height: int
+    exif: bytes = b""
+    hidden: tuple[int, ...] = ()
+
+
+def read_header(data: bytes) -> Header:
+    """The format and size of a photo, or a refusal of whatever would be costly or is cut short."""
+    if not data:
+        raise RefusedImage("the file is empty")
+    for start, name, reader in _FORMATS:
+        if data.startswith(start) and (name != "WEBP" or data[8:12] == b"WEBP"):
+            try:
+                header = reader(data)
+            except (struct.error, IndexError):
+                raise RefusedImage(f"a {name} file that is cut short") from None
+            check_size(header.width, header.height)
+            return header
+    raise RefusedImage(_not_a_photo(data))
+
+
+def check_size(width: int, height: int) -> None:
+    if width < 1 or height < 1:
+        raise RefusedImage("the image has no pixels")
+    if width * height > MAX_PIXELS:
+        raise RefusedImage(f"{width} x {height} pixels are too many (at most {MAX_PIXELS // 1_000_000} million)")
+
+
+def _not_a_photo(data: bytes) -> str:
+    if re.match(rb"\s*(<!doctype|<html|<\?xml|\{|\[)", data[:256], re.IGNORECASE):
+        return "a web page or text, not a photo"
+    return "not a JPEG, PNG, WebP or GIF file"
+
+
+def _jpeg(data: bytes) -> Header:
+    """Walks the markers as libjpeg does, so that every scan it would decode is counted."""
+    size, scans, exif, hidden = None, 0, b"", []
+    for code, start, end in _jpeg_segments(data):
+        if code in _JPEG_FRAMES and size is None:
+            height, width = struct.unpack_from(">HH", data, start + 3)
+            check_size(width, height)
+            size = width, height
+        elif code == _SOS:
+            scans += 1
+            _check_scans(scans, size)
+        elif data.startswith(_HIDDEN, start + 2):
+            exif = exif or (data[start + 8 : end] if data.startswith(_EXIF, start + 2) else b"")
+            hidden.append(start + 2)
+    if size is None or not scans:
+        raise RefusedImage("a JPEG file without an image")
+    return Header("JPEG", *size, exif=exif, hidden=tuple(hidden))
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Each marker with the span of its segment, up to the end mark of the first image."""
+    position = 2
+    for _ in range(MAX_PARTS):
+        marker = _JPEG_MARKER.search(data, position)
+        if marker is None:
+            raise RefusedImage("a JPEG file that is cut short")
+        code, position = marker[1][0], marker.end()
+        if code == _EOI:
+            return
+        if code not in _JPEG_BARE:
+            (length,) = struct.unpack_from(">H", data, position)
+            yield code, position, position + length
+            position += length
+    raise RefusedImage("a JPEG file of too many parts")
+
+
+def _check_scans(scans: int, size: tuple[int, int] | None) -> None:
+    if size is None:
+        raise RefusedImage("a JPEG file without a size")
+    if scans > MAX_SCANS or scans * size[0] * size[1] > MAX_SCANNED_PIXELS:
+        raise RefusedImage(f"a JPEG file of too many scans ({scans} or more)")
+
+
+def _png(data: bytes) -> Header:
+    if data[12:16] != b"IHDR":
+        raise RefusedImage("a PNG file without a header")
+    position = 8
+    for _ in range(MAX_PARTS):
+        length, name = struct.unpack_from(">I4s", data, position)
+        position += 12 + length
+        if position > len(data):
+            break
+        if name == b"IEND":
+            return Header("PNG", *struct.unpack_from(">II", data, 16))
+    else:
+        raise RefusedImage("a PNG file of too many parts")
+    raise RefusedImage("a PNG file that is cut short")
+
+
+def _gif(data: bytes) -> Header:
+    """Walks to the first frame: comments before it are joined by decoders in quadratic time."""
+    width, height, flags = struct.unpack_from("<HHB", data, 6)
+    position = 13 + _palette(flags)
+    while data[position] == 0x21:
+        position += 2
+        while data[position]:
+            position += 1 + data[position]
+            if position > MAX_GIF_PREFACE:
+                raise RefusedImage("a GIF file with too much before its first image")
+        position += 1
+    if data[position] != 0x2C:
+        raise RefusedImage("a GIF file without an image")
+    left, top, frame_width, frame_height = struct.unpack_from("<HHHH", data, position + 1)
+    return Header("GIF", max(width, left + frame_width), max(height, top + frame_height))
+
+
+def _palette(flags: int) -> int:
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _webp(data: bytes) -> Header:
+    (declared,) = struct.unpack_from("<I", data, 4)
+    if declared + 8 > len(data):
+        raise RefusedImage("a WebP file that is cut short")
+    kind = data[12:16]
+    if kind == b"VP8X":
+        width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (24, 27))
+    elif kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    elif kind == b"VP8 ":
+        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
+    else:
+        raise RefusedImage("a WebP file without an image")
+    return Header("WEBP", width, height)
+
+
+def orientation(exif: bytes) -> int:
+    """The EXIF tag that says how to turn the photo (1 to 8); 1 where it is missing or broken."""
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if order is None:
+        return 1
+    try:
+        (start,) = struct.unpack_from(order + "I", exif, 4)
+        (count,) = struct.unpack_from(order + "H", exif, start)
+        for entry in range(start + 2, start + 2 + 12 * count, 12):
+            tag, kind, _, value = struct.unpack_from(order + "HHIH", exif, entry)
+            if tag == _ORIENTATION and kind == _SHORT and 1 <= value <= 8:
+                return value
+    except struct.error:
+        pass
+    return 1
+
+
+_FORMATS = (
+    (b"\xff\xd8\xff", "JPEG", _jpeg),
+    (b"\x89PNG\r\n\x1a\n", "PNG", _png),
+    (b"GIF87a", "GIF", _gif),
+    (b"GIF89a", "GIF", _gif),
+    (b"RIFF", "WEBP", _webp),
+)

@@ -1,0 +1,98 @@
+"""THE loader: bytes become an RGB photo, or a refusal with a reason.
+
+Collecting, training, audit and serving all read photos here, because decoders disagree: of 420 common files
+65 were accepted by one and refused by another, and only some turn a photo as its EXIF says. Nothing here
+changes global state of Pillow, so it may be called from threads.
+"""
+
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from fishnet.headers import Header, RefusedImage, check_size, orientation, read_header
+
+__all__ = ["RefusedImage", "UnreadableFile", "load_image", "read_bytes"]
+
+MAX_BYTES = 64 * 1024 * 1024
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class UnreadableFile(RefusedImage):
+    """The file system, not the photo, is to blame: asking again later may go well."""
+
+
+def load_image(source: Path | str | bytes, *, min_side: int | None = None) -> Image.Image:
+    """The photo as a person sees it: upright, RGB, transparent parts white, the first frame of an animation.
+
+    With `min_side` a JPEG may come out smaller, for speed, but no side below `min_side` that was above it.
+    `info["full_size"]` is the upright size before that; nothing else of the file's metadata is kept.
+    """
+    data = source if isinstance(source, bytes) else read_bytes(source)
+    header = read_header(data)
+    try:
+        return _decode(data, header, min_side)
+    except RefusedImage:
+        raise
+    except Exception as error:  # Pillow raises at least seven kinds for broken files
+        raise RefusedImage(_reason(header.format, error)) from error
+
+
+def read_bytes(path: Path | str) -> bytes:
+    """The file's bytes; a missing, unreadable or enormous file is refused like a broken one."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UnreadableFile(f"the file cannot be read ({error.strerror or error})") from error
+    if len(data) > MAX_BYTES:
+        raise RefusedImage(f"the file is larger than {MAX_BYTES // 1024 // 1024} MB")
+    return data
+
+
+def _decode(data: bytes, header: Header, min_side: int | None) -> Image.Image:
+    with Image.open(BytesIO(_without(data, header.hidden)), formats=[header.format]) as photo:
+        check_size(*photo.size)
+        full_size = photo.size
+        if min_side:
+            photo.draft("RGB", (min_side, min_side))
+        image = _to_rgb(photo)
+        turn = orientation(header.exif or photo.info.get("exif", b"").removeprefix(b"Exif\0\0"))
+    if turn in _TURNS:
+        image = image.transpose(_TURNS[turn])
+    image.info = {"full_size": full_size[::-1] if turn >= 5 else full_size}
+    return image
+
+
+def _without(data: bytes, hidden: tuple[int, ...]) -> bytes | bytearray:
+    if not hidden:
+        return data
+    blanked = bytearray(data)
+    for offset in hidden:
+        blanked[offset : offset + 4] = b"none"
+    return blanked
+
+
+def _to_rgb(photo: Image.Image) -> Image.Image:
+    if photo.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion cuts at 255 and leaves white
+        return photo.convert("I").point(lambda value: value * (1 / 256)).convert("L").convert("RGB")
+    if photo.has_transparency_data:
+        over = photo.convert("RGBA")
+        page = Image.new("RGB", over.size, "white")
+        page.paste(over, mask=over.getchannel("A"))
+        return page
+    return photo.convert("RGB")
+
+
+def _reason(format: str, error: Exception) -> str:
+    if "truncated" in str(error).lower():
+        return f"a {format} file that is cut short"
+    return f"a broken {format} file ({str(error) or type(error).__name__})"

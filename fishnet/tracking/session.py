@@ -1,0 +1,219 @@
+"""One run, from its creation to its last word: what every verb that is tracked holds in its hand.
+
+Creating and resuming speak to the store at once, so that a bad address is found before any work. Everything later is
+a line in the journal. The status changes only in `finish`, which a command calls at its very end.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import logging
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fishnet.errors import BadInput
+
+from .journal import open_journal
+from .outbox import EVERY, HEARTBEAT, Outbox
+from .process import Writer, this_process
+from .store import Store
+from .wording import PARAM_LENGTH, TAG_LENGTH, cut, finite, flat, safe_key
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+log = logging.getLogger("fishnet.tracking")
+
+PROCESS = "fishnet.process"
+PARENT = "mlflow.parentRunId"
+
+
+class RunSession:
+    """Reports of one run; every `log_…` returns at once and never raises because of the store."""
+
+    def __init__(self, *, store: Store, run: Run, folder: Path, every: float = EVERY) -> None:
+        self.store = store
+        self.run_id: str = run.info.run_id
+        self.run_name: str = run.info.run_name
+        self.experiment_id: str = run.info.experiment_id
+        self.folder = folder
+        self._params: dict[str, str] = dict(run.data.params)
+        self._infinite: set[str] = set()
+        self._ended = False
+        self._journal = open_journal(folder, self.run_id, store.uri)
+        self._outbox = Outbox(store.client(), self.run_id, self._journal, every=every)
+
+    # ---- reports
+
+    def log_metrics(self, values: Mapping[str, Any], *, step: int = 0) -> None:
+        numbers, infinite = finite(values)
+        if not numbers:
+            return
+        self._journal.append({"kind": "metrics", "time": _now(), "step": step, "values": numbers})
+        new = [key for key in infinite if key not in self._infinite]
+        if new:
+            self._infinite.update(new)
+            self.set_tags({f"fishnet.infinite.{key}": f"first at step {step}; shown as NaN" for key in new})
+
+    def log_params(self, values: Mapping[str, Any]) -> None:
+        """MLflow keeps the first value of a parameter for ever; a later one is told as the tag `fishnet.changed.…`."""
+        columns = flat(values)
+        changed = {k: v for k, v in columns.items() if self._params.get(k, v) != v}
+        new = {k: v for k, v in columns.items() if k not in self._params}
+        self._params.update(new)
+        if new:
+            self._journal.append({"kind": "params", "values": new})
+        self.set_tags({f"fishnet.changed.{key}": cut(value, PARAM_LENGTH) for key, value in changed.items()})
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        if tags:
+            self._journal.append({"kind": "tags", "values": _as_tags(tags)})
+
+    def log_artifacts(self, source: Path | str, path: str = "") -> None:
+        """A file or a whole folder; it has to stay on disk until it is delivered."""
+        self._journal.append({"kind": "artifacts", "source": str(Path(source).absolute()), "path": path})
+
+    def log_text(self, text: str, path: str) -> None:
+        self._journal.append({"kind": "text", "text": text, "path": path})
+
+    def log_dict(self, values: Mapping[str, Any], path: str) -> None:
+        self.log_text(json.dumps(values, indent=2, ensure_ascii=False, default=str) + "\n", path)
+
+    def log_input(
+        self, *, name: str, digest: str, source: str, context: str, profile: Mapping[str, Any] | None = None
+    ) -> None:
+        """Fills MLflow's Dataset column: which photos, from where, for what (`train` or `test`)."""
+        self._journal.append(
+            {
+                "kind": "dataset",
+                "name": cut(name, 500),
+                "digest": digest[:36],
+                "source": source,
+                "context": context,
+                "profile": dict(profile or {}),
+            }
+        )
+
+    # ---- the end
+
+    def flush(self, *, patience: float = 10.0, limit: float = 120.0) -> bool:
+        return self._outbox.flush(patience=patience, limit=limit)
+
+    def finish(self, status: str = "FINISHED", *, patience: float = 15.0, limit: float = 600.0) -> str:
+        """FINISHED, FAILED or KILLED. What could not be delivered is said once, in a warning, and returned."""
+        if self._ended:
+            return ""
+        self._ended = True
+        self._journal.append({"kind": "status", "status": status, "time": _now()})
+        sentence = self._outbox.close(patience=patience, limit=limit)
+        if sentence:
+            log.warning("%s.", sentence)
+        return sentence
+
+
+def start_run(
+    store: Store,
+    *,
+    experiment: str,
+    folder: Path,
+    run_name: str | None = None,
+    tags: Mapping[str, Any] | None = None,
+    parent: str | None = None,
+    every: float = EVERY,
+) -> RunSession:
+    """A new run, RUNNING, marked with the process that writes it."""
+    experiment_id = store.experiment(experiment)
+    client = store.client()
+    name = free_name(store, experiment_id, run_name) if run_name else None
+    all_tags = {**_standing_tags(tags or {}), **({PARENT: parent} if parent else {})}
+    run = client.create_run(experiment_id, tags=_as_tags(all_tags), run_name=name)
+    if name is not None:
+        _settle_name(store, run)
+    return RunSession(store=store, run=run, folder=Path(folder), every=every)
+
+
+def resume_run(
+    store: Store, run_id: str, *, folder: Path, tags: Mapping[str, Any] | None = None, every: float = EVERY
+) -> RunSession:
+    """The same run again: RUNNING, and what an earlier process left in `folder` is delivered with the rest."""
+    from filelock import Timeout
+    from mlflow.exceptions import MlflowException
+
+    client = store.client()
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        raise BadInput(f"There is no run {run_id} in {store.uri}: `fishnet compare` lists them.") from error
+    writer = Writer.from_tag(run.data.tags.get(PROCESS, ""))
+    if run.info.status == "RUNNING" and writer and writer.alive() and writer != this_process():
+        raise BadInput(f"Run {run_id} is still written by process {writer.pid}: wait for it, or end it first.")
+    for key, value in _as_tags(_process_tags() | dict(tags or {})).items():
+        client.set_tag(run_id, key, value)
+    client.update_run(run_id, status="RUNNING")
+    try:
+        session = RunSession(store=store, run=run, folder=Path(folder), every=every)
+    except Timeout as error:
+        raise BadInput(f"Another process is delivering the reports of run {run_id}: try again.") from error
+    session._journal.append({"kind": "status", "status": "RUNNING"})  # after an older word that was not delivered
+    return session
+
+
+# ---- names
+
+
+def free_name(store: Store, experiment_id: str, name: str) -> str:
+    """The name, or with `-2`, `-3`, … behind it: two runs of one name cannot be told apart in the UI."""
+    name = re.sub(r"['\"`%\\]", "", name)[:200] or "run"
+    found = store.client().search_runs([experiment_id], f"attributes.run_name LIKE '{name}%'", max_results=1000)
+    taken = {run.info.run_name for run in found}
+    number = 2
+    candidate = name
+    while candidate in taken:
+        candidate = f"{name}-{number}"
+        number += 1
+    return candidate
+
+
+def _settle_name(store: Store, run: Run) -> None:
+    """Two processes may have chosen one free name at the same moment: all but one add a piece of their run id."""
+    name, client = run.info.run_name, store.client()
+    same = client.search_runs([run.info.experiment_id], f"attributes.run_name = '{name}'")
+    if len(same) > 1 and run.info.run_id != min(other.info.run_id for other in same):
+        run.info._run_name = f"{name}-{run.info.run_id[:4]}"
+        client.update_run(run.info.run_id, name=run.info._run_name)
+
+
+# ---- tags
+
+
+def _standing_tags(tags: Mapping[str, Any]) -> dict[str, Any]:
+    """Ours, and under MLflow's own names what fills its User and Source columns."""
+    standing = {"mlflow.user": _user(), "mlflow.source.type": "LOCAL", **_process_tags(), **tags}
+    if "fishnet.command" in tags:
+        standing["mlflow.source.name"] = f"fishnet {tags['fishnet.command']}"
+    if "fishnet.git_commit" in tags:
+        standing["mlflow.source.git.commit"] = tags["fishnet.git_commit"]
+    return standing
+
+
+def _process_tags() -> dict[str, Any]:
+    return {PROCESS: this_process().to_tag(), HEARTBEAT: int(time.time())}
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
+def _as_tags(tags: Mapping[str, Any]) -> dict[str, str]:
+    return {safe_key(key): cut(str(value), TAG_LENGTH) for key, value in tags.items() if value is not None}
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

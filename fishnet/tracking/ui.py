@@ -1,0 +1,145 @@
+"""`fishnet ui`: MLflow's own server on this machine only, with the switches that make it quiet and private."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from fishnet.errors import BadInput, WorkFailed
+
+from .client import SWITCHES
+from .links import PORT, base_of, charts_link, runs_link
+from .store import Store, open_store
+
+HOST = "127.0.0.1"
+START_WITHIN = 90.0
+
+
+def serve_ui(*, uri: str | None, home: Path, port: int = PORT) -> None:
+    """Print where to look and serve until a signal ends it; a store that is a server already is only pointed at."""
+    if not 1 <= port <= 65535:
+        raise BadInput(f"port={port}: choose one from 1 to 65535.")
+    store = open_store(uri, home=home, create=False)
+    if store.is_server:
+        _say(where_to_look(store, base_of(store)))
+        return
+    chosen = free_port(port)
+    if chosen != port:
+        _say([f"Port {port} is taken; this is {chosen}."])
+    with served(store, chosen) as server:
+        _say(where_to_look(store, base_of(store, chosen)))
+        _say(["Ctrl-C ends it."])
+        status = _wait(server)
+    if status not in (0, -signal.SIGINT, -signal.SIGTERM):
+        raise WorkFailed(f"MLflow's server ended by itself with status {status}.")
+
+
+@contextlib.contextmanager
+def served(store: Store, port: int) -> Iterator[subprocess.Popen]:
+    """The server, ready to answer, and gone with all its children afterwards."""
+    server = subprocess.Popen(command(store, port), env=environment(), start_new_session=True)
+    try:
+        _await_ready(server, port)
+        yield server
+    finally:
+        end(server)
+
+
+def command(store: Store, port: int) -> list[str]:
+    assert store.artifacts is not None
+    options = {
+        "--backend-store-uri": store.uri,
+        "--default-artifact-root": store.artifacts.as_uri(),
+        "--host": HOST,
+        "--port": str(port),
+        "--workers": "1",
+        "--uvicorn-opts": "--log-level=warning",
+    }
+    return [sys.executable, "-m", "mlflow", "server", *(part for pair in options.items() for part in pair)]
+
+
+def environment() -> dict[str, str]:
+    """Without the job runner's three consumers, and without the variables that would send it elsewhere."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+    return {**kept, **SWITCHES, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
+
+def where_to_look(store: Store, base: str) -> list[str]:
+    """Straight into the training pages: a new browser would open the UI in its other mode."""
+    lines = [f"MLflow is at {base}"]
+    for experiment in store.client().search_experiments(max_results=20):
+        if experiment.experiment_id == "0" and experiment.name == "Default":
+            continue
+        lines.append(f"  {experiment.name}: {runs_link(base, experiment.experiment_id)}")
+        lines.append(f"  {' ' * len(experiment.name)}  {charts_link(base, experiment.experiment_id)}")
+    return [*lines, "  (from its home page: choose 'Model training')"]
+
+
+def free_port(wanted: int) -> int:
+    """The wanted one, or one that the system gives."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return probe.getsockname()[1]
+    raise WorkFailed(f"No port is free on {HOST}.")
+
+
+def end(server: subprocess.Popen) -> None:
+    """The whole process group: uvicorn's workers outlive their parent otherwise."""
+    for kind, patience in ((signal.SIGTERM, 8.0), (signal.SIGKILL, 5.0)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, kind)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(patience)
+            if not _group_lives(server.pid):
+                return
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def _await_ready(server: subprocess.Popen, port: int) -> None:
+    deadline = time.monotonic() + START_WITHIN
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise WorkFailed(f"MLflow's server did not start (status {server.returncode}); its own words are above.")
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=2):
+            return
+        time.sleep(0.2)
+    raise WorkFailed(f"MLflow's server did not answer on port {port} within {START_WITHIN:.0f} s.")
+
+
+def _wait(server: subprocess.Popen) -> int:
+    """Until the server ends, or SIGINT or SIGTERM asks for it."""
+    asked: list[int] = []
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    before = {kind: signal.signal(kind, lambda number, frame: asked.append(number)) for kind in kinds}
+    try:
+        while not asked and server.poll() is None:
+            time.sleep(0.2)
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+    return -asked[0] if asked else server.returncode
+
+
+def _say(lines: list[str]) -> None:
+    for line in lines:
+        print(line, flush=True)

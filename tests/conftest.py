@@ -1,0 +1,17 @@
+"""What every test may use: photos drawn on the spot, and silence from trackers and hubs."""
+
+import os
+from pathlib import Path
+
+import pytest
+from drawing import draw_folder
+
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory) -> Path:
+    """Three classes of sixteen drawn photos; shared, so never written to."""
+    return draw_folder(tmp_path_factory.mktemp("shapes"), photos=16)

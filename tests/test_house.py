@@ -1,0 +1,75 @@
+"""The house stands as it was drawn: imports point one way, and each guest has one room."""
+
+import ast
+from pathlib import Path
+
+HOUSE = Path(__file__).parent.parent / "fishnet"
+ROOMS = [
+    "errors",
+    "names",
+    "images",
+    "collect",
+    "data",
+    "measure",
+    "models",
+    "explain",
+    "audit",
+    "tracking",
+    "callbacks",
+    "studies",
+    "serve",
+    "stock",
+    "commands",
+]
+GUESTS = {
+    "hydra": "commands",
+    "mlflow": "tracking",
+    "selenium": "collect",
+    "pytorch_grad_cam": "explain",
+}
+
+
+def imports(path: Path) -> list[str]:
+    found = []
+    package = ["fishnet", *path.relative_to(HOUSE).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            found.append(".".join([*base, *([node.module] if node.module else [])]))
+    return found
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(HOUSE).parts[0].removesuffix(".py")
+
+
+def files() -> list[Path]:
+    return [path for path in HOUSE.rglob("*.py") if room_of(path) not in ("__init__", "__main__")]
+
+
+def test_a_room_imports_only_from_rooms_above_it():
+    wrong = []
+    for path in files():
+        for name in imports(path):
+            parts = name.split(".")
+            if parts[0] == "fishnet" and len(parts) > 1 and parts[1] != "headers":
+                if ROOMS.index(parts[1]) > ROOMS.index(room_of(path)):
+                    wrong.append(f"{path.name} imports {name}")
+    assert not wrong
+
+
+def test_each_guest_stays_in_its_room():
+    wrong = [
+        f"{path.relative_to(HOUSE)} imports {name}"
+        for path in files()
+        for name in imports(path)
+        if name.split(".")[0] in GUESTS and room_of(path) != GUESTS[name.split(".")[0]]
+    ]
+    assert not wrong
+
+
+def test_nothing_imports_the_experiments_and_there_are_no_utils():
+    assert not [path for path in files() if any(name.startswith("experiments") for name in imports(path))]
+    assert not [path for path in HOUSE.rglob("*") if path.stem in ("utils", "common", "helpers")]
