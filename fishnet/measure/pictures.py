@@ -98,7 +98,7 @@ def draw_dendrogram(tree: np.ndarray, names: list[str], path: Path) -> None:
             ax=axes,
             color_threshold=0,
             above_threshold_color=BLUE,
-            leaf_font_size=9 if count <= 60 else 6,
+            leaf_font_size=min(9.0, 45 * height / count),
         )
         nearest = float(tree[:, 2].min())
         axes.set_xlim(1.005, max(0.0, nearest - max(0.02, (1 - nearest) * 0.15)))
