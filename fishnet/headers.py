@@ -29,7 +29,7 @@ class RefusedImage(Exception):
 
 
 class Header(NamedTuple):
-    """`hidden` are offsets of JPEG metadata kept from Pillow, which copies out each of 5,000 overlapping tags."""
+    """`hidden` are offsets of JPEG metadata kept from Pillow, which copies each of 5,000 overlapping tags."""
 
     format: str
     width: int
@@ -57,9 +57,7 @@ def check_size(width: int, height: int) -> None:
     if width < 1 or height < 1:
         raise RefusedImage("the image has no pixels")
     if width * height > MAX_PIXELS:
-        raise RefusedImage(
-            f"{width} x {height} pixels are too many (at most {MAX_PIXELS // 1_000_000} million)"
-        )
+        raise RefusedImage(f"{width} x {height} pixels are too many (at most {MAX_PIXELS // 1_000_000} million)")
 
 
 def _not_a_photo(data: bytes) -> str:

@@ -1,8 +1,8 @@
 """THE loader: bytes become an RGB photo, or a refusal with a reason.
 
 Collecting, training, audit and serving all read photos here, because decoders disagree: of 420 common files
-65 were accepted by one and refused by another, and only some turn a photo as its EXIF says. Nothing here changes
-global state of Pillow, so it may be called from threads.
+65 were accepted by one and refused by another, and only some turn a photo as its EXIF says. Nothing here
+changes global state of Pillow, so it may be called from threads.
 """
 
 from io import BytesIO
@@ -12,7 +12,7 @@ from PIL import Image
 
 from fishnet.headers import Header, RefusedImage, check_size, orientation, read_header
 
-__all__ = ["RefusedImage", "load_image", "read_bytes"]
+__all__ = ["RefusedImage", "UnreadableFile", "load_image", "read_bytes"]
 
 MAX_BYTES = 64 * 1024 * 1024
 _TURNS = {
@@ -24,6 +24,10 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+class UnreadableFile(RefusedImage):
+    """The file system, not the photo, is to blame: asking again later may go well."""
 
 
 def load_image(source: Path | str | bytes, *, min_side: int | None = None) -> Image.Image:
@@ -48,7 +52,7 @@ def read_bytes(path: Path | str) -> bytes:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise RefusedImage(f"the file cannot be read ({error.strerror or error})") from error
+        raise UnreadableFile(f"the file cannot be read ({error.strerror or error})") from error
     if len(data) > MAX_BYTES:
         raise RefusedImage(f"the file is larger than {MAX_BYTES // 1024 // 1024} MB")
     return data

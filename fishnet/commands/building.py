@@ -1,7 +1,9 @@
 """Configuration → the objects of a run, with their names and records."""
 
 import hashlib
+import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from fishnet.tracking.logger import MlflowLogger
 from fishnet.tracking.runs import git_commit, run_name
 
 PARENT = "FISHNET_PARENT_RUN"
-NAMED_GROUPS = ("data", "trainer", "experiment")
+RECORD = "run.json"
 
 
 def signal_watch() -> StopOnSignal:
@@ -49,8 +51,7 @@ def build_logger(
     config: DictConfig, data: ImageFolderData, model: ImageClassifier, *, folder: Path, run_id: str | None
 ) -> MlflowLogger:
     """The run: its name, tags, parameters, configuration and split, all there before the first step."""
-    parameters = run_parameters(config)
-    logger = instantiate(
+    logger: MlflowLogger = instantiate(
         config.tracking,
         run_name=config.name or automatic_name(),
         home=str(Path.cwd()),
@@ -66,27 +67,40 @@ def build_logger(
             "fishnet.git_commit": git_commit(),
         },
     )
-    if logger.is_first:
+    logger.start()
+    if logger.run_id is not None:  # rank zero only
         write_records(config, data, folder, logger)
     return logger
 
 
+def write_records(config: DictConfig, data: ImageFolderData, folder: Path, logger: MlflowLogger) -> None:
+    """What a run can be repeated from: its configuration, its command line, its split; and its columns in the UI."""
+    (folder / "config").mkdir(parents=True, exist_ok=True)
+    (folder / "config" / "config.yaml").write_text(OmegaConf.to_yaml(config), encoding="utf-8")
+    (folder / "config" / "command.txt").write_text(shlex.join(sys.argv[1:]) + "\n", encoding="utf-8")
+    save_split(data.table, data.assignment, folder / "split" / "split.csv")
+    (folder / RECORD).write_text(json.dumps({"run_id": logger.run_id, "classes": data.classes}, ensure_ascii=False))
+    logger.log_hyperparams(run_parameters(config))
+    logger.log_artifacts(folder / "config", "config")
+    logger.log_artifacts(folder / "split", "split")
+    counts = {"photos": len(data.table), "classes": len(data.classes), "groups": int(data.table.group.nunique())}
+    logger.log_input(
+        name=data.root.name, digest=data.index.digest, source=str(data.root), context="train", profile=counts
+    )
+
+
+NO_PARAMETER = ("_target_", "_partial_", "tracking", "callbacks", "out", "resume", "name", "prefetch", "checkpoint")
+
+
 def run_parameters(config: DictConfig) -> dict[str, object]:
-    """Flat, few and comparable: no paths that only differ, no targets."""
-    left_out = ("_target_", "_partial_", "tracking", "callbacks", "out", "resume", "name", "prefetch")
-    flat: dict[str, object] = {}
-
-    def walk(node: object, prefix: str) -> None:
-        for key, value in node.items() if isinstance(node, dict) else ():
-            if key in left_out:
-                continue
-            if isinstance(value, dict) and value:
-                walk(value, f"{prefix}{key}.")
-            elif value is not None and value != {}:
-                flat[f"{prefix}{key}"] = value
-
-    walk(OmegaConf.to_container(config, resolve=True), "")
-    return flat
+    """Few and comparable: what was chosen, no targets and no places."""
+    tree = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(tree, dict)
+    return {
+        str(key): {k: v for k, v in value.items() if k not in NO_PARAMETER} if isinstance(value, dict) else value
+        for key, value in tree.items()
+        if key not in NO_PARAMETER
+    }
 
 
 def automatic_name() -> str:

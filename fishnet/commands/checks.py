@@ -1,6 +1,7 @@
 """One early look at a configuration: wrong types and settings that contradict each other, before torch is imported."""
 
 from pathlib import Path
+from typing import cast
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -35,10 +36,8 @@ def _check_types(config: DictConfig, seam: str) -> None:
     node = OmegaConf.select(config, seam)
     if not isinstance(node, DictConfig):
         raise BadInput(f"{seam}={node}: this names a group of settings that does not exist.")
-    values = OmegaConf.to_container(node, resolve=True)
-    assert isinstance(values, dict)
-    schema = constructor(values["_target_"])
-    for key, value in values.items():
+    schema = constructor(node["_target_"])
+    for key, value in cast(dict[str, object], OmegaConf.to_container(node, resolve=True)).items():
         annotation, _ = schema.get(key, (None, None))
         if annotation is not None and not fits(value, annotation):
             raise BadInput(f"{seam}.{key}={value}: this takes {describe(annotation)}.")

@@ -44,7 +44,7 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
         if arguments.multirun and not (arguments.help or arguments.cfg or arguments.info or arguments.hydra_help):
             base = check_sweep(arguments.overrides, config_name, arguments.config_dir)
             if sweep is not None:
-                sweep(base, main)
+                sweep(base, arguments.overrides, main)
                 return
         main()
     except (BadInput, WorkFailed) as error:
@@ -54,6 +54,8 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
         raise SystemExit(128 + interrupted.signal) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except BrokenPipeError:  # `fishnet train --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (HydraException, OmegaConfBaseException) as error:
         _say(BadInput(explain(error, config_name)))
         raise SystemExit(2) from None

@@ -11,11 +11,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from fishnet.callbacks.checkpoints import newest, read_checkpoint
 from fishnet.errors import BadInput
 
+from .building import RECORD
 from .checks import validate
 
 log = logging.getLogger("fishnet")
-
-RECORD = "run.json"
 
 
 def resumed(config: DictConfig) -> tuple[DictConfig, str | None, str | None]:

@@ -27,8 +27,9 @@ def constructor(target: str) -> dict[str, tuple[ast.expr | None, ast.expr | None
 def _homes(tree: ast.Module, base: ast.expr) -> list[str]:
     """Where a base class of ours is defined, from the import that brought it."""
     for node in tree.body:
-        ours = isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("fishnet")
-        if ours and isinstance(base, ast.Name) and base.id in [alias.name for alias in node.names]:
+        if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("fishnet"):
+            continue
+        if isinstance(base, ast.Name) and base.id in [alias.name for alias in node.names]:
             return [f"{node.module}.{base.id}"]
     return []
 

@@ -1,6 +1,7 @@
 """fishnet train: data, model, callbacks, run, trainer; fit, measure, report."""
 
 import logging
+from collections.abc import Callable
 
 from omegaconf import DictConfig
 
@@ -50,11 +51,11 @@ def _prefetch(config: DictConfig) -> dict[str, float]:
     return {}
 
 
-def sweep(base: DictConfig, run_jobs) -> None:
+def sweep(base: DictConfig, overrides: list[str], run_jobs: Callable[[], object]) -> None:
     """A parent run, one child a job; the parent keeps the mean over the children."""
     from .sweeping import parent_run
 
-    with parent_run(base):
+    with parent_run(base, overrides):
         run_jobs()
 
 

@@ -93,7 +93,6 @@ class ImageFolderData(L.LightningDataModule):
             folds=self.folds,
             fold=self.fold,
             seed=self.seed,
-            classes=self.classes,
         )
 
     def rows(self, part: str) -> np.ndarray:

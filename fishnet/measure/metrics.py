@@ -1,6 +1,6 @@
 """The figures every stage reports: one collection, cloned by prefix, right under several processes."""
 
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassCalibrationError,
@@ -12,7 +12,7 @@ from torchmetrics.classification import (
 
 def figures(classes: int, *, calibration: bool = True) -> MetricCollection:
     """Accuracy is the plain share of photos; the rest says whether rare classes are served too."""
-    collection = {
+    collection: dict[str, Metric | MetricCollection] = {
         "accuracy": MulticlassAccuracy(classes, average="micro"),
         "precision_macro": MulticlassPrecision(classes, average="macro"),
         "recall_macro": MulticlassRecall(classes, average="macro"),

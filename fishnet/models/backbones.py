@@ -3,6 +3,7 @@
 import os
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -95,7 +96,7 @@ def prefetch(name: str) -> str:
         raise BadInput(
             f"The weights of {name} could not be fetched ({type(error).__name__}): is there a network on this machine?"
         ) from error
-    config = network.pretrained_cfg
+    config: Any = network.pretrained_cfg
     return config.get("hf_hub_id") or config.get("url") or name
 
 

@@ -79,7 +79,7 @@ class ImageClassifier(L.LightningModule):
         self.train_loss, self.val_loss, self.test_loss = MeanMetric(), MeanMetric(), MeanMetric()
 
     def setup(self, stage: str) -> None:
-        data = self.trainer.datamodule
+        data = getattr(self.trainer, "datamodule", None)
         if stage != "fit" or data is None:
             return
         if getattr(data, "image_size", None) not in (None, self.preprocessing.size):

@@ -1,6 +1,7 @@
 """How a network wants its photos: part of the model, so that a checkpoint alone can predict."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from torch import nn
 
@@ -21,7 +22,7 @@ class Preprocessing:
 
 def preprocessing_of(network: nn.Module, size: int | None) -> Preprocessing:
     """The backbone's own wishes, at its own size or at the one asked for."""
-    config = network.pretrained_cfg
+    config: Any = network.pretrained_cfg
     return Preprocessing(
         size=size or int(config["input_size"][-1]),
         mean=tuple(config["mean"]),

@@ -1,0 +1,17 @@
+"""fishnet ui: MLflow's own pages on this machine, on loopback only."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from fishnet.tracking.ui import serve_ui
+
+from .entry import start
+
+
+def main(config: DictConfig) -> None:
+    serve_ui(uri=config.tracking.uri, home=Path.cwd(), port=config.port)
+
+
+if __name__ == "__main__":
+    start(main, "ui")

@@ -1,0 +1,74 @@
+"""The optional table beside the photos: who took them, of which individual, under which licence.
+
+A manifest that cannot be read is the user's to mend. One that disagrees with the folder is only reported:
+photos come and go, and the folder is what will be trained on.
+"""
+
+import posixpath
+import unicodedata
+from pathlib import Path
+
+import pandas as pd
+
+from fishnet.errors import BadInput
+
+_OURS = frozenset({"path", "class", "label", "sha256", "phash", "width", "height", "group"})
+
+
+def with_manifest(
+    table: pd.DataFrame, refused: set[str], root: Path, manifest: Path | str | None, unread: set[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """The table with the manifest's other columns as text (empty where unknown), and what does not fit.
+
+    `refused` photos, and those of classes left `unread`, are known to be missing from the table.
+    """
+    file = Path(manifest).expanduser() if manifest is not None else root / "manifest.csv"
+    if manifest is None and not file.exists():
+        return table, []
+    rows = read_manifest(file)
+    rows.index = pd.Index([_comparable(path) for path in rows["path"]])
+    repeated = rows.index.duplicated()
+    extra = ~rows.index.isin([_comparable(path) for path in [*table["path"], *refused]])
+    extra &= ~rows.index.str.split("/").str[0].isin([_comparable(name) for name in unread])
+    first = rows[~repeated].reindex([_comparable(path) for path in table["path"]])
+    said = [
+        (int(repeated.sum()), "rows repeat a path; the first one counts"),
+        (int((extra & ~repeated).sum()), "rows name a photo that is not there"),
+        (int(first["path"].isna().sum()), "photos have no row"),
+        (
+            _different(first, "class", table["class"], True),
+            "photos lie in another class's folder; the folder counts",
+        ),
+        (_different(first, "sha256", table["sha256"]), "photos are not the bytes that were collected"),
+    ]
+    columns = [name for name in rows.columns if name not in _OURS]
+    joined = table.assign(**{name: first[name].fillna("").to_numpy() for name in columns})
+    return joined, [f"{file.name}: {count} {what}." for count, what in said if count]
+
+
+def read_manifest(file: Path) -> pd.DataFrame:
+    try:
+        rows = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise BadInput(f"There is no manifest {file}: check data.manifest.") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{file} is not UTF-8 text: save it again as UTF-8, or move it away.") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
+        why = str(error).strip().splitlines()[-1]
+        raise BadInput(f"{file} cannot be read as a table with commas ({why}): mend it, or move it away.") from error
+    if "path" not in rows.columns:
+        found = ", ".join(map(str, rows.columns[:8]))
+        raise BadInput(f"{file} has no column 'path' (it has: {found}): name it, or move the file away.")
+    return rows
+
+
+def _comparable(path: str) -> str:
+    return unicodedata.normalize("NFC", posixpath.normpath(path)) if path else ""
+
+
+def _different(first: pd.DataFrame, name: str, ours: pd.Series, folded: bool = False) -> int:
+    if name not in first.columns:
+        return 0
+    stated = first[name].fillna("").to_numpy(dtype=object)
+    pairs = zip(stated, ours, strict=True)
+    return sum(bool(a) and (_comparable(a) != _comparable(b) if folded else a != b) for a, b in pairs)

@@ -1,0 +1,116 @@
+"""Which photos train, which validate, which test: a pure function of the table.
+
+No group is ever cut, each class keeps its share in each part, and the answer depends on the seed and the
+photos alone: not on the order of rows, nor on the version of a random generator.
+"""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix
+
+from fishnet.data.dealing import dealt
+from fishnet.errors import BadInput
+
+PARTS = ("train", "val", "test")
+
+
+def split(
+    table: pd.DataFrame,
+    *,
+    val: float = 0.15,
+    test: float = 0.15,
+    folds: int | None = None,
+    fold: int | None = None,
+    seed: int = 0,
+) -> pd.Series:
+    """The word train, val or test for each row.
+
+    With `folds`, the test part is fold number `fold` (from 0), `val` is a share of the rest, and `test` is
+    not used.
+    """
+    _check_numbers(val, test, folds, fold)
+    _check_groups(table, folds)
+    groups, counts, order = _dealing(table, seed)
+    if folds is None:
+        parts = dealt(counts, order, [1 - val - test, val, test])
+    else:
+        tested = dealt(counts, order, [1 / folds] * folds) == fold
+        rest = order[~tested[order]]
+        place = np.cumsum(~tested) - 1
+        parts = np.full(len(tested), 2)
+        parts[~tested] = dealt(counts[~tested], place[rest], [1 - val, val])
+    assignment = pd.Series(np.array(PARTS, dtype=object)[parts[groups]], index=table.index, name="split")
+    check_parts(table, assignment)
+    return assignment
+
+
+def split_digest(table: pd.DataFrame, assignment: pd.Series) -> str:
+    """Equal digests: the same photos, byte for byte, in the same parts."""
+    rows = sorted(zip(table["path"], table["sha256"], assignment, strict=True))
+    return hashlib.sha256("".join("\0".join(row) + "\n" for row in rows).encode()).hexdigest()
+
+
+def check_parts(table: pd.DataFrame, assignment: pd.Series) -> None:
+    """Every class must occur in every part: a score over classes that were never seen or asked says nothing."""
+    counts = pd.crosstab(table["class"], assignment).reindex(columns=PARTS, fill_value=0)
+    for name, row in counts.iterrows():
+        if (row == 0).any():
+            missing = " and ".join(row.index[row == 0])
+            raise BadInput(
+                f"The class {name!r} ({_size(table, name)}) gets no photo in {missing}: add photos, "
+                "change data.split, or leave it out of data.classes."
+            )
+
+
+def _check_numbers(val: float, test: float, folds: int | None, fold: int | None) -> None:
+    shares = {"val": val} if folds is not None else {"val": val, "test": test}
+    for name, share in shares.items():
+        if not 0 < share < 1:
+            raise BadInput(f"data.split.{name}={share:g} must lie between 0 and 1, both excluded.")
+    if sum(shares.values()) >= 1:
+        raise BadInput(f"data.split: val={val:g} and test={test:g} leave nothing to train on.")
+    if folds is None and fold is not None:
+        raise BadInput(f"data.fold={fold} needs data.folds, the number of folds.")
+    if folds is not None and folds < 2:
+        raise BadInput(f"data.folds={folds} must be at least 2 (null for a plain split).")
+    if folds is not None and (fold is None or not 0 <= fold < folds):
+        given = "is missing" if fold is None else f"={fold} is out of range"
+        raise BadInput(f"data.fold{' ' if fold is None else ''}{given}: it counts from 0 to {folds - 1}.")
+
+
+def _check_groups(table: pd.DataFrame, folds: int | None) -> None:
+    needed = 3 if folds is None else max(folds, 4 if folds == 2 else 3)
+    groups = table.groupby("class")["group"].nunique()
+    small = groups[groups < needed]
+    if len(small):
+        name = small.index[0]
+        others = f" ({len(small) - 1} more classes are as small)" if len(small) > 1 else ""
+        purpose = "train, val and test" if folds is None else f"{folds} folds with validation"
+        raise BadInput(
+            f"The class {name!r} has {_size(table, name)}{others}; {purpose} need at least {needed} groups of each, "
+            "for a group is never cut: add photos, or leave it out of data.classes."
+        )
+
+
+def _size(table: pd.DataFrame, name: object) -> str:
+    rows = table[table["class"] == name]
+    return f"{len(rows)} photos in {rows['group'].nunique()} groups"
+
+
+def _dealing(table: pd.DataFrame, seed: int) -> tuple[np.ndarray, csr_matrix, np.ndarray]:
+    """Each row's group number, the groups' counts by class, and the order of dealing: large first, then by lot."""
+    by_path = np.argsort(table["path"].to_numpy(dtype=object))
+    sorted_groups, names = pd.factorize(table["group"].to_numpy()[by_path])
+    groups = np.empty_like(sorted_groups)
+    groups[by_path] = sorted_groups
+    labels = pd.factorize(table["class"], sort=True)[0]
+    ones = np.ones(len(table), np.int64)
+    counts = csr_matrix((ones, (groups, labels)), shape=(len(names), labels.max() + 1))
+    first = np.unique(sorted_groups, return_index=True)[1]
+    paths = table["path"].to_numpy(dtype=object)[by_path][first]
+    lots = [hashlib.sha256(f"{seed}/{path}".encode()).digest() for path in paths]
+    sizes = np.bincount(groups).tolist()
+    order = sorted(range(len(names)), key=lambda group: (-sizes[group], lots[group]))
+    return groups, counts, np.array(order)

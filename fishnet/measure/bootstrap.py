@@ -1,0 +1,95 @@
+"""How sure the figures are: 95 % intervals by drawing groups again, not photos.
+
+Photos of one group (the same fish, the same observation) are near copies: drawing them one by one would pretend that
+there are more independent photos than there are, and give intervals that are too narrow.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from .calibration import log_loss
+from .predictions import Predictions
+
+MEMORY = 8_000_000  # numbers in one chunk of draws
+
+
+class Interval(NamedTuple):
+    value: float
+    low: float
+    high: float
+
+
+def intervals(
+    predictions: Predictions,
+    groups: np.ndarray,
+    classes: int,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    temperature: float = 1.0,
+) -> dict[str, Interval]:
+    """Each figure with its percentile interval; the bounds are NaN where a single group leaves nothing to draw from.
+
+    A class that is neither among the labels nor among the predictions (of the data, or of one draw) is left out of the
+    macro averages, as sklearn and torchmetrics do.
+    """
+    _, group = np.unique(np.asarray(groups), return_inverse=True)
+    totals = _totals(predictions, group, classes, temperature)
+    count = totals.shape[0]
+    point = _figures(totals.sum(axis=0).reshape(1, -1), classes)
+    if count < 2 or not resamples:
+        return {name: Interval(float(value[0]), np.nan, np.nan) for name, value in point.items()}
+    drawn = [_figures(draws @ totals, classes) for draws in _draws(count, resamples, totals.shape[1], seed)]
+    result = {}
+    for name, value in point.items():
+        low, high = np.percentile(np.concatenate([figures[name] for figures in drawn]), [2.5, 97.5])
+        result[name] = Interval(float(value[0]), float(low), float(high))
+    return result
+
+
+def _totals(predictions: Predictions, group: np.ndarray, classes: int, temperature: float) -> sparse.csr_array:
+    """A row a group: per class the photos right, answered and true; then photos, loss and loss at the temperature."""
+    photos, label, predicted = len(predictions), predictions.label, predictions.predicted
+    right = np.flatnonzero(label == predicted)
+    everyone = np.arange(photos)
+    rows = [right, everyone, everyone, everyone, everyone, everyone]
+    columns = [label[right], classes + predicted, 2 * classes + label]
+    columns += [np.full(photos, 3 * classes + extra) for extra in range(3)]
+    values = [np.ones(len(rows[part])) for part in range(4)]
+    values += [log_loss(predictions.logits, label, scale) for scale in (1.0, temperature)]
+    place = (group[np.concatenate(rows)], np.concatenate(columns))
+    shape = (int(group.max()) + 1, 3 * classes + 3)
+    return sparse.csr_array((np.concatenate(values), place), shape=shape)
+
+
+def _draws(groups: int, resamples: int, width: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each group is drawn, a row a resample, in chunks that fit in memory."""
+    chance = np.random.default_rng(seed)
+    chunk = max(1, MEMORY // max(groups, width))
+    for start in range(0, resamples, chunk):
+        size = min(chunk, resamples - start)
+        yield np.stack([np.bincount(chance.integers(0, groups, groups), minlength=groups) for _ in range(size)])
+
+
+def _figures(totals: np.ndarray, classes: int) -> dict[str, np.ndarray]:
+    right, answered, true = (totals[:, part * classes : (part + 1) * classes] for part in range(3))
+    photos, loss, scaled = totals[:, 3 * classes :].T
+    present = np.maximum((answered + true > 0).sum(axis=1), 1)
+    precision, recall = _ratio(right, answered), _ratio(right, true)
+    f1 = _ratio(2 * right, answered + true)
+    return {
+        "accuracy": right.sum(axis=1) / photos,
+        "precision_macro": precision.sum(axis=1) / present,
+        "recall_macro": recall.sum(axis=1) / present,
+        "f1_macro": f1.sum(axis=1) / present,
+        "f1_weighted": (f1 * true).sum(axis=1) / photos,
+        "loss": loss / photos,
+        "loss_scaled": scaled / photos,
+    }
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.zeros_like(part, dtype=np.float64), where=whole > 0)

@@ -1,0 +1,83 @@
+"""What is taken for what, and what that says about how alike the classes look to the model."""
+
+import numpy as np
+import pandas as pd
+from scipy.cluster.hierarchy import linkage
+from scipy.spatial.distance import squareform
+
+
+def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Photos by true class (rows) and answer (columns)."""
+    return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
+
+
+def row_shares(matrix: np.ndarray) -> np.ndarray:
+    """Of the photos of a class, the share that got each answer; a class without photos has none."""
+    return matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+
+
+def confused_pairs(matrix: np.ndarray, names: list[str]) -> pd.DataFrame:
+    """Pairs of classes by how many of their photos are taken for the other one, both directions told apart."""
+    photos = matrix.sum(axis=1)
+    first, second = np.triu_indices(len(matrix), k=1)
+    there, back = matrix[first, second], matrix[second, first]
+    table = pd.DataFrame(
+        {
+            "first": np.asarray(names, object)[first],
+            "second": np.asarray(names, object)[second],
+            "confused": there + back,
+            "share": (there + back) / np.maximum(photos[first] + photos[second], 1),
+            "first_as_second": there,
+            "first_as_second_share": there / np.maximum(photos[first], 1),
+            "second_as_first": back,
+            "second_as_first_share": back / np.maximum(photos[second], 1),
+        }
+    )
+    ranked = table[table.confused > 0].sort_values(["confused", "share"], ascending=False, kind="stable")
+    return ranked.reset_index(drop=True)
+
+
+def class_linkage(matrix: np.ndarray) -> np.ndarray:
+    """Average linkage over 1 - similarity, similarity being the mean share of photos taken for the other class."""
+    shares = row_shares(matrix)
+    distance = 1 - (shares + shares.T) / 2
+    np.fill_diagonal(distance, 0)
+    return linkage(squareform(distance, checks=False), method="average")
+
+
+def merges(tree: np.ndarray, names: list[str]) -> pd.DataFrame:
+    """The dendrogram as rows: which two classes or earlier merges join, at which distance, and who is then together."""
+    titles, members = list(names), [[name] for name in names]
+    rows = []
+    for number, (left, right, distance, _) in enumerate(tree, start=1):
+        a, b = int(left), int(right)
+        titles.append(f"merge {number}")
+        members.append(members[a] + members[b])
+        rows.append((number, titles[a], titles[b], distance, len(members[-1]), " | ".join(members[-1])))
+    return pd.DataFrame(rows, columns=["merge", "left", "right", "distance", "classes", "members"])
+
+
+def classification_report(matrix: np.ndarray, groups: np.ndarray, names: list[str]) -> pd.DataFrame:
+    """One row a class: precision, recall, F1, and how many photos and independent groups they rest on."""
+    right, answered, true = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
+    return pd.DataFrame(
+        {
+            "class": names,
+            "precision": right / np.maximum(answered, 1),
+            "recall": right / np.maximum(true, 1),
+            "f1": 2 * right / np.maximum(answered + true, 1),
+            "photos": true,
+            "groups": groups,
+        }
+    )
+
+
+def groups_of_classes(labels: np.ndarray, groups: np.ndarray, classes: int) -> np.ndarray:
+    """How many different groups the photos of each class come from."""
+    seen = pd.DataFrame({"label": labels, "group": groups}).groupby("label")["group"].nunique()
+    return seen.reindex(range(classes), fill_value=0).to_numpy()
+
+
+def readable(report: pd.DataFrame) -> str:
+    """The report for reading: aligned columns, three digits, real names."""
+    return report.to_string(index=False, float_format=lambda value: f"{value:.3f}") + "\n"

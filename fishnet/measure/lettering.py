@@ -1,0 +1,62 @@
+"""Which letters this machine can draw: class names come in every script, fonts do not.
+
+A letter that no font holds is written as its escape (鱼 → \\u9c7c): ugly, but nothing crashes and two names stay two.
+"""
+
+import importlib.util
+from functools import cache
+from pathlib import Path
+
+from PIL import ImageFont
+
+FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts", "/Library/Fonts")
+FOLDERS += ("/System/Library/Fonts", "C:/Windows/Fonts")
+WIDE = ("cjk", "wqy", "droidsansfallback", "unifont", "arial unicode", "hiragino", "pingfang", "msyh", "ipag", "ipaex")
+SUFFIXES = (".ttf", ".ttc", ".otf")
+
+
+@cache
+def font_files() -> list[Path]:
+    """DejaVu Sans, which matplotlib brings along, then fonts of this machine that hold Chinese, Japanese or Korean."""
+    found = [plain_font()]
+    for folder in FOLDERS:
+        for path in sorted(Path(folder).expanduser().rglob("*")):
+            if path.suffix.lower() in SUFFIXES and any(word in path.name.lower() for word in WIDE):
+                found.append(path)
+    return found[:8]
+
+
+def plain_font() -> Path:
+    """Found beside matplotlib without importing it, which would take longer than drawing."""
+    place = importlib.util.find_spec("matplotlib")
+    assert place is not None and place.origin is not None
+    return Path(place.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+
+
+@cache
+def font(path: Path, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(path), size)
+
+
+@cache
+def _holds(path: Path, letter: str) -> bool:
+    return letter.isspace() or bytes(font(path, 16).getmask(letter)) != bytes(font(path, 16).getmask("\U0010fffe"))
+
+
+def font_for(text: str, size: int) -> ImageFont.FreeTypeFont:
+    """The first font that holds every letter, else the plain one."""
+    for path in font_files():
+        if all(_holds(path, letter) for letter in text):
+            return font(path, size)
+    return font(plain_font(), size)
+
+
+def shown(name: str, length: int = 24) -> str:
+    """A name as it can be drawn in one line: letters without a font escaped, the rest cut with an ellipsis."""
+    line = " ".join(name.split())
+    letters = [
+        letter if any(_holds(path, letter) for path in font_files()) else letter.encode("unicode_escape").decode()
+        for letter in line
+    ]
+    text = "".join(letters)
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"

@@ -1,0 +1,132 @@
+"""The measurements as pictures: confusions, the tree of alike classes, confidence against accuracy."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from matplotlib import font_manager, rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from scipy.cluster.hierarchy import dendrogram
+
+from fishnet.files import replacing
+
+from .calibration import Reliability
+from .confusions import row_shares
+from .lettering import font_files, shown
+
+INK, SOFT, BLUE, RED = "#22303c", "#8a97a3", "#2b6cb0", "#c53030"
+MANY = 30  # with more classes, numbers in the cells could not be read
+
+
+@contextmanager
+def _drawing(path: Path, width: float, height: float) -> Iterator[Figure]:
+    """A figure that belongs to nobody (no pyplot, no global state) and is saved whole or not at all."""
+    families = []
+    for file in font_files():
+        font_manager.fontManager.addfont(str(file))
+        families.append(font_manager.FontProperties(fname=str(file)).get_name())
+    ink = {"text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "axes.edgecolor": SOFT}
+    with rc_context({"font.family": families, "text.parse_math": False, **ink}):
+        figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+        FigureCanvasAgg(figure)
+        yield figure
+        with replacing(path) as temporary:
+            figure.savefig(temporary, dpi=120, bbox_inches="tight", pad_inches=0.15)
+
+
+def _bare(axes: Axes, *sides: str) -> None:
+    for side in sides:
+        axes.spines[side].set_visible(False)
+
+
+def draw_confusions(matrix: np.ndarray, names: list[str], path: Path) -> None:
+    """Rows are true classes; shade and percentage are shares of the row, the number above counts photos."""
+    count = len(names)
+    side = max(4.2, min(0.62 * count, 22)) if count <= MANY else min(6 + 0.13 * count, 24)
+    small = 9.0 if count <= MANY else max(3.0, min(9.0, 40 * side / count))  # points: a cell is 60 × side / count high
+    with _drawing(path, side + 2.2, side + 1.6) as figure:
+        axes = figure.add_subplot()
+        shares = row_shares(matrix)
+        shade = PowerNorm(1.0 if count <= MANY else 0.6, vmin=0, vmax=1)  # without numbers, faint cells must still show
+        image = axes.imshow(shares, cmap="Blues", norm=shade, interpolation="nearest")
+        labels = [shown(name) for name in names]
+        axes.set_xticks(range(count), labels, rotation=90 if count > 6 else 30, fontsize=small)
+        if count <= 6:
+            for label in axes.get_xticklabels():
+                label.set_horizontalalignment("right")
+        axes.set_yticks(range(count), labels, fontsize=small)
+        axes.set_xlabel("answer", fontsize=11)
+        axes.set_ylabel("true class", fontsize=11)
+        axes.tick_params(length=0)
+        _bare(axes, "top", "right", "left", "bottom")
+        if count <= MANY:
+            _write_cells(axes, matrix, shares)
+        else:
+            axes.set_xticks(np.arange(count + 1) - 0.5, minor=True)
+            axes.set_yticks(np.arange(count + 1) - 0.5, minor=True)
+            axes.grid(which="minor", color="#e8edf2", linewidth=0.3)
+            axes.tick_params(which="minor", length=0)
+        bar = figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02)
+        bar.set_label("share of the true class", fontsize=10)
+        bar.outline.set_visible(False)  # type: ignore[operator]
+
+
+def _write_cells(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
+    size = 9 if len(matrix) <= 12 else 6.5
+    for row, column in zip(*np.nonzero(matrix), strict=True):
+        share = shares[row, column]
+        text = f"{matrix[row, column]}\n{share:.0%}"
+        colour = "white" if share > 0.55 else INK
+        axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour, linespacing=1.15)
+
+
+def draw_dendrogram(tree: np.ndarray, names: list[str], path: Path) -> None:
+    """The further to the right two classes join, the more often the model takes one for the other."""
+    count = len(names)
+    height = max(2.2, min(0.28 * count + 1.2, 30))
+    with _drawing(path, 8.5, height) as figure:
+        axes = figure.add_subplot()
+        dendrogram(
+            tree,
+            labels=[shown(name, 32) for name in names],
+            orientation="left",
+            ax=axes,
+            color_threshold=0,
+            above_threshold_color=BLUE,
+            leaf_font_size=9 if count <= 60 else 6,
+        )
+        nearest = float(tree[:, 2].min())
+        axes.set_xlim(1.005, max(0.0, nearest - max(0.02, (1 - nearest) * 0.15)))
+        axes.set_xlabel("distance = 1 − mean share of photos taken for the other", fontsize=10)
+        axes.grid(axis="x", color="#e8edf2", linewidth=0.8)
+        axes.set_axisbelow(True)
+        _bare(axes, "top", "right", "left")
+
+
+def draw_reliability(before: Reliability, after: Reliability, temperature: float, path: Path) -> None:
+    """On the diagonal a probability means what it says; below it the model is surer than it is right."""
+    with _drawing(path, 6.2, 6.6) as figure:
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+        upper.plot([0, 1], [0, 1], color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
+        for part, colour, title in (
+            (before, RED, f"as trained, error {before.error:.3f}"),
+            (after, BLUE, f"at temperature {temperature:.2f}, error {after.error:.3f}"),
+        ):
+            filled = part.photos > 0
+            upper.plot(part.confidence[filled], part.accuracy[filled], color=colour, linewidth=1.6, label=title)
+            sizes = 14 + 160 * part.photos[filled] / part.photos.sum()
+            upper.scatter(
+                part.confidence[filled], part.accuracy[filled], s=sizes, color=colour, alpha=0.85, linewidths=0
+            )
+            bins = len(part.photos) - 1
+            heights = np.append(part.photos[: bins - 1], part.photos[bins - 1 :].sum())
+            lower.stairs(heights / part.photos.sum(), np.linspace(0, 1, bins + 1), color=colour, linewidth=1.4)
+        upper.set(xlim=(0, 1.01), ylim=(0, 1.03), ylabel="share right")
+        upper.legend(loc="upper left", frameon=False, fontsize=9)
+        lower.set(xlabel="confidence", ylabel="share of photos", ylim=(0, None))
+        for axes in (upper, lower):
+            _bare(axes, "top", "right")

@@ -1,0 +1,95 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from fishnet.callbacks.checkpoints import direction, newest, read_checkpoint, verified, write_checkpoint
+from fishnet.errors import BadInput, WorkFailed
+
+CHECKPOINT = {"state_dict": {"w": torch.zeros(10)}, "hyper_parameters": {"classes": ["a", "b"]}}
+
+KILLS = """
+import os, signal, sys, time
+import torch
+from pathlib import Path
+from fishnet.callbacks.checkpoints import read_checkpoint, verified, write_checkpoint
+
+path = Path(sys.argv[1])
+for delay in map(float, sys.argv[2:]):
+    child = os.fork()
+    if child == 0:
+        for number in range(10_000):
+            state = {"w": torch.full((400_000,), float(number))}
+            write_checkpoint({"state_dict": state, "hyper_parameters": {}, "number": number}, path)
+    while not path.exists():
+        time.sleep(0.001)
+    time.sleep(delay)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert verified(path)
+    assert read_checkpoint(path)["number"] >= 0
+"""
+
+
+def test_what_was_written_is_read_and_verifies(tmp_path):
+    write_checkpoint(CHECKPOINT, tmp_path / "last.ckpt")
+    assert verified(tmp_path / "last.ckpt")
+    assert torch.equal(read_checkpoint(tmp_path / "last.ckpt")["state_dict"]["w"], torch.zeros(10))
+    assert newest(tmp_path) == tmp_path / "last.ckpt"
+    assert not list(tmp_path.glob(".*tmp"))
+
+
+def test_a_cut_checkpoint_is_refused_and_the_next_best_is_taken(tmp_path):
+    write_checkpoint(CHECKPOINT, tmp_path / "best.ckpt")
+    write_checkpoint(CHECKPOINT, tmp_path / "last.ckpt")
+    data = (tmp_path / "last.ckpt").read_bytes()
+    (tmp_path / "last.ckpt").write_bytes(data[: len(data) // 2])
+    with pytest.raises(BadInput, match="cut short"):
+        read_checkpoint(tmp_path / "last.ckpt")
+    assert newest(tmp_path) == tmp_path / "best.ckpt"
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip", b"<html>"])
+def test_foreign_files_are_one_sentence(tmp_path, content):
+    (tmp_path / "x.ckpt").write_bytes(content)
+    with pytest.raises(BadInput, match="read safely"):
+        read_checkpoint(tmp_path / "x.ckpt")
+
+
+def test_a_kill_while_writing_leaves_a_whole_file(tmp_path):
+    delays = ["0.002", "0.011", "0.027", "0.004", "0.019", "0.008"]
+    subprocess.run([sys.executable, "-c", KILLS, str(tmp_path / "last.ckpt"), *delays], check=True, timeout=60)
+
+
+FULL = """
+import resource, signal, sys, torch
+from pathlib import Path
+from fishnet.callbacks.checkpoints import write_checkpoint
+from fishnet.errors import WorkFailed
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+try:
+    write_checkpoint({"state_dict": {"w": torch.ones(500_000)}, "hyper_parameters": {}}, Path(sys.argv[1]))
+except WorkFailed as error:
+    print(error)
+    sys.exit(error.status)
+"""
+
+
+def test_a_full_disk_is_said_and_the_old_checkpoint_stays(tmp_path):
+    path = tmp_path / "last.ckpt"
+    write_checkpoint(CHECKPOINT, path)
+    result = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True)
+    assert result.returncode == WorkFailed.status
+    assert "is the disk full?" in result.stdout
+    assert verified(path)
+    assert torch.equal(read_checkpoint(path)["state_dict"]["w"], torch.zeros(10))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["last.ckpt", "last.ckpt.sha256"]
+
+
+@pytest.mark.parametrize(
+    ("monitor", "way"), [("val/loss", "min"), ("val/calibration_error", "min"), ("val/f1_macro", "max")]
+)
+def test_losses_and_errors_are_minimised(monitor, way):
+    assert direction(monitor) == way

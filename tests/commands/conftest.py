@@ -1,0 +1,76 @@
+"""Verbs run in this process, as `python -m fishnet.commands.<verb>` would: one start-up for many commands."""
+
+import os
+import runpy
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from fishnet.commands.quoting import quoted
+
+TINY = [
+    "data=folder",
+    "model.backbone=cnn",
+    "model.backbone_args.filters=[8,16]",
+    "data.image_size=32",
+    "data.batch_size=8",
+    "trainer.max_epochs=2",
+    "trainer.accelerator=cpu",
+    "callbacks.report.resamples=50",
+    "callbacks.heatmaps.photos=2",
+    "callbacks.heatmaps.per_class=2",
+]
+
+
+@dataclass
+class Ended:
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def fishnet(monkeypatch, capfd, tmp_path):
+    """`fishnet("train", "data.root=…")` in a fresh folder → its exit status and what it said."""
+    monkeypatch.chdir(tmp_path)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
+
+    def run(verb: str, *arguments: str) -> Ended:
+        argv = [f"fishnet.commands.{verb}", *(quoted(argument, verb) for argument in arguments)]
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", argv)
+            patch.delenv("FISHNET_RUN_FOLDER", raising=False)
+            status = 0
+            try:
+                runpy.run_module(f"fishnet.commands.{verb}", run_name="__main__", alter_sys=False)
+            except SystemExit as end:
+                status = int(end.code or 0)
+            finally:
+                GlobalHydra.instance().clear()
+                os.environ.pop("FISHNET_RUN_FOLDER", None)
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
+        said = capfd.readouterr()
+        return Ended(status, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory) -> Path:
+    """A run store as it is before the first run; copying it costs nothing, making it costs seconds."""
+    from fishnet.tracking.store import open_store
+
+    home = tmp_path_factory.mktemp("store")
+    open_store(None, home=home)
+    return home
+
+
+@pytest.fixture
+def tiny(shapes) -> list[str]:
+    """A training that takes a second or two."""
+    return [f"data.root={shapes}", *TINY]

@@ -1,0 +1,75 @@
+"""Pictures: drawn for any number of classes and any script, without a warning."""
+
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFont
+
+from fishnet.errors import WorkFailed
+from fishnet.measure import confusions, lettering, pictures
+from fishnet.measure.calibration import reliability
+from fishnet.measure.lettering import font_for, shown
+
+NAMES = [
+    "鱼",
+    "鯉魚",
+    "$a_b$ {x}",
+    "Klunzinger's wrasse " * 5,
+    "Xiphophorus × hellerii",
+    "${oc.env:HOME}",
+    "a\nb",
+    "🐟",
+]
+
+
+@pytest.mark.parametrize("classes", [2, 8, 31, 120])
+def test_confusions_and_tree_for_any_number_of_classes(tmp_path, classes: int):
+    names = (NAMES + [f"species {number}" for number in range(classes)])[:classes]
+    chance = np.random.default_rng(0)
+    matrix = np.diag(chance.integers(0, 20, classes)) + (chance.random((classes, classes)) < 0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pictures.draw_confusions(matrix, names, tmp_path / "m.png")
+        pictures.draw_dendrogram(confusions.class_linkage(matrix), names, tmp_path / "d.png")
+    for file in ("m.png", "d.png"):
+        with Image.open(tmp_path / file) as picture:
+            assert 300 < picture.width < 5000
+            assert np.asarray(picture.convert("L")).std() > 5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.png", "m.png"]
+
+
+def test_cells_hold_numbers_only_while_they_can_be_read(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(pictures, "_write_cells", lambda axes, matrix, shares: written.append(len(matrix)))
+    for classes in (30, 31):
+        pictures.draw_confusions(np.eye(classes, dtype=int), ["x"] * classes, tmp_path / "m.png")
+    assert written == [30]
+
+
+def test_faultless_model_has_a_tree_too(tmp_path):
+    pictures.draw_dendrogram(confusions.class_linkage(np.diag([3, 3, 3])), ["a", "b", "c"], tmp_path / "d.png")
+    assert (tmp_path / "d.png").is_file()
+
+
+def test_reliability_before_and_after(tmp_path):
+    probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [1.0, 0.0]])
+    part = reliability(probabilities, np.array([0, 0, 0]))
+    pictures.draw_reliability(part, part, 1.5, tmp_path / "r.png")
+    assert (tmp_path / "r.png").stat().st_size > 5000
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(WorkFailed, match="could not be written"):
+        pictures.draw_dendrogram(confusions.class_linkage(np.eye(2)), ["a", "b"], tmp_path / "file" / "d.png")
+
+
+def test_names_are_cut_and_two_names_stay_two(monkeypatch):
+    monkeypatch.setattr(lettering, "font_files", lambda: [lettering.plain_font()])
+    assert shown("Perca fluviatilis") == "Perca fluviatilis"
+    assert shown("Xiphophorus × hellerii é Ж") == "Xiphophorus × hellerii…"
+    assert shown("鱼") == "\\u9c7c"
+    assert shown("鱼") != shown("鯉")
+    assert len(shown("x" * 99, 10)) == 10
+    assert isinstance(font_for("鱼", 12), ImageFont.FreeTypeFont)
