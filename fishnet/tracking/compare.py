@@ -13,6 +13,7 @@ from rich.text import Text
 
 from fishnet.errors import BadInput
 
+from . import outbox
 from .links import PORT, base_of, charts_link, compare_link, run_link, runs_link
 from .store import open_store
 from .table import Row, differing, find_rows
@@ -39,14 +40,18 @@ def compare(
     sort: str = "start",
     csv: str | None = None,
     overwrite: bool = False,
+    deliver: bool = False,
     port: int = PORT,
     console: Console | None = None,
 ) -> list[Row]:
     """Print the table and the links, write the CSV if one is asked for, and return the rows."""
     target = _csv_target(csv, overwrite)
+    console = console or Console(width=None if os.isatty(1) else 160)
+    if deliver:
+        for sentence in outbox.deliver(home) or ["Nothing waits to be delivered."]:
+            console.print(sentence, soft_wrap=True, highlight=False, markup=False)
     store = open_store(uri, home=home, create=False)
     rows = find_rows(store, experiment=experiment, status=status, parent=parent, last=last, sort=sort)
-    console = console or Console(width=None if os.isatty(1) else 160)
     if not rows:
         console.print("No run fits.")
         return rows
@@ -67,7 +72,7 @@ def compare(
 
 
 def run_table(rows: Sequence[Row], base: str) -> Table:
-    table = Table(title="runs, newest first below their parents", title_justify="left")
+    table = Table()
     several = len({row.experiment for row in rows}) > 1
     parameters = differing(rows)[:MOST_PARAMETERS]
     for heading in (["experiment"] if several else []) + ["run", "status", "started", "took"]:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .client import client_for, one_line
+from .client import client_for, is_refusal, one_line
 from .journal import Journal, left_journals, owner_of, tally
 from .sending import send_waiting
 
@@ -73,6 +73,10 @@ class Outbox:
             parts.append(
                 f"{tally(records)} wait in {self._journal.path.parent}; `fishnet compare deliver=true` sends them"
             )
+        if self._journal.refused:
+            parts.append(
+                f"{self._journal.refused} reports were refused by the store and lie in {self._journal.path.parent}"
+            )
         if self._journal.lost:
             parts.append(f"{self._journal.lost} reports could not be written to the disk and are lost")
         return "; ".join(parts)
@@ -89,9 +93,9 @@ class Outbox:
 
     def _deliver(self) -> None:
         try:
-            self._beat()
             while send_waiting(self._client, self._run_id, self._journal) and not self._stop:
                 pass
+            self._beat()
         except Exception as error:  # whatever the store or the network thinks of, training goes on
             self._note_away(error)
         else:
@@ -101,8 +105,12 @@ class Outbox:
 
     def _beat(self) -> None:
         if time.monotonic() - self._beaten >= HEARTBEAT_EVERY:
-            self._client.set_tag(self._run_id, HEARTBEAT, str(int(time.time())))
             self._beaten = time.monotonic()
+            try:
+                self._client.set_tag(self._run_id, HEARTBEAT, str(int(time.time())))
+            except Exception as error:
+                if not is_refusal(error):  # refused: someone has deleted the run; its reports are put aside
+                    raise
 
     def _note_away(self, error: Exception) -> None:
         if self._away_since is None:
@@ -123,17 +131,21 @@ class Outbox:
                 self._journal.append({"kind": "status", "status": "RUNNING"})  # another host may have closed it
 
 
-def deliver(root: Path) -> list[str]:
-    """Send what ended runs below `root` could not; one sentence a run. Journals of living runs are left to them."""
-    return [_deliver_left(journal) for journal in left_journals(root)]
+def deliver(root: Path, *, uri: str | None = None) -> list[str]:
+    """Send what ended runs below `root` could not; one sentence a run. Journals of living runs are left to them.
+
+    With `uri`, only what is meant for that store: one that has just answered, so that no command waits for another.
+    """
+    sentences = [_deliver_left(journal, uri) for journal in left_journals(root)]
+    return [sentence for sentence in sentences if sentence]
 
 
-def _deliver_left(journal: Journal) -> str:
+def _deliver_left(journal: Journal, uri: str | None) -> str:
     owner = owner_of(journal)
     records: list[dict] = journal.waiting(limit=10**9)[0]
-    if owner is None:
+    if owner is None or (uri is not None and owner["uri"] != uri):
         journal.close()
-        return f"{journal.path} names no run; nothing was sent."
+        return "" if owner else f"{journal.path} names no run; nothing was sent."
     try:
         client = client_for(owner["uri"])
         while send_waiting(client, owner["run_id"], journal):

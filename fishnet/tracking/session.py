@@ -103,11 +103,16 @@ class RunSession:
     def flush(self, *, patience: float = 10.0, limit: float = 120.0) -> bool:
         return self._outbox.flush(patience=patience, limit=limit)
 
-    def finish(self, status: str = "FINISHED", *, patience: float = 15.0, limit: float = 600.0) -> str:
-        """FINISHED, FAILED or KILLED. What could not be delivered is said once, in a warning, and returned."""
+    def finish(self, status: str = "FINISHED", *, patience: float = 15.0, limit: float | None = None) -> str:
+        """FINISHED, FAILED or KILLED. What could not be delivered is said once, in a warning, and returned.
+
+        `patience` is for a store that is away, `limit` for long uploads: 20 s when KILLED, for a scheduler that
+        asked us to end soon kills for good; else ten minutes.
+        """
         if self._ended:
             return ""
         self._ended = True
+        limit = limit or (20.0 if status == "KILLED" else 600.0)
         self._journal.append({"kind": "status", "status": status, "time": _now()})
         sentence = self._outbox.close(patience=patience, limit=limit)
         if sentence:
