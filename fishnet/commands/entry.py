@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from fishnet.errors import BadInput, Interrupted, WorkFailed
 from fishnet.names import nearest
@@ -114,9 +114,8 @@ def explain(error: Exception, config_name: str) -> str:
     if missing and ("not in struct" in str(error) or "Could not override" in text):
         key = missing[1].split("@")[0]
         return f"there is no key {key}: {nearest(key, known_keys(config_name))}"
-    missing_value = re.search(r"Missing mandatory value: (\S+)", str(error))
-    if missing_value:
-        return f"{missing_value[1]} is needed: say {missing_value[1]}=…"
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} is needed: say {error.full_key}=…"
     group = re.search(r"Could not find '([^']+)'", str(error))
     if group:
         options = re.findall(r"^\s*(?:\t)?([\w.-]+)$", str(error).split("Available options", 1)[-1], flags=re.M)
