@@ -7,6 +7,8 @@ stops at the target layer (a third of the cost, the same maps), and the maps com
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,16 +20,46 @@ from .quiet import unchanged
 from .target import last_convolution
 
 
+class Explained(NamedTuple):
+    """A map and the logits of each photo, float32 on the CPU, from one forward pass."""
+
+    maps: Tensor
+    logits: Tensor
+
+
 def class_maps(
     model: nn.Module, images: Tensor, targets: list[int] | None = None, *, layer: nn.Module | None = None
 ) -> Tensor:
-    """One map a photo (float32, signed, unnormalised, on the CPU) for the wanted classes, or for the model's answers.
+    """One map a photo (N × h × w, signed, unnormalised) for the wanted classes, or for the model's answers."""
+    return explained(model, images, targets, layer=layer).maps
 
-    `model` is an ImageClassifier itself, not its DDP wrapper: then no process waits for another. It need not hold
-    still: gradients, modes, hooks and the random state are as they were, whatever context this is called from.
+
+def explained(
+    model: nn.Module, images: Tensor, targets: list[int] | None = None, *, layer: nn.Module | None = None
+) -> Explained:
+    """`model` is an ImageClassifier itself, not its DDP wrapper: then no process waits for another.
+
+    Gradients, modes, hooks and the random state are as they were, in whatever context this is called.
     """
-    from pytorch_grad_cam import GradCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    layer = layer or last_convolution(model.network, images.shape[-1])  # type: ignore[arg-type]
+    if layer is None:
+        raise WorkFailed("this network works on tokens and has no convolution: Grad-CAM cannot explain it.")
+    wanted = None if targets is None else [ClassifierOutputTarget(int(target)) for target in targets]
+    with _off_the_record(model, images, layer) as (stand_in, pixels):
+        cam = _raw_gradcam()(stand_in, [layer])
+        try:
+            maps = cam(pixels, wanted)
+            logits = cam.outputs.detach().cpu()
+        finally:  # not `with cam`: its exit swallows IndexError
+            cam.activations_and_grads.release()
+    return Explained(torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32)), logits)
+
+
+@cache
+def _raw_gradcam() -> type:
+    from pytorch_grad_cam import GradCAM
 
     class RawGradCAM(GradCAM):
         """The library's weights and sums, without its two rounds of clipping and normalising."""
@@ -40,17 +72,7 @@ def class_maps(
         def aggregate_multi_layers(self, cam_per_target_layer):
             return cam_per_target_layer
 
-    layer = layer or last_convolution(model.network, images.shape[-1])
-    if layer is None:
-        raise WorkFailed("this network has no convolution to explain: Grad-CAM needs maps, and it works on tokens.")
-    with _off_the_record(model, images, layer) as (stand_in, pixels):
-        cam = RawGradCAM(stand_in, [layer])
-        try:
-            wanted = None if targets is None else [ClassifierOutputTarget(int(target)) for target in targets]
-            maps = cam(pixels, wanted)
-        finally:  # not `with cam`: its exit swallows IndexError
-            cam.activations_and_grads.release()
-    return torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32))
+    return RawGradCAM
 
 
 @contextmanager
@@ -76,7 +98,7 @@ class StandIn(nn.Module):
 
     def __init__(self, model: nn.Module, device: torch.device) -> None:
         super().__init__()
-        self.device_of = nn.Parameter(torch.zeros((), device=device))
+        self.place = nn.Parameter(torch.zeros((), device=device))
         self._weights = {name: value.detach().float() for name, value in model.named_parameters()}
         buffers = {name: value for name, value in model.named_buffers() if value.is_floating_point()}
         self._weights.update({name: value.detach().float() for name, value in buffers.items()})

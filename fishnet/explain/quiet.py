@@ -1,8 +1,11 @@
-"""Looking at a model without leaving a trace: its mode is put back, module by module."""
+"""Looking at a model without leaving a trace: its modes and the random state are put back as they were."""
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
+import torch
 from torch import nn
 
 
@@ -20,3 +23,16 @@ def unchanged(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes.items():
             module.training = mode
+
+
+@contextmanager
+def same_chance() -> Iterator[None]:
+    """Whatever is drawn inside, the draws after are those that would have come without it."""
+    own, numpys = random.getstate(), np.random.get_state()
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() and torch.cuda.is_initialized() else []
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        random.setstate(own)
+        np.random.set_state(numpys)
