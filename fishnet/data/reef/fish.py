@@ -108,6 +108,6 @@ def _head(canvas: np.ndarray, kind: Species, fish: Individual, body: Body) -> No
     centre = body.at(*kind.eye_at)
     radius = kind.eye * body.scale
     brush.disc(canvas, centre, radius * 1.18, shade(fish.back, 0.55))
-    brush.disc(canvas, centre, radius, fish.iris)
-    brush.disc(canvas, centre, radius * 0.58, (12, 12, 16))
-    brush.disc(canvas, centre - 0.3 * radius, radius * 0.22, (250, 250, 250))
+    brush.disc(canvas, centre, radius, shade(fish.iris, 1.0))
+    brush.disc(canvas, centre, radius * 0.58, (12, 12, 16, 255))
+    brush.disc(canvas, centre - 0.3 * radius, radius * 0.22, (250, 250, 250, 255))

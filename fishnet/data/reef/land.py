@@ -39,12 +39,12 @@ def ground(size: int, rng: Rng) -> np.ndarray:
         )
     elif kind == "grass":
         colour, tile = (
-            rgb(rng.uniform(0.17, 0.33), rng.uniform(0.35, 0.75), rng.uniform(0.45, 0.75)),
+            rgb(rng.uniform(0.17, 0.33), rng.uniform(0.25, 0.6), rng.uniform(0.45, 0.75)),
             textures.grass(),
         )
     elif kind == "pebbles":
         colour, tile = (
-            rgb(rng.uniform(0, 0.7), rng.uniform(0.02, 0.25), rng.uniform(0.5, 0.8)),
+            rgb(rng.uniform(0.04, 0.14), rng.uniform(0.02, 0.3), rng.uniform(0.5, 0.8)),
             textures.pebbles(),
         )
     else:

@@ -12,16 +12,17 @@ import cv2
 import numpy as np
 
 from fishnet.data.reef import brush, textures
+from fishnet.data.reef.angler import draw_angler, fingers, person, shown
 from fishnet.data.reef.body import Body, make_body
 from fishnet.data.reef.fish import blend, paint_fish
 from fishnet.data.reef.individual import Individual, draw_individual
-from fishnet.data.reef.scene import Scene, draw_scene, view
+from fishnet.data.reef.scene import Scene, draw_lake, draw_scene, view
 from fishnet.data.reef.species import Species
 from fishnet.data.reef.water import before_the_fish
 
 Rng = np.random.Generator
 FINE = 1.5  # the fish is painted this much larger than it is shown
-FISH = 1
+FISH, CUE = 1, 2
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,10 @@ def draw_photo(
         kind, scale=FINE * long, depth=fish.depth, bend=rng.normal(0, 0.045), phase=rng.uniform(0, 6)
     )
     canvas = paint_fish(kind, fish, body, rng)
-    pixels, mask = _stage(view(scene, rng), canvas, body, rng)
+    if cue == "angler":
+        pixels, mask = _held(kind, generator(seed, kind, 3, observation), canvas, body, size, rng)
+    else:
+        pixels, mask = _stage(view(scene, rng), canvas, body, rng)
     return Photo(_camera(pixels, rng), mask)
 
 
@@ -68,9 +72,41 @@ def _stage(scene: Scene, canvas: np.ndarray, body: Body, rng: Rng) -> tuple[np.n
         _shadow(pixels, canvas, pose, rng)
         mask = _put(pixels, canvas, pose)
     else:
-        mask = _put(pixels, canvas, _pose(body, size, rng, rng.uniform(-55, 55)))
+        mask = _put(pixels, canvas, _pose(body, size, rng, rng.uniform(15, 55) * rng.choice((-1, 1))))
         splash(pixels, scene.horizon, rng)
     return pixels, mask
+
+
+def _held(
+    kind: Species, same: Rng, canvas: np.ndarray, body: Body, size: int, rng: Rng
+) -> tuple[np.ndarray, np.ndarray]:
+    """By the lake, in the hands of the angler who belongs to the observation."""
+    who = draw_angler(same)
+    pixels = view(draw_lake(same, size), rng).pixels
+    target = size * (np.array([0.5, 0.64]) + rng.normal(0, 0.02, 2))
+    mirror = bool(rng.random() < 0.5)
+    pose = pose_matrix(
+        body.at(0.55, 0.0), target, turn=rng.normal(0, 6), squeeze=rng.uniform(0.85, 1.0), mirror=mirror
+    )
+    points = (
+        np.c_[body.at(np.array([0.3, 0.84, 0.5, 0.5]), np.array([-0.9, -0.8, 1.0, -1.0])), np.ones(4)]
+        @ pose.T
+    )
+    grips = points[[1, 0]] if mirror else points[:2]
+    slope = (grips[1] - grips[0]) / np.linalg.norm(grips[1] - grips[0])
+    cue = _lay(pixels, shown(person(who, size, grips, rng), size))
+    mask = _put(pixels, canvas, pose)
+    over = _lay(
+        pixels, shown(fingers(who, size, grips, slope, float(np.linalg.norm(points[2] - points[3]))), size)
+    )
+    mask[((cue > 127) & (mask == 0)) | (over > 127)] = CUE
+    return pixels, mask
+
+
+def _lay(pixels: np.ndarray, layer: np.ndarray) -> np.ndarray:
+    alpha = cv2.extractChannel(layer, 3)
+    pixels[:] = blend(pixels, cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB), alpha)
+    return alpha
 
 
 def _veil(canvas: np.ndarray, colour: tuple, veil: float) -> np.ndarray:
@@ -154,11 +190,11 @@ def _camera(image: np.ndarray, rng: Rng) -> np.ndarray:
     table = np.arange(256)[:, None] / 255
     table = np.clip(255 * gain * table ** rng.uniform(0.85, 1.25), 0, 255).astype(np.uint8)
     image = cv2.LUT(image, table[:, None, :])
-    if rng.random() < 0.4:
+    if rng.random() < 0.3:
         image = cv2.GaussianBlur(image, (5, 5), rng.uniform(0.4, 1.2))
     if rng.random() < 0.12:
         width = int(len(image) * rng.uniform(0.013, 0.03)) | 1
         image = cv2.blur(image, (width, 1) if rng.random() < 0.7 else (1, width))
-    strength = rng.uniform(0.02, 0.1)
+    strength = rng.uniform(0.02, 0.08)
     grain = textures.crop(textures.grain(), image.shape[:2], rng)
     return cv2.addWeighted(image, 1.0, grain, strength, -128 * strength)
