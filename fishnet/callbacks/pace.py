@@ -30,6 +30,7 @@ class Pace(L.Callback):
 class EpochLines(L.Callback):
     """One line an epoch, so that a log file tells the story of a run."""
 
+    _ended = 0
     SHOWN: ClassVar[dict[str, str]] = {
         "train/loss": "train loss",
         "val/loss": "val loss",
@@ -40,7 +41,17 @@ class EpochLines(L.Callback):
     }
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._ended = trainer.current_epoch + 1  # the module reports its figures after this; the line waits for them
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._say(trainer)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._say(trainer)
+
+    def _say(self, trainer: L.Trainer) -> None:
         values = trainer.callback_metrics
         shown = "  ".join(f"{word} {float(values[key]):.4g}" for key, word in self.SHOWN.items() if key in values)
-        if trainer.is_global_zero:
-            log.info("epoch %d/%d  %s", trainer.current_epoch + 1, trainer.max_epochs, shown)
+        if self._ended and trainer.is_global_zero:
+            log.info("epoch %d/%d  %s", self._ended, trainer.max_epochs, shown)
+        self._ended = 0

@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import sys
+import warnings
 from pathlib import Path
 
 import pytorch_lightning as L
@@ -17,6 +18,7 @@ from fishnet.callbacks.checkpoints import DurableCheckpointIO
 from fishnet.callbacks.guards import FiniteLoss, SeededSteps, StopOnSignal
 from fishnet.callbacks.pace import EpochLines, Pace
 from fishnet.data.datamodule import ImageFolderData
+from fishnet.data.split_file import save_split
 from fishnet.data.splits import split_digest
 from fishnet.models.classifier import ImageClassifier
 from fishnet.tracking.logger import MlflowLogger
@@ -24,6 +26,13 @@ from fishnet.tracking.runs import git_commit, run_name
 
 PARENT = "FISHNET_PARENT_RUN"
 RECORD = "run.json"
+
+
+def quieten() -> None:
+    """Lightning's advice that does not apply here; anything else it warns of is still heard."""
+    for message in ("isinstance.treespec", "The number of training batches", "The '.*dataloader' does not have many"):
+        warnings.filterwarnings("ignore", message=f".*{message}")
+    warnings.filterwarnings("ignore", message=".*exists and is not empty")  # a run's own folder
 
 
 def signal_watch() -> StopOnSignal:
@@ -75,7 +84,8 @@ def build_logger(
 
 def write_records(config: DictConfig, data: ImageFolderData, folder: Path, logger: MlflowLogger) -> None:
     """What a run can be repeated from: its configuration, its command line, its split; and its columns in the UI."""
-    (folder / "config").mkdir(parents=True, exist_ok=True)
+    for name in ("config", "split"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "config" / "config.yaml").write_text(OmegaConf.to_yaml(config), encoding="utf-8")
     (folder / "config" / "command.txt").write_text(shlex.join(sys.argv[1:]) + "\n", encoding="utf-8")
     save_split(data.table, data.assignment, folder / "split" / "split.csv")

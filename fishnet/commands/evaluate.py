@@ -23,6 +23,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     from . import building, running
     from .loading import load_model
 
+    building.quieten()
     watch = building.signal_watch()
     model = load_model(Path(config.checkpoint))
     data = instantiate(config.data, _convert_="all")

@@ -24,6 +24,7 @@ def train(config: DictConfig) -> dict[str, float]:
     from . import building, running
     from .resuming import resumed
 
+    building.quieten()
     config, checkpoint, run_id = resumed(config)
     watch = building.signal_watch()
     L.seed_everything(config.seed, verbose=False)

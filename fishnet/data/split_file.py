@@ -32,8 +32,8 @@ def load_split(path: Path | str, table: pd.DataFrame) -> pd.Series:
     missing = table.loc[part.isna(), "path"]
     if len(missing):
         raise BadInput(
-            f"{len(missing)} of {len(table)} photos are not in the split {path} (such as {missing.iloc[0]}): make a "
-            "new split, or give the folder and classes for which it was made."
+            f"{len(missing)} of {len(table)} photos are not in the split {path} (such as {missing.iloc[0]}): "
+            "make a new split, or give the folder and classes for which it was made."
         )
     _report_absent(saved, table, path)
     _check_groups(table, part, path)

@@ -54,7 +54,7 @@ class Reliability:
 
 
 def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> Reliability:
-    """Photos by confidence in equal bins, closed to the left; full confidence has a bin of its own, as in torchmetrics."""
+    """Photos by confidence in equal bins, and, as in torchmetrics, one more for full confidence."""
     confidence = probabilities.max(axis=1).astype(np.float32)
     right = probabilities.argmax(axis=1) == labels
     edges = np.linspace(0, 1, bins + 1, dtype=np.float32)

@@ -9,8 +9,15 @@ from pathlib import Path
 
 from PIL import ImageFont
 
-FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts", "/Library/Fonts")
-FOLDERS += ("/System/Library/Fonts", "C:/Windows/Fonts")
+FOLDERS = (
+    "/usr/share/fonts",
+    "/usr/local/share/fonts",
+    "~/.fonts",
+    "~/.local/share/fonts",
+    "/Library/Fonts",
+    "/System/Library/Fonts",
+    "C:/Windows/Fonts",
+)
 WIDE = ("cjk", "wqy", "droidsansfallback", "unifont", "arial unicode", "hiragino", "pingfang", "msyh", "ipag", "ipaex")
 SUFFIXES = (".ttf", ".ttc", ".otf")
 
@@ -29,8 +36,7 @@ def font_files() -> list[Path]:
 def plain_font() -> Path:
     """Found beside matplotlib without importing it, which would take longer than drawing."""
     place = importlib.util.find_spec("matplotlib")
-    assert place is not None and place.origin is not None
-    return Path(place.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return Path(str(place and place.origin)).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
 
 
 @cache

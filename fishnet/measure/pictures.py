@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import font_manager, rc_context
@@ -30,7 +31,8 @@ def _drawing(path: Path, width: float, height: float) -> Iterator[Figure]:
         font_manager.fontManager.addfont(str(file))
         families.append(font_manager.FontProperties(fname=str(file)).get_name())
     ink = {"text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "axes.edgecolor": SOFT}
-    with rc_context({"font.family": families, "text.parse_math": False, **ink}):
+    settings: dict[Any, Any] = {"font.family": families, "text.parse_math": False, **ink}
+    with rc_context(settings):
         figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         yield figure

@@ -69,7 +69,7 @@ def test_copies_of_a_photo_in_one_group_add_no_certainty():
 
 
 def test_ninety_five_percent_means_it():
-    """Groups of 1 to 6 photos that stand or fall together; the true accuracy is in the interval about 95 times in 100."""
+    """Groups of 1 to 6 photos that stand or fall together: the truth is in the interval about 95 times in 100."""
     chance = np.random.default_rng(1)
     hits = 0
     for seed in range(300):

@@ -1,0 +1,91 @@
+"""Maps made visible: the founding study's red over the photo, and what was said of it written underneath."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from fishnet.measure.lettering import font_for, shown
+
+SMALLEST = 224  # pixels; below, a face or a fin cannot be told in a browser
+STRENGTH = 0.75  # how far the hottest place hides the photo
+INK, GREEN, RED, PAPER = (34, 48, 60), (39, 103, 73), (197, 48, 48), (255, 255, 255)
+TEXT, LINE, GAP = 13, 18, 6
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What is known and what was said about a photo."""
+
+    true: str
+    predicted: str
+    probability: float
+
+    @property
+    def right(self) -> bool:
+        return self.true == self.predicted
+
+
+def heat(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A raw map in [0, 1] at width × height: what speaks against the class is cut off, the rest fills the range.
+
+    A map without any evidence for the class stays cold everywhere.
+    """
+    positive = _filled(np.maximum(values, 0).astype(np.float32))
+    scaled = Image.fromarray(positive).resize(size, Image.Resampling.BILINEAR)
+    return _filled(np.asarray(scaled, dtype=np.float32))
+
+
+def _filled(values: np.ndarray) -> np.ndarray:
+    shifted = values - values.min()
+    return shifted / (1e-7 + shifted.max())
+
+
+def overlay(photo: np.ndarray, values: np.ndarray) -> Image.Image:
+    """Red where the model looked (red = heat, green and blue 0), the photo itself where it did not."""
+    side = max(SMALLEST, *photo.shape[:2])
+    scale = side / max(photo.shape[:2])
+    size = round(photo.shape[1] * scale), round(photo.shape[0] * scale)
+    base = np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BICUBIC), dtype=np.float32)
+    warmth = heat(values, size)[..., None]
+    red = warmth * np.array([255, 0, 0], np.float32)
+    share = STRENGTH * warmth
+    return Image.fromarray((base * (1 - share) + red * share).round().astype(np.uint8))
+
+
+def captioned(picture: Image.Image, caption: Caption) -> Image.Image:
+    """The picture with two lines under it: the true class, and the answer in green when right, in red when wrong."""
+    tile = Image.new("RGB", (picture.width, picture.height + 2 * LINE + GAP), PAPER)
+    tile.paste(picture, (0, 0))
+    pencil = ImageDraw.Draw(tile)
+    colour = GREEN if caption.right else RED
+    percent = f" {caption.probability:.0%}"
+    _line(pencil, picture.height + GAP // 2, tile.width, "true ", caption.true, "", INK)
+    _line(pencil, picture.height + GAP // 2 + LINE, tile.width, "said ", caption.predicted, percent, colour)
+    return tile
+
+
+def _line(pencil: ImageDraw.ImageDraw, top: int, width: int, before: str, name: str, after: str, colour) -> None:
+    """Only the name is cut when the line is too long."""
+    for length in range(60, 1, -1):
+        text = before + shown(name, length) + after
+        letters = font_for(text, TEXT)
+        if letters.getlength(text) <= width - 6:
+            break
+    pencil.text((3, top), text, font=letters, fill=colour)
+
+
+def sheet(tiles: list[Image.Image], columns: int = 4, title: str = "") -> Image.Image:
+    """Tiles of one size in rows, on white."""
+    columns = max(1, min(columns, len(tiles)))
+    width, height = tiles[0].size
+    top = GAP + (TEXT + 14 if title else 0)
+    rows = -(-len(tiles) // columns)
+    page = Image.new("RGB", (GAP + columns * (width + GAP), top + rows * (height + GAP)), PAPER)
+    if title:
+        text = shown(title, 90)
+        ImageDraw.Draw(page).text((GAP, GAP), text, font=font_for(text, TEXT + 3), fill=INK)
+    for place, tile in enumerate(tiles):
+        row, column = divmod(place, columns)
+        page.paste(tile, (GAP + column * (width + GAP), top + row * (height + GAP)))
+    return page

@@ -1,0 +1,109 @@
+"""The folder that says what a model is worth on photos it never saw: figures with intervals, confusions, calibration."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fishnet.files import replacing, write_text
+
+from . import confusions
+from .bootstrap import Interval, intervals
+from .calibration import Reliability, reliability
+from .predictions import Predictions
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestReport:
+    """Everything is computed once from the predictions; `write` puts it into files."""
+
+    __test__ = False  # not a test, whatever pytest thinks of the name
+
+    predictions: Predictions
+    photos: pd.DataFrame  # path and group of each prediction
+    names: list[str]
+    temperature: float = 1.0
+    resamples: int = 1000
+    seed: int = 0
+
+    @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        return intervals(
+            self.predictions,
+            self.photos["group"].to_numpy(),
+            len(self.names),
+            resamples=self.resamples,
+            seed=self.seed,
+            temperature=self.temperature,
+        )
+
+    @cached_property
+    def matrix(self) -> np.ndarray:
+        return confusions.confusion_matrix(self.predictions.label, self.predictions.predicted, len(self.names))
+
+    @cached_property
+    def calibration_before(self) -> Reliability:
+        return reliability(self.predictions.probabilities(), self.predictions.label)
+
+    @cached_property
+    def calibration_after(self) -> Reliability:
+        return reliability(self.predictions.probabilities(self.temperature), self.predictions.label)
+
+    def metrics(self) -> dict:
+        return {
+            "photos": len(self.predictions),
+            "groups": int(self.photos["group"].nunique()),
+            "interval": f"95 %, percentile bootstrap over groups, {self.resamples} draws",
+            "temperature": self.temperature,
+            "calibration_error": {"before": self.calibration_before.error, "after": self.calibration_after.error},
+            "figures": {
+                name: {bound: float(value) if np.isfinite(value) else None for bound, value in found._asdict().items()}
+                for name, found in self.intervals.items()
+            },
+        }
+
+    def by_class(self) -> pd.DataFrame:
+        groups = confusions.groups_of_classes(
+            self.predictions.label, self.photos["group"].to_numpy(), len(self.names)
+        )
+        return confusions.classification_report(self.matrix, groups, self.names)
+
+    def by_photo(self) -> pd.DataFrame:
+        names = np.asarray(self.names, object)
+        return pd.DataFrame(
+            {
+                "path": self.photos["path"].to_numpy(),
+                "class": names[self.predictions.label],
+                "predicted": names[self.predictions.predicted],
+                "probability": self.predictions.probabilities(self.temperature).max(axis=1).round(6),
+                "group": self.photos["group"].to_numpy(),
+            }
+        )
+
+    def write(self, folder: Path) -> None:
+        by_class, tree = self.by_class(), confusions.class_linkage(self.matrix)
+        write_text(folder / "metrics.json", json.dumps(self.metrics(), indent=2, ensure_ascii=False) + "\n")
+        write_text(folder / "classification_report.txt", confusions.readable(by_class))
+        tables = {
+            "classification_report.csv": by_class,
+            "confusion_matrix.csv": pd.DataFrame(self.matrix, index=pd.Index(self.names, name="true"), columns=self.names),
+            "confused_pairs.csv": confusions.confused_pairs(self.matrix, self.names),
+            "dendrogram.csv": confusions.merges(tree, self.names),
+            "predictions.csv": self.by_photo(),
+        }
+        for name, table in tables.items():
+            with replacing(folder / name) as temporary:
+                table.to_csv(temporary, index=name == "confusion_matrix.csv")
+        self._draw(folder, tree)
+
+    def _draw(self, folder: Path, tree: np.ndarray) -> None:
+        from . import pictures
+
+        pictures.draw_confusions(self.matrix, self.names, folder / "confusion_matrix.png")
+        pictures.draw_dendrogram(tree, self.names, folder / "dendrogram.png")
+        pictures.draw_reliability(
+            self.calibration_before, self.calibration_after, self.temperature, folder / "reliability.png"
+        )
