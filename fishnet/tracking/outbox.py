@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .client import client_for, is_refusal, one_line
 from .journal import Journal, left_journals, owner_of, tally
@@ -29,7 +29,7 @@ class Outbox:
     def __init__(self, client: MlflowClient, run_id: str, journal: Journal, *, every: float = EVERY) -> None:
         self._client, self._run_id, self._journal, self._every = client, run_id, journal, every
         self._change = threading.Condition()
-        self._stop = False
+        self._stop = self._ended = False
         self._hurry = False
         self._pause = 0.0
         self._away_since: float | None = None
@@ -54,8 +54,11 @@ class Outbox:
                 self._change.wait(0.1)
         return True
 
-    def close(self, *, patience: float, limit: float) -> str:
+    def close(self, last_word: dict[str, Any], *, patience: float, limit: float) -> str:
         """Deliver, end the thread, and say in one sentence what waits, or nothing."""
+        with self._change:
+            self._ended = True
+            self._journal.append(last_word)
         self.flush(patience=patience, limit=limit)
         with self._change:
             self._stop = True
@@ -127,8 +130,9 @@ class Outbox:
             away = time.monotonic() - self._away_since
             self._away_since, self._pause = None, 0.0
             log.warning("The run store is back after %.0f s; what waited has been delivered.", away)
-            if away > HEARTBEAT_EVERY and not self._stop:
-                self._journal.append({"kind": "status", "status": "RUNNING"})  # another host may have closed it
+            with self._change:
+                if away > HEARTBEAT_EVERY and not self._ended:  # another host may have closed it in between
+                    self._journal.append({"kind": "status", "status": "RUNNING"})
 
 
 def deliver(root: Path, *, uri: str | None = None) -> list[str]:

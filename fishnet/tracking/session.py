@@ -113,8 +113,8 @@ class RunSession:
             return ""
         self._ended = True
         limit = limit or (20.0 if status == "KILLED" else 600.0)
-        self._journal.append({"kind": "status", "status": status, "time": _now()})
-        sentence = self._outbox.close(patience=patience, limit=limit)
+        last_word = {"kind": "status", "status": status, "time": _now()}
+        sentence = self._outbox.close(last_word, patience=patience, limit=limit)
         if sentence:
             log.warning("%s.", sentence)
         return sentence

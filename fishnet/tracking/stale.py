@@ -30,8 +30,9 @@ CLOSED_BY = "fishnet.closed_by"
 
 def tidy(store: Store, root: Path) -> list[str]:
     """What each command does first: deliver what waits for this store below `root`, close what died; in sentences."""
+    delivered = deliver(root, uri=store.uri)  # first: a run's own last word may be among it
     closed = close_stale_runs(store)
-    return [*deliver(root, uri=store.uri), *(f"Run {name} was left by a dead process: now KILLED." for name in closed)]
+    return [*delivered, *(f"Run {name} was left by a dead process: now KILLED." for name in closed)]
 
 
 def close_stale_runs(store: Store) -> list[str]:
