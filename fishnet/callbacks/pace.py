@@ -1,4 +1,4 @@
-"""How fast training went: images per second of each epoch, data loading included."""
+"""How a run went by, epoch by epoch: its speed as a metric, and one line for whoever reads the log."""
 
 import logging
 import time
@@ -10,21 +10,22 @@ log = logging.getLogger("fishnet")
 
 
 class Pace(L.Callback):
-    """Logs time/images_per_second."""
+    """Logs time/images_per_second: data loading included, the epoch's first step (which warms up) left out."""
 
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._begin, self._images = time.perf_counter(), 0
+    def __init__(self) -> None:
+        self._images, self._begin, self._end = 0, 0.0, 0.0
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx: int) -> None:
-        if batch_idx == 0 or not hasattr(self, "_begin"):
-            self._begin, self._images = time.perf_counter(), 0  # the first step warms up
-            return
-        self._images += len(batch["index"]) * trainer.world_size
         self._end = time.perf_counter()
+        if self._begin:
+            self._images += len(batch["index"]) * trainer.world_size
+        else:
+            self._begin = self._end
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self._images:
             pl_module.log("time/images_per_second", self._images / (self._end - self._begin), rank_zero_only=True)
+        self._images, self._begin = 0, 0.0
 
 
 class EpochLines(L.Callback):

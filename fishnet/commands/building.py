@@ -26,6 +26,7 @@ from fishnet.tracking.logger import MlflowLogger
 from fishnet.tracking.runs import git_commit, run_name
 
 PARENT = "FISHNET_PARENT_RUN"
+SWEPT = "FISHNET_SWEPT_KEYS"
 RECORD = "run.json"
 
 
@@ -119,8 +120,11 @@ def run_parameters(config: DictConfig) -> dict[str, object]:
 def automatic_name() -> str:
     """The job's number and what was asked for, so that two runs of a sweep are told apart in any chart."""
     hydra = HydraConfig.get()
-    number = hydra.job.num if hydra.mode == RunMode.MULTIRUN else None
-    return run_name(list(hydra.overrides.task), number=number)
+    asked = list(hydra.overrides.task)
+    if hydra.mode != RunMode.MULTIRUN:
+        return run_name(asked)
+    swept = os.environ.get(SWEPT, "").split(",")
+    return run_name([one for one in asked if one.lstrip("+").split("=")[0] in swept], number=hydra.job.num)
 
 
 def _digest(text: str) -> str:

@@ -13,6 +13,7 @@ import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -89,11 +90,14 @@ def compose(config_name: str, overrides: list[str], config_dir: str | None = Non
         return hydra_compose(config_name, overrides=[*overrides, *extra])
 
 
+def parsed(overrides: list[str]) -> list[Override]:
+    return OverridesParser.create().parse_overrides(overrides)
+
+
 def check_sweep(overrides: list[str], config_name: str, config_dir: str | None) -> DictConfig:
     """Refuse a sweep before its first job: every value of every swept key is composed and checked once."""
-    parsed = OverridesParser.create().parse_overrides(overrides)
     values: dict[int, list[str]] = {}
-    for place, override in enumerate(parsed):
+    for place, override in enumerate(parsed(overrides)):
         if override.is_sweep_override():
             swept = [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
             values[place] = swept[:MOST_CHECKED]
