@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from fishnet.data.replacing import replacing
 from fishnet.explain.gradcam import explained
 from fishnet.explain.overlay import Caption, captioned, overlay, sheet
 from fishnet.explain.panel import fixed_panel, telling
 from fishnet.explain.quiet import same_chance
 from fishnet.explain.target import last_convolution
-from fishnet.files import replacing
 from fishnet.measure.predictions import Predictions, gathered, on_cpu
 from fishnet.names import slugs
 
@@ -171,8 +171,9 @@ def _step(trainer: L.Trainer) -> str:
 
 
 def _save(picture: Image.Image, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        picture.save(temporary, quality=90)
+        picture.save(temporary, format="JPEG", quality=90)
 
 
 def _deliver(trainer: L.Trainer, path: Path, place: str) -> None:

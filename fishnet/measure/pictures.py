@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import dendrogram
 
-from fishnet.files import replacing
+from fishnet.data.replacing import replacing
 
 from .calibration import Reliability
 from .confusions import row_shares
@@ -23,21 +24,24 @@ INK, SOFT, BLUE, RED = "#22303c", "#8a97a3", "#2b6cb0", "#c53030"
 MANY = 30  # with more classes, numbers in the cells could not be read
 
 
+@cache
+def _families() -> list[str]:
+    for file in font_files():
+        font_manager.fontManager.addfont(str(file))
+    return [font_manager.FontProperties(fname=str(file)).get_name() for file in font_files()]
+
+
 @contextmanager
 def _drawing(path: Path, width: float, height: float) -> Iterator[Figure]:
     """A figure that belongs to nobody (no pyplot, no global state) and is saved whole or not at all."""
-    families = []
-    for file in font_files():
-        font_manager.fontManager.addfont(str(file))
-        families.append(font_manager.FontProperties(fname=str(file)).get_name())
-    ink = {"text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "axes.edgecolor": SOFT}
-    settings: dict[Any, Any] = {"font.family": families, "text.parse_math": False, **ink}
+    ink = {f"{part}color": INK for part in ("text.", "axes.label", "xtick.", "ytick.")}
+    settings: dict[Any, Any] = {"font.family": _families(), "text.parse_math": False, "axes.edgecolor": SOFT, **ink}
     with rc_context(settings):
         figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         yield figure
         with replacing(path) as temporary:
-            figure.savefig(temporary, dpi=120, bbox_inches="tight", pad_inches=0.15)
+            figure.savefig(temporary, format="png", dpi=120, bbox_inches="tight", pad_inches=0.15)
 
 
 def _bare(axes: Axes, *sides: str) -> None:
@@ -47,34 +51,29 @@ def _bare(axes: Axes, *sides: str) -> None:
 
 def draw_confusions(matrix: np.ndarray, names: list[str], path: Path) -> None:
     """Rows are true classes; shade and percentage are shares of the row, the number above counts photos."""
-    count = len(names)
-    side = max(4.2, min(0.62 * count, 22)) if count <= MANY else min(6 + 0.13 * count, 24)
-    small = 9.0 if count <= MANY else max(3.0, min(9.0, 40 * side / count))  # points: a cell is 60 × side / count high
+    count, shares = len(names), row_shares(matrix)
+    side = max(4.2, 0.62 * count) if count <= MANY else min(6 + 0.13 * count, 24)
+    shade = PowerNorm(1.0 if count <= MANY else 0.6, vmin=0, vmax=1)  # without numbers, faint cells must still show
     with _drawing(path, side + 2.2, side + 1.6) as figure:
         axes = figure.add_subplot()
-        shares = row_shares(matrix)
-        shade = PowerNorm(1.0 if count <= MANY else 0.6, vmin=0, vmax=1)  # without numbers, faint cells must still show
         image = axes.imshow(shares, cmap="Blues", norm=shade, interpolation="nearest")
-        labels = [shown(name) for name in names]
-        axes.set_xticks(range(count), labels, rotation=90 if count > 6 else 30, fontsize=small)
-        if count <= 6:
-            for label in axes.get_xticklabels():
-                label.set_horizontalalignment("right")
-        axes.set_yticks(range(count), labels, fontsize=small)
-        axes.set_xlabel("answer", fontsize=11)
-        axes.set_ylabel("true class", fontsize=11)
-        axes.tick_params(length=0)
-        _bare(axes, "top", "right", "left", "bottom")
+        _name_both_sides(axes, names, size=9.0 if count <= MANY else max(3.0, min(9.0, 40 * side / count)))
         if count <= MANY:
             _write_cells(axes, matrix, shares)
-        else:
-            axes.set_xticks(np.arange(count + 1) - 0.5, minor=True)
-            axes.set_yticks(np.arange(count + 1) - 0.5, minor=True)
-            axes.grid(which="minor", color="#e8edf2", linewidth=0.3)
-            axes.tick_params(which="minor", length=0)
         bar = figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02)
         bar.set_label("share of the true class", fontsize=10)
         bar.outline.set_visible(False)  # type: ignore[operator]
+
+
+def _name_both_sides(axes: Axes, names: list[str], size: float) -> None:
+    labels, few = [shown(name) for name in names], len(names) <= 6
+    slant: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if few else {"rotation": 90}
+    axes.set_xticks(range(len(names)), labels, fontsize=size, **slant)
+    axes.set_yticks(range(len(names)), labels, fontsize=size)
+    axes.set_xlabel("answer", fontsize=11)
+    axes.set_ylabel("true class", fontsize=11)
+    axes.tick_params(length=0)
+    _bare(axes, "top", "right", "left", "bottom")
 
 
 def _write_cells(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
@@ -114,21 +113,21 @@ def draw_reliability(before: Reliability, after: Reliability, temperature: float
     with _drawing(path, 6.2, 6.6) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
         upper.plot([0, 1], [0, 1], color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
-        for part, colour, title in (
-            (before, RED, f"as trained, error {before.error:.3f}"),
-            (after, BLUE, f"at temperature {temperature:.2f}, error {after.error:.3f}"),
-        ):
-            filled = part.photos > 0
-            upper.plot(part.confidence[filled], part.accuracy[filled], color=colour, linewidth=1.6, label=title)
-            sizes = 14 + 160 * part.photos[filled] / part.photos.sum()
-            upper.scatter(
-                part.confidence[filled], part.accuracy[filled], s=sizes, color=colour, alpha=0.85, linewidths=0
-            )
-            bins = len(part.photos) - 1
-            heights = np.append(part.photos[: bins - 1], part.photos[bins - 1 :].sum())
-            lower.stairs(heights / part.photos.sum(), np.linspace(0, 1, bins + 1), color=colour, linewidth=1.4)
+        _curve(upper, lower, before, RED, f"as trained, error {before.error:.3f}")
+        _curve(upper, lower, after, BLUE, f"at temperature {temperature:.2f}, error {after.error:.3f}")
         upper.set(xlim=(0, 1.01), ylim=(0, 1.03), ylabel="share right")
         upper.legend(loc="upper left", frameon=False, fontsize=9)
         lower.set(xlabel="confidence", ylabel="share of photos", ylim=(0, None))
         for axes in (upper, lower):
             _bare(axes, "top", "right")
+
+
+def _curve(upper: Axes, lower: Axes, part: Reliability, colour: str, title: str) -> None:
+    """Accuracy by confidence, dots as large as their share of the photos, and that share below."""
+    filled, share = part.photos > 0, part.photos / part.photos.sum()
+    points = part.confidence[filled], part.accuracy[filled]
+    upper.plot(*points, color=colour, linewidth=1.6, label=title)
+    upper.scatter(*points, s=14 + 160 * share[filled], color=colour, alpha=0.85, linewidths=0)
+    bins = len(share) - 1
+    heights = [*share[: bins - 1], share[bins - 1 :].sum()]  # full confidence belongs to the last bin to the eye
+    lower.stairs(heights, np.linspace(0, 1, bins + 1), color=colour, linewidth=1.4)

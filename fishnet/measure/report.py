@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fishnet.files import replacing, write_text
+from fishnet.data.replacing import replacing
+from fishnet.errors import WorkFailed
 
 from . import confusions
 from .bootstrap import Interval, intervals
@@ -82,28 +83,41 @@ class TestReport:
         )
 
     def write(self, folder: Path) -> None:
-        by_class, tree = self.by_class(), confusions.class_linkage(self.matrix)
-        write_text(folder / "metrics.json", json.dumps(self.metrics(), indent=2, ensure_ascii=False) + "\n")
-        write_text(folder / "classification_report.txt", confusions.readable(by_class))
-        tables = {
-            "classification_report.csv": by_class,
-            "confusion_matrix.csv": pd.DataFrame(
-                self.matrix, index=pd.Index(self.names, name="true"), columns=self.names
-            ),
-            "confused_pairs.csv": confusions.confused_pairs(self.matrix, self.names),
-            "dendrogram.csv": confusions.merges(tree, self.names),
-            "predictions.csv": self.by_photo(),
-        }
-        for name, table in tables.items():
-            with replacing(folder / name) as temporary:
-                table.to_csv(temporary, index=name == "confusion_matrix.csv")
-        self._draw(folder, tree)
+        """All files, each whole or not at all."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._write_tables(folder)
+            self._draw(folder)
+        except OSError as error:
+            reason = error.strerror or error
+            raise WorkFailed(
+                f"the report could not be written to {folder} ({reason}): make room and test again."
+            ) from error
 
-    def _draw(self, folder: Path, tree: np.ndarray) -> None:
+    @cached_property
+    def _tree(self) -> np.ndarray:
+        return confusions.class_linkage(self.matrix)
+
+    def _write_tables(self, folder: Path) -> None:
+        by_class = self.by_class()
+        matrix = pd.DataFrame(self.matrix, index=pd.Index(self.names, name="true"), columns=self.names)
+        texts = {
+            "metrics.json": json.dumps(self.metrics(), indent=2, ensure_ascii=False) + "\n",
+            "classification_report.txt": confusions.readable(by_class),
+            "classification_report.csv": by_class.to_csv(index=False),
+            "confusion_matrix.csv": matrix.to_csv(),
+            "confused_pairs.csv": confusions.confused_pairs(self.matrix, self.names).to_csv(index=False),
+            "dendrogram.csv": confusions.merges(self._tree, self.names).to_csv(index=False),
+            "predictions.csv": self.by_photo().to_csv(index=False),
+        }
+        for name, text in texts.items():
+            with replacing(folder / name) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+
+    def _draw(self, folder: Path) -> None:
         from . import pictures
 
         pictures.draw_confusions(self.matrix, self.names, folder / "confusion_matrix.png")
-        pictures.draw_dendrogram(tree, self.names, folder / "dendrogram.png")
-        pictures.draw_reliability(
-            self.calibration_before, self.calibration_after, self.temperature, folder / "reliability.png"
-        )
+        pictures.draw_dendrogram(self._tree, self.names, folder / "dendrogram.png")
+        before, after = self.calibration_before, self.calibration_after
+        pictures.draw_reliability(before, after, self.temperature, folder / "reliability.png")

@@ -13,6 +13,9 @@ from pytorch_lightning.loggers import Logger
 from sklearn.metrics import f1_score
 
 from fishnet.callbacks.report import Report
+from fishnet.errors import WorkFailed
+from fishnet.measure.predictions import Predictions
+from fishnet.measure.report import TestReport
 from fishnet.models.classifier import ImageClassifier
 
 CLASSES = ["Perca fluviatilis", "鱼, with a comma", "Klunzinger's wrasse"]
@@ -148,3 +151,11 @@ def test_without_a_table_each_photo_stands_alone(tmp_path):
     told = json.loads((tmp_path / "report" / "metrics.json").read_text())
     assert told["photos"] == told["groups"] == len(data.rows("test"))
     assert told["temperature"] == 1
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "report").write_text("in the way")
+    predictions = Predictions(np.arange(4), np.array([0, 1, 0, 1]), np.eye(2)[[0, 1, 1, 1]])
+    photos = pd.DataFrame({"path": list("abcd"), "group": range(4)})
+    with pytest.raises(WorkFailed, match="could not be written"):
+        TestReport(predictions=predictions, photos=photos, names=["a", "b"]).write(tmp_path / "report")
