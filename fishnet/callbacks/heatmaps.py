@@ -112,7 +112,9 @@ class HeatMaps(L.Callback):
             ]
         )
         true = model.classes[predictions.label[places[0]]]
-        captions = [Caption(true, model.classes[answer], probability) for answer, probability in zip(answers, sure, strict=True)]
+        captions = [
+            Caption(true, model.classes[answer], probability) for answer, probability in zip(answers, sure, strict=True)
+        ]
         tiles = [_tile(*parts) for parts in zip(images, maps, captions, strict=True)]
         path = _folder(trainer) / file
         _save(sheet(tiles, title=true), path)
@@ -140,7 +142,9 @@ class HeatMaps(L.Callback):
         layer = last_convolution(model.network, images.shape[-1])
         if layer is None:
             self._given_up = True
-            log.warning("No heat-maps: this network works on tokens and has no convolution that Grad-CAM could explain.")
+            log.warning(
+                "No heat-maps: this network works on tokens and has no convolution that Grad-CAM could explain."
+            )
         return layer
 
 

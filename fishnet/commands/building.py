@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import shlex
 import sys
@@ -30,6 +31,8 @@ RECORD = "run.json"
 
 def quieten() -> None:
     """Lightning's advice that does not apply here; anything else it warns of is still heard."""
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     for message in ("isinstance.treespec", "The number of training batches", "The '.*dataloader' does not have many"):
         warnings.filterwarnings("ignore", message=f".*{message}")
     warnings.filterwarnings("ignore", message=".*exists and is not empty")  # a run's own folder

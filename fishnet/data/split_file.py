@@ -69,6 +69,7 @@ def _check_groups(table: pd.DataFrame, part: pd.Series, path: Path | str) -> Non
     if cut.any():
         example = table.loc[table["group"] == cut.index[cut][0], "path"].iloc[0]
         raise BadInput(
-            f"The split {path} cuts {int(cut.sum())} groups that must stay together (such as that of {example}): "
+            f"The split {path} cuts {int(cut.sum())} groups that must stay together (such as that of "
+            f"{example}): "
             "make a new split, or state the grouping for which it was made (data.group, data.duplicates)."
         )

@@ -23,7 +23,9 @@ def last_convolution(network: nn.Module, size: int) -> nn.Module | None:
     finally:
         for handle in handles:
             handle.remove()
-    tokens = isinstance(output, Tensor) and hasattr(network, "forward_features") and not _channels_first(network, output)
+    tokens = (
+        isinstance(output, Tensor) and hasattr(network, "forward_features") and not _channels_first(network, output)
+    )
     return found[-1] if found and not tokens else None
 
 

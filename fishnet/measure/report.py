@@ -1,4 +1,4 @@
-"""The folder that says what a model is worth on photos it never saw: figures with intervals, confusions, calibration."""
+"""The folder that says what a model is worth on photos it never saw: figures, intervals, confusions, calibration."""
 
 import json
 from dataclasses import dataclass
@@ -66,9 +66,7 @@ class TestReport:
         }
 
     def by_class(self) -> pd.DataFrame:
-        groups = confusions.groups_of_classes(
-            self.predictions.label, self.photos["group"].to_numpy(), len(self.names)
-        )
+        groups = confusions.groups_of_classes(self.predictions.label, self.photos["group"].to_numpy(), len(self.names))
         return confusions.classification_report(self.matrix, groups, self.names)
 
     def by_photo(self) -> pd.DataFrame:
@@ -89,7 +87,9 @@ class TestReport:
         write_text(folder / "classification_report.txt", confusions.readable(by_class))
         tables = {
             "classification_report.csv": by_class,
-            "confusion_matrix.csv": pd.DataFrame(self.matrix, index=pd.Index(self.names, name="true"), columns=self.names),
+            "confusion_matrix.csv": pd.DataFrame(
+                self.matrix, index=pd.Index(self.names, name="true"), columns=self.names
+            ),
             "confused_pairs.csv": confusions.confused_pairs(self.matrix, self.names),
             "dendrogram.csv": confusions.merges(tree, self.names),
             "predictions.csv": self.by_photo(),

@@ -38,15 +38,19 @@ def disc(image: np.ndarray, centre: Sequence[float] | np.ndarray, radius: float,
 
 
 def ellipse(
-    image: np.ndarray, centre: Sequence[float] | np.ndarray, axes: tuple[float, float], colour: Colour, turn: float = 0
+    image: np.ndarray,
+    centre: Sequence[float] | np.ndarray,
+    axes: tuple[float, float],
+    colour: Colour,
+    turn: float = 0,
 ) -> None:
     cos, sin = np.cos(np.radians(turn)), np.sin(np.radians(turn))
     fill(image, CIRCLE * axes @ np.array([[cos, sin], [-sin, cos]]) + centre, colour)
 
 
-def flood(shape: tuple[int, int], colour: Colour) -> np.ndarray:
-    """An RGB image of one colour (several times faster than numpy's broadcasting)."""
-    image = np.empty((*shape, 3), np.uint8)
+def flood(shape: tuple[int, int], colour: tuple[float, ...]) -> np.ndarray:
+    """An image of one colour, of as many channels (several times faster than numpy's broadcasting)."""
+    image = np.empty((*shape, len(colour)), np.uint8)
     cv2.rectangle(image, (0, 0), shape[::-1], colour, cv2.FILLED)
     return image
 
@@ -59,7 +63,9 @@ def _spline(knots: int, samples: int) -> np.ndarray:
     padding[0, :2], padding[-1, -2:] = (2, -1), (-1, 2)
     position = np.linspace(0, knots - 1 - 1e-9, samples)
     first, u = position.astype(int), position % 1
-    weights = 0.5 * np.stack([-u + 2 * u**2 - u**3, 2 - 5 * u**2 + 3 * u**3, u + 4 * u**2 - 3 * u**3, u**3 - u**2])
+    weights = 0.5 * np.stack(
+        [-u + 2 * u**2 - u**3, 2 - 5 * u**2 + 3 * u**3, u + 4 * u**2 - 3 * u**3, u**3 - u**2]
+    )
     matrix = np.zeros((samples, knots + 2))
     for k in range(4):
         matrix[np.arange(samples), first + k] += weights[k]

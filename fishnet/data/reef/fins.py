@@ -1,4 +1,4 @@
-"""Fins: a root line on the body, an outer edge, and rays between the two."""
+"""Fins: a root line on the body, an outer edge, and rays between the two. Canvases are RGBA, clear where no fish is."""
 
 import numpy as np
 
@@ -22,38 +22,30 @@ REACH = 0.62 + 0.38 * np.sin(np.linspace(0.5, 2.9, 11))
 ACROSS = np.linspace(-0.12, 0.12, 11)
 
 
-class Canvas:
-    """The patch being painted: colours everywhere, `alpha` where there is fish."""
-
-    def __init__(self, shape: tuple[int, int], colour: tuple[float, float, float]) -> None:
-        self.rgb = brush.flood(shape, colour)
-        self.alpha = np.zeros(shape, np.uint8)
+def shade(colour: tuple[float, ...], factor: float, opacity: int = 255) -> tuple[float, float, float, int]:
+    red, green, blue = colour[:3]
+    return min(255.0, red * factor), min(255.0, green * factor), min(255.0, blue * factor), opacity
 
 
-def shade(colour: tuple[float, ...], factor: float) -> tuple[float, float, float]:
-    red, green, blue = (min(255.0, part * factor) for part in colour)
-    return red, green, blue
-
-
-def fan(canvas: Canvas, roots: np.ndarray, tips: np.ndarray, colour: tuple, *, opacity: int = 235) -> None:
+def fan(
+    canvas: np.ndarray, roots: np.ndarray, tips: np.ndarray, colour: tuple, *, opacity: int = 235
+) -> None:
     """Membrane, brighter root, dark rays and a dark rim."""
-    whole = np.concatenate([roots, tips[::-1]])
-    brush.fill(canvas.alpha, whole, opacity)
-    brush.fill(canvas.rgb, whole, shade(colour, 0.92))
+    brush.fill(canvas, np.concatenate([roots, tips[::-1]]), shade(colour, 0.92, opacity))
     middle = roots + 0.45 * (tips - roots)
-    brush.fill(canvas.rgb, np.concatenate([roots, middle[::-1]]), shade(colour, 1.1))
-    brush.stroke(canvas.rgb, np.stack([roots[::2], tips[::2]], axis=1), shade(colour, 0.68))
-    brush.stroke(canvas.rgb, tips, shade(colour, 0.55))
+    brush.fill(canvas, np.concatenate([roots, middle[::-1]]), shade(colour, 1.1, opacity))
+    brush.stroke(canvas, np.stack([roots[::2], tips[::2]], axis=1), shade(colour, 0.68, opacity))
+    brush.stroke(canvas, tips, shade(colour, 0.55))
 
 
-def edge_fin(canvas: Canvas, body: Body, fin: Fin, side: int, colour: tuple, spread: float) -> None:
+def edge_fin(canvas: np.ndarray, body: Body, fin: Fin, side: int, colour: tuple, spread: float) -> None:
     """A fin on the back (`side` 1) or the belly (-1)."""
     roots = body.at(fin.start + (fin.end - fin.start) * U, 0.9 * side)
     height = fin.height * EDGES[fin.shape] * spread * body.scale
     fan(canvas, roots, roots + height[:, None] * (fin.lean, -side), colour)
 
 
-def tail_fin(canvas: Canvas, body: Body, tail: Tail, colour: tuple, spread: float) -> None:
+def tail_fin(canvas: np.ndarray, body: Body, tail: Tail, colour: tuple, spread: float) -> None:
     length = tail.length * body.scale
     reach = length * (1 - max(tail.notch, 0) * FORK + min(tail.notch, 0) * ROUND)
     root, direction = _end_of(body)
@@ -71,15 +63,21 @@ def _end_of(body: Body) -> tuple[np.ndarray, np.ndarray]:
     return end, along
 
 
-def paired_fin(canvas: Canvas, root: np.ndarray, length: float, angle: float, colour: tuple, opacity: int) -> None:
+def paired_fin(
+    canvas: np.ndarray, root: np.ndarray, length: float, angle: float, colour: tuple, opacity: int
+) -> None:
     """A pectoral or pelvic fin: a fan from a short root, `angle` in degrees below the line to the tail."""
     down = np.radians(angle)
     roots = root + (ACROSS * length)[:, None] * (-np.sin(down), np.cos(down))
-    tips = root + np.stack([np.cos(OPENING + down), np.sin(OPENING + down)], axis=1) * (REACH * length)[:, None]
+    tips = (
+        root + np.stack([np.cos(OPENING + down), np.sin(OPENING + down)], axis=1) * (REACH * length)[:, None]
+    )
     fan(canvas, roots, tips, colour, opacity=opacity)
 
 
-def fins_behind(canvas: Canvas, body: Body, kind: Species, colour: tuple, rng: np.random.Generator) -> None:
+def fins_behind(
+    canvas: np.ndarray, body: Body, kind: Species, colour: tuple, rng: np.random.Generator
+) -> None:
     """All fins that grow out from behind the body."""
     for fin in kind.dorsal:
         edge_fin(canvas, body, fin, 1, colour, rng.uniform(0.78, 1.08))
@@ -89,16 +87,15 @@ def fins_behind(canvas: Canvas, body: Body, kind: Species, colour: tuple, rng: n
     if kind.pelvic:
         at = 0.37 if kind.dorsal[0].start < 0.5 else 0.55
         root = body.at(at, -0.85)
-        paired_fin(canvas, root, kind.pelvic * body.scale, rng.uniform(25, 60), colour, 225)
+        paired_fin(canvas, root, kind.pelvic * body.scale, rng.uniform(25, 60), colour, 235)
 
 
-def barbels(canvas: Canvas, body: Body, colour: tuple, rng: np.random.Generator) -> None:
+def barbels(canvas: np.ndarray, body: Body, colour: tuple, rng: np.random.Generator) -> None:
     root = body.at(0.03, -0.3)
     for k, length in enumerate((0.26, 0.2, 0.13)):
         sway = rng.uniform(-0.05, 0.05, 2)
-        path = np.array([[0, 0], [-0.03 + 0.02 * k, 0.35 * length + sway[0]], [0.1 * k * length, length + sway[1]]])
+        path = np.array(
+            [[0, 0], [-0.03 + 0.02 * k, 0.35 * length + sway[0]], [0.1 * k * length, length + sway[1]]]
+        )
         line = brush.limb(root + path * body.scale, (0.02 * body.scale, 0.006 * body.scale), 14)
-        brush.fill(canvas.rgb, line, shade(colour, 0.7))
-        brush.fill(canvas.alpha, line, 255)
-
-
+        brush.fill(canvas, line, shade(colour, 0.7))

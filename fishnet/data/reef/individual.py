@@ -49,7 +49,11 @@ def draw_individual(kind: Species, rng: np.random.Generator) -> Individual:
         back=rgb(hue + rng.normal(0, 0.02), saturation * 1.05, value * rng.uniform(0.5, 0.68)),
         flank=rgb(hue, saturation * 0.85, value),
         belly=rgb(second, saturation * rng.uniform(0.15, 0.6), min(value * rng.uniform(1.15, 1.4), 0.97)),
-        fins=rgb(second + rng.normal(0, 0.03), min(saturation * rng.uniform(0.7, 1.5), 0.9), value * rng.uniform(0.6, 1.05)),
+        fins=rgb(
+            second + rng.normal(0, 0.03),
+            min(saturation * rng.uniform(0.7, 1.5), 0.9),
+            value * rng.uniform(0.6, 1.05),
+        ),
         mark=mark,
         iris=rgb(rng.uniform(0.03, 0.16), rng.uniform(0.2, 0.9), rng.uniform(0.7, 0.98)),
         mark_strength=rng.uniform(0.6, 0.95),

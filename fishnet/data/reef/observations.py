@@ -11,7 +11,20 @@ import numpy as np
 from fishnet.data.reef.photo import generator
 from fishnet.data.reef.species import Species
 
-OBSERVERS = ("ada", "bela", "chidi", "dana", "emre", "fumiko", "gita", "hugo", "ines", "jonas", "kalea", "lena")
+OBSERVERS = (
+    "ada",
+    "bela",
+    "chidi",
+    "dana",
+    "emre",
+    "fumiko",
+    "gita",
+    "hugo",
+    "ines",
+    "jonas",
+    "kalea",
+    "lena",
+)
 LAKES = ((47.64, 9.38), (46.42, 6.55), (59.4, 13.6), (61.2, 28.1), (45.6, 10.7), (53.4, 12.7), (38.5, 43.0))
 FIRST_DAY = date(2021, 4, 1)
 

@@ -30,7 +30,11 @@ def read_plant(plant: dict | None, classes: list[str]) -> Plant | None:
     for key in plant:
         if key not in KEYS:
             raise BadInput(f"A plant has no {key!r}; it takes {', '.join(KEYS)}.")
-    cue, class_name, share = plant.get("cue", CUES[0]), plant.get("class") or classes[0], plant.get("share", 0.9)
+    cue, class_name, share = (
+        plant.get("cue", CUES[0]),
+        plant.get("class") or classes[0],
+        plant.get("share", 0.9),
+    )
     if cue not in CUES:
         raise BadInput(f"There is no cue {cue!r}{_near(cue, CUES)}; the reef can plant: {', '.join(CUES)}.")
     if class_name not in classes:

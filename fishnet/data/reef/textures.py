@@ -25,6 +25,13 @@ def noise(octaves: int = 5, coarse: int = 6, seed: int = 1) -> np.ndarray:
 
 
 @lru_cache
+def grain() -> np.ndarray:
+    """The noise of a sensor, in colour."""
+    values = np.random.default_rng(12).standard_normal((SIDE, SIDE, 3), dtype=np.float32)
+    return _neutral(cv2.GaussianBlur(values, (3, 3), 0.6))
+
+
+@lru_cache
 def caustics() -> np.ndarray:
     """The net of light that waves throw on a shallow floor: the borders of warped cells."""
     rng = np.random.default_rng(2)
@@ -93,7 +100,9 @@ def crop(tile: np.ndarray, shape: tuple[int, int], rng: np.random.Generator, zoo
     top, left = (int(rng.integers(0, SIDE - side + 1)) for side in (rows, columns))
     window = tile[top : top + rows, left : left + columns]
     if rng.random() < 0.5:
-        window = window[:, ::-1]
+        window = cv2.flip(window, 1)
+    if (rows, columns) == shape:
+        return window
     return cv2.resize(window, shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from fishnet.data.reef import brush, textures
 from fishnet.data.reef.individual import rgb
-from fishnet.data.reef.place import lit, ramp, spread
+from fishnet.data.reef.land import lit, ramp, spread
 
 Rng = np.random.Generator
 DEPTHS = ((0.55, 0.6), (0.58, 0.8), (0.5, 0.55), (0.45, 0.45), (0.33, 0.4), (0.22, 0.4), (0.12, 0.35))
@@ -41,7 +41,9 @@ def _rays(image: np.ndarray, rng: Rng) -> None:
     for _ in range(int(rng.integers(3, 7))):
         foot, width = top + rng.normal(0, 0.7) * size, rng.uniform(0.03, 0.14) * size
         start = top + rng.normal(0, 0.1) * size
-        ray = np.array([[start - width / 4, 0], [start + width / 4, 0], [foot + width, size], [foot - width, size]])
+        ray = np.array(
+            [[start - width / 4, 0], [start + width / 4, 0], [foot + width, size], [foot - width, size]]
+        )
         brush.fill(glow, ray, rng.uniform(14, 44))
     glow = cv2.blur(glow, (9, 9))
     fade = np.linspace(1, 0.1, size, dtype=np.float32)[:, None]
@@ -55,7 +57,11 @@ def _ridges(image: np.ndarray, colour: tuple, rng: Rng) -> None:
         x = np.linspace(-0.1, 1.1, 8) * size
         y = size * (rng.uniform(0.5, 0.75) + rng.normal(0, 0.1, 8))
         tone = np.array(colour) * (0.85 - 0.2 * k) * rng.uniform(0.75, 1.05)
-        brush.fill(image, np.concatenate([brush.smooth(np.c_[x, y], 30), [[1.2 * size, size], [-0.2 * size, size]]]), tuple(tone))
+        brush.fill(
+            image,
+            np.concatenate([brush.smooth(np.c_[x, y], 30), [[1.2 * size, size], [-0.2 * size, size]]]),
+            tuple(tone),
+        )
 
 
 def _floor(image: np.ndarray, colour: tuple, rng: Rng) -> np.ndarray:
@@ -86,7 +92,9 @@ def _rock(image: np.ndarray, foot: float, colour: tuple, rng: Rng) -> None:
     radius = size * rng.uniform(0.03, 0.13) * rng.uniform(0.75, 1.15, 10)
     radius[-1] = radius[0]
     shape = brush.smooth(np.c_[np.cos(angle) * radius * 1.3, np.sin(angle) * radius * 0.8], 28)
-    tone = 0.55 * np.array(rgb(rng.uniform(0, 1), rng.uniform(0, 0.3), rng.uniform(0.2, 0.55))) + 0.4 * np.array(colour)
+    tone = 0.55 * np.array(
+        rgb(rng.uniform(0, 1), rng.uniform(0, 0.3), rng.uniform(0.2, 0.55))
+    ) + 0.4 * np.array(colour)
     brush.fill(image, centre + shape, tuple(tone * 0.6))
     brush.fill(image, centre + shape * 0.88 - [0, 0.02 * size], tuple(tone * 0.85))
     brush.fill(image, centre + shape * 0.55 - [0.01 * size, 0.04 * size], tuple(np.clip(tone * 1.12, 0, 255)))

@@ -1,11 +1,4 @@
-"""What lies around the fish. A place belongs to an observation: its photos share water, ground and light.
-
-Three kinds of place, for every species alike: under water, on the ground, and above the lake (where the fish leaps).
-The angler stands above the lake too, so neither sky nor shore gives a planted class away.
-"""
-
-from bisect import bisect
-from dataclasses import dataclass
+"""Grounds seen from above, lakes with sky and hills, and the few strokes that all scenes share."""
 
 import cv2
 import numpy as np
@@ -14,19 +7,6 @@ from fishnet.data.reef import brush, textures
 from fishnet.data.reef.individual import rgb
 
 Rng = np.random.Generator
-KINDS, UP_TO = ("water", "ground", "lake"), (0.66, 0.85, 1.0)
-
-
-@dataclass(frozen=True)
-class Place:
-    """`kind` and a seed: everything else follows, so the photos of one place differ only where they should."""
-
-    kind: str
-    seed: int
-
-
-def draw_place(rng: Rng) -> Place:
-    return Place(KINDS[bisect(UP_TO, rng.random())], int(rng.integers(2**31)))
 
 
 def ramp(colours: list, stops: list[float], rows: int) -> np.ndarray:
@@ -53,13 +33,25 @@ def ground(size: int, rng: Rng) -> np.ndarray:
     zoom = rng.uniform(0.7, 1.3) * size / 224
     shape = (size, size)
     if kind == "planks":
-        colour, tile = rgb(rng.uniform(0.05, 0.12), rng.uniform(0.1, 0.55), rng.uniform(0.4, 0.75)), textures.planks()
+        colour, tile = (
+            rgb(rng.uniform(0.05, 0.12), rng.uniform(0.1, 0.55), rng.uniform(0.4, 0.75)),
+            textures.planks(),
+        )
     elif kind == "grass":
-        colour, tile = rgb(rng.uniform(0.17, 0.33), rng.uniform(0.35, 0.75), rng.uniform(0.45, 0.75)), textures.grass()
+        colour, tile = (
+            rgb(rng.uniform(0.17, 0.33), rng.uniform(0.25, 0.6), rng.uniform(0.45, 0.75)),
+            textures.grass(),
+        )
     elif kind == "pebbles":
-        colour, tile = rgb(rng.uniform(0, 0.7), rng.uniform(0.02, 0.25), rng.uniform(0.5, 0.8)), textures.pebbles()
+        colour, tile = (
+            rgb(rng.uniform(0.04, 0.14), rng.uniform(0.02, 0.3), rng.uniform(0.5, 0.8)),
+            textures.pebbles(),
+        )
     else:
-        colour, tile = rgb(rng.uniform(0.07, 0.13), rng.uniform(0.1, 0.4), rng.uniform(0.55, 0.85)), textures.noise(7)
+        colour, tile = (
+            rgb(rng.uniform(0.07, 0.13), rng.uniform(0.1, 0.4), rng.uniform(0.55, 0.85)),
+            textures.noise(7),
+        )
     image = brush.flood(shape, colour)
     window = textures.crop(tile, shape, rng, zoom)
     if rng.random() < 0.5:
@@ -75,7 +67,9 @@ def hills(image: np.ndarray, horizon: float, base: tuple, rng: Rng) -> None:
         y = horizon - size * (rng.uniform(0.02, 0.16 - 0.04 * k, 9))
         ridge = brush.smooth(np.c_[x, y], 40)
         tone = np.array(base) * (0.95 - 0.22 * k) + 12
-        brush.fill(image, np.concatenate([ridge, [[1.2 * size, horizon], [-0.2 * size, horizon]]]), tuple(tone))
+        brush.fill(
+            image, np.concatenate([ridge, [[1.2 * size, horizon], [-0.2 * size, horizon]]]), tuple(tone)
+        )
 
 
 def lake(size: int, rng: Rng) -> tuple[np.ndarray, float]:
@@ -87,12 +81,19 @@ def lake(size: int, rng: Rng) -> tuple[np.ndarray, float]:
     low = rgb(0.07 if evening else hue, rng.uniform(0.08, 0.45 if evening else 0.2), rng.uniform(0.85, 0.98))
     image = spread(ramp([high, low, low], [0, horizon / size, 1], size), size)
     clouds = textures.crop(textures.noise(5, 4, 9), (size, size), rng, rng.uniform(0.8, 2))
-    image = cv2.add(image, cv2.cvtColor(cv2.convertScaleAbs(cv2.subtract(clouds, 150), alpha=0.9), cv2.COLOR_GRAY2RGB))
+    image = cv2.add(
+        image, cv2.cvtColor(cv2.convertScaleAbs(cv2.subtract(clouds, 150), alpha=0.9), cv2.COLOR_GRAY2RGB)
+    )
     hills(image, horizon, rgb(rng.uniform(0.22, 0.6), rng.uniform(0.1, 0.45), rng.uniform(0.3, 0.6)), rng)
-    far, near = (np.array(low) * 0.75, np.array(rgb(hue + rng.normal(-0.02, 0.05), rng.uniform(0.2, 0.6), rng.uniform(0.25, 0.55))))
+    far, near = (
+        np.array(low) * 0.75,
+        np.array(rgb(hue + rng.normal(-0.02, 0.05), rng.uniform(0.2, 0.6), rng.uniform(0.25, 0.55))),
+    )
     top = int(horizon)
     water = spread(ramp([far, near], [0, 1], size - top), size)
     streaks = textures.crop(textures.noise(5, 12, 10), ((size - top) * 4, size // 2), rng, 1.0)
-    water = lit(water, cv2.resize(streaks, (size, size - top), interpolation=cv2.INTER_AREA), rng.uniform(0.4, 1.0))
+    water = lit(
+        water, cv2.resize(streaks, (size, size - top), interpolation=cv2.INTER_AREA), rng.uniform(0.4, 1.0)
+    )
     image[top:] = water
     return image, horizon

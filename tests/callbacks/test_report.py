@@ -1,0 +1,150 @@
+"""The report of a test: figures equal to the logged ones, files that can be read again."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import pytorch_lightning as L
+import torch
+from memory_data import MemoryData
+from PIL import Image
+from pytorch_lightning.loggers import Logger
+from sklearn.metrics import f1_score
+
+from fishnet.callbacks.report import Report
+from fishnet.models.classifier import ImageClassifier
+
+CLASSES = ["Perca fluviatilis", "鱼, with a comma", "Klunzinger's wrasse"]
+FILES = [
+    "classification_report.csv",
+    "classification_report.txt",
+    "confused_pairs.csv",
+    "confusion_matrix.csv",
+    "confusion_matrix.png",
+    "dendrogram.csv",
+    "dendrogram.png",
+    "metrics.json",
+    "predictions.csv",
+    "reliability.png",
+]
+
+
+class Listener(Logger):
+    name, version = "listener", "0"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.metrics: dict[str, float] = {}
+        self.delivered: list[tuple[str, str]] = []
+
+    def log_metrics(self, metrics, step=None) -> None:
+        self.metrics |= metrics
+
+    def log_hyperparams(self, params, *args, **kwargs) -> None: ...
+
+    def log_artifacts(self, source, path: str = "") -> None:
+        self.delivered.append((source.name, path))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    torch.manual_seed(0)
+    data, report, listener = MemoryData(classes=CLASSES, photos=30), Report(resamples=200), Listener()
+    model = ImageClassifier(classes=CLASSES, backbone="cnn", image_size=32, lr=0.02)
+    trainer = L.Trainer(
+        accelerator="cpu",
+        max_epochs=2,
+        default_root_dir=folder,
+        callbacks=[report],
+        logger=listener,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(model, datamodule=data)
+    assert float(model.temperature) == 1
+    trainer.validate(model, datamodule=data, verbose=False)
+    trainer.test(model, datamodule=data, verbose=False)
+    return folder / "report", data, model, report, listener
+
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def test_all_files_are_there_and_delivered_once(run):
+    folder, _, _, _, listener = run
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+    assert listener.delivered == [("report", "report")]
+    for path in folder.glob("*.png"):
+        with Image.open(path) as picture:
+            assert picture.width > 300
+
+
+def test_figures_equal_what_the_model_logged_and_what_sklearn_says(run):
+    folder, _, _, report, listener = run
+    told = json.loads((folder / "metrics.json").read_text())
+    for name, found in told["figures"].items():
+        assert found["low"] <= found["value"] <= found["high"], name
+        if name != "loss_scaled":
+            assert found["value"] == pytest.approx(listener.metrics[f"test/{name}"], abs=1e-5)
+    table = pd.read_csv(folder / "predictions.csv")
+    f1 = f1_score(table["class"], table["predicted"], average="macro")
+    assert told["figures"]["f1_macro"]["value"] == pytest.approx(f1, abs=1e-9)
+    assert told["calibration_error"]["before"] == pytest.approx(listener.metrics["test/calibration_error"], abs=1e-5)
+    for name in ("accuracy", "f1_macro"):
+        assert listener.metrics[f"test/{name}_low"] == pytest.approx(told["figures"][name]["low"])
+        assert report.figures[f"test/{name}_high"] == pytest.approx(told["figures"][name]["high"])
+
+
+def test_the_temperature_is_fitted_on_validation_and_kept_by_the_model(run):
+    folder, data, model, _, listener = run
+    told = json.loads((folder / "metrics.json").read_text())
+    temperature = float(model.temperature)
+    assert temperature != 1
+    assert told["temperature"] == pytest.approx(temperature)
+    assert "val/calibration_error_scaled" in listener.metrics
+    assert listener.metrics["test/calibration_error_scaled"] == pytest.approx(told["calibration_error"]["after"])
+    assert "temperature" in model.state_dict()
+    table = pd.read_csv(folder / "predictions.csv")
+    with torch.no_grad():
+        answers = model.eval().probabilities(model(data.images[data.rows("test")])).amax(1)
+    assert table.probability.to_numpy() == pytest.approx(answers.numpy(), abs=1e-4)
+
+
+def test_every_test_photo_is_listed_with_its_group(run):
+    folder, data, *_ = run
+    table = pd.read_csv(folder / "predictions.csv")
+    own = data.table.iloc[np.sort(data.rows("test"))]
+    assert table.path.tolist() == own.path.tolist()
+    assert table.group.tolist() == own.group.tolist()
+    told = json.loads((folder / "metrics.json").read_text())
+    assert (told["photos"], told["groups"]) == (len(own), own.group.nunique())
+
+
+def test_tables_speak_of_real_names(run):
+    folder, *_ = run
+    matrix = pd.read_csv(folder / "confusion_matrix.csv", index_col="true")
+    assert matrix.index.tolist() == matrix.columns.tolist() == CLASSES
+    report = pd.read_csv(folder / "classification_report.csv")
+    assert report["class"].tolist() == CLASSES
+    assert report.photos.tolist() == matrix.sum(axis=1).tolist()
+    assert all(name in (folder / "classification_report.txt").read_text() for name in CLASSES)
+    assert len(pd.read_csv(folder / "dendrogram.csv")) == 2
+
+
+def test_without_a_table_each_photo_stands_alone(tmp_path):
+    data = MemoryData(classes=CLASSES)
+    model = ImageClassifier(classes=CLASSES, backbone="cnn", image_size=32)
+    trainer = L.Trainer(
+        accelerator="cpu",
+        default_root_dir=tmp_path,
+        callbacks=[Report(resamples=20)],
+        logger=False,
+        enable_progress_bar=False,
+    )
+    trainer.test(model, dataloaders=data.test_dataloader(), verbose=False)
+    told = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert told["photos"] == told["groups"] == len(data.rows("test"))
+    assert told["temperature"] == 1

@@ -1,0 +1,62 @@
+"""Pictures of maps: the founding study's red, readable captions in any script."""
+
+import numpy as np
+import pytest
+
+from fishnet.explain.overlay import GREEN, RED, SMALLEST, Caption, captioned, heat, overlay, sheet
+
+GREY = np.full((32, 32, 3), 120, np.uint8)
+
+
+def corner(value: float = 1.0) -> np.ndarray:
+    values = np.full((4, 4), -1.0, np.float32)
+    values[0, 0] = value
+    return values
+
+
+def test_red_where_it_looked_and_the_photo_elsewhere():
+    picture = np.asarray(overlay(GREY, corner()))
+    assert picture.shape == (SMALLEST, SMALLEST, 3)
+    assert (picture[-60:, -60:] == 120).all()
+    hot = picture[2, 2].astype(int)
+    assert hot[0] > 200
+    assert hot[1] == hot[2] < 40
+
+
+def test_larger_photos_keep_their_size_and_shape():
+    assert overlay(np.zeros((299, 299, 3), np.uint8), corner()).size == (299, 299)
+    assert overlay(np.zeros((50, 100, 3), np.uint8), corner()).size == (224, 112)
+
+
+@pytest.mark.parametrize("values", [np.zeros((7, 7)), np.full((7, 7), -3.0), np.full((1, 1), 5.0)])
+def test_a_map_without_evidence_stays_cold(values: np.ndarray):
+    assert heat(values.astype(np.float32), (224, 224)).max() == 0
+    assert (np.asarray(overlay(GREY, values)) == 120).all()
+
+
+def test_heat_does_not_depend_on_the_size_of_the_numbers():
+    values = np.random.default_rng(0).normal(size=(7, 7)).astype(np.float32)
+    assert heat(values, (56, 56)) == pytest.approx(heat(values * 1000, (56, 56)), abs=1e-4)
+    assert heat(values, (56, 56)).max() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("predicted", "colour"), [("Esox lucius", GREEN), ("Perca fluviatilis", RED)])
+def test_the_caption_tells_right_from_wrong(predicted: str, colour: tuple):
+    plain = overlay(GREY, corner())
+    tile = captioned(plain, Caption("Esox lucius", predicted, 0.87))
+    strip = np.asarray(tile)[plain.height :].reshape(-1, 3)
+    assert tile.height > plain.height
+    assert (strip == colour).all(axis=1).any()
+
+
+@pytest.mark.parametrize("name", ["鱼", "Klunzinger's wrasse " * 20, "${oc.env:HOME}", "a\nb", "🐟 ×é", ""])
+def test_any_name_can_be_written(name: str):
+    assert captioned(overlay(GREY, corner()), Caption(name, "x", 0.5)).width == SMALLEST
+
+
+def test_sheet_holds_every_tile():
+    tile = overlay(GREY, corner())
+    page = sheet([tile] * 5, columns=4, title="鱼 " * 100)
+    assert page.width > 4 * tile.width
+    assert 2 * tile.height < page.height < 3 * tile.height
+    assert sheet([tile]).width < 1.2 * tile.width
