@@ -107,7 +107,7 @@ def postgres_cluster() -> Iterator[str]:
         with (home / "log").open("wb") as log:
             server = subprocess.Popen(command, stdout=log, stderr=log, **quiet)
         _await_postgres(programs, home, port, quiet)
-        yield f"postgresql://fishnet@127.0.0.1:{port}/postgres"
+        yield f"postgresql+psycopg2://fishnet@127.0.0.1:{port}/postgres"
     finally:
         if server is not None:
             server.send_signal(signal.SIGINT)  # "fast": ends the connections first
@@ -122,9 +122,10 @@ def postgres_cluster() -> Iterator[str]:
 def postgres_programs() -> Path:
     """Where initdb lies; without it the test fails under CI and elsewhere says what to install."""
     on_path = shutil.which("initdb")
-    found = [Path(on_path).parent] if on_path else sorted(Path("/").glob(POSTGRES_PLACES.lstrip("/")), reverse=True)
+    found = [Path(on_path).parent] if on_path else []
+    found += sorted(Path("/").glob(POSTGRES_PLACES.lstrip("/")), reverse=True)
     for folder in found:
-        if (folder / "initdb").exists():
+        if all((folder / program).exists() for program in ("initdb", "postgres", "pg_isready")):
             return folder
     sentence = "PostgreSQL is not installed: `apt-get install postgresql` (Debian), then run this test again."
     if os.environ.get("CI"):

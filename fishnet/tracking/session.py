@@ -184,11 +184,11 @@ def free_name(store: Store, experiment_id: str, name: str) -> str:
 
 
 def _settle_name(store: Store, run: Run) -> None:
-    """Two processes may have chosen one free name at the same moment: all but one add a piece of their run id."""
+    """Two processes may have chosen one free name at the same moment: who sees the other adds a piece of its run id."""
     name, client = run.info.run_name, store.client()
     same = client.search_runs([run.info.experiment_id], f"attributes.run_name = '{name}'")
-    if len(same) > 1 and run.info.run_id != min(other.info.run_id for other in same):
-        run.info._run_name = f"{name}-{run.info.run_id[:4]}"
+    if len(same) > 1:
+        run.info._run_name = f"{name}-{run.info.run_id[:6]}"
         client.update_run(run.info.run_id, name=run.info._run_name)
 
 

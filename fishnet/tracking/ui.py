@@ -8,10 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from fishnet.errors import BadInput, WorkFailed
 
@@ -47,7 +49,7 @@ class _Asked(BaseException):
 @contextlib.contextmanager
 def until_signalled() -> Iterator[None]:
     """SIGINT and SIGTERM leave the block quietly; set before the server starts, so that none is left behind."""
-    kinds = (signal.SIGINT, signal.SIGTERM)
+    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: its terminal was closed
 
     def ask(number: int, frame: object) -> None:
         for kind in kinds:
@@ -66,12 +68,15 @@ def until_signalled() -> Iterator[None]:
 @contextlib.contextmanager
 def served(store: Store, port: int) -> Iterator[subprocess.Popen]:
     """The server, ready to answer, and gone with all its children afterwards."""
-    server = subprocess.Popen(command(store, port), env=environment(), start_new_session=True)
-    try:
-        _await_ready(server, port)
-        yield server
-    finally:
-        end(server)
+    with tempfile.TemporaryFile() as words:
+        server = subprocess.Popen(
+            command(store, port), env=environment(), start_new_session=True, stdout=words, stderr=words
+        )
+        try:
+            _await_ready(server, port, words)
+            yield server
+        finally:
+            end(server)
 
 
 def command(store: Store, port: int) -> list[str]:
@@ -136,11 +141,13 @@ def _group_lives(group: int) -> bool:
     return True
 
 
-def _await_ready(server: subprocess.Popen, port: int) -> None:
+def _await_ready(server: subprocess.Popen, port: int, words: IO[bytes]) -> None:
     deadline = time.monotonic() + START_WITHIN
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise WorkFailed(f"MLflow's server did not start (status {server.returncode}); its own words are above.")
+            words.seek(0)
+            last = words.read().decode(errors="replace").strip().rpartition("\n")[2]
+            raise WorkFailed(f"MLflow's server did not start: {last or f'status {server.returncode}'}")
         with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=2):
             return
         time.sleep(0.2)

@@ -117,7 +117,8 @@ def test_durations_read_well():
 
 def test_comparing_needs_neither_torch_nor_lightning(store, tmp_path):
     code = (
-        "import sys; from pathlib import Path; from fishnet.tracking.compare import compare; import fishnet.tracking.ui;"
+        "import sys; from pathlib import Path; import fishnet.tracking.ui;"
+        "from fishnet.tracking.compare import compare;"
         "assert 'mlflow' not in sys.modules;"
         f"compare(uri={store.uri!r}, home=Path('.'));"
         "assert not {'torch', 'pytorch_lightning', 'lightning', 'matplotlib', 'cv2'} & set(sys.modules)"

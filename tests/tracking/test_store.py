@@ -114,6 +114,7 @@ def _refused_within(uri: str, words: str, home: Path) -> None:
     assert time.monotonic() - start < 6.0
 
 
+@pytest.mark.slow
 def test_six_processes_start_together_on_a_fresh_folder(tmp_path):
     home = tmp_path / "fresh"
     context = multiprocessing.get_context("forkserver")
