@@ -37,6 +37,7 @@ def quieten() -> None:
     for message in ("isinstance.treespec", "The number of training batches", "The '.*dataloader' does not have many"):
         warnings.filterwarnings("ignore", message=f".*{message}")
     warnings.filterwarnings("ignore", message=".*exists and is not empty")  # a run's own folder
+    warnings.filterwarnings("ignore", message=".*sync_dist=True")  # torchmetrics has synchronised these already
 
 
 def signal_watch() -> StopOnSignal:
@@ -61,7 +62,7 @@ def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, wat
 
 
 def build_logger(
-    config: DictConfig, data: ImageFolderData, model: ImageClassifier, *, folder: Path, run_id: str | None
+    config: DictConfig, data: ImageFolderData, model: ImageClassifier, *, folder: Path, run_id: str | None, command: str
 ) -> MlflowLogger:
     """The run: its name, tags, parameters, configuration and split, all there before the first step."""
     logger: MlflowLogger = instantiate(
@@ -72,7 +73,7 @@ def build_logger(
         run_id=run_id,
         parent=os.environ.get(PARENT),
         tags={
-            "fishnet.command": "train",
+            "fishnet.command": command,
             "fishnet.folder": str(folder),
             "fishnet.config_digest": _digest(OmegaConf.to_yaml(config, resolve=True)),
             "fishnet.split_digest": split_digest(data.table, data.assignment),

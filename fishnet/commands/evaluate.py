@@ -31,8 +31,8 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     data.tested = config.part
     for line in running.refused_lines(data):
         log.warning(line)
-    folder = running.make_folder(config, None)
-    logger = building.build_logger(config, data, model, folder=folder, run_id=None)
+    folder = running.make_folder(config, name="evaluate")
+    logger = building.build_logger(config, data, model, folder=folder, run_id=None, command="evaluate")
     try:
         trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
         trainer.test(model, datamodule=data, verbose=False)

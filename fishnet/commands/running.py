@@ -52,7 +52,7 @@ def refused_lines(data: ImageFolderData, most: int = 10) -> list[str]:
     return lines + ([f"  and {len(refused) - most} more"] if len(refused) > most else [])
 
 
-def make_folder(config: DictConfig, checkpoint: str | None) -> Path:
+def make_folder(config: DictConfig, *, name: str, resumed: bool = False) -> Path:
     """The run's own folder: `out=`, the sweep's numbered one, or outputs/<time>_<name>; never one that is in use."""
     if os.environ.get(FOLDER) and "LOCAL_RANK" in os.environ:
         return Path(os.environ[FOLDER])
@@ -62,10 +62,10 @@ def make_folder(config: DictConfig, checkpoint: str | None) -> Path:
     elif hydra.mode == RunMode.MULTIRUN:
         folder = Path(hydra.runtime.output_dir)
     else:
-        name = re.sub(r"[^\w.-]+", "-", str(config.name or config.model.backbone)).strip("-.")
+        name = re.sub(r"[^\w.-]+", "-", str(config.name or name)).strip("-.")
         folder = Path("outputs") / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{name}"
     folder = folder.absolute()
-    if checkpoint is None and folder.is_dir() and any(folder.iterdir()):
+    if not resumed and folder.is_dir() and any(folder.iterdir()):
         raise BadInput(f"out={folder} is in use: give another folder, or resume={folder} to go on with that run.")
     os.environ[FOLDER] = str(folder)
     return folder

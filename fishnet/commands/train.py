@@ -31,8 +31,8 @@ def train(config: DictConfig) -> dict[str, float]:
     data = instantiate(config.data, _convert_="all")
     running.announce(data)
     model = instantiate(config.model, _convert_="all")(classes=data.classes)
-    folder = running.make_folder(config, checkpoint)
-    logger = building.build_logger(config, data, model, folder=folder, run_id=run_id)
+    folder = running.make_folder(config, name=config.model.backbone, resumed=checkpoint is not None)
+    logger = building.build_logger(config, data, model, folder=folder, run_id=run_id, command="train")
     try:
         trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
