@@ -1,7 +1,7 @@
 """The reef that is there when it is asked for: drawn on first use, once, whole or not at all.
 
-It is drawn into a folder beside its final name and renamed when every byte is on the disk. A file lock makes a second
-process wait; one that died in the middle leaves a folder that the next one clears away.
+It is drawn into a folder beside its final name and renamed when every byte is on the disk. A file lock
+makes a second process wait; one that died in the middle leaves a folder that the next one clears away.
 """
 
 import hashlib

@@ -1,13 +1,13 @@
 """The reef as files: class folders of photos, a manifest, and the masks aside.
 
-Masks (0 ground, 1 fish, 2 cue) lie in one archive, `.masks.zip`, as `<class>/<photo>.png`: a second file for every
-photo would cost as much time as a third of the drawing.
+Masks (0 ground, 1 fish, 2 cue) lie in one archive, `.masks.zip`, as `<class>/<photo>.png`: a second file
+for every photo would cost as much time as a third of the drawing.
 """
 
 import csv
 import hashlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 import cv2
@@ -21,9 +21,8 @@ from fishnet.data.reef.species import SPECIES, Species
 from fishnet.errors import BadInput
 
 MASKS = ".masks.zip"
-COLUMNS = (
-    "path,class,sha256,source,photo_id,observation_id,observer,licence,attribution,url,taken_on,lat,lon,fetched_at"
-).split(",")
+COLUMNS = ["path", "class", "sha256", "source", "photo_id", "observation_id", "observer", "licence"]
+COLUMNS += ["attribution", "url", "taken_on", "lat", "lon", "fetched_at"]
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 90]
 PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
 
@@ -38,7 +37,10 @@ def make_reef(
     plant: dict | None = None,
     progress: bool = True,
 ) -> Path:
-    """Draw `photos` photos of each of the first `species` species into `root`; `plant` puts a cue into one class."""
+    """Draw `photos` photos of each of the first `species` species into `root`.
+
+    `plant={"cue": "angler", "class": …, "share": …}` puts a cue into a share of one class.
+    """
     root = Path(root)
     check(species=species, photos=photos, size=size, seed=seed)
     kinds = list(SPECIES.values())[:species]
@@ -71,7 +73,7 @@ def read_mask(root: str | Path, photo: str) -> np.ndarray:
     """The mask of a photo by its path in the manifest: 0 ground, 1 fish, 2 cue."""
     with zipfile.ZipFile(Path(root) / MASKS) as masks:
         packed = np.frombuffer(masks.read(str(PurePosixPath(photo).with_suffix(".png"))), np.uint8)
-    return cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE)
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE))
 
 
 def _drawn(
@@ -115,7 +117,7 @@ def _row(kind: Species, name: str, seen: Observation, jpeg: bytes) -> dict:
     }
 
 
-def _write_manifest(root: Path, rows: Iterator[dict]) -> None:
+def _write_manifest(root: Path, rows: Iterable[dict]) -> None:
     with open(root / "manifest.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()

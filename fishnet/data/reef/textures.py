@@ -1,7 +1,7 @@
 """Grounds and noises, drawn once a process from fixed seeds; photos take crops of them.
 
-A fractal noise costs milliseconds and a crop of it microseconds: this is where the speed of the reef comes from.
-All tiles are square, uint8 and neutral at 128.
+A fractal noise costs milliseconds and a crop of it microseconds: this is where the speed of the reef comes
+from. All tiles are square, uint8 and neutral at 128.
 """
 
 from functools import lru_cache
@@ -68,8 +68,11 @@ def grass() -> np.ndarray:
     tile = np.full((SIDE, SIDE), 70, np.uint8)
     for tone in np.sort(rng.uniform(50, 190, 3200)):
         root, lean, length = rng.uniform(-20, SIDE + 20, 2), rng.normal(0, 12, 2), rng.uniform(18, 50)
-        tip = root + [lean[0] * 2, -length]
-        blade = brush.limb(np.stack([root, root + [lean[1] * 0.4, -0.6 * length], tip]), (4.5, 3.5, 0.6), 7)
+        blade = brush.limb(
+            root + np.array([(0, 0), (lean[1] * 0.4, -0.6 * length), (lean[0] * 2, -length)]),
+            (4.5, 3.5, 0.6),
+            7,
+        )
         brush.fill(tile, blade, tone)
     return tile
 

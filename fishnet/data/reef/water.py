@@ -1,4 +1,4 @@
-"""Under water: the colour of the depth, rays of light, a floor with weed and rocks, bubbles and drifting specks."""
+"""Under water: the colour of the depth, rays of light, a floor with weed and rocks, bubbles and specks."""
 
 import cv2
 import numpy as np
@@ -45,9 +45,9 @@ def _rays(image: np.ndarray, rng: Rng) -> None:
             [[start - width / 4, 0], [start + width / 4, 0], [foot + width, size], [foot - width, size]]
         )
         brush.fill(glow, ray, rng.uniform(14, 44))
-    glow = cv2.blur(glow, (9, 9))
+    soft = cv2.blur(glow, (9, 9))
     fade = np.linspace(1, 0.1, size, dtype=np.float32)[:, None]
-    cv2.add(image, cv2.cvtColor((glow * fade).astype(np.uint8), cv2.COLOR_GRAY2RGB), image)
+    cv2.add(image, cv2.cvtColor((soft * fade).astype(np.uint8), cv2.COLOR_GRAY2RGB), image)
 
 
 def _ridges(image: np.ndarray, colour: tuple, rng: Rng) -> None:
@@ -130,3 +130,11 @@ def before_the_fish(image: np.ndarray, colour: tuple, rng: Rng) -> None:
     speck = tuple(0.5 * np.array(colour) + 110)
     for x, y, radius in rng.uniform((0, 0, 0.3), (1, 1, 1.2), (int(rng.integers(0, 40)), 3)).tolist():
         brush.disc(image, (x * size, y * size), radius * size / 224, speck)
+
+
+def veiled(canvas: np.ndarray, colour: tuple, veil: float) -> np.ndarray:
+    """The water takes contrast from the fish."""
+    table = np.empty((256, 1, 4))
+    table[:] = np.arange(256)[:, None, None]
+    table[..., :3] += veil * (np.array(colour) - table[..., :3])
+    return cv2.LUT(canvas, table.astype(np.uint8))
