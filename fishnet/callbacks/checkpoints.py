@@ -145,7 +145,7 @@ class LastCheckpoint(Checkpoint):
         self._in_validation = False
 
     def save(self, trainer: L.Trainer) -> None:
-        trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt")
+        trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt", weights_only=False)
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx: int) -> None:
         if self.every_n_steps and (batch_idx + 1) % self.every_n_steps == 0 and self.at_step_end(trainer):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytorch_lightning as L
 
+from fishnet.measure.bootstrap import Interval
 from fishnet.measure.calibration import calibration_error, fit_temperature
 from fishnet.measure.predictions import Predictions, gathered, on_cpu
 
@@ -19,6 +20,7 @@ class Report(L.Callback):
         super().__init__()
         self.resamples = resamples
         self.figures: dict[str, float] = {}
+        self.intervals: dict[str, Interval] = {}
         self._outputs: list[dict[str, np.ndarray]] = []
 
     # ---- validation
@@ -70,6 +72,7 @@ class Report(L.Callback):
         self._tell(pl_module, self._figures_of(report))
 
     def _figures_of(self, report) -> dict[str, float]:
+        self.intervals = report.intervals
         told = {"test/calibration_error_scaled": report.calibration_after.error}
         for name in TOLD:
             told |= {f"test/{name}_low": report.intervals[name].low, f"test/{name}_high": report.intervals[name].high}

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import logging
 import os
 import shlex
 import sys
+import warnings
 from pathlib import Path
 
 import pytorch_lightning as L
@@ -17,13 +19,25 @@ from fishnet.callbacks.checkpoints import DurableCheckpointIO
 from fishnet.callbacks.guards import FiniteLoss, SeededSteps, StopOnSignal
 from fishnet.callbacks.pace import EpochLines, Pace
 from fishnet.data.datamodule import ImageFolderData
+from fishnet.data.split_file import save_split
 from fishnet.data.splits import split_digest
 from fishnet.models.classifier import ImageClassifier
 from fishnet.tracking.logger import MlflowLogger
 from fishnet.tracking.runs import git_commit, run_name
 
 PARENT = "FISHNET_PARENT_RUN"
+SWEPT = "FISHNET_SWEPT_KEYS"
 RECORD = "run.json"
+
+
+def quieten() -> None:
+    """Lightning's advice that does not apply here; anything else it warns of is still heard."""
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in ("isinstance.treespec", "The number of training batches", "The '.*dataloader' does not have many"):
+        warnings.filterwarnings("ignore", message=f".*{message}")
+    warnings.filterwarnings("ignore", message=".*exists and is not empty")  # a run's own folder
+    warnings.filterwarnings("ignore", message=".*sync_dist=True")  # torchmetrics has synchronised these already
 
 
 def signal_watch() -> StopOnSignal:
@@ -48,7 +62,7 @@ def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, wat
 
 
 def build_logger(
-    config: DictConfig, data: ImageFolderData, model: ImageClassifier, *, folder: Path, run_id: str | None
+    config: DictConfig, data: ImageFolderData, model: ImageClassifier, *, folder: Path, run_id: str | None, command: str
 ) -> MlflowLogger:
     """The run: its name, tags, parameters, configuration and split, all there before the first step."""
     logger: MlflowLogger = instantiate(
@@ -59,7 +73,7 @@ def build_logger(
         run_id=run_id,
         parent=os.environ.get(PARENT),
         tags={
-            "fishnet.command": "train",
+            "fishnet.command": command,
             "fishnet.folder": str(folder),
             "fishnet.config_digest": _digest(OmegaConf.to_yaml(config, resolve=True)),
             "fishnet.split_digest": split_digest(data.table, data.assignment),
@@ -75,7 +89,8 @@ def build_logger(
 
 def write_records(config: DictConfig, data: ImageFolderData, folder: Path, logger: MlflowLogger) -> None:
     """What a run can be repeated from: its configuration, its command line, its split; and its columns in the UI."""
-    (folder / "config").mkdir(parents=True, exist_ok=True)
+    for name in ("config", "split"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "config" / "config.yaml").write_text(OmegaConf.to_yaml(config), encoding="utf-8")
     (folder / "config" / "command.txt").write_text(shlex.join(sys.argv[1:]) + "\n", encoding="utf-8")
     save_split(data.table, data.assignment, folder / "split" / "split.csv")
@@ -106,8 +121,11 @@ def run_parameters(config: DictConfig) -> dict[str, object]:
 def automatic_name() -> str:
     """The job's number and what was asked for, so that two runs of a sweep are told apart in any chart."""
     hydra = HydraConfig.get()
-    number = hydra.job.num if hydra.mode == RunMode.MULTIRUN else None
-    return run_name(list(hydra.overrides.task), number=number)
+    asked = list(hydra.overrides.task)
+    if hydra.mode != RunMode.MULTIRUN:
+        return run_name(asked)
+    swept = os.environ.get(SWEPT, "").split(",")
+    return run_name([one for one in asked if one.lstrip("+").split("=")[0] in swept], number=hydra.job.num)
 
 
 def _digest(text: str) -> str:

@@ -11,10 +11,12 @@ from collections.abc import Callable
 
 import hydra
 from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from fishnet.errors import BadInput, Interrupted, WorkFailed
 from fishnet.names import nearest
@@ -31,22 +33,28 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
     """Run a verb and leave with its exit status: 0, 1 (the work failed), 2 (bad input), 128 + signal."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us as they are; the sentence is ours to write
 
+    failures: list[BadInput | WorkFailed] = []
+
     def job(config: DictConfig) -> object:
         try:
             return work(config)
         except (BadInput, WorkFailed) as error:
             _say(error)
-            raise
+            if not _in_this_process():
+                raise
+            failures.append(error)  # the sweep goes on, and Hydra adds no words of its own
+            return None
 
     arguments = get_args_parser().parse_args()
     try:
         main = hydra.main(version_base="1.3", config_path=CONF, config_name=config_name)(job)
         if arguments.multirun and not (arguments.help or arguments.cfg or arguments.info or arguments.hydra_help):
             base = check_sweep(arguments.overrides, config_name, arguments.config_dir)
-            if sweep is not None:
-                sweep(base, arguments.overrides, main)
-                return
-        main()
+            sweep(base, arguments.overrides, main) if sweep is not None else main()
+        else:
+            main()
+        if failures:
+            raise SystemExit(failures[0].status)
     except (BadInput, WorkFailed) as error:
         _say(error)
         raise SystemExit(error.status) from None
@@ -59,6 +67,10 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
     except (HydraException, OmegaConfBaseException) as error:
         _say(BadInput(explain(error, config_name)))
         raise SystemExit(2) from None
+
+
+def _in_this_process() -> bool:
+    return HydraConfig.get().launcher._target_.endswith("BasicLauncher")
 
 
 def _say(error: BadInput | WorkFailed) -> None:
@@ -78,11 +90,14 @@ def compose(config_name: str, overrides: list[str], config_dir: str | None = Non
         return hydra_compose(config_name, overrides=[*overrides, *extra])
 
 
+def parsed(overrides: list[str]) -> list[Override]:
+    return OverridesParser.create().parse_overrides(overrides)
+
+
 def check_sweep(overrides: list[str], config_name: str, config_dir: str | None) -> DictConfig:
     """Refuse a sweep before its first job: every value of every swept key is composed and checked once."""
-    parsed = OverridesParser.create().parse_overrides(overrides)
     values: dict[int, list[str]] = {}
-    for place, override in enumerate(parsed):
+    for place, override in enumerate(parsed(overrides)):
         if override.is_sweep_override():
             swept = [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
             values[place] = swept[:MOST_CHECKED]
@@ -103,9 +118,8 @@ def explain(error: Exception, config_name: str) -> str:
     if missing and ("not in struct" in str(error) or "Could not override" in text):
         key = missing[1].split("@")[0]
         return f"there is no key {key}: {nearest(key, known_keys(config_name))}"
-    missing_value = re.search(r"Missing mandatory value: (\S+)", str(error))
-    if missing_value:
-        return f"{missing_value[1]} is needed: say {missing_value[1]}=…"
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} is needed: say {error.full_key}=…"
     group = re.search(r"Could not find '([^']+)'", str(error))
     if group:
         options = re.findall(r"^\s*(?:\t)?([\w.-]+)$", str(error).split("Available options", 1)[-1], flags=re.M)

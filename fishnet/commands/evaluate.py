@@ -23,6 +23,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     from . import building, running
     from .loading import load_model
 
+    building.quieten()
     watch = building.signal_watch()
     model = load_model(Path(config.checkpoint))
     data = instantiate(config.data, _convert_="all")
@@ -30,8 +31,8 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     data.tested = config.part
     for line in running.refused_lines(data):
         log.warning(line)
-    folder = running.make_folder(config, None)
-    logger = building.build_logger(config, data, model, folder=folder, run_id=None)
+    folder = running.make_folder(config, name="evaluate")
+    logger = building.build_logger(config, data, model, folder=folder, run_id=None, command="evaluate")
     try:
         trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
         trainer.test(model, datamodule=data, verbose=False)

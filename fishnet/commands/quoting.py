@@ -25,6 +25,7 @@ FREE_TEXT = {
     "experiment_name",
 }
 _VERB_KEYS = {"compare": {"experiment"}, "ui": set(), "predict": {"model"}}
+OPEN_BRANCHES = ("model.backbone_args.",)  # their keys are the backbone's, not ours: Hydra has to be told to add them
 _WORDS = {"null", "true", "false", "none", ""}
 _SWEEPS = ("choice(", "range(", "glob(", "interval(")
 
@@ -32,6 +33,8 @@ _SWEEPS = ("choice(", "range(", "glob(", "interval(")
 def quoted(argument: str, verb: str) -> str:
     """The argument with its value quoted when its key holds free text; everything else as it came."""
     key, sign, value = argument.partition("=")
+    if key.startswith(OPEN_BRANCHES):
+        return f"++{argument}"
     if not sign or key.lstrip("+") not in FREE_TEXT | _VERB_KEYS.get(verb, set()):
         return argument
     if value.lower() in _WORDS or value.startswith(_SWEEPS) or _is_quoted(value):

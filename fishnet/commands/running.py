@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fishnet.callbacks.checkpoints import BestCheckpoint, read_checkpoint, write_checkpoint
+from fishnet.callbacks.report import Report
 from fishnet.data.datamodule import ImageFolderData
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.models.classifier import ImageClassifier
@@ -51,7 +52,7 @@ def refused_lines(data: ImageFolderData, most: int = 10) -> list[str]:
     return lines + ([f"  and {len(refused) - most} more"] if len(refused) > most else [])
 
 
-def make_folder(config: DictConfig, checkpoint: str | None) -> Path:
+def make_folder(config: DictConfig, *, name: str, resumed: bool = False) -> Path:
     """The run's own folder: `out=`, the sweep's numbered one, or outputs/<time>_<name>; never one that is in use."""
     if os.environ.get(FOLDER) and "LOCAL_RANK" in os.environ:
         return Path(os.environ[FOLDER])
@@ -61,10 +62,10 @@ def make_folder(config: DictConfig, checkpoint: str | None) -> Path:
     elif hydra.mode == RunMode.MULTIRUN:
         folder = Path(hydra.runtime.output_dir)
     else:
-        name = re.sub(r"[^\w.-]+", "-", str(config.name or config.model.backbone)).strip("-.")
+        name = re.sub(r"[^\w.-]+", "-", str(config.name or name)).strip("-.")
         folder = Path("outputs") / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{name}"
     folder = folder.absolute()
-    if checkpoint is None and folder.is_dir() and any(folder.iterdir()):
+    if not resumed and folder.is_dir() and any(folder.iterdir()):
         raise BadInput(f"out={folder} is in use: give another folder, or resume={folder} to go on with that run.")
     os.environ[FOLDER] = str(folder)
     return folder
@@ -101,14 +102,14 @@ def summary(trainer: L.Trainer, *, folder: Path, logger) -> None:
     """The last thing on the screen: figures with their intervals, and where to look."""
     if not trainer.is_global_zero:
         return
-    report = next((c for c in trainer.callbacks if hasattr(c, "figures")), None)  # type: ignore[attr-defined]
+    report = next((c for c in trainer.callbacks if isinstance(c, Report)), None)  # type: ignore[attr-defined]
     console = Console(width=None if os.isatty(1) else 100)
-    if report is not None and report.figures:
+    if report is not None and report.intervals:
         table = Table(title="test set: value and 95 % interval over groups")
         table.add_column("figure")
         table.add_column("value", justify="right")
         table.add_column("95 % interval", justify="right")
-        for name, (value, low, high) in report.figures.items():
+        for name, (value, low, high) in report.intervals.items():
             table.add_row(name, f"{value:.3f}", f"{low:.3f} – {high:.3f}")
         console.print(table)
     for label, place in (("checkpoint", "checkpoints/best.ckpt"), ("report", "report"), ("heat-maps", "gradcam")):

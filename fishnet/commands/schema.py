@@ -10,7 +10,10 @@ from pathlib import Path
 def constructor(target: str) -> dict[str, tuple[ast.expr | None, ast.expr | None]]:
     """Parameter → (annotation, default) of a class's own and inherited constructors, from its source."""
     module, _, name = target.rpartition(".")
-    tree = ast.parse(_source(module))
+    source = _source(module)
+    if source is None:
+        return {}  # a class of the user's own, somewhere else: Python will check it
+    tree = ast.parse(source)
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == name:
             own = next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
@@ -34,13 +37,14 @@ def _homes(tree: ast.Module, base: ast.expr) -> list[str]:
     return []
 
 
-def _source(module: str) -> str:
+def _source(module: str) -> str | None:
     top, *rest = module.split(".")
     spec = importlib.util.find_spec(top)  # finds, but does not import
     if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(module)
+        return None
     path = Path(spec.submodule_search_locations[0]).joinpath(*rest)
-    return (path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py").read_text()
+    files = [file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()]
+    return files[0].read_text(encoding="utf-8") if files else None
 
 
 def _parameters(function: ast.FunctionDef) -> dict[str, tuple[ast.expr | None, ast.expr | None]]:

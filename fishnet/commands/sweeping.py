@@ -11,10 +11,13 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from fishnet.tracking.compare import compare
-from fishnet.tracking.runs import end_parent, run_name, start_parent
+from fishnet.tracking.runs import end_parent, start_parent
 from fishnet.tracking.store import open_store
 
-from .building import PARENT
+from .building import PARENT, SWEPT
+from .entry import parsed
+
+SWEEP_FOLDER = "FISHNET_SWEEP_FOLDER"
 
 
 @contextmanager
@@ -22,15 +25,17 @@ def parent_run(base: DictConfig, overrides: list[str]) -> Iterator[None]:
     """Jobs find the parent's id in the environment, also those that a launcher starts as processes."""
     home = Path.cwd()
     store = open_store(base.tracking.uri, home=home)
-    folder = home / "outputs" / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_parent"
+    folder = home / "outputs" / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_sweep"
+    swept = [override.get_key_element() for override in parsed(overrides) if override.is_sweep_override()]
     session = start_parent(
         store,
         experiment=base.tracking.experiment,
         folder=folder,
-        run_name=base.name or run_name(overrides, fallback="sweep"),
+        run_name=base.name or f"sweep-{'-'.join(key.split('.')[-1] for key in swept)}",
         tags={"fishnet.command": "train -m"},
     )
-    os.environ[PARENT] = session.run_id
+    told = {PARENT: session.run_id, SWEPT: ",".join(swept), SWEEP_FOLDER: str(folder)}
+    os.environ.update(told)
     status = "FAILED"
     try:
         yield
@@ -39,7 +44,8 @@ def parent_run(base: DictConfig, overrides: list[str]) -> Iterator[None]:
         status = "KILLED"
         raise
     finally:
-        del os.environ[PARENT]
+        for name in told:
+            os.environ.pop(name, None)
         metric = f"best/{base.monitor.replace('/', '_', 1)}"
         end_parent(session, metric=metric, largest=not metric.endswith(("loss", "error")), status=status)
         console = Console(width=None if sys.stdout.isatty() else 160)

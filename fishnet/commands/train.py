@@ -24,14 +24,15 @@ def train(config: DictConfig) -> dict[str, float]:
     from . import building, running
     from .resuming import resumed
 
+    building.quieten()
     config, checkpoint, run_id = resumed(config)
     watch = building.signal_watch()
     L.seed_everything(config.seed, verbose=False)
     data = instantiate(config.data, _convert_="all")
     running.announce(data)
     model = instantiate(config.model, _convert_="all")(classes=data.classes)
-    folder = running.make_folder(config, checkpoint)
-    logger = building.build_logger(config, data, model, folder=folder, run_id=run_id)
+    folder = running.make_folder(config, name=config.model.backbone, resumed=checkpoint is not None)
+    logger = building.build_logger(config, data, model, folder=folder, run_id=run_id, command="train")
     try:
         trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint)

@@ -14,7 +14,8 @@ from fishnet.errors import BadInput
 
 from .index import Index, build_index
 from .loading import EpochSampler, EvaluationSampler, PhotoDataset, ResumableLoader, single_thread
-from .splits import load_split, split
+from .split_file import load_split
+from .splits import split
 from .transforms import AUGMENTATIONS, evaluation, training
 
 
@@ -129,7 +130,8 @@ class ImageFolderData(L.LightningDataModule):
         sampler = EpochSampler(rows, seed=self.seed, weights=weights, rank=rank, world=world)
         size, crop, interpolation = self._view()
         transform = training(self.augment, size, crop, interpolation)
-        return self._loader(ResumableLoader, transform, sampler, drop_last=len(sampler) >= self.batch_size)
+        alone = len(sampler) % self.batch_size == 1 and len(sampler) > 1  # batch norm cannot learn from a single photo
+        return self._loader(ResumableLoader, transform, sampler, drop_last=alone)
 
     def val_dataloader(self) -> DataLoader:
         return self.evaluation_loader("val")

@@ -13,12 +13,12 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 
-def dealt(counts: csr_matrix, order: np.ndarray, shares: Sequence[float]) -> np.ndarray:
-    """A part number for each group; `counts` has a row a group and a column a class, `order` says who is first.
+def dealt(counts: csr_matrix, order: np.ndarray, shares: Sequence[float], *, least: int = 1) -> np.ndarray:
+    """A part number for each group; `counts` is groups by classes, `order` says who is first.
 
     Each group goes where it lessens the squared distance from the wished counts most; when that is equal, to
-    the part that is least full. Afterwards a part that lacks a class gets its smallest group from a part that
-    has several.
+    the part that is least full. Afterwards a part that holds fewer than `least` groups of
+    a class gets the smallest of a part that holds more.
     """
     rows = _rows(counts)
     totals = np.asarray(counts.sum(axis=0)).ravel().tolist()
@@ -37,7 +37,7 @@ def dealt(counts: csr_matrix, order: np.ndarray, shares: Sequence[float]) -> np.
         filled[part] += sum(n for _, n in row) / shares[part]
         for c, n in row:
             lacking[part][c] -= n
-    _fill_gaps(rows, chosen, order, len(shares), len(totals))
+    _fill_gaps(rows, chosen, order, np.zeros((len(shares), len(totals)), np.int64), least)
     return chosen
 
 
@@ -47,19 +47,18 @@ def _rows(counts: csr_matrix) -> list[list[tuple[int, int]]]:
 
 
 def _fill_gaps(
-    rows: list[list[tuple[int, int]]], chosen: np.ndarray, order: np.ndarray, parts: int, classes: int
+    rows: list[list[tuple[int, int]]], chosen: np.ndarray, order: np.ndarray, held: np.ndarray, least: int
 ) -> None:
-    held = np.zeros((parts, classes), np.int64)
     holders = defaultdict(list)
     for group in order.tolist():
         for c, _ in rows[group]:
             held[chosen[group], c] += 1
             holders[c].append(group)
-    for part, c in np.argwhere(held == 0).tolist():
+    for part, c in np.argwhere(held < least).tolist():
         for group in reversed(holders[c]):
             donor = chosen[group]
             mine = [k for k, _ in rows[group]]
-            if held[part, c] == 0 and (held[donor, mine] > 1).all():
+            if held[part, c] < least and donor != part and (held[donor, mine] > least).all():
                 chosen[group] = part
                 held[donor, mine] -= 1
                 held[part, mine] += 1

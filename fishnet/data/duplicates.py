@@ -92,12 +92,20 @@ def _pairs_of_key(hashes: np.ndarray, mask: np.uint64, distance: int) -> tuple[n
 
 
 def linked(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Numbers of the connected components of `count` things."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
+    """One number for each set of things that links join: a plain union-find, for links are few."""
+    parent = list(range(count))
+    apart = left != right
+    for a, b in zip(left[apart].tolist(), right[apart].tolist(), strict=True):
+        a, b = _head(parent, a), _head(parent, b)
+        parent[max(a, b)] = min(a, b)
+    return np.array([_head(parent, one) for one in range(count)], np.int64)
 
-    links = coo_matrix((np.ones(len(left), np.int8), (left, right)), shape=(count, count))
-    return connected_components(links, directed=False)[1].astype(np.int64)
+
+def _head(parent: list[int], one: int) -> int:
+    while parent[one] != one:
+        parent[one] = parent[parent[one]]
+        one = parent[one]
+    return one
 
 
 def merged(*labels: np.ndarray) -> np.ndarray:

@@ -54,8 +54,9 @@ def build_index(
     _check_arguments(duplicates, max_refused)
     listing = list_photos(root)
     chosen = _chosen(listing.classes, classes)
-    folder_of = np.array([photo[1] for photo in listing.photos], dtype=object)
-    photos = known_photos(listing, wanted=np.isin(folder_of, chosen), workers=workers, progress=progress)
+    selected = frozenset(chosen)
+    wanted = np.array([name in selected for _, name, _, _ in listing.photos], bool)
+    photos = known_photos(listing, wanted=wanted, workers=workers, progress=progress)
     refused = _refused(photos, listing, chosen)
     _check_refused(refused, len(photos) + len(listing.refused), max_refused, listing.root)
     table = photos[photos["reason"] == ""].drop(columns="reason").reset_index(drop=True)
@@ -71,9 +72,9 @@ def build_index(
 
 def data_digest(table: pd.DataFrame) -> str:
     """Equal digests: the same photos, byte for byte, under the same labels."""
-    rows = zip(table["path"], table["sha256"], table["label"], strict=True)
-    text = "".join(f"{path}\0{sha256}\0{label}\n" for path, sha256, label in sorted(rows))
-    return hashlib.sha256(text.encode()).hexdigest()
+    columns = (table[name].tolist() for name in ("path", "sha256", "label"))
+    rows = sorted(f"{path}\0{sha256}\0{label}\n" for path, sha256, label in zip(*columns, strict=True))
+    return hashlib.sha256("".join(rows).encode()).hexdigest()
 
 
 def _check_arguments(duplicates: str, max_refused: float) -> None:

@@ -69,7 +69,8 @@ def _entries(folder: str) -> list[os.DirEntry]:
 
 
 def _extension(name: str) -> str:
-    return os.path.splitext(name)[1].lower()
+    start = name.rfind(".")
+    return name[start:].lower() if start > 0 else ""
 
 
 def _list_class(listing: Listing, folder: os.DirEntry) -> None:
@@ -112,10 +113,9 @@ def _stays_inside(root: Path, link: str) -> bool:
 
 def _is_unicode(name: str) -> bool:
     try:
-        name.encode()
+        return name.isascii() or bool(name.encode())
     except UnicodeEncodeError:
         return False
-    return True
 
 
 def _shown(name: str) -> str:

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import fishnet
@@ -69,9 +70,11 @@ class _Reader(threading.Thread):
 
     def stop(self) -> None:
         self._stopped = True
-        if self._worker is not None:
-            self._worker.kill()
-            self._worker.wait()
+        worker = self._worker
+        if worker is not None:
+            worker.kill()
+            self.join()
+            _close(worker)
 
     def _read(self, pending: deque) -> None:
         while pending and not self._stopped:
@@ -83,6 +86,7 @@ class _Reader(threading.Thread):
             if pending:
                 self._worker = None
                 self._results.put((pending.popleft(), _death(worker)))
+                _close(worker)
 
 
 def _start() -> subprocess.Popen:
@@ -105,11 +109,16 @@ def _start() -> subprocess.Popen:
 
 def _send(worker: subprocess.Popen, paths: deque) -> None:
     assert worker.stdin is not None
-    try:
+    with suppress(BrokenPipeError):  # it died; reading its answers tells how far it came
         worker.stdin.write("".join(json.dumps(path) + "\n" for path in paths))
         worker.stdin.flush()
-    except BrokenPipeError:  # it died; reading its answers tells how far it came
-        pass
+
+
+def _close(worker: subprocess.Popen) -> None:
+    worker.wait()
+    for pipe in (worker.stdin, worker.stdout):
+        with suppress(BrokenPipeError):
+            pipe.close()  # type: ignore[union-attr]
 
 
 def _death(worker: subprocess.Popen) -> dict:

@@ -32,8 +32,8 @@ def load_split(path: Path | str, table: pd.DataFrame) -> pd.Series:
     missing = table.loc[part.isna(), "path"]
     if len(missing):
         raise BadInput(
-            f"{len(missing)} of {len(table)} photos are not in the split {path} (such as {missing.iloc[0]}): make a "
-            "new split, or give the folder and classes for which it was made."
+            f"{len(missing)} of {len(table)} photos are not in the split {path} (such as {missing.iloc[0]}): "
+            "make a new split, or give the folder and classes for which it was made."
         )
     _report_absent(saved, table, path)
     _check_groups(table, part, path)
@@ -69,6 +69,7 @@ def _check_groups(table: pd.DataFrame, part: pd.Series, path: Path | str) -> Non
     if cut.any():
         example = table.loc[table["group"] == cut.index[cut][0], "path"].iloc[0]
         raise BadInput(
-            f"The split {path} cuts {int(cut.sum())} groups that must stay together (such as that of {example}): "
+            f"The split {path} cuts {int(cut.sum())} groups that must stay together (such as that of "
+            f"{example}): "
             "make a new split, or state the grouping for which it was made (data.group, data.duplicates)."
         )

@@ -36,7 +36,8 @@ def split(
     if folds is None:
         parts = dealt(counts, order, [1 - val - test, val, test])
     else:
-        tested = dealt(counts, order, [1 / folds] * folds) == fold
+        least = 2 if folds == 2 else 1  # the rest, here one fold, must itself be dealt to train and val
+        tested = dealt(counts, order, [1 / folds] * folds, least=least) == fold
         rest = order[~tested[order]]
         place = np.cumsum(~tested) - 1
         parts = np.full(len(tested), 2)
@@ -53,7 +54,7 @@ def split_digest(table: pd.DataFrame, assignment: pd.Series) -> str:
 
 
 def check_parts(table: pd.DataFrame, assignment: pd.Series) -> None:
-    """Every class must occur in every part: a score over classes that were never seen or asked says nothing."""
+    """Every class must occur in every part: a score over classes never seen or asked says nothing."""
     counts = pd.crosstab(table["class"], assignment).reindex(columns=PARTS, fill_value=0)
     for name, row in counts.iterrows():
         if (row == 0).any():
@@ -89,8 +90,8 @@ def _check_groups(table: pd.DataFrame, folds: int | None) -> None:
         others = f" ({len(small) - 1} more classes are as small)" if len(small) > 1 else ""
         purpose = "train, val and test" if folds is None else f"{folds} folds with validation"
         raise BadInput(
-            f"The class {name!r} has {_size(table, name)}{others}; {purpose} need at least {needed} groups of each, "
-            "for a group is never cut: add photos, or leave it out of data.classes."
+            f"The class {name!r} has {_size(table, name)}{others}; {purpose} need at least {needed} groups "
+            "of each, for a group is never cut: add photos, or leave it out of data.classes."
         )
 
 
@@ -100,7 +101,7 @@ def _size(table: pd.DataFrame, name: object) -> str:
 
 
 def _dealing(table: pd.DataFrame, seed: int) -> tuple[np.ndarray, csr_matrix, np.ndarray]:
-    """Each row's group number, the groups' counts by class, and the order of dealing: large first, then by lot."""
+    """Each row's group number, the groups' counts by class, and the order of dealing: large first."""
     by_path = np.argsort(table["path"].to_numpy(dtype=object))
     sorted_groups, names = pd.factorize(table["group"].to_numpy()[by_path])
     groups = np.empty_like(sorted_groups)

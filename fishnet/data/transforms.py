@@ -66,6 +66,10 @@ def _cropped(size: int, scale: tuple[float, float], mode: InterpolationMode) -> 
 
 def seeded(transform: Transform, image: Image.Image, seed: int) -> Tensor:
     """The transform's random choices follow from the seed alone, wherever and whenever it runs."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    generator = torch.default_generator  # torchvision's transforms know no other
+    before = generator.get_state()
+    try:
+        generator.manual_seed(seed)
         return transform(image)
+    finally:
+        generator.set_state(before)

@@ -29,7 +29,7 @@ def build_backbone(
     if name == "cnn":
         if pretrained is True:
             raise BadInput("model.backbone=cnn has no published weights: leave model.pretrained=false or give a file.")
-        network: nn.Module = _call(SmallCNN, name, num_classes=num_classes, dropout=dropout, **arguments)
+        network: nn.Module = _call(SmallCNN, name, {"dropout": dropout, **arguments}, num_classes=num_classes)
     else:
         if not timm.is_model(name):
             raise BadInput(f"model.backbone={name} is unknown: {nearest(name, timm.list_models())}")
@@ -39,24 +39,17 @@ def build_backbone(
     return network
 
 
-def _call(maker, name: str, **arguments) -> nn.Module:
+def _call(maker, name: str, chosen: dict, **given) -> nn.Module:
     try:
-        return maker(**arguments)
+        return maker(**given, **chosen)
     except TypeError as error:
         raise BadInput(f"model.backbone_args does not fit {name}: {error}.") from error
 
 
 def _timm(name: str, num_classes: int, pretrained: bool, dropout: float, arguments: dict) -> nn.Module:
     def make(**more) -> nn.Module:
-        return _call(
-            timm.create_model,
-            name,
-            model_name=name,
-            num_classes=num_classes,
-            drop_rate=dropout,
-            **more,
-            **arguments,
-        )
+        chosen = {"drop_rate": dropout, **arguments}
+        return _call(timm.create_model, name, chosen, model_name=name, num_classes=num_classes, **more)
 
     if not pretrained:
         return make()

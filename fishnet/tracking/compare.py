@@ -44,9 +44,9 @@ def compare(
 ) -> list[Row]:
     """Print the table and the links, write the CSV if one is asked for, and return the rows."""
     target = _csv_target(csv, overwrite)
+    console = console or Console(width=None if os.isatty(1) else 160)
     store = open_store(uri, home=home, create=False)
     rows = find_rows(store, experiment=experiment, status=status, parent=parent, last=last, sort=sort)
-    console = console or Console(width=None if os.isatty(1) else 160)
     if not rows:
         console.print("No run fits.")
         return rows
@@ -67,7 +67,7 @@ def compare(
 
 
 def run_table(rows: Sequence[Row], base: str) -> Table:
-    table = Table(title="runs, newest first below their parents", title_justify="left")
+    table = Table()
     several = len({row.experiment for row in rows}) > 1
     parameters = differing(rows)[:MOST_PARAMETERS]
     for heading in (["experiment"] if several else []) + ["run", "status", "started", "took"]:

@@ -24,6 +24,7 @@ class Journal:
     def __init__(self, path: Path, *, owner: dict[str, str] | None = None) -> None:
         self.path = path
         self.lost = 0
+        self.refused = 0
         self._mutex = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(f"{path}.lock", timeout=0)
@@ -40,7 +41,7 @@ class Journal:
 
     def append(self, record: dict[str, Any]) -> None:
         """Never raises: a full disk must not end a training that could still end well; what is lost is counted."""
-        line = (json.dumps(record) + "\n").encode()
+        line = (json.dumps(record, default=str) + "\n").encode()
         with self._mutex:
             try:
                 written = os.write(self._file, line)
@@ -50,7 +51,8 @@ class Journal:
 
     def waiting(self, limit: int = 500) -> tuple[list[dict[str, Any]], int]:
         """The next records, and the place in the file after them."""
-        records, place = [], self.sent
+        records: list[dict[str, Any]] = []
+        place = self.sent
         with self.path.open("rb") as lines:
             lines.seek(self.sent)
             for line in lines:
@@ -70,6 +72,7 @@ class Journal:
 
     def refuse(self, record: dict[str, Any], reason: str) -> None:
         """What the store will never take is put aside with its reason, so that it blocks nothing and is not gone."""
+        self.refused += 1
         with self.path.with_suffix(".refused.jsonl").open("a") as refused:
             refused.write(json.dumps({**record, "reason": reason}) + "\n")
 

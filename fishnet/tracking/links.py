@@ -1,4 +1,4 @@
-"""Addresses inside the MLflow UI: a new browser opens it in another mode, so the way is said and not left to be found."""
+"""Addresses inside the MLflow UI: a new browser opens it in another mode, so the way in is said outright."""
 
 import json
 from collections.abc import Sequence
@@ -27,5 +27,7 @@ def run_link(base: str, experiment_id: str, run_id: str) -> str:
 
 
 def compare_link(base: str, experiment_ids: Sequence[str], run_ids: Sequence[str]) -> str:
-    runs, experiments = (quote(json.dumps(list(ids)), safe="") for ids in (run_ids, experiment_ids))
+    runs, experiments = (
+        quote(json.dumps(list(ids), separators=(",", ":")), safe="") for ids in (run_ids, experiment_ids)
+    )
     return f"{base}/#/compare-runs?runs={runs}&experiments={experiments}"

@@ -46,12 +46,15 @@ class MlflowLogger(Logger):
 
     # ---- the run
 
-    @rank_zero_only
-    def start(self) -> RunSession:
+    @property
+    def is_first(self) -> bool:
+        """True in the one process of several that writes."""
+        return getattr(rank_zero_only, "rank", 0) == 0
+
+    def start(self) -> RunSession | None:
         """Open the store and the run; called by the first report, or before, to hear of a bad address early."""
-        if self._session is None:
-            store = open_store(self._uri, home=self._home)
-            self._session = self._open(store)
+        if self._session is None and self.is_first:
+            self._session = self._open(open_store(self._uri, home=self._home))
         return self._session
 
     def _open(self, store: Store) -> RunSession:
@@ -66,8 +69,7 @@ class MlflowLogger(Logger):
             folder=self._folder,
         )
 
-    @rank_zero_only
-    def finish(self, status: str = "FINISHED", *, patience: float = 15.0, limit: float = 600.0) -> str:
+    def finish(self, status: str = "FINISHED", *, patience: float = 15.0, limit: float | None = None) -> str:
         """The run's last word; see `RunSession.finish`."""
         return "" if self._session is None else self._session.finish(status, patience=patience, limit=limit)
 
@@ -92,40 +94,35 @@ class MlflowLogger(Logger):
     def save_dir(self) -> str:
         return str(self._folder)
 
-    @property
-    def is_first(self) -> bool:
-        """True in the one process of several that writes: what is told apart from the logger's methods asks here."""
-        return rank_zero_only.rank == 0
-
     # ---- reports
 
-    @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        for at, values in steps(metrics, step).items():
-            self.start().log_metrics(values, step=at)
+        if session := self.start():
+            for at, values in steps(metrics, step).items():
+                session.log_metrics(values, step=at)
 
-    @rank_zero_only
     def log_hyperparams(self, params: Mapping[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        self.start().log_params(vars(params) if isinstance(params, Namespace) else params)
+        if session := self.start():
+            session.log_params(vars(params) if isinstance(params, Namespace) else params)
 
-    @rank_zero_only
     def log_artifacts(self, source: Path | str, path: str = "") -> None:
-        self.start().log_artifacts(source, path)
+        if session := self.start():
+            session.log_artifacts(source, path)
 
-    @rank_zero_only
     def log_text(self, text: str, path: str) -> None:
-        self.start().log_text(text, path)
+        if session := self.start():
+            session.log_text(text, path)
 
-    @rank_zero_only
     def log_dict(self, values: Mapping[str, Any], path: str) -> None:
-        self.start().log_dict(values, path)
+        if session := self.start():
+            session.log_dict(values, path)
 
-    @rank_zero_only
     def set_tags(self, tags: Mapping[str, Any]) -> None:
-        self.start().set_tags(tags)
+        if session := self.start():
+            session.set_tags(tags)
 
-    @rank_zero_only
     def log_input(
         self, *, name: str, digest: str, source: str, context: str, profile: Mapping[str, Any] | None = None
     ) -> None:
-        self.start().log_input(name=name, digest=digest, source=source, context=context, profile=profile)
+        if session := self.start():
+            session.log_input(name=name, digest=digest, source=source, context=context, profile=profile)

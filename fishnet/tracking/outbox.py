@@ -6,9 +6,9 @@ import logging
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .client import client_for, one_line
+from .client import client_for, is_refusal, one_line
 from .journal import Journal, left_journals, owner_of, tally
 from .sending import send_waiting
 
@@ -29,7 +29,7 @@ class Outbox:
     def __init__(self, client: MlflowClient, run_id: str, journal: Journal, *, every: float = EVERY) -> None:
         self._client, self._run_id, self._journal, self._every = client, run_id, journal, every
         self._change = threading.Condition()
-        self._stop = False
+        self._stop = self._ended = False
         self._hurry = False
         self._pause = 0.0
         self._away_since: float | None = None
@@ -54,8 +54,11 @@ class Outbox:
                 self._change.wait(0.1)
         return True
 
-    def close(self, *, patience: float, limit: float) -> str:
+    def close(self, last_word: dict[str, Any], *, patience: float, limit: float) -> str:
         """Deliver, end the thread, and say in one sentence what waits, or nothing."""
+        with self._change:
+            self._ended = True
+            self._journal.append(last_word)
         self.flush(patience=patience, limit=limit)
         with self._change:
             self._stop = True
@@ -73,6 +76,10 @@ class Outbox:
             parts.append(
                 f"{tally(records)} wait in {self._journal.path.parent}; `fishnet compare deliver=true` sends them"
             )
+        if self._journal.refused:
+            parts.append(
+                f"{self._journal.refused} reports were refused by the store and lie in {self._journal.path.parent}"
+            )
         if self._journal.lost:
             parts.append(f"{self._journal.lost} reports could not be written to the disk and are lost")
         return "; ".join(parts)
@@ -89,9 +96,9 @@ class Outbox:
 
     def _deliver(self) -> None:
         try:
-            self._beat()
             while send_waiting(self._client, self._run_id, self._journal) and not self._stop:
                 pass
+            self._beat()
         except Exception as error:  # whatever the store or the network thinks of, training goes on
             self._note_away(error)
         else:
@@ -101,8 +108,12 @@ class Outbox:
 
     def _beat(self) -> None:
         if time.monotonic() - self._beaten >= HEARTBEAT_EVERY:
-            self._client.set_tag(self._run_id, HEARTBEAT, str(int(time.time())))
             self._beaten = time.monotonic()
+            try:
+                self._client.set_tag(self._run_id, HEARTBEAT, str(int(time.time())))
+            except Exception as error:
+                if not is_refusal(error):  # refused: someone has deleted the run; its reports are put aside
+                    raise
 
     def _note_away(self, error: Exception) -> None:
         if self._away_since is None:
@@ -119,21 +130,26 @@ class Outbox:
             away = time.monotonic() - self._away_since
             self._away_since, self._pause = None, 0.0
             log.warning("The run store is back after %.0f s; what waited has been delivered.", away)
-            if away > HEARTBEAT_EVERY and not self._stop:
-                self._journal.append({"kind": "status", "status": "RUNNING"})  # another host may have closed it
+            with self._change:
+                if away > HEARTBEAT_EVERY and not self._ended:  # another host may have closed it in between
+                    self._journal.append({"kind": "status", "status": "RUNNING"})
 
 
-def deliver(root: Path) -> list[str]:
-    """Send what ended runs below `root` could not; one sentence a run. Journals of living runs are left to them."""
-    return [_deliver_left(journal) for journal in left_journals(root)]
+def deliver(root: Path, *, uri: str | None = None) -> list[str]:
+    """Send what ended runs below `root` could not; one sentence a run. Journals of living runs are left to them.
+
+    With `uri`, only what is meant for that store: one that has just answered, so that no command waits for another.
+    """
+    sentences = [_deliver_left(journal, uri) for journal in left_journals(root)]
+    return [sentence for sentence in sentences if sentence]
 
 
-def _deliver_left(journal: Journal) -> str:
+def _deliver_left(journal: Journal, uri: str | None) -> str:
     owner = owner_of(journal)
     records: list[dict] = journal.waiting(limit=10**9)[0]
-    if owner is None:
+    if owner is None or (uri is not None and owner["uri"] != uri):
         journal.close()
-        return f"{journal.path} names no run; nothing was sent."
+        return "" if owner else f"{journal.path} names no run; nothing was sent."
     try:
         client = client_for(owner["uri"])
         while send_waiting(client, owner["run_id"], journal):

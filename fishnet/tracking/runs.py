@@ -125,10 +125,14 @@ def _summarise(session: RunSession, children: list[Run], metric: str, largest: b
         session.set_tags({"fishnet.best_child": best.info.run_id, "fishnet.best_child_name": best.info.run_name})
 
 
+def _summarised(key: str) -> bool:
+    return key.startswith(SUMMARISED) and not key.endswith(("_low", "_high"))
+
+
 def spread(runs: Sequence[Run]) -> dict[str, float]:
     """`mean/…`, `sd/…` (of the sample, from two runs on) and `n/…` of every final figure."""
     result: dict[str, float] = {}
-    for key in sorted({key for run in runs for key in run.data.metrics if key.startswith(SUMMARISED)}):
+    for key in sorted({key for run in runs for key in run.data.metrics if _summarised(key)}):
         values = [value for run in runs if math.isfinite(value := run.data.metrics.get(key, math.nan))]
         if values:
             result[f"mean/{key}"], result[f"n/{key}"] = statistics.fmean(values), len(values)

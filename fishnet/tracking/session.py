@@ -103,13 +103,18 @@ class RunSession:
     def flush(self, *, patience: float = 10.0, limit: float = 120.0) -> bool:
         return self._outbox.flush(patience=patience, limit=limit)
 
-    def finish(self, status: str = "FINISHED", *, patience: float = 15.0, limit: float = 600.0) -> str:
-        """FINISHED, FAILED or KILLED. What could not be delivered is said once, in a warning, and returned."""
+    def finish(self, status: str = "FINISHED", *, patience: float = 15.0, limit: float | None = None) -> str:
+        """FINISHED, FAILED or KILLED. What could not be delivered is said once, in a warning, and returned.
+
+        `patience` is for a store that is away, `limit` for long uploads: 20 s when KILLED, for a scheduler that
+        asked us to end soon kills for good; else ten minutes.
+        """
         if self._ended:
             return ""
         self._ended = True
-        self._journal.append({"kind": "status", "status": status, "time": _now()})
-        sentence = self._outbox.close(patience=patience, limit=limit)
+        limit = limit or (20.0 if status == "KILLED" else 600.0)
+        last_word = {"kind": "status", "status": status, "time": _now()}
+        sentence = self._outbox.close(last_word, patience=patience, limit=limit)
         if sentence:
             log.warning("%s.", sentence)
         return sentence
@@ -179,11 +184,11 @@ def free_name(store: Store, experiment_id: str, name: str) -> str:
 
 
 def _settle_name(store: Store, run: Run) -> None:
-    """Two processes may have chosen one free name at the same moment: all but one add a piece of their run id."""
+    """Two processes may have chosen one free name at the same moment: who sees the other adds a piece of its run id."""
     name, client = run.info.run_name, store.client()
     same = client.search_runs([run.info.experiment_id], f"attributes.run_name = '{name}'")
-    if len(same) > 1 and run.info.run_id != min(other.info.run_id for other in same):
-        run.info._run_name = f"{name}-{run.info.run_id[:4]}"
+    if len(same) > 1:
+        run.info._run_name = f"{name}-{run.info.run_id[:6]}"
         client.update_run(run.info.run_id, name=run.info._run_name)
 
 

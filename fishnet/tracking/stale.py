@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .client import one_line
-from .outbox import HEARTBEAT
+from .outbox import HEARTBEAT, deliver
 from .process import Writer, this_process
 from .session import PROCESS
 from .store import Store
@@ -25,6 +26,13 @@ log = logging.getLogger("fishnet.tracking")
 
 SILENT_FOR = 600.0
 CLOSED_BY = "fishnet.closed_by"
+
+
+def tidy(store: Store, root: Path) -> list[str]:
+    """What each command does first: deliver what waits for this store below `root`, close what died; in sentences."""
+    delivered = deliver(root, uri=store.uri)  # first: a run's own last word may be among it
+    closed = close_stale_runs(store)
+    return [*delivered, *(f"Run {name} was left by a dead process: now KILLED." for name in closed)]
 
 
 def close_stale_runs(store: Store) -> list[str]:

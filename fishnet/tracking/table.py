@@ -181,8 +181,7 @@ def _place(row: Row, rows: list[Row], placed: list[Row], seen: set[str], depth: 
 
 
 def differing(rows: Sequence[Row]) -> list[str]:
-    """The parameters that tell these runs apart; a parent has none of its own and does not count."""
-    parents = {row.parent for row in rows}
-    runs = [row for row in rows if row.run_id not in parents]
+    """The parameters that tell these runs apart; runs without any (parents, those that failed early) do not count."""
+    runs = [row for row in rows if row.params]
     keys = sorted({key for row in runs for key in row.params})
     return [key for key in keys if len({row.params.get(key) for row in runs}) > 1]

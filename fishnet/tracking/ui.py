@@ -8,10 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from fishnet.errors import BadInput, WorkFailed
 
@@ -34,23 +36,47 @@ def serve_ui(*, uri: str | None, home: Path, port: int = PORT) -> None:
     chosen = free_port(port)
     if chosen != port:
         _say([f"Port {port} is taken; this is {chosen}."])
-    with served(store, chosen) as server:
+    with until_signalled(), served(store, chosen) as server:
         _say(where_to_look(store, base_of(store, chosen)))
         _say(["Ctrl-C ends it."])
-        status = _wait(server)
-    if status not in (0, -signal.SIGINT, -signal.SIGTERM):
-        raise WorkFailed(f"MLflow's server ended by itself with status {status}.")
+        raise WorkFailed(f"MLflow's server ended by itself with status {server.wait()}.")
+
+
+class _Asked(BaseException):
+    """A signal asked the server to end: the ordinary way out, which unwinds through `served`."""
+
+
+@contextlib.contextmanager
+def until_signalled() -> Iterator[None]:
+    """SIGINT and SIGTERM leave the block quietly; set before the server starts, so that none is left behind."""
+    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: its terminal was closed
+
+    def ask(number: int, frame: object) -> None:
+        for kind in kinds:
+            signal.signal(kind, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the tidying
+        raise _Asked
+
+    before = {kind: signal.signal(kind, ask) for kind in kinds}
+    try:
+        with contextlib.suppress(_Asked):
+            yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
 
 
 @contextlib.contextmanager
 def served(store: Store, port: int) -> Iterator[subprocess.Popen]:
     """The server, ready to answer, and gone with all its children afterwards."""
-    server = subprocess.Popen(command(store, port), env=environment(), start_new_session=True)
-    try:
-        _await_ready(server, port)
-        yield server
-    finally:
-        end(server)
+    with tempfile.TemporaryFile() as words:
+        server = subprocess.Popen(
+            command(store, port), env=environment(), start_new_session=True, stdout=words, stderr=words
+        )
+        try:
+            _await_ready(server, port, words)
+            yield server
+        finally:
+            end(server)
 
 
 def command(store: Store, port: int) -> list[str]:
@@ -115,29 +141,17 @@ def _group_lives(group: int) -> bool:
     return True
 
 
-def _await_ready(server: subprocess.Popen, port: int) -> None:
+def _await_ready(server: subprocess.Popen, port: int, words: IO[bytes]) -> None:
     deadline = time.monotonic() + START_WITHIN
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise WorkFailed(f"MLflow's server did not start (status {server.returncode}); its own words are above.")
+            words.seek(0)
+            last = words.read().decode(errors="replace").strip().rpartition("\n")[2]
+            raise WorkFailed(f"MLflow's server did not start: {last or f'status {server.returncode}'}")
         with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=2):
             return
         time.sleep(0.2)
     raise WorkFailed(f"MLflow's server did not answer on port {port} within {START_WITHIN:.0f} s.")
-
-
-def _wait(server: subprocess.Popen) -> int:
-    """Until the server ends, or SIGINT or SIGTERM asks for it."""
-    asked: list[int] = []
-    kinds = (signal.SIGINT, signal.SIGTERM)
-    before = {kind: signal.signal(kind, lambda number, frame: asked.append(number)) for kind in kinds}
-    try:
-        while not asked and server.poll() is None:
-            time.sleep(0.2)
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
-    return -asked[0] if asked else server.returncode
 
 
 def _say(lines: list[str]) -> None:

@@ -15,7 +15,7 @@ def safe_key(key: str) -> str:
     """The key itself where MLflow takes it; else its nearest plain form, with a digest so that two never merge."""
     plain = re.sub(r"[^A-Za-z0-9_/. -]", "_", str(key))
     plain = "/".join(part for part in plain.split("/") if part.strip(" ."))
-    if plain == key and len(plain) <= KEY_LENGTH:
+    if plain == key and 0 < len(plain) <= KEY_LENGTH:
         return key
     digest = hashlib.sha256(str(key).encode()).hexdigest()[:6]
     return f"{plain[: KEY_LENGTH - 7]}_{digest}"

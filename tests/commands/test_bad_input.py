@@ -4,6 +4,7 @@ import pytest
 from drawing import draw_folder, draw_photo
 
 from fishnet.errors import BadInput
+from fishnet.tracking.store import open_store
 
 
 def refused(ended, *words: str) -> None:
@@ -73,6 +74,6 @@ def test_a_truncated_checkpoint(fishnet, tmp_path, shapes):
 
 
 def test_a_tracking_server_that_is_not_there(fishnet, tmp_path, tiny, monkeypatch):
-    monkeypatch.setattr("fishnet.tracking.store.PATIENCE", 1.0)
+    monkeypatch.setitem(open_store.__kwdefaults__, "patience", 1.0)
     refused(fishnet("train", *tiny, "tracking.uri=http://127.0.0.1:9"), "127.0.0.1:9")
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,87 @@
+"""Seconds and memory of indexing many photos, first and again.
+
+Run it as `python -m experiments.index_scale --rows 100000`.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+CLASSES = 100
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--rows", type=int, default=100_000)
+    options.add_argument("--side", type=int, default=48, help="pixels of a drawn photo")
+    options.add_argument("--build", type=Path, help="index this folder and report, drawing nothing")
+    chosen = options.parse_args()
+    if chosen.build:
+        _build(chosen.build)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        _draw(Path(folder), chosen.rows, chosen.side)
+        print(f"drawing {chosen.rows} photos: {time.perf_counter() - start:.1f} s")
+        for name in ("first", "again", "and again"):
+            print(f"{name}: ", end="", flush=True)
+            subprocess.run([sys.executable, "-m", __spec__.name, "--build", folder], check=True)
+
+
+def _draw(root: Path, rows: int, side: int) -> None:
+    """Distinct pictures, so that neither their bytes nor their hashes fall together."""
+    rng = np.random.default_rng(0)
+    for number in range(CLASSES):
+        (root / f"species {number:03}").mkdir()
+    for row in range(rows):
+        spots = Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8))
+        photo = spots.resize((side, side), Image.Resampling.BICUBIC)
+        photo.save(root / f"species {row % CLASSES:03}" / f"{row:07}.jpg")
+
+
+def _build(root: Path) -> None:
+    peak = _Peak()
+    start = time.perf_counter()
+    from fishnet.data.index import build_index
+
+    index = build_index(root, progress=False)
+    seconds = time.perf_counter() - start
+    print(
+        f"{len(index.table)} rows, {index.table['group'].nunique()} groups in {seconds:.2f} s "
+        f"({time.process_time():.2f} s of CPU here) with imports, "
+        f"private memory at most {peak.stop() / 2**20:.0f} MB"
+    )
+
+
+class _Peak(threading.Thread):
+    """The most anonymous memory this process held; mapped files, which the system may drop, do not count."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._most, self._done = 0, threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        while not self._done.wait(0.02):
+            self._most = max(self._most, self._now())
+
+    def stop(self) -> int:
+        self._done.set()
+        self.join()
+        return max(self._most, self._now())
+
+    @staticmethod
+    def _now() -> int:
+        lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:")) * 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,402 @@
+"""Folders as people have them: hostile names, broken photos, links, odd manifests, workers that die."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+import unicodedata
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from fishnet.data import scan, seen
+from fishnet.data.index import build_index
+from fishnet.errors import BadInput, WorkFailed
+
+
+def photo(seed, quality=90):
+    spots = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), np.uint8)
+    buffer = BytesIO()
+    Image.fromarray(spots).resize((80, 60), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def write(root, name, data):
+    file = root / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+    return file
+
+
+def make(root, classes=("chub", "perch"), count=6):
+    for number, name in enumerate(classes):
+        for row in range(count):
+            write(root, f"{name}/{row}.jpg", photo(100 * number + row))
+    return root
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return make(tmp_path / "lake")
+
+
+def index(root, **options):
+    return build_index(root, progress=False, **options)
+
+
+def said(found):
+    return "\n".join(found.warnings)
+
+
+def test_a_plain_folder(lake):
+    found = index(lake)
+    assert found.classes == ["chub", "perch"]
+    assert found.table["path"].tolist() == sorted(found.table["path"])
+    row = found.table.iloc[0]
+    assert (row["path"], row["label"], row["class"]) == ("chub/0.jpg", 0, "chub")
+    assert (row["width"], row["height"]) == (80, 60)
+    assert row["sha256"] == hashlib.sha256(photo(0)).hexdigest()
+    assert found.table["group"].tolist() == list(range(12))
+    assert not len(found.refused)
+    assert not found.warnings
+
+
+def test_the_digest_follows_bytes_and_labels(lake):
+    before = index(lake).digest
+    assert index(lake).digest == before
+    assert index(lake, positive="perch").digest == before  # chub 0, perch 1 as before
+    assert index(lake, positive="chub").digest != before
+    write(lake, "chub/0.jpg", photo(77))
+    assert index(lake).digest != before
+
+
+def test_hostile_class_names_survive(tmp_path):
+    names = [
+        "${oc.env:HOME}",
+        "Klunzinger's wrasse",
+        "Xiphophorus × hellerii",
+        "a,b = c",
+        "鲈鱼",
+        '"q" [0]',
+        "~",
+        "É",
+    ]
+    found = index(make(tmp_path / "zoo", [*names, unicodedata.normalize("NFD", "Ü")], 2))
+    assert found.classes == sorted([*names, unicodedata.normalize("NFD", "Ü")])
+    assert set(found.table["class"]) == set(found.classes)
+    with_typed = index(tmp_path / "zoo", classes=["Ü", "鲈鱼"])
+    assert with_typed.classes == [unicodedata.normalize("NFD", "Ü"), "鲈鱼"]
+
+
+def test_folders_that_look_alike_are_reported(tmp_path):
+    assert "differ only in case" in said(index(make(tmp_path / "twins", ["perch", "Perch", "chub"], 2)))
+
+
+def test_a_subset_and_one_against_the_rest(tmp_path):
+    root = make(tmp_path / "lake", ["chub", "fox", "perch"], 3)
+    assert index(root, classes=["perch", "chub"]).classes == ["chub", "perch"]
+    found = index(root, positive="fox")
+    assert found.classes == ["not fox", "fox"]
+    assert found.table["label"].tolist() == [0] * 3 + [1] * 3 + [0] * 3
+    assert set(found.table["class"]) == {"not fox", "fox"}
+    for wrong in ({"positive": "foxx"}, {"classes": ["chub", "foxx"]}):
+        with pytest.raises(BadInput, match="did you mean 'fox'"):
+            index(root, **wrong)
+
+
+def test_what_is_not_a_photo_is_left_out_and_counted(lake):
+    for name in (
+        "chub/.hidden.jpg",
+        "chub/Thumbs.db",
+        "chub/notes.txt",
+        "chub/scan.bmp",
+        "stray.jpg",
+        ".git/a/b.jpg",
+    ):
+        write(lake, name, b"x")
+    found = index(lake)
+    assert len(found.table) == 12
+    assert not len(found.refused)
+    assert "1 .bmp" in said(found)
+    assert "1 photos outside any class folder" in said(found)
+
+
+def test_links_do_not_lead_out_or_round(lake, tmp_path):
+    secret = write(tmp_path, "secret/s.jpg", photo(9))
+    (lake / "chub" / "out.jpg").symlink_to(secret)
+    (lake / "chub" / "outside").symlink_to(secret.parent)
+    (lake / "chub" / "loop").symlink_to(lake)
+    (lake / "chub" / "nowhere.jpg").symlink_to(lake / "none.jpg")
+    (lake / "perch" / "twin.jpg").symlink_to(lake / "perch" / "0.jpg")
+    (lake / "linked class").symlink_to(secret.parent)
+    found = index(lake)
+    assert found.classes == ["chub", "perch"]
+    assert len(found.table) == 13  # the link that stays inside is a copy of its target
+    groups = found.table.set_index("path")["group"]
+    assert groups["perch/twin.jpg"] == groups["perch/0.jpg"]
+    assert "links" in said(found)
+
+
+def test_broken_photos_are_listed_with_the_reason(lake):
+    write(lake, "chub/cut.jpg", photo(1)[:300])
+    found = index(lake)
+    assert found.refused.to_numpy().tolist() == [["chub/cut.jpg", "a JPEG file that is cut short"]]
+    assert "chub/cut.jpg" in (lake / ".fishnet" / "refused.csv").read_text()
+
+
+def test_too_many_broken_photos_stop_the_work(lake):
+    for number in range(2):
+        write(lake, f"chub/page{number}.jpg", b"<html>")
+    with pytest.raises(WorkFailed, match=r"2 of 14 photos .*page0\.jpg: a web page.*refused\.csv"):
+        index(lake)
+    assert len(index(lake, max_refused=0.2).refused) == 2
+
+
+def test_a_name_that_is_not_unicode_is_refused(lake):
+    name = os.path.join(os.fsencode(lake), b"chub", b"bad\xff.jpg")
+    with open(name, "wb") as file:
+        file.write(photo(1))
+    assert index(lake).refused["path"].tolist() == ["chub/bad\\udcff.jpg"]
+
+
+def bad_folders(root):
+    yield root / "none", "no folder"
+    yield write(root, "file.txt", b""), "is a file"
+    (root / "empty").mkdir()
+    yield root / "empty", "no class folders"
+    (root / "hollow" / "chub").mkdir(parents=True)
+    yield root / "hollow", "no JPEG"
+    yield make(root / "one", ["chub"]), "only the class 'chub'"
+    make(root / "half", ["chub"])
+    (root / "half" / "pike").mkdir()
+    yield root / "half", "class folder 'pike' holds no usable photo"
+    write(root, "parts/train/chub/a.jpg", photo(0))
+    write(root, "parts/val/chub/a.jpg", photo(1))
+    yield root / "parts", "already split"
+
+
+def test_folders_that_cannot_be_indexed(tmp_path):
+    for folder, message in bad_folders(tmp_path):
+        with pytest.raises(BadInput, match=message):
+            index(folder)
+    assert not list((tmp_path / "one").glob(".*"))
+
+
+def test_copies_share_a_group_even_across_classes(lake):
+    write(lake, "chub/copy.jpg", photo(0))
+    write(lake, "perch/worse.jpg", photo(1, quality=60))
+    groups = index(lake).table.set_index("path")["group"]
+    assert groups["chub/copy.jpg"] == groups["chub/0.jpg"]
+    assert groups["perch/worse.jpg"] == groups["chub/1.jpg"]
+    assert groups.nunique() == 12
+
+
+def test_dropping_copies(lake):
+    write(lake, "chub/copy.jpg", photo(0))
+    write(lake, "chub/worse.jpg", photo(1, quality=60))
+    write(lake, "perch/other name.jpg", photo(2))  # under both classes: nobody knows which is right
+    found = index(lake, duplicates="drop")
+    left = set(found.table["path"])
+    assert {"chub/0.jpg", "chub/1.jpg"} <= left
+    assert not left & {"chub/copy.jpg", "chub/worse.jpg", "chub/2.jpg", "perch/other name.jpg"}
+    assert "2 copies" in said(found)
+    assert "two classes" in said(found)
+
+
+def test_ignoring_copies_warns_of_what_may_straddle(lake):
+    write(lake, "chub/copy.jpg", photo(0))
+    found = index(lake, duplicates="ignore")
+    assert found.table["group"].nunique() == 13
+    assert "2 photos form 1 clusters" in said(found)
+    assert "straddle" not in said(index(lake))
+    with pytest.raises(BadInput, match="group, drop, ignore"):
+        index(lake, duplicates="keep")
+
+
+def test_groups_by_file_name(tmp_path):
+    for fish in range(8):
+        for frame in range(3):
+            write(
+                tmp_path,
+                f"{'chub' if fish < 4 else 'perch'}/fish{fish}_frame{frame}.jpg",
+                photo(10 * fish + frame),
+            )
+    write(tmp_path, "chub/other.jpg", photo(99))
+    found = index(tmp_path, group="(.+)_frame")
+    assert found.table["group"].nunique() == 9
+    assert "1 of 25 photos" in said(found)
+    assert index(tmp_path, group=r"fish\d").table["group"].nunique() == 9
+    for wrong, message in (("(.+", "not a regular expression"), ("(.+)_video", "neither a filled column")):
+        with pytest.raises(BadInput, match=message):
+            index(tmp_path, group=wrong)
+
+
+def manifest(root, **columns):
+    found = sorted(file.relative_to(root).as_posix() for file in root.glob("*/*.jpg"))
+    table = pd.DataFrame({"path": found, **columns})
+    table.to_csv(root / "manifest.csv", index=False)
+    return table
+
+
+def test_observations_are_groups_and_columns_come_along(lake):
+    manifest(lake, observation_id=[7, 7, 8, "", "", 9] * 2, observer=["ann"] * 6 + ["bob"] * 6)
+    found = index(lake)
+    assert found.table["observation_id"].tolist() == ["7", "7", "8", "", "", "9"] * 2
+    assert found.table["group"].tolist() == [0, 0, 1, 2, 3, 4, 0, 0, 1, 5, 6, 4]
+    assert index(lake, group="observer").table["group"].nunique() == 2
+    with pytest.raises(BadInput, match="observation_id, observer"):
+        index(lake, group="obsever")
+
+
+def test_a_manifest_that_disagrees_is_reported(lake):
+    table = manifest(lake, **{"class": "chub", "sha256": "0" * 64})
+    table = pd.concat([table[1:], table[1:2], table[:1].assign(path="chub/gone.jpg")])
+    table.to_csv(lake / "manifest.csv", index=False)
+    found = index(lake)
+    for part in ("1 rows repeat", "1 rows name a photo that is not there", "1 photos have no row"):
+        assert part in said(found)
+    assert "6 photos lie in another class's folder" in said(found)
+    assert "11 photos are not the bytes" in said(found)
+    assert len(found.table) == 12
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"path;class\nchub/0.jpg;chub\n", "no column 'path'"),
+        ("path,class\nchub/0.jpg,é\n".encode("latin-1"), "not UTF-8"),
+        (b'path,class\n"chub/0.jpg,chub\n', "cannot be read"),
+        (b"", "cannot be read"),
+    ],
+)
+def test_a_manifest_that_cannot_be_read(lake, text, message):
+    (lake / "manifest.csv").write_bytes(text)
+    with pytest.raises(BadInput, match=message):
+        index(lake)
+
+
+def test_a_missing_manifest_that_was_asked_for(lake):
+    with pytest.raises(BadInput, match="no manifest"):
+        index(lake, manifest=lake / "other.csv")
+
+
+def counting(monkeypatch):
+    asked = []
+
+    def counted(paths, **options):
+        asked.extend(paths)
+        return scan.scan(paths, **options)
+
+    monkeypatch.setattr(seen, "scan", counted)
+    return asked
+
+
+def test_photos_are_read_once(lake, monkeypatch):
+    asked = counting(monkeypatch)
+    index(lake, classes=["chub", "perch"])
+    assert len(asked) == 12
+    first = index(lake)
+    assert len(asked) == 12
+    write(lake, "perch/new.jpg", photo(55))
+    (lake / "chub" / "5.jpg").unlink()
+    second = index(lake)
+    assert [os.path.basename(path) for path in asked[12:]] == ["new.jpg"]
+    assert len(second.table) == len(first.table)
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 nonsense PAR1", None])
+def test_a_damaged_index_is_made_again(lake, damage):
+    before = index(lake).digest
+    file = lake / ".fishnet" / "index.parquet"
+    file.write_bytes(file.read_bytes()[:-200] if damage is None else damage)
+    assert index(lake).digest == before
+    assert index(lake).digest == before
+
+
+def test_a_folder_that_cannot_be_written(lake, tmp_path, monkeypatch):
+    (lake / ".fishnet").write_text("in the way, as root may write anywhere")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    asked = counting(monkeypatch)
+    index(lake)
+    index(lake)
+    assert len(asked) == 12
+    assert list((tmp_path / "cache").rglob("index.parquet"))
+
+
+_FAULTY = """
+import os, signal, time
+from fishnet.data import photo_worker
+good = photo_worker.read_photo
+photo_worker.CPU_SECONDS = 0
+def faulty(path):
+    if path.endswith("crash.jpg"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    while path.endswith("endless.jpg"):
+        pass
+    return good(path)
+photo_worker.read_photo = faulty
+photo_worker.main()
+"""
+
+
+def test_a_worker_that_dies_costs_one_photo(tmp_path, monkeypatch):
+    root = make(tmp_path / "lake", count=20)
+    for name in ("crash.jpg", "endless.jpg"):
+        write(root, f"chub/{name}", photo(500))
+    monkeypatch.setattr(scan, "_WORKER", _FAULTY)
+    found = index(root, workers=2)
+    assert len(found.table) == 40
+    assert dict(found.refused.to_numpy().tolist()) == {
+        "chub/crash.jpg": "the decoder died (SIGSEGV)",
+        "chub/endless.jpg": "decoding took too long",
+    }
+
+
+def test_a_worker_that_cannot_start_is_a_failure(lake, monkeypatch, capfd):
+    monkeypatch.setattr(scan, "_WORKER", "raise SystemExit('no numpy')")
+    with pytest.raises(WorkFailed, match="could be started"):
+        index(lake)
+
+
+_BUILD = """
+import sys
+from fishnet.data.index import build_index
+print(build_index(sys.argv[1], progress=False).digest)
+"""
+
+
+def building(root):
+    return subprocess.Popen([sys.executable, "-c", _BUILD, str(root)], stdout=subprocess.PIPE, text=True)
+
+
+def test_two_at_once_agree(tmp_path):
+    root = make(tmp_path / "lake", count=100)
+    pair = [building(root) for _ in range(2)]
+    digests = {process.communicate(timeout=120)[0] for process in pair}
+    assert digests == {index(root).digest + "\n"}
+
+
+def test_a_killed_build_goes_on_where_it_was(tmp_path, monkeypatch):
+    root = make(tmp_path / "lake", count=400)
+    code = "from fishnet.data import seen; seen._SAVE_EVERY = 0.05" + _BUILD
+    process = subprocess.Popen([sys.executable, "-c", code, str(root)], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (root / ".fishnet" / "index.parquet").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    asked = counting(monkeypatch)
+    assert len(index(root).table) == 800
+    assert 0 < len(asked) < 800
+
+
+def test_the_light_things_import_neither_torch_nor_the_web(tmp_path):
+    code = (
+        "import sys, fishnet.data.index, fishnet.data.splits\n"
+        "print({'torch', 'mlflow', 'hydra'} & set(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

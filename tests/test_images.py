@@ -1,0 +1,225 @@
+"""The loader on photos drawn here: what it shows, and what it refuses before it costs anything."""
+
+import struct
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fishnet.images import RefusedImage, UnreadableFile, load_image
+
+rng = np.random.default_rng(0)
+
+
+def photo(width=64, height=48):
+    noise = rng.integers(0, 255, (height // 8, width // 8, 3), np.uint8)
+    return Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def encoded(image, format, **options):
+    buffer = BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def refusal(data, **options):
+    with pytest.raises(RefusedImage) as caught:
+        load_image(data, **options)
+    return str(caught.value)
+
+
+def with_scans(width, height, scans):
+    """A progressive JPEG whose last scan's header is repeated, each time without any data."""
+    data = encoded(Image.new("RGB", (width, height)), "JPEG", progressive=True)
+    start = data.rfind(b"\xff\xda")
+    (length,) = struct.unpack_from(">H", data, start + 2)
+    return data[:-2] + data[start : start + 2 + length] * scans + data[-2:]
+
+
+def with_size(data, width, height):
+    """The JPEG with another size in its frame header."""
+    start = data.find(b"\xff\xc0")
+    return data[: start + 5] + struct.pack(">HH", height, width) + data[start + 9 :]
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF"])
+def test_the_four_formats_come_as_rgb(format, tmp_path):
+    image = photo()
+    file = tmp_path / "photo.jpg"  # the name says nothing
+    file.write_bytes(encoded(image, format))
+    loaded = load_image(file)
+    assert (loaded.mode, loaded.size) == ("RGB", (64, 48))
+    assert np.abs(np.asarray(loaded, float) - np.asarray(image, float)).mean() < 25
+
+
+def test_transparency_becomes_white():
+    seen = Image.new("RGBA", (10, 10), (255, 0, 0, 0))
+    seen.paste((0, 0, 255, 255), (0, 0, 5, 10))
+    for data in (encoded(seen, "PNG"), encoded(seen, "WEBP", lossless=True)):
+        loaded = load_image(data)
+        assert loaded.getpixel((2, 5)) == (0, 0, 255)
+        assert loaded.getpixel((8, 5)) == (255, 255, 255)
+
+
+def test_a_palette_with_a_transparent_entry():
+    image = Image.new("P", (4, 1))
+    image.putpalette([255, 0, 0, 0, 255, 0] + [0] * 762)
+    image.putpixel((1, 0), 1)
+    for format in ("PNG", "GIF"):
+        loaded = load_image(encoded(image, format, transparency=1))
+        assert loaded.getpixel((0, 0)) == (255, 0, 0)
+        assert loaded.getpixel((1, 0)) == (255, 255, 255)
+
+
+def test_sixteen_bits_keep_their_greys():
+    ramp = np.linspace(0, 65535, 256).astype(np.uint16)[None].repeat(2, 0)
+    loaded = np.asarray(load_image(encoded(Image.fromarray(ramp), "PNG")))[0, :, 0]
+    assert np.abs(loaded.astype(int) - np.arange(256)).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "CMYK"])
+def test_other_modes(mode):
+    grey = Image.new("L", (8, 8), 255).convert(mode)
+    loaded = load_image(encoded(grey, "JPEG" if mode == "CMYK" else "PNG"))
+    assert loaded.mode == "RGB"
+    assert min(loaded.getpixel((4, 4))) > 250
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_every_exif_orientation_stands_upright(turn, format):
+    from PIL import ImageOps
+
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    data = encoded(photo(), format, exif=exif)
+    expected = ImageOps.exif_transpose(Image.open(BytesIO(data))).convert("RGB")
+    loaded = load_image(data)
+    assert loaded.info["full_size"] == loaded.size == expected.size
+    assert np.array_equal(np.asarray(loaded), np.asarray(expected))
+    assert not loaded.getexif()  # nobody may turn it again
+
+
+def test_the_first_frame_of_an_animation():
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
+    for format in ("GIF", "WEBP"):
+        data = encoded(frames[0], format, save_all=True, append_images=frames[1:], lossless=True)
+        assert load_image(data).getpixel((4, 4))[0] > 200
+
+
+def test_a_draft_is_smaller_but_never_too_small():
+    data = encoded(photo(1000, 800), "JPEG")
+    small = load_image(data, min_side=100)
+    assert small.size == (125, 100)
+    assert small.info["full_size"] == (1000, 800)
+    assert load_image(encoded(photo(80, 64), "JPEG"), min_side=100).size == (80, 64)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF"])
+@pytest.mark.parametrize("kept", [0.2, 0.5, 0.9, 0.999])
+def test_cut_files_are_refused(format, kept):
+    data = encoded(photo(200, 150), format)
+    refusal(data[: int(len(data) * kept)])
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"<!DOCTYPE html><html>429</html>", "web page"),
+        (b'{"error": "too many requests"}', "web page or text"),
+        (b"BM" + bytes(100), "not a JPEG"),
+        (b"\xff\xd8\xff", "cut short"),
+        (b"RIFF\x00\x00\x00\x00WEBP", "cut short|without an image"),
+    ],
+)
+def test_what_is_no_photo(data, reason):
+    import re
+
+    assert re.search(reason, refusal(data))
+
+
+def test_a_missing_file_and_a_folder(tmp_path):
+    for path in (tmp_path / "none.jpg", tmp_path):
+        with pytest.raises(UnreadableFile, match="cannot be read"):
+            load_image(path)
+
+
+def bombs():
+    webp = struct.pack("<I", 16382 | 16382 << 14)
+    yield b"RIFF" + struct.pack("<I", 26) + b"WEBPVP8L" + struct.pack("<I", 14) + b"\x2f" + webp + bytes(9)
+    header = struct.pack(">IIBBBBB", 13000, 13000, 8, 0, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(13001 * 13000), 9)), (b"IEND", b"")]
+    yield b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )
+    yield with_size(encoded(photo(), "JPEG"), 60000, 60000)
+    yield b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0, 0, 0) + b"," + bytes(20)
+    yield (
+        b"GIF89a"
+        + struct.pack("<HHBBB", 1, 1, 0, 0, 0)
+        + b","
+        + struct.pack("<HHHH", 0, 0, 60000, 60000)
+        + bytes(9)
+    )
+
+
+@pytest.mark.parametrize("bomb", list(bombs()))
+def test_bombs_are_refused_by_their_header(bomb):
+    start = time.process_time()
+    assert "too many" in refusal(bomb)
+    assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize(("side", "scans"), [(9000, 2000), (2000, 2000), (7000, 40)])
+def test_a_jpeg_of_many_scans_is_refused_at_once(side, scans):
+    data = with_scans(64, 64, scans)
+    start = data.find(b"\xff\xc2")
+    data = data[: start + 5] + struct.pack(">HH", side, side) + data[start + 9 :]
+    began = time.process_time()
+    assert "too many" in refusal(data)
+    assert time.process_time() - began < 0.5
+
+
+def test_an_ordinary_progressive_photo_is_welcome():
+    assert load_image(encoded(photo(400, 300), "JPEG", progressive=True)).size == (400, 300)
+
+
+def test_overlapping_exif_tags_cost_nothing(recwarn):
+    tags = b"".join(struct.pack("<HHII", 300 + number, 7, 50_000, 8) for number in range(5000))
+    block = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 5000) + tags
+    data = encoded(photo(), "JPEG")
+    data = data[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + data[2:]
+    assert load_image(data).size == (64, 48)
+    assert not recwarn.list
+
+
+def test_endless_comments_in_a_gif_are_refused():
+    comments = b"\x21\xfe" + (b"\xff" + bytes(255)) * 8000 + b"\0"
+    data = encoded(photo(), "GIF")
+    palette = 13 + (3 << (data[10] & 7) + 1)
+    assert "too much" in refusal(data[:palette] + comments + data[palette:])
+
+
+def test_flipped_bits_are_an_image_or_a_refusal():
+    for format in ("JPEG", "PNG", "WEBP", "GIF"):
+        whole = encoded(photo(), format)
+        for _ in range(60):
+            broken = bytearray(whole)
+            for position in rng.integers(0, len(broken), 3):
+                broken[position] ^= 1 << int(rng.integers(8))
+            with suppress(RefusedImage):
+                assert load_image(bytes(broken)).mode == "RGB"
+
+
+def test_threads_may_share_the_loader():
+    files = [encoded(photo(), format) for format in ("JPEG", "PNG", "WEBP", "GIF")] * 20
+    with ThreadPoolExecutor(8) as pool:
+        sizes = set(pool.map(lambda data: load_image(data).size, files))
+    assert sizes == {(64, 48)}
