@@ -1,4 +1,4 @@
-"""A data set at a glance: one row a class, its name above, a few of its photos evenly picked.
+"""A data set at a glance: one row a class, its name above, a few of its photos from all over the folder.
 
 Works on any class folder; the photos are cut square from the middle.
 """
@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from fishnet.errors import BadInput
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif"}
+GOLDEN = 0.618
 PAPER, INK = (250, 250, 248), (40, 44, 48)
 
 
@@ -24,7 +25,7 @@ def contact_sheet(root: str | Path, *, columns: int = 6, rows: int = 1, side: in
     for k, (name, photos) in enumerate(classes.items()):
         top = gap + k * block
         pen.text((gap, top), f"{name}  ({len(photos)})", fill=INK, font=font)
-        for number, photo in enumerate(_evenly(photos, rows * columns)):
+        for number, photo in enumerate(_spread(photos, rows * columns)):
             row, column = divmod(number, columns)
             place = (gap + column * (side + gap), top + title + gap // 2 + row * (side + gap))
             sheet.paste(_tile(photo, side), place)
@@ -45,10 +46,11 @@ def _classes(root: Path) -> dict[str, list[Path]]:
     return filled
 
 
-def _evenly(photos: list[Path], count: int) -> list[Path]:
+def _spread(photos: list[Path], count: int) -> list[Path]:
+    """From all over the folder, but at no fixed step: a step would miss whatever recurs with it."""
     if len(photos) <= count:
         return photos
-    return [photos[k * len(photos) // count] for k in range(count)]
+    return [photos[int((k + k * GOLDEN % 1) * len(photos) / count)] for k in range(count)]
 
 
 def _tile(photo: Path, side: int) -> Image.Image:

@@ -97,9 +97,10 @@ def test_planting_leaves_all_other_photos_as_they_were(tmp_path: Path) -> None:
         ({"share": float("nan")}, "0 to 1"),
         ({"share": "much"}, "0 to 1"),
         ({"where": "left"}, "cue, class, share"),
+        ("angler", "A plant is"),
     ],
 )
-def test_a_wrong_plant_is_refused_and_the_choices_named(tmp_path: Path, plant: dict, named: str) -> None:
+def test_a_wrong_plant_is_refused_and_the_choices_named(tmp_path: Path, plant: object, named: str) -> None:
     with pytest.raises(BadInput, match=named):
         make_reef(tmp_path / "reef", plant=plant, **SMALL)
     assert not (tmp_path / "reef").exists()
@@ -111,6 +112,13 @@ def test_a_wrong_plant_is_refused_and_the_choices_named(tmp_path: Path, plant: d
 def test_wrong_numbers_are_refused(tmp_path: Path, wrong: dict) -> None:
     with pytest.raises(BadInput, match=next(iter(wrong))):
         make_reef(tmp_path / "reef", **wrong)
+
+
+def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("do not touch")
+    with pytest.raises(BadInput, match="not an empty folder"):
+        make_reef(tmp_path, **SMALL)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def test_every_species_can_be_drawn_free_and_held(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The reef's folder is there whole or not at all, whoever asks, and whatever happens while it is drawn."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fishnet.data.reef import reef_folder
-from fishnet.errors import BadInput
+from fishnet.errors import BadInput, WorkFailed
 
 SMALL = {"species": 2, "photos": 4, "size": 64, "progress": False}
 CHILD = """
@@ -51,6 +52,34 @@ def test_bad_settings_leave_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
+def test_a_place_where_nothing_can_be_drawn_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(BadInput, match="cannot be drawn in"):
+        reef_folder(tmp_path / "file", **SMALL)
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(WorkFailed, match="No space left"):
+        reef_folder(tmp_path, **SMALL)
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+def test_a_reef_that_is_there_is_found_without_the_means_to_draw(tmp_path: Path) -> None:
+    reef_folder(tmp_path, **SMALL)
+    heavy = "import sys; from fishnet.data.reef import reef_folder; "
+    heavy += (
+        f"reef_folder({str(tmp_path)!r}, **{SMALL!r}); print({{'cv2', 'scipy', 'numpy'}} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
 def test_a_killed_drawing_leaves_no_half_folder_and_the_next_call_completes(tmp_path: Path) -> None:
     child = start(tmp_path, photos=150)
     deadline = time.monotonic() + 60
@@ -67,7 +96,7 @@ def test_a_killed_drawing_leaves_no_half_folder_and_the_next_call_completes(tmp_
     assert again.returncode == 0
     assert len(list(folder.rglob("*.jpg"))) == 450
     assert visible(tmp_path) == [folder.name]
-    assert not list(tmp_path.glob(".reef-*"))
+    assert not list(tmp_path.glob(".reef-*.drawing"))
 
 
 def test_two_processes_at_once_share_one_drawing(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,8 +17,8 @@ from rich.progress import track
 
 from fishnet.data.reef.observations import Observation, observations_of
 from fishnet.data.reef.photo import draw_photo
-from fishnet.data.reef.plant import Plant, read_plant
-from fishnet.data.reef.species import SPECIES, Species
+from fishnet.data.reef.settings import Settings
+from fishnet.data.reef.species import Species
 from fishnet.errors import BadInput
 
 MASKS = ".masks.zip"
@@ -27,46 +28,26 @@ JPEG = [cv2.IMWRITE_JPEG_QUALITY, 90]
 PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
 
 
-def make_reef(
-    root: str | Path,
-    *,
-    species: int = 6,
-    photos: int = 150,
-    size: int = 224,
-    seed: int = 0,
-    plant: dict | None = None,
-    progress: bool = True,
-) -> Path:
-    """Draw `photos` photos of each of the first `species` species into `root`.
-
-    `plant={"cue": "angler", "class": …, "share": …}` puts a cue into a share of one class.
-    """
-    root = Path(root)
-    check(species=species, photos=photos, size=size, seed=seed)
-    kinds = list(SPECIES.values())[:species]
-    planted = read_plant(plant, [kind.name for kind in kinds])
-    for kind in kinds:
-        (root / kind.name).mkdir(parents=True, exist_ok=True)
-    todo = [
-        (kind, number, observation)
-        for kind in kinds
-        for number, observation in enumerate(observations_of(kind, seed=seed, photos=photos))
-    ]
-    with zipfile.ZipFile(root / MASKS, "w") as masks:
-        rows = _drawn(root, masks, todo, planted, seed, size)
-        _write_manifest(root, track(rows, "drawing the reef", len(todo), disable=not progress))
+def make_reef(root: str | Path, *, progress: bool = True, **settings: Any) -> Path:
+    """Draw a reef into `root`, a folder that is empty or not there; the settings are those of Settings."""
+    root, chosen = Path(root), Settings(**settings)
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise BadInput(f"{root} is not an empty folder; choose another place for the reef.")
+    draw(root, chosen, progress=progress)
     return root
 
 
-def check(*, species: int, photos: int, size: int, seed: int) -> None:
-    for name, value, low, high in (
-        ("species", species, 2, len(SPECIES)),
-        ("photos", photos, 1, 100_000),
-        ("size", size, 32, 2048),
-        ("seed", seed, 0, 2**63),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise BadInput(f"The reef's {name} must be a whole number from {low} to {high}, not {value!r}.")
+def draw(root: Path, chosen: Settings, *, progress: bool) -> None:
+    for kind in chosen.kinds:
+        (root / kind.name).mkdir(parents=True, exist_ok=True)
+    todo = [
+        (kind, number, seen)
+        for kind in chosen.kinds
+        for number, seen in enumerate(observations_of(kind, seed=chosen.seed, photos=chosen.photos))
+    ]
+    with zipfile.ZipFile(root / MASKS, "w") as masks:
+        rows = _drawn(root, masks, todo, chosen)
+        _write_manifest(root, track(rows, "drawing the reef", len(todo), disable=not progress))
 
 
 def read_mask(root: str | Path, photo: str) -> np.ndarray:
@@ -77,16 +58,14 @@ def read_mask(root: str | Path, photo: str) -> np.ndarray:
 
 
 def _drawn(
-    root: Path,
-    masks: zipfile.ZipFile,
-    todo: list[tuple[Species, int, Observation]],
-    planted: Plant | None,
-    seed: int,
-    size: int,
+    root: Path, masks: zipfile.ZipFile, todo: list[tuple[Species, int, Observation]], chosen: Settings
 ) -> Iterator[dict]:
+    plant = chosen.planted
     for kind, number, seen in todo:
-        cue = planted.cue if planted and planted.falls_on(kind.name, number) else None
-        photo = draw_photo(kind, seed=seed, number=number, observation=seen.number, size=size, cue=cue)
+        cue = plant.cue if plant and plant.falls_on(kind.name, number) else None
+        photo = draw_photo(
+            kind, seed=chosen.seed, number=number, observation=seen.number, size=chosen.size, cue=cue
+        )
         name = f"{kind.name}_{number:05d}"
         jpeg = _encode(".jpg", photo.pixels[:, :, ::-1], JPEG)
         (root / kind.name / f"{name}.jpg").write_bytes(jpeg)
