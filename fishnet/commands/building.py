@@ -105,17 +105,38 @@ def write_records(config: DictConfig, data: ImageFolderData, folder: Path, logge
 
 
 NO_PARAMETER = ("_target_", "_partial_", "tracking", "callbacks", "out", "resume", "name", "prefetch", "checkpoint")
+HOUSEKEEPING = {
+    "data": ("root", "manifest", "split_file", "workers", "max_refused", "cache"),  # places are told as the data set
+    "model": ("image_size",),  # data.image_size says it
+    "trainer": (
+        "enable_model_summary",
+        "enable_progress_bar",
+        "log_every_n_steps",
+        "num_sanity_val_steps",
+        "use_distributed_sampler",
+    ),
+}
 
 
 def run_parameters(config: DictConfig) -> dict[str, object]:
-    """Few and comparable: what was chosen, no targets and no places."""
+    """Few and comparable: what was chosen and can change a result; no targets, no places, nothing twice."""
     tree = OmegaConf.to_container(config, resolve=True)
     assert isinstance(tree, dict)
-    return {
-        str(key): {k: v for k, v in value.items() if k not in NO_PARAMETER} if isinstance(value, dict) else value
-        for key, value in tree.items()
-        if key not in NO_PARAMETER
-    }
+    chosen: dict[str, object] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            left_out = (*NO_PARAMETER, *HOUSEKEEPING.get(str(key), ()))
+            value = {k: _without_folders(v) for k, v in value.items() if k not in left_out}
+        if key not in NO_PARAMETER:
+            chosen[str(key)] = value
+    if isinstance(data := chosen.get("data"), dict) and data.get("seed") == chosen.get("seed"):
+        del data["seed"]
+    return chosen
+
+
+def _without_folders(value: object) -> object:
+    """A weights file by its name; where it lies is no property of the run."""
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def automatic_name() -> str:

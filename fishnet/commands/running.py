@@ -20,6 +20,8 @@ from fishnet.data.datamodule import ImageFolderData
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.models.classifier import ImageClassifier
 
+from .keeping import keep_model
+
 log = logging.getLogger("fishnet")
 
 BEST = ("val/f1_macro", "val/accuracy", "val/loss")
@@ -82,7 +84,9 @@ def measure(trainer: L.Trainer, model: ImageClassifier, data: ImageFolderData, *
         checkpoint["state_dict"]["temperature"] = model.temperature.detach().cpu()
         write_checkpoint(checkpoint, Path(best.best_model_path))
         figures = {f"best/{k.replace('/', '_', 1)}": float(v) for k, v in trainer.callback_metrics.items() if k in BEST}
-        trainer.logger.log_metrics({**figures, "epoch": checkpoint["epoch"]}, step=checkpoint["global_step"])
+        epoch = checkpoint["epoch"]
+        trainer.logger.log_metrics({**figures, "best/epoch": epoch, "epoch": epoch}, step=checkpoint["global_step"])
+        keep_model(checkpoint, Path(trainer.default_root_dir) / "model", trainer.logger)
     if test:
         trainer.test(model, datamodule=data, verbose=False)
 

@@ -51,16 +51,23 @@ def finite(values: Mapping[str, Any]) -> tuple[dict[str, float], list[str]]:
     return plain, infinite
 
 
+FINAL = ("best/", "test/", "test_class/")
+
+
 def steps(values: Mapping[str, Any], step: int | None) -> dict[int, dict[str, Any]]:
     """Lightning gives one global step and the epoch among the values: what ends in `_step` keeps the former.
 
     The epoch is then an axis and no longer a metric, so runs of other batch sizes lie on one another in the charts.
+    Figures that a run has once go to step 0: MLflow draws those as bars side by side, and any others as lone dots.
     """
     epoch = values.get("epoch")
     result: dict[int, dict[str, Any]] = {}
     for key, value in values.items():
         if key == "epoch":
             continue
-        by_step = epoch is None or key.endswith("_step")
-        result.setdefault(int(step or 0) if by_step else int(epoch or 0), {})[key] = value
+        if epoch is None or key.endswith("_step"):
+            place = step
+        else:
+            place = 0 if key.startswith(FINAL) else epoch
+        result.setdefault(int(place or 0), {})[key] = value
     return result
