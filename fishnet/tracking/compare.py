@@ -13,7 +13,6 @@ from rich.text import Text
 
 from fishnet.errors import BadInput
 
-from . import outbox
 from .links import PORT, base_of, charts_link, compare_link, run_link, runs_link
 from .store import open_store
 from .table import Row, differing, find_rows
@@ -40,16 +39,12 @@ def compare(
     sort: str = "start",
     csv: str | None = None,
     overwrite: bool = False,
-    deliver: bool = False,
     port: int = PORT,
     console: Console | None = None,
 ) -> list[Row]:
     """Print the table and the links, write the CSV if one is asked for, and return the rows."""
     target = _csv_target(csv, overwrite)
     console = console or Console(width=None if os.isatty(1) else 160)
-    if deliver:
-        for sentence in outbox.deliver(home) or ["Nothing waits to be delivered."]:
-            console.print(sentence, soft_wrap=True, highlight=False, markup=False)
     store = open_store(uri, home=home, create=False)
     rows = find_rows(store, experiment=experiment, status=status, parent=parent, last=last, sort=sort)
     if not rows:
