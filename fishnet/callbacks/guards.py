@@ -75,8 +75,8 @@ class FiniteLoss(L.Callback):
             return
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         raise WorkFailed(
-            f"the loss became {float(loss)} at step {trainer.global_step} (epoch {trainer.current_epoch}, lr {rate:g}); "
-            f"photos of that batch: {', '.join(self._photos(trainer))}. The last checkpoint is from before it; "
+            f"the loss became {float(loss)} at step {trainer.global_step} (epoch {trainer.current_epoch}, "
+            f"lr {rate:g}); photos of that batch: {', '.join(self._photos(trainer))}. The last checkpoint is from before it; "
             "try a smaller lr."
         )
 

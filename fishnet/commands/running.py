@@ -17,6 +17,7 @@ from rich.table import Table
 from fishnet.callbacks.checkpoints import BestCheckpoint, read_checkpoint, write_checkpoint
 from fishnet.callbacks.report import Report
 from fishnet.data.datamodule import ImageFolderData
+from fishnet.data.seen import state_folder
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.models.classifier import ImageClassifier
 
@@ -115,4 +116,10 @@ def summary(trainer: L.Trainer, *, folder: Path, logger) -> None:
     for label, place in (("checkpoint", "checkpoints/best.ckpt"), ("report", "report"), ("heat-maps", "gradcam")):
         if (folder / place).exists():
             console.print(f"{label:12s}{folder / place}", soft_wrap=True, highlight=False)
+    refused = len(trainer.datamodule.index.refused)  # type: ignore[attr-defined]
+    if refused:
+        listed = state_folder(trainer.datamodule.root) / "refused.csv"  # type: ignore[attr-defined]
+        console.print(
+            f"{'left out':12s}{refused} photos, listed with reasons in {listed}", soft_wrap=True, highlight=False
+        )
     console.print(f"{'run':12s}{logger.run_id}  ·  fishnet compare  ·  fishnet ui", soft_wrap=True, highlight=False)
