@@ -76,8 +76,8 @@ class FiniteLoss(L.Callback):
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         raise WorkFailed(
             f"the loss became {float(loss)} at step {trainer.global_step} (epoch {trainer.current_epoch}, "
-            f"lr {rate:g}); photos of that batch: {', '.join(self._photos(trainer))}. The last checkpoint is from before it; "
-            "try a smaller lr."
+            f"lr {rate:g}); photos of that batch: {', '.join(self._photos(trainer))}. "
+            "The last checkpoint is from before it; try a smaller lr."
         )
 
     def _photos(self, trainer: L.Trainer) -> list[str]:

@@ -57,7 +57,7 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
             base = check_sweep(arguments.overrides, config_name, arguments.config_dir)
             sweep(base, arguments.overrides, jobs) if sweep is not None else jobs()
         else:
-            main()
+            jobs()
     except (BadInput, WorkFailed) as error:
         _say(error)
         raise SystemExit(error.status) from None
