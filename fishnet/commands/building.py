@@ -68,7 +68,7 @@ def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, wat
 def build_logger(
     config: DictConfig, data: ImageFolderData, model: ImageClassifier, *, folder: Path, run_id: str | None, command: str
 ) -> MlflowLogger:
-    """The run: its name, tags, parameters, configuration and split, all there before the first step."""
+    """The run, with its name and tags; from here on it has to be finished, whatever comes."""
     logger: MlflowLogger = instantiate(
         config.tracking,
         run_name=config.name or automatic_name(),
@@ -86,15 +86,16 @@ def build_logger(
         },
     )
     session = logger.start()
-    if session is not None:  # rank zero only
+    if session is not None:
         for sentence in tidy(session.store, Path.cwd() / "outputs"):
             log.info(sentence)
-        write_records(config, data, folder, logger)
     return logger
 
 
 def write_records(config: DictConfig, data: ImageFolderData, folder: Path, logger: MlflowLogger) -> None:
     """What a run can be repeated from: its configuration, its command line, its split; and its columns in the UI."""
+    if logger.run_id is None:
+        return  # one of several processes, not the first
     for name in ("config", "split"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     record = json.dumps({"run_id": logger.run_id, "classes": data.classes}, ensure_ascii=False)

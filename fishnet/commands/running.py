@@ -1,5 +1,6 @@
 """The steps of a run that are more than one call: its folder, its figures, its last words."""
 
+import errno
 import logging
 import os
 import re
@@ -95,6 +96,11 @@ def in_words(error: BaseException, config: DictConfig) -> BaseException:
         return WorkFailed(
             f"the GPU ran out of memory at data.batch_size={size}: try data.batch_size={max(1, size // 2)} "
             f"trainer.accumulate_grad_batches={window * 2}, which trains alike."
+        )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return WorkFailed(
+            f"{error.filename or 'a file'} could not be written ({error.strerror}): is the disk full? "
+            "What was there is intact."
         )
     return error
 
