@@ -34,6 +34,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     folder = running.make_folder(config, name="evaluate")
     logger = building.build_logger(config, data, model, folder=folder, run_id=None, command="evaluate")
     try:
+        building.write_records(config, data, folder, logger)
         trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
         trainer.test(model, datamodule=data, verbose=False)
     except BaseException as error:

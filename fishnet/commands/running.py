@@ -1,5 +1,6 @@
 """The steps of a run that are more than one call: its folder, its figures, its last words."""
 
+import errno
 import logging
 import os
 import re
@@ -17,6 +18,7 @@ from rich.table import Table
 from fishnet.callbacks.checkpoints import BestCheckpoint, read_checkpoint, write_checkpoint
 from fishnet.callbacks.report import Report
 from fishnet.data.datamodule import ImageFolderData
+from fishnet.data.seen import state_folder
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.models.classifier import ImageClassifier
 
@@ -99,6 +101,11 @@ def in_words(error: BaseException, config: DictConfig) -> BaseException:
             f"the GPU ran out of memory at data.batch_size={size}: try data.batch_size={max(1, size // 2)} "
             f"trainer.accumulate_grad_batches={window * 2}, which trains alike."
         )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return WorkFailed(
+            f"{error.filename or 'a file'} could not be written ({error.strerror}): is the disk full? "
+            "What was there is intact."
+        )
     return error
 
 
@@ -119,4 +126,10 @@ def summary(trainer: L.Trainer, *, folder: Path, logger) -> None:
     for label, place in (("checkpoint", "checkpoints/best.ckpt"), ("report", "report"), ("heat-maps", "gradcam")):
         if (folder / place).exists():
             console.print(f"{label:12s}{folder / place}", soft_wrap=True, highlight=False)
+    refused = len(trainer.datamodule.index.refused)  # type: ignore[attr-defined]
+    if refused:
+        listed = state_folder(trainer.datamodule.root) / "refused.csv"  # type: ignore[attr-defined]
+        console.print(
+            f"{'left out':12s}{refused} photos, listed with reasons in {listed}", soft_wrap=True, highlight=False
+        )
     console.print(f"{'run':12s}{logger.run_id}  ·  fishnet compare  ·  fishnet ui", soft_wrap=True, highlight=False)

@@ -34,6 +34,7 @@ def train(config: DictConfig) -> dict[str, float]:
     folder = running.make_folder(config, name=config.model.backbone, resumed=checkpoint is not None)
     logger = building.build_logger(config, data, model, folder=folder, run_id=run_id, command="train")
     try:
+        building.write_records(config, data, folder, logger)
         trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
         running.measure(trainer, model, data, test=config.test)
