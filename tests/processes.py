@@ -3,10 +3,13 @@
 Each child is a process of its own with its own number, so it can be killed, and the parent lives on.
 """
 
+import atexit
 import multiprocessing
 import os
 import runpy
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from fishnet.commands.quoting import quoted
@@ -27,6 +30,19 @@ PRELOADED = [
 ]
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
+# A training of seconds; what only costs time here is switched off.
+SMALL = [
+    "data=folder",
+    "data.image_size=32",
+    "data.batch_size=8",
+    "model.backbone=cnn",
+    "model.backbone_args.filters=[8,16]",
+    "trainer.accelerator=cpu",
+    "callbacks.heatmaps=null",
+    "callbacks.early_stopping=null",
+    "callbacks.report.resamples=50",
+]
+
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(PRELOADED)
 
@@ -43,6 +59,7 @@ class Command:
             target=_become, args=(verb, list(arguments), home, self.said_in, ONE_THREAD | environment)
         )
         self._process.start()
+        atexit.register(self._process.kill)  # whatever a failed test leaves behind
         self.pid = self._process.pid
 
     @property
@@ -55,6 +72,15 @@ class Command:
 
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
+
+    def wait_for(self, condition: Callable[[], bool], patience: float = 120.0) -> None:
+        """Until it has come that far."""
+        deadline = time.monotonic() + patience
+        while not condition():
+            if not self.running or time.monotonic() > deadline:
+                self._process.kill()
+                raise AssertionError(f"it did not come that far:\n{self.said[-3000:]}")
+            time.sleep(0.05)
 
     def wait(self, patience: float = 180.0) -> int:
         """The exit status as a shell shows it: 128 + n for a process that died of signal n."""
