@@ -36,6 +36,8 @@ def _check_types(config: DictConfig, seam: str) -> None:
     node = OmegaConf.select(config, seam)
     if not isinstance(node, DictConfig):
         raise BadInput(f"{seam}={node}: this names a group of settings that does not exist.")
+    if "_target_" not in node:
+        return
     schema = constructor(node["_target_"])
     for key, value in cast(dict[str, object], OmegaConf.to_container(node, resolve=True)).items():
         annotation, _ = schema.get(key, (None, None))
