@@ -105,7 +105,7 @@ def write_records(config: DictConfig, data: ImageFolderData, folder: Path, logge
     logger.log_artifacts(folder / "split", "split")
     counts = {"photos": len(data.table), "classes": len(data.classes), "groups": int(data.table.group.nunique())}
     logger.log_input(
-        name=data.root.name, digest=data.index.digest, source=str(data.root), context="train", profile=counts
+        name=data.root.name, digest=data.index.digest[:12], source=str(data.root), context="train", profile=counts
     )
 
 

@@ -17,7 +17,8 @@ NOTE = """model.ckpt: the weights of the best epoch (epoch {epoch}), with the te
     from fishnet import ImageClassifier
     model = ImageClassifier.load_from_checkpoint("model.ckpt")
 
-It holds tensors and plain values only, and no optimiser: a stopped run goes on with resume=RUN_ID where it was trained.
+It holds tensors and plain values only, and no optimiser:
+a stopped run goes on with `fishnet train resume=RUN_ID` where it was trained.
 """
 
 

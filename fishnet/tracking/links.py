@@ -23,8 +23,13 @@ def runs_link(base: str, experiment_id: str) -> str:
 
 def charts_link(base: str, experiment_id: str) -> str:
     """Sorted by a figure, because MLflow then lists children beside their parents and draws what it lists."""
-    wanted = {"compareRunsMode": "CHART", "searchFilter": "metrics.`optim/lr` > 0"}
-    return _address(base, f"experiments/{experiment_id}/runs", {**wanted, "orderByKey": SORTED_BY, "orderByAsc": "false"})
+    wanted = {
+        "compareRunsMode": "CHART",
+        "searchFilter": "metrics.`optim/lr` > 0",  # trained ones: no parents
+        "orderByKey": SORTED_BY,
+        "orderByAsc": "false",
+    }
+    return _address(base, f"experiments/{experiment_id}/runs", wanted)
 
 
 def run_link(base: str, experiment_id: str, run_id: str, page: str = "") -> str:

@@ -10,10 +10,18 @@ from urllib.parse import urlsplit
 
 import pytest
 
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-background-networking "
-    "--disable-component-update --disable-sync --no-first-run --window-size=1500,950"
-).split()
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--window-size=1500,950",
+]
+ASSISTANT = "[data-component-id='mlflow.assistant.chat_panel.close']"
 
 
 def programs() -> tuple[str, str]:
@@ -63,6 +71,15 @@ class Page:
         self.await_true(lambda: self.run("return document.querySelector(arguments[0])", selector), selector)
         self.run("document.querySelector(arguments[0]).click()", selector)
 
+    def close_assistant(self) -> None:
+        """MLflow's chat panel takes a quarter of a new browser's width; a person closes it once."""
+        self.click(ASSISTANT)
+        self.await_true(lambda: not self.run("return document.querySelector(arguments[0])", ASSISTANT), "more room")
+
+    def loaded_images(self) -> list[int]:
+        """The width of each image that really came."""
+        return self.run("return [...document.images].map(image => image.naturalWidth).filter(width => width > 0)")
+
     def picture(self, name: str) -> None:
         self.driver.save_screenshot(str(self.pictures / f"{name}.png"))
 
@@ -100,6 +117,8 @@ def page(tmp_path_factory, pictures) -> Iterator[Page]:
     driver = webdriver.Chrome(options=options, service=Service(driver_path))
     driver.set_page_load_timeout(120)
     try:
-        yield Page(driver, pictures)
+        page = Page(driver, pictures)
+        yield page
+        assert page.hosts() == {"127.0.0.1"}, "the pages asked hosts outside this machine"
     finally:
         driver.quit()

@@ -1,6 +1,6 @@
 """What a person sees of a sweep in `fishnet ui`, through a real browser: contents, not just that a page came."""
 
-import json
+import csv
 import os
 import re
 import signal
@@ -50,8 +50,6 @@ def home(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def runs(home) -> dict[str, dict]:
     """The runs by name, as `fishnet compare` tells them."""
-    import csv
-
     done = _fishnet(home, "compare", "csv=runs.csv")
     assert done.returncode == 0, done.stderr[-2000:]
     with (home / "runs.csv").open() as file:
@@ -73,13 +71,77 @@ def base(home) -> Iterator[str]:
         assert serving.wait(30) == 0
 
 
-def test_the_run_list_shows_figures_and_the_tree(page, base, runs):
+def test_the_run_list_shows_the_tree_and_its_figures(page, base, runs):
     page.open(runs_link(base, "1"))
-    page.await_words("sweep-lr", "best/val_f1_macro", "test/accuracy", "test/f1_macro", "model.lr")
+    page.close_assistant()
+    page.await_words("sweep-lr", "best/val_f1_macro", "test/f1_macro", "test/accuracy", "model.lr", "Dataset")
     assert not any(name in page.text for name in NAMES)  # MLflow shows parents closed
-    page.click("[role=gridcell] [aria-label*='xpand'], [role=gridcell] .ag-group-contracted, [data-testid*=expander]")
+    page.click("[data-component-id*='runnamecellrenderer']")
     page.await_words(*NAMES)
+    rows = page.await_true(lambda: _whole(page.run(ROWS)), "the children's figures")
     page.picture("run_list")
+    for name, rate in zip(NAMES, RATES, strict=True):
+        cells, run = rows[runs[name]["run_id"]], runs[name]
+        assert cells["params.`model.lr`"] == rate
+        assert float(cells["metrics.`test/accuracy`"]) == pytest.approx(float(run["test/accuracy"]), abs=1e-4)
+        assert cells["attributes.`Dataset`"].startswith("shapes (")
+        assert run["parent"] == runs["sweep-lr"]["run_id"]
+    assert float(rows[runs["sweep-lr"]["run_id"]]["metrics.`best/val_f1_macro`"]) == pytest.approx(
+        max(float(runs[name]["best/val_f1_macro"]) for name in NAMES), abs=1e-4
+    )
+
+
+def test_the_charts_draw_the_children_in_sections(page, base, runs):
+    page.open(charts_link(base, "1"))
+    text = page.await_words(*NAMES, "best/val_f1_macro", "3 matching runs")
+    page.await_true(lambda: page.run("return document.querySelectorAll('svg .bars path').length") >= 3, "bars")
+    page.picture("charts")
+    sections = re.findall(r"^([a-z_/]+)\n\(\d+\)$", text, flags=re.M)
+    assert {"best", "optim", "test", "time", "train", "val"} <= set(sections)
+
+
+def test_the_compare_page_preselects_what_differs(page, base, runs):
+    page.open(compare_link(base, ["1"], [runs[name]["run_id"] for name in NAMES]))
+    text = page.await_words("Comparing 3 Runs from 1 Experiment", *NAMES, "val/f1_macro")
+    page.picture("compare")
+    assert re.search(r"Parameters:\s+model\.lr\s+Metrics:", text), text[:800]
+    assert re.search(r"model\.lr\s+" + r"\s+".join(map(re.escape, RATES)), text)
+    for unwanted in ("_target_", "data.root", str(Path.home())):
+        assert unwanted not in text
+
+
+def test_a_heat_map_opens_as_an_artifact(page, base, runs):
+    place = "gradcam/panel/epoch_001.jpg"
+    page.open(run_link(base, "1", runs[NAMES[0]]["run_id"], f"artifacts/{place}"))
+    text = page.await_words(place, "config", "gradcam", "model", "report", "split", "disc.jpg")
+    widths = page.await_true(page.loaded_images, "the picture")
+    page.picture("gradcam")
+    assert max(widths) >= 4 * 224, (widths, text)
+
+
+def test_the_models_artifact_says_how_to_use_it_and_is_usable(page, base, runs, home):
+    run = runs[NAMES[0]]
+    page.open(run_link(base, "1", run["run_id"], "artifacts/model/README.txt"))
+    page.await_words("model.ckpt", "fishnet predict checkpoint=model.ckpt")
+    page.picture("model")
+    [kept] = home.glob(f"artifacts/*/{run['run_id']}/artifacts/model/model.ckpt")
+    done = _fishnet(home, "predict", f"checkpoint={kept}", "images=shapes/disc", "out=answers.csv")
+    assert done.returncode == 0, done.stderr
+    assert len((home / "answers.csv").read_text().splitlines()) == 17
+
+
+ROWS = """
+const rows = {};
+for (const cell of document.querySelectorAll("[role=row][row-id] [role=gridcell]")) {
+  const row = cell.closest("[role=row]").getAttribute("row-id");
+  (rows[row] ||= {})[cell.getAttribute("col-id")] = cell.innerText.trim();
+}
+return rows;"""
+
+
+def _whole(rows: dict[str, dict[str, str]]) -> dict[str, dict[str, str]] | None:
+    """Once the virtual table has drawn the parent, the three children and their columns."""
+    return rows if len(rows) == 4 and all("attributes.`Dataset`" in cells for cells in rows.values()) else None
 
 
 def _fishnet(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
