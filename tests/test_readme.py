@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from drawing import draw_folder
 
+from fishnet.commands.checks import validate
+from fishnet.commands.entry import check_sweep, compose
+from fishnet.commands.quoting import quoted
+
 HOUSE = Path(__file__).parent.parent
 README = (HOUSE / "README.md").read_text(encoding="utf-8")
 
@@ -27,19 +31,20 @@ COMMANDS = [
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    """A folder with the names that the README speaks of, and a `fishnet` that composes and goes no further."""
+    """A folder with the names that the README speaks of, and a `fishnet` that tells what bash has given it."""
     place = tmp_path_factory.mktemp("readme")
     draw_folder(place / "photos" / "lake", photos=16)
     shim = place / "bin" / "fishnet"
     shim.parent.mkdir()
-    shim.write_text(f'#!/bin/bash\nexec {sys.executable} -m fishnet "$@" --cfg job\n')
+    shim.write_text("#!/bin/bash\nprintf '%s\\0' \"$@\"\n")
     shim.chmod(0o755)
     return place
 
 
-def paste(command: str, place: Path, path_first: Path) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "PATH": f"{path_first}:{os.environ['PATH']}", "PYTHONPATH": str(HOUSE)}
-    return subprocess.run(["bash", "-c", command], cwd=place, env=environment, capture_output=True, text=True)
+def pasted(command: str, place: Path) -> list[str]:
+    environment = {**os.environ, "PATH": f"{place / 'bin'}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.split("\0")[:-1]
 
 
 def test_the_readme_has_commands_for_every_verb():
@@ -49,9 +54,15 @@ def test_the_readme_has_commands_for_every_verb():
 
 
 @pytest.mark.parametrize("command", sorted(set(COMMANDS)))
-def test_every_command_is_understood_as_pasted(command, place):
-    done = paste(command, place, place / "bin")
-    assert done.returncode == 0, done.stderr
+def test_every_command_is_understood_as_pasted(command, place, monkeypatch):
+    monkeypatch.chdir(place)
+    verb, *arguments = pasted(command, place)
+    overrides = [quoted(argument, verb) for argument in arguments]
+    if "-m" in overrides:
+        overrides.remove("-m")
+        check_sweep(overrides, verb, None)
+    else:
+        validate(compose(verb, overrides))
 
 
 @pytest.mark.slow

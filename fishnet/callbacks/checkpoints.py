@@ -31,7 +31,7 @@ class DurableCheckpointIO(TorchCheckpointIO):
 def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
     """Temp file in the same folder, flushed to disk, renamed; the digest file knows the old and the new meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")  # one name: what a kill left there, the next one takes
     try:
         with open(temporary, "wb") as file:
             torch.save(checkpoint, file)
@@ -94,7 +94,7 @@ def _known_digests(path: Path) -> list[str]:
 
 def _write_digests(path: Path, digests: list[str]) -> None:
     place = path.with_name(path.name + DIGESTS)
-    temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    temporary = place.with_name(f".{place.name}.tmp")
     with open(temporary, "w") as file:
         json.dump(digests, file)
         file.flush()

@@ -65,19 +65,27 @@ def _last(trainer: L.Trainer) -> LastCheckpoint:
 
 
 class FiniteLoss(L.Callback):
-    """Stops before a loss that is not a number reaches the weights, and names the step, the rate and the photos."""
+    """Stops before what is not a number reaches weights or checkpoint; names the step, the rate and the photos."""
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx: int) -> None:
         self._rows = batch["index"]
 
     def on_before_backward(self, trainer: L.Trainer, pl_module: L.LightningModule, loss: Tensor) -> None:
-        if bool(torch.isfinite(loss)):
-            return
+        if not bool(torch.isfinite(loss)):
+            self._fail(trainer, f"the loss became {loss.item()}")
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict) -> None:
+        """The loss of the last step was a number, but its update may have ruined the weights."""
+        ruined = [name for name, value in checkpoint["state_dict"].items() if not bool(torch.isfinite(value).all())]
+        if ruined:
+            self._fail(trainer, f"weights ({ruined[0]}) became infinite or no number")
+
+    def _fail(self, trainer: L.Trainer, what: str) -> None:
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         raise WorkFailed(
-            f"the loss became {float(loss)} at step {trainer.global_step} (epoch {trainer.current_epoch}, lr {rate:g}); "
-            f"photos of that batch: {', '.join(self._photos(trainer))}. The last checkpoint is from before it; "
-            "try a smaller lr."
+            f"{what} at step {trainer.global_step} (epoch {trainer.current_epoch}, "
+            f"lr {rate:g}); photos of that batch: {', '.join(self._photos(trainer))}. "
+            "The last checkpoint is from before it; try a smaller lr."
         )
 
     def _photos(self, trainer: L.Trainer) -> list[str]:

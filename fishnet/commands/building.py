@@ -14,16 +14,21 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from fishnet.callbacks.checkpoints import DurableCheckpointIO
 from fishnet.callbacks.guards import FiniteLoss, SeededSteps, StopOnSignal
 from fishnet.callbacks.pace import EpochLines, Pace
 from fishnet.data.datamodule import ImageFolderData
+from fishnet.data.replacing import replacing
 from fishnet.data.split_file import save_split
 from fishnet.data.splits import split_digest
+from fishnet.errors import BadInput
 from fishnet.models.classifier import ImageClassifier
 from fishnet.tracking.logger import MlflowLogger
 from fishnet.tracking.runs import git_commit, run_name
+
+log = logging.getLogger("fishnet")
 
 PARENT = "FISHNET_PARENT_RUN"
 SWEPT = "FISHNET_SWEPT_KEYS"
@@ -50,22 +55,23 @@ def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, wat
     chosen = [instantiate(node, _convert_="all") for node in config.callbacks.values() if node is not None]
     guards: list[L.Callback] = [SeededSteps(seed=config.seed), watch, FiniteLoss(), Pace(), EpochLines()]
     on_terminal = sys.stderr.isatty()
-    return instantiate(
-        config.trainer,
-        _convert_="all",
-        callbacks=[*guards, *chosen],
-        logger=logger,
-        default_root_dir=str(folder),
-        plugins=[DurableCheckpointIO()],
-        enable_progress_bar=config.trainer.enable_progress_bar and on_terminal,
-    )
+    try:
+        return instantiate(config.trainer, _convert_="all", _partial_=True)(
+            callbacks=[*guards, *chosen],
+            logger=logger,
+            default_root_dir=str(folder),
+            plugins=[DurableCheckpointIO()],
+            enable_progress_bar=config.trainer.enable_progress_bar and on_terminal,
+        )
+    except (MisconfigurationException, ValueError) as error:  # no such device, no such precision
+        raise BadInput(f"trainer: {str(error).strip().splitlines()[0]}") from error
 
 
 def build_logger(
     config: DictConfig, data: ImageFolderData, model: ImageClassifier, *, folder: Path, run_id: str | None, command: str
 ) -> MlflowLogger:
-    """The run: its name, tags, parameters, configuration and split, all there before the first step."""
-    logger: MlflowLogger = instantiate(
+    """The run's logger, with its name and tags; nothing exists in the store before the run is opened."""
+    return instantiate(
         config.tracking,
         run_name=config.name or automatic_name(),
         home=str(Path.cwd()),
@@ -81,20 +87,19 @@ def build_logger(
             "fishnet.git_commit": git_commit(),
         },
     )
-    logger.start()
-    if logger.run_id is not None:  # rank zero only
-        write_records(config, data, folder, logger)
-    return logger
 
 
 def write_records(config: DictConfig, data: ImageFolderData, folder: Path, logger: MlflowLogger) -> None:
     """What a run can be repeated from: its configuration, its command line, its split; and its columns in the UI."""
+    if logger.run_id is None:
+        return  # one of several processes, not the first
     for name in ("config", "split"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    (folder / "config" / "config.yaml").write_text(OmegaConf.to_yaml(config), encoding="utf-8")
-    (folder / "config" / "command.txt").write_text(shlex.join(sys.argv[1:]) + "\n", encoding="utf-8")
+    record = json.dumps({"run_id": logger.run_id, "classes": data.classes}, ensure_ascii=False)
+    _write(folder / "config" / "config.yaml", OmegaConf.to_yaml(config))
+    _write(folder / "config" / "command.txt", shlex.join(sys.argv[1:]) + "\n")
     save_split(data.table, data.assignment, folder / "split" / "split.csv")
-    (folder / RECORD).write_text(json.dumps({"run_id": logger.run_id, "classes": data.classes}, ensure_ascii=False))
+    _write(folder / RECORD, record)
     logger.log_hyperparams(run_parameters(config))
     logger.log_artifacts(folder / "config", "config")
     logger.log_artifacts(folder / "split", "split")
@@ -102,6 +107,12 @@ def write_records(config: DictConfig, data: ImageFolderData, folder: Path, logge
     logger.log_input(
         name=data.root.name, digest=data.index.digest[:12], source=str(data.root), context="train", profile=counts
     )
+
+
+def _write(path: Path, text: str) -> None:
+    """A resumed run writes its records again: a kill must not leave it without them."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 NO_PARAMETER = ("_target_", "_partial_", "tracking", "callbacks", "out", "resume", "name", "prefetch", "checkpoint")

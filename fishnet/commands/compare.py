@@ -4,9 +4,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from fishnet.errors import BadInput
 from fishnet.tracking.compare import compare
 from fishnet.tracking.outbox import deliver
-from fishnet.tracking.stale import close_stale_runs
+from fishnet.tracking.stale import tidy
 from fishnet.tracking.store import open_store
 
 from .entry import start
@@ -14,9 +15,17 @@ from .entry import start
 
 def main(config: DictConfig) -> None:
     home = Path.cwd()
-    for sentence in deliver(home / "outputs") if config.deliver else ():
-        print(sentence)
-    close_stale_runs(open_store(config.tracking.uri, home=home, create=False))
+    delivered = deliver(home) if config.deliver else []
+    if config.deliver:
+        print(*(delivered or ["Nothing waits to be delivered below this folder."]), sep="\n", flush=True)
+    try:
+        store = open_store(config.tracking.uri, home=home, create=False)
+    except BadInput:
+        if delivered:
+            return  # all went to a server, and no store is kept here
+        raise
+    for sentence in tidy(store, home / "outputs"):
+        print(sentence, flush=True)
     compare(
         uri=config.tracking.uri,
         home=home,

@@ -45,16 +45,19 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
             failures.append(error)  # the sweep goes on, and Hydra adds no words of its own
             return None
 
+    def jobs() -> None:
+        main()
+        if failures:
+            raise failures[0]
+
     arguments = get_args_parser().parse_args()
     try:
         main = hydra.main(version_base="1.3", config_path=CONF, config_name=config_name)(job)
         if arguments.multirun and not (arguments.help or arguments.cfg or arguments.info or arguments.hydra_help):
             base = check_sweep(arguments.overrides, config_name, arguments.config_dir)
-            sweep(base, arguments.overrides, main) if sweep is not None else main()
+            sweep(base, arguments.overrides, jobs) if sweep is not None else jobs()
         else:
-            main()
-        if failures:
-            raise SystemExit(failures[0].status)
+            jobs()
     except (BadInput, WorkFailed) as error:
         _say(error)
         raise SystemExit(error.status) from None

@@ -1,9 +1,12 @@
 """The steps of a run that are more than one call: its folder, its figures, its last words."""
 
+import errno
 import logging
 import os
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytorch_lightning as L
@@ -17,8 +20,11 @@ from rich.table import Table
 from fishnet.callbacks.checkpoints import BestCheckpoint, read_checkpoint, write_checkpoint
 from fishnet.callbacks.report import Report
 from fishnet.data.datamodule import ImageFolderData
-from fishnet.errors import BadInput, WorkFailed
+from fishnet.data.seen import state_folder
+from fishnet.errors import BadInput, Interrupted, WorkFailed
 from fishnet.models.classifier import ImageClassifier
+from fishnet.tracking.logger import MlflowLogger
+from fishnet.tracking.stale import tidy
 
 from .keeping import keep_model
 
@@ -73,14 +79,32 @@ def make_folder(config: DictConfig, *, name: str, resumed: bool = False) -> Path
     return folder
 
 
+@contextmanager
+def opened(logger: MlflowLogger, config: DictConfig) -> Iterator[None]:
+    """The run exists from here on and gets its last word, whatever comes; what died before it is closed first."""
+    session = logger.start()
+    if session is not None:
+        for sentence in tidy(session.store, Path.cwd() / "outputs"):
+            log.info(sentence)
+    try:
+        yield
+    except BaseException as error:
+        logger.finish("KILLED" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "FAILED")
+        cured = in_words(error, config)
+        if cured is error:
+            raise
+        raise cured from error
+    logger.finish("FINISHED")
+
+
 def measure(trainer: L.Trainer, model: ImageClassifier, data: ImageFolderData, *, test: bool) -> None:
     """The best epoch's weights, a temperature fitted on validation, then (once) the test set."""
-    best = next(callback for callback in trainer.callbacks if isinstance(callback, BestCheckpoint))  # type: ignore[attr-defined]
-    checkpoint = read_checkpoint(Path(best.best_model_path)) if best.best_model_path else None
+    best = next((c for c in trainer.callbacks if isinstance(c, BestCheckpoint)), None)  # type: ignore[attr-defined]
+    checkpoint = read_checkpoint(Path(best.best_model_path)) if best and best.best_model_path else None
     if checkpoint:
         model.load_state_dict(checkpoint["state_dict"])
     trainer.validate(model, datamodule=data, verbose=False)
-    if checkpoint and trainer.is_global_zero:
+    if best and checkpoint and trainer.is_global_zero and trainer.logger:
         checkpoint["state_dict"]["temperature"] = model.temperature.detach().cpu()
         write_checkpoint(checkpoint, Path(best.best_model_path))
         figures = {f"best/{k.replace('/', '_', 1)}": float(v) for k, v in trainer.callback_metrics.items() if k in BEST}
@@ -98,6 +122,11 @@ def in_words(error: BaseException, config: DictConfig) -> BaseException:
         return WorkFailed(
             f"the GPU ran out of memory at data.batch_size={size}: try data.batch_size={max(1, size // 2)} "
             f"trainer.accumulate_grad_batches={window * 2}, which trains alike."
+        )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return WorkFailed(
+            f"{error.filename or 'a file'} could not be written ({error.strerror}): is the disk full? "
+            "What was there is intact."
         )
     return error
 
@@ -119,4 +148,10 @@ def summary(trainer: L.Trainer, *, folder: Path, logger) -> None:
     for label, place in (("checkpoint", "checkpoints/best.ckpt"), ("report", "report"), ("heat-maps", "gradcam")):
         if (folder / place).exists():
             console.print(f"{label:12s}{folder / place}", soft_wrap=True, highlight=False)
+    refused = len(trainer.datamodule.index.refused)  # type: ignore[attr-defined]
+    if refused:
+        listed = state_folder(trainer.datamodule.root) / "refused.csv"  # type: ignore[attr-defined]
+        console.print(
+            f"{'left out':12s}{refused} photos, listed with reasons in {listed}", soft_wrap=True, highlight=False
+        )
     console.print(f"{'run':12s}{logger.run_id}  ·  fishnet compare  ·  fishnet ui", soft_wrap=True, highlight=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.console import Console
 
+from fishnet.errors import Interrupted
 from fishnet.tracking.compare import compare
 from fishnet.tracking.runs import end_parent, start_parent
 from fishnet.tracking.store import open_store
@@ -40,7 +41,7 @@ def parent_run(base: DictConfig, overrides: list[str]) -> Iterator[None]:
     try:
         yield
         status = "FINISHED"
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interrupted):
         status = "KILLED"
         raise
     finally:

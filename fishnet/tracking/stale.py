@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .client import one_line
+from .journal import FOLDER as WAITING
 from .outbox import HEARTBEAT, deliver
 from .process import Writer, this_process
+from .runs import FOLDER
 from .session import PROCESS
 from .store import Store
 
@@ -29,8 +31,12 @@ CLOSED_BY = "fishnet.closed_by"
 
 
 def tidy(store: Store, root: Path) -> list[str]:
-    """What each command does first: deliver what waits for this store below `root`, close what died; in sentences."""
-    delivered = deliver(root, uri=store.uri)  # first: a run's own last word may be among it
+    """What each command does first: deliver what waits for this store, close what died; in sentences.
+
+    What waits lies below `root`, or in a folder that a run of this store has told as its own.
+    """
+    places = [root, *_folders_elsewhere(store, root)]
+    delivered = [said for place in places for said in deliver(place, uri=store.uri)]  # a run's last word may be in it
     closed = close_stale_runs(store)
     return [*delivered, *(f"Run {name} was left by a dead process: now KILLED." for name in closed)]
 
@@ -48,6 +54,15 @@ def close_stale_runs(store: Store) -> list[str]:
             else:
                 closed.append(run.info.run_name)
     return closed
+
+
+def _folders_elsewhere(store: Store, root: Path) -> list[Path]:
+    """Of runs whose last word has not arrived, and that were given another folder."""
+    client = store.client()
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    runs = client.search_runs(experiments, "attributes.status != 'FINISHED'", max_results=1000)
+    told = {Path(run.data.tags[FOLDER]) for run in runs if FOLDER in run.data.tags}
+    return sorted(place for place in told if (place / WAITING).is_dir() and not place.is_relative_to(root))
 
 
 def _running(client: MlflowClient) -> list[Run]:

@@ -1,4 +1,4 @@
-"""One fish painted on its own patch, at half as large again as in the photo.
+"""One fish painted on its own patch, at a quarter larger than in the photo.
 
 The body's colours are a table over belly-to-back height (dark back, pale belly, a shine on the upper
 flank), read per pixel; the marks are a second table laid over it through a mask. Everything else is a few

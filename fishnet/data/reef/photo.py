@@ -18,7 +18,7 @@ from fishnet.data.reef.pose import FINE, free_pose, put, shadow
 from fishnet.data.reef.scene import Scene, draw_scene, view
 from fishnet.data.reef.seeds import ANGLER, FISH_AND_SCENE, PHOTO, generator
 from fishnet.data.reef.species import Species
-from fishnet.data.reef.water import before_the_fish, veiled
+from fishnet.data.reef.water import before_the_fish
 
 Rng = np.random.Generator
 
@@ -56,8 +56,8 @@ def _free(scene: Scene, canvas: np.ndarray, body: Body, rng: Rng) -> tuple[np.nd
     pixels = scene.pixels
     size = len(pixels)
     if scene.kind == "water":
-        canvas = veiled(canvas, scene.colour, rng.uniform(0.04, 0.22))
-        mask = put(pixels, canvas, free_pose(body, size, rng, turn=rng.normal(0, 8)))
+        pose = free_pose(body, size, rng, turn=rng.normal(0, 8))
+        mask = put(pixels, canvas, pose, veil=rng.uniform(0.04, 0.22), colour=scene.colour)
         before_the_fish(pixels, scene.colour, rng)
     elif scene.kind == "ground":
         pose = free_pose(body, size, rng, turn=rng.uniform(-35, 35))

@@ -7,7 +7,7 @@ from fishnet.data.reef.body import Body
 from fishnet.data.reef.fish import blend
 
 Rng = np.random.Generator
-FINE = 1.5  # the fish is painted this much larger than it is shown
+FINE = 1.25  # the fish is painted this much larger than it is shown
 FISH = 1  # in masks
 
 
@@ -26,12 +26,18 @@ def pose_matrix(
     return np.c_[linear, target - linear @ middle]
 
 
-def put(scene: np.ndarray, canvas: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    """Lay the fish into the scene where it falls, and return its mask."""
+def put(
+    scene: np.ndarray, canvas: np.ndarray, pose: np.ndarray, *, veil: float = 0, colour: tuple = (0, 0, 0)
+) -> np.ndarray:
+    """Lay the fish into the scene where it falls, behind a `veil` of water; returns its mask."""
     window = _window(canvas, pose, len(scene))
     part = _warp(canvas, pose, window)
     alpha = cv2.extractChannel(part, 3)
-    scene[window] = blend(scene[window], cv2.cvtColor(part, cv2.COLOR_RGBA2RGB), alpha)
+    fish = cv2.cvtColor(part, cv2.COLOR_RGBA2RGB)
+    if veil:
+        lent = np.array([*(veil * channel for channel in colour), 0.0])
+        fish = cv2.add(cv2.convertScaleAbs(fish, alpha=1 - veil), lent)
+    scene[window] = blend(scene[window], fish, alpha)
     mask = np.zeros(scene.shape[:2], np.uint8)
     mask[window] = (alpha > 127) * np.uint8(FISH)
     return mask

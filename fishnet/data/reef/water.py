@@ -130,11 +130,3 @@ def before_the_fish(image: np.ndarray, colour: tuple, rng: Rng) -> None:
     speck = tuple(0.5 * np.array(colour) + 110)
     for x, y, radius in rng.uniform((0, 0, 0.3), (1, 1, 1.2), (int(rng.integers(0, 40)), 3)).tolist():
         brush.disc(image, (x * size, y * size), radius * size / 224, speck)
-
-
-def veiled(canvas: np.ndarray, colour: tuple, veil: float) -> np.ndarray:
-    """The water takes contrast from the fish."""
-    table = np.empty((256, 1, 4))
-    table[:] = np.arange(256)[:, None, None]
-    table[..., :3] += veil * (np.array(colour) - table[..., :3])
-    return cv2.LUT(canvas, table.astype(np.uint8))
