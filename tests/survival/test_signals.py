@@ -1,4 +1,4 @@
-"""Real processes get real signals: the exit status says which, a checkpoint is on disk, the run is KILLED or goes on."""
+"""Real processes, real signals: the exit status says which, a checkpoint is on disk, the run is KILLED or goes on."""
 
 import signal
 import subprocess
