@@ -7,6 +7,7 @@ import atexit
 import multiprocessing
 import os
 import runpy
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -91,6 +92,25 @@ class Command:
             raise AssertionError(f"it did not end within {patience:.0f} s:\n{self.said[-3000:]}")
         code = self._process.exitcode
         return 128 - code if code < 0 else code
+
+
+def environment() -> dict[str, str]:
+    """For processes that are not forked: this checkout's fishnet, one thread."""
+    return {**os.environ, **ONE_THREAD, "PYTHONPATH": str(Path(__file__).parents[1])}
+
+
+def fishnet_itself(home: Path, *arguments: str, patience: float = 300.0) -> subprocess.CompletedProcess:
+    """The whole way from the command line on, imports and all; stdout holds what it said on both streams."""
+    return subprocess.run(
+        [sys.executable, "-m", "fishnet", *arguments],
+        cwd=home,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=patience,
+        check=False,
+    )
 
 
 def _become(verb: str, arguments: list[str], home: Path, said_in: Path, environment: dict[str, str]) -> None:

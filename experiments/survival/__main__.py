@@ -113,7 +113,7 @@ def killed(home: Path, settings: list[str], temporary: Path, *, count: int, seed
 
 def one_kill(home: Path, settings: list[str], temporary: Path, chance: np.random.Generator) -> dict:
     """Start or resume, wait for a random moment, kill, look at what is left."""
-    began, steps = time.monotonic(), lines(home / "parts.jsonl")
+    began, steps = time.time(), lines(home / "parts.jsonl")
     process = start(home, "parts", settings, temporary)
     at_start = chance.random() < SHARE_AT_START
     while not at_start and lines(home / "parts.jsonl") == steps:
@@ -127,15 +127,14 @@ def one_kill(home: Path, settings: list[str], temporary: Path, chance: np.random
         raise SystemExit(f"it ended with {process.exitcode} before the kill:\n{(home / 'parts.log').read_text()}")
     folder = home / "parts"
     sizes = [path.stat().st_size for path in folder.glob("checkpoints/*.ckpt")]
-    left = litter(folder)
+    left = litter(folder, since=began)
     broken = broken_files(folder) + ([] if database_is_whole(home / "mlflow.db") else ["mlflow.db"])
     return {
-        "moment": round(time.monotonic() - began, 2),
+        "moment": round(time.time() - began, 2),
         "phase": "writing a checkpoint" if left else "training" if lines(home / "parts.jsonl") > steps else "starting",
         "steps": lines(home / "parts.jsonl") - steps,
         "checkpoint_mb": round(max(sizes, default=0) / 1e6),
         "broken": " ".join(broken),
-        "litter": left,
     }
 
 

@@ -39,9 +39,9 @@ CHECKS = {
 }
 
 
-def litter(folder: Path) -> int:
-    """Temporary files that a kill left; the next writer takes their place."""
-    return sum(path.name.startswith(".") for path in (folder / "checkpoints").glob("*"))
+def litter(folder: Path, *, since: float) -> bool:
+    """Whether the kill left a temporary file, so came while a checkpoint was written; the next writer replaces it."""
+    return any(path.stat().st_mtime > since for path in (folder / "checkpoints").glob(".*"))
 
 
 def database_is_whole(path: Path) -> bool:

@@ -26,6 +26,7 @@ from .checks import validate
 log = logging.getLogger("fishnet")
 
 CONF = "pkg://fishnet.conf"
+MULTIRUN = ("-m", "--multirun")  # may stand anywhere, though argparse wants all overrides on one side of it
 MOST_CHECKED = 50  # values of one sweep that are checked before anything starts
 
 
@@ -50,6 +51,7 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
         if failures:
             raise failures[0]
 
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in MULTIRUN)
     arguments = get_args_parser().parse_args()
     try:
         main = hydra.main(version_base="1.3", config_path=CONF, config_name=config_name)(job)

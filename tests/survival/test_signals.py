@@ -1,6 +1,5 @@
-"""Real processes get real signals: the exit status says which, a checkpoint is on disk, the run is KILLED or goes on."""
+"""Real processes, real signals: the exit status says which, a checkpoint is on disk, the run is KILLED or goes on."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -8,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import ONE_THREAD, SMALL, Command
+from processes import SMALL, Command, environment
 
 from fishnet.callbacks.checkpoints import read_checkpoint, verified
 from fishnet.tracking.store import open_store
@@ -64,10 +63,6 @@ def test_the_installed_command_ends_alike(home, shapes):
             process.kill()
     assert verified(last)
     assert status(home, "command") == "KILLED"
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, **ONE_THREAD, "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def wait_for(process: subprocess.Popen, file: Path, patience: float = 180.0) -> None:

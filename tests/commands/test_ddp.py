@@ -1,0 +1,95 @@
+"""Two processes (gloo, on the CPU) are one run: one folder, one entry in the store, and the figures of one process."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from drawing import draw_folder
+from processes import SMALL, Command, environment, fishnet_itself
+
+from fishnet.callbacks.checkpoints import verified
+from fishnet.tracking.store import open_store
+
+pytestmark = pytest.mark.slow
+
+TWO = ["trainer=ddp", "trainer.devices=2"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    """A run of two processes over an odd number of photos."""
+    folder = tmp_path_factory.mktemp("ddp")
+    open_store(None, home=folder)
+    draw_folder(folder / "photos", photos=23)
+    settings = [*SMALL, *TWO, "trainer.accelerator=cpu", "trainer.max_epochs=2", "data.val=0.2", "data.test=0.3"]
+    ended = fishnet_itself(folder, "train", "data.root=photos", *settings, "out=run")
+    assert ended.returncode == 0, ended.stdout
+    assert "Traceback" not in ended.stdout
+    return folder
+
+
+def runs(home: Path) -> dict[str, object]:
+    client = open_store(None, home=home).client()
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return {Path(run.data.tags["fishnet.folder"]).name: run for run in client.search_runs(experiments)}
+
+
+def figures(run) -> dict[str, float]:
+    return {key: value for key, value in run.data.metrics.items() if key.startswith(("test/", "test_class/"))}
+
+
+def test_two_processes_are_one_run(home):
+    import pandas as pd
+
+    parts = pd.read_csv(home / "run" / "split" / "split.csv")["split"].value_counts()
+    assert parts["train"] % 2 and parts["test"] % 2  # both ranks need a filler, which must count nowhere
+    assert list(runs(home)) == ["run"]
+    assert not (home / "outputs").exists()
+    run = runs(home)["run"]
+    assert run.info.status == "FINISHED"
+    client = open_store(None, home=home).client()
+    assert [entry.step for entry in client.get_metric_history(run.info.run_id, "val/loss")] == [0, 1]
+    predictions = pd.read_csv(home / "run" / "report" / "predictions.csv")
+    assert len(predictions) == parts["test"] and predictions.path.is_unique
+
+
+def test_measuring_is_the_same_in_one_process_and_in_two(home):
+    same = ["checkpoint=run/checkpoints/best.ckpt", "data.root=photos", "data.split_file=run/split/split.csv"]
+    same += ["part=test", "trainer.accelerator=cpu", "callbacks.heatmaps=null"]
+    one = Command(home, "evaluate", *same, "out=one")
+    assert one.wait() == 0, one.said
+    two = fishnet_itself(home, "evaluate", *TWO, *same, "out=two")
+    assert two.returncode == 0, two.stdout
+    measured = runs(home)
+    assert len(figures(measured["one"])) > 10
+    assert figures(measured["two"]) == pytest.approx(figures(measured["one"]), abs=1e-6)
+    assert figures(measured["run"])["test/accuracy"] == pytest.approx(figures(measured["one"])["test/accuracy"])
+
+
+def test_a_signal_to_the_first_process_ends_both(home):
+    last = home / "ended" / "checkpoints" / "last.ckpt"
+    line = [sys.executable, "-m", "fishnet", "train", "data.root=photos", *SMALL, *TWO, "trainer.accelerator=cpu"]
+    line += ["trainer.max_epochs=5000", "out=ended"]
+    said = home / "ended.txt"
+    with (
+        said.open("wb") as file,
+        subprocess.Popen(line, cwd=home, env=environment(), stdout=file, stderr=file) as process,
+    ):
+        try:
+            deadline = time.monotonic() + 240
+            while not last.exists():
+                assert process.poll() is None and time.monotonic() < deadline, said.read_text()
+                time.sleep(0.1)
+            others = psutil.Process(process.pid).children(recursive=True)
+            assert others
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 143, said.read_text()
+            assert psutil.wait_procs(others, timeout=20)[1] == []
+        finally:
+            process.kill()
+    assert verified(last)
+    assert runs(home)["ended"].info.status == "KILLED"
