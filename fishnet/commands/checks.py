@@ -68,7 +68,7 @@ def _check_data(data: DictConfig) -> None:
 def _check_reef(data: DictConfig) -> None:
     from fishnet.data.reef import Settings
 
-    plant = OmegaConf.to_container(data.plant) if data.plant is not None else None
+    plant = cast("dict | None", OmegaConf.to_container(data.plant) if data.plant is not None else None)
     Settings(species=data.species, photos=data.photos, size=data.draw_size, seed=data.draw_seed, plant=plant)
 
 

@@ -97,20 +97,22 @@ def opened(logger: MlflowLogger, config: DictConfig) -> Iterator[None]:
     logger.finish("FINISHED")
 
 
-def measure(trainer: L.Trainer, model: ImageClassifier, data: ImageFolderData, *, test: bool) -> None:
+def measure(
+    trainer: L.Trainer, model: ImageClassifier, data: ImageFolderData, *, logger: MlflowLogger, test: bool
+) -> None:
     """The best epoch's weights, a temperature fitted on validation, then (once) the test set."""
     best = next((c for c in trainer.callbacks if isinstance(c, BestCheckpoint)), None)  # type: ignore[attr-defined]
     checkpoint = read_checkpoint(Path(best.best_model_path)) if best and best.best_model_path else None
     if checkpoint:
         model.load_state_dict(checkpoint["state_dict"])
     trainer.validate(model, datamodule=data, verbose=False)
-    if best and checkpoint and trainer.is_global_zero and trainer.logger:
+    if best and checkpoint and trainer.is_global_zero:
         checkpoint["state_dict"]["temperature"] = model.temperature.detach().cpu()
         write_checkpoint(checkpoint, Path(best.best_model_path))
         figures = {f"best/{k.replace('/', '_', 1)}": float(v) for k, v in trainer.callback_metrics.items() if k in BEST}
-        trainer.logger.log_metrics({**figures, "epoch": checkpoint["epoch"]}, step=checkpoint["global_step"])
-        trainer.logger.set_tags({"fishnet.best_epoch": checkpoint["epoch"]})
-        keep_model(checkpoint, Path(trainer.default_root_dir) / "model", trainer.logger)
+        logger.log_metrics({**figures, "epoch": checkpoint["epoch"]}, step=checkpoint["global_step"])
+        logger.set_tags({"fishnet.best_epoch": checkpoint["epoch"]})
+        keep_model(checkpoint, Path(trainer.default_root_dir) / "model", logger)
     if test:
         trainer.test(model, datamodule=data, verbose=False)
 

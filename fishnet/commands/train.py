@@ -35,7 +35,7 @@ def train(config: DictConfig) -> dict[str, float]:
     with running.opened(logger, config):
         building.write_records(config, data, folder, logger)
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
-        running.measure(trainer, model, data, test=config.test)
+        running.measure(trainer, model, data, logger=logger, test=config.test)
     running.summary(trainer, folder=folder, logger=logger)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 

@@ -96,7 +96,8 @@ def figure(row: Row, keys: Sequence[str], *, doubt: str = "interval") -> str:
     for key in keys:
         if f"mean/{key}" in row.metrics:
             spread = row.metrics.get(f"sd/{key}")
-            return f"{row.metrics[f'mean/{key}']:.3f}" + ("" if spread is None or doubt == "none" else f" ± {spread:.3f}")
+            told = "" if spread is None or doubt == "none" else f" ± {spread:.3f}"
+            return f"{row.metrics[f'mean/{key}']:.3f}{told}"
         if key in row.metrics:
             low, high = (row.metrics.get(f"{key}_{end}") for end in ("low", "high"))
             known = doubt == "interval" and low is not None and high is not None

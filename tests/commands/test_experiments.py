@@ -10,7 +10,8 @@ from fishnet.commands.entry import compose
 from fishnet.errors import WorkFailed
 
 CONF = Path(__file__).parent.parent.parent / "conf"
-EXPERIMENTS = [p.relative_to(CONF / "experiment").with_suffix("").as_posix() for p in (CONF / "experiment").rglob("*.yaml")]
+PLACE = CONF / "experiment"
+EXPERIMENTS = [path.relative_to(PLACE).with_suffix("").as_posix() for path in PLACE.rglob("*.yaml")]
 TRAINERS = [p.stem for p in (CONF / "trainer").glob("*.yaml")]
 
 

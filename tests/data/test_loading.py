@@ -1,4 +1,4 @@
-"""Batches: every photo once, the same ones for the same seed, in any number of processes, taken up where they stopped."""
+"""Batches: each photo once, the same for the same seed, in any number of processes, taken up where they stopped."""
 
 import numpy as np
 import pytest
