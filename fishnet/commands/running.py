@@ -109,7 +109,6 @@ def measure(trainer: L.Trainer, model: ImageClassifier, data: ImageFolderData, *
         write_checkpoint(checkpoint, Path(best.best_model_path))
         figures = {f"best/{k.replace('/', '_', 1)}": float(v) for k, v in trainer.callback_metrics.items() if k in BEST}
         trainer.logger.log_metrics({**figures, "epoch": checkpoint["epoch"]}, step=checkpoint["global_step"])
-        trainer.logger.set_tags({"fishnet.best_epoch": checkpoint["epoch"]})
         keep_model(checkpoint, Path(trainer.default_root_dir) / "model", trainer.logger)
     if test:
         trainer.test(model, datamodule=data, verbose=False)
