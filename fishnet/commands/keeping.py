@@ -28,3 +28,4 @@ def keep_model(checkpoint: dict[str, Any], folder: Path, logger) -> None:
     with replacing(folder / "README.txt") as temporary:
         temporary.write_text(NOTE.format(epoch=checkpoint["epoch"]), encoding="utf-8")
     logger.log_artifacts(folder, "model")
+    logger.set_tags({"fishnet.best_epoch": checkpoint["epoch"]})

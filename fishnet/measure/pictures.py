@@ -116,7 +116,9 @@ def draw_reliability(before: Reliability, after: Reliability, temperature: float
         _curve(upper, lower, before, RED, f"as trained, error {before.error:.3f}")
         _curve(upper, lower, after, BLUE, f"at temperature {temperature:.2f}, error {after.error:.3f}")
         upper.set(xlim=(0, 1.01), ylim=(0, 1.03), ylabel="share right")
-        upper.legend(loc="upper left", frameon=False, fontsize=9, scatterpoints=1)
+        upper.legend(
+            loc="lower left", bbox_to_anchor=(0, 1), frameon=False, fontsize=9, scatterpoints=1
+        )  # clear of the points
         lower.set(xlabel="confidence", ylabel="share of photos", ylim=(0, None))
         for axes in (upper, lower):
             _bare(axes, "top", "right")

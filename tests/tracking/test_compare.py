@@ -69,7 +69,7 @@ def test_links_lead_into_the_right_pages(filled, tmp_path):
     assert "fishnet ui" in text
     experiment = rows[0].experiment_id
     assert f"http://127.0.0.1:5123/#/experiments/{experiment}/runs?" in text
-    runs, experiments = re.search(r"compare-runs\?runs=(\S+)&experiments=(\S+)", text).groups()
+    runs, experiments = re.search(r"compare-runs\?runs=(\S+?)&experiments=(\S+?)&", text).groups()
     assert set(json.loads(unquote(runs))) == {row.run_id for row in rows if row.depth}
     assert json.loads(unquote(experiments)) == [experiment]
 
