@@ -110,14 +110,8 @@ def measure(
         checkpoint["state_dict"]["temperature"] = model.temperature.detach().cpu()
         write_checkpoint(checkpoint, Path(best.best_model_path))
         figures = {f"best/{k.replace('/', '_', 1)}": float(v) for k, v in trainer.callback_metrics.items() if k in BEST}
-<<<<<<< HEAD
         logger.log_metrics({**figures, "epoch": checkpoint["epoch"]}, step=checkpoint["global_step"])
-        logger.set_tags({"fishnet.best_epoch": checkpoint["epoch"]})
         keep_model(checkpoint, Path(trainer.default_root_dir) / "model", logger)
-=======
-        trainer.logger.log_metrics({**figures, "epoch": checkpoint["epoch"]}, step=checkpoint["global_step"])
-        keep_model(checkpoint, Path(trainer.default_root_dir) / "model", trainer.logger)
->>>>>>> browser
     if test:
         trainer.test(model, datamodule=data, verbose=False)
 

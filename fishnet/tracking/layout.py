@@ -95,14 +95,8 @@ def figure(row: Row, keys: Sequence[str], *, doubt: str = "interval") -> str:
     """0.912 [0.88, 0.94] with an interval, 0.912 ± 0.010 for a parent, empty when the run has none."""
     for key in keys:
         if f"mean/{key}" in row.metrics:
-<<<<<<< HEAD
-            spread = row.metrics.get(f"sd/{key}")
-            told = "" if spread is None or doubt == "none" else f" ± {spread:.3f}"
-            return f"{row.metrics[f'mean/{key}']:.3f}{told}"
-=======
             spread = row.metrics.get(f"sd/{key}") if doubt != "none" else None
             return f"{row.metrics[f'mean/{key}']:.3f}" + ("" if spread is None else f" ± {spread:.3f}")
->>>>>>> browser
         if key in row.metrics:
             low, high = (row.metrics.get(f"{key}_{end}") for end in ("low", "high"))
             known = doubt == "interval" and low is not None and high is not None
