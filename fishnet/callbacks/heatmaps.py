@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from fishnet.data.replacing import replacing
-from fishnet.explain.gradcam import explained
+from fishnet.explain.gradcam import class_maps, explained
 from fishnet.explain.overlay import Caption, captioned, overlay, sheet
 from fishnet.explain.panel import fixed_panel, telling
 from fishnet.explain.quiet import same_chance
@@ -22,7 +22,7 @@ from fishnet.names import slugs
 
 log = logging.getLogger("fishnet")
 
-BATCH = 16  # photos explained at once at the end
+INDEX = ["path", "true", "predicted", "probability", "map_of", "sheet"]
 
 
 class HeatMaps(L.Callback):
@@ -50,22 +50,15 @@ class HeatMaps(L.Callback):
         labels = data.table["label"].to_numpy()
         if self._panel is None:
             own = data.rows("val")
-            chosen = fixed_panel(own, labels[own], self.photos)
-            self._panel = chosen, _load(data, "val", chosen)
+            rows = fixed_panel(own, labels[own], self.photos)
+            self._panel = rows, _load(data, "val", rows)
         rows, images = self._panel
-        layer = self._layer(model, images)
-        if layer is None or not rows:
-            return
-        maps, logits = explained(model, images, layer=layer)
-        answers = logits.argmax(dim=1).tolist()
-        sure = model.probabilities(logits.to(model.device)).amax(dim=1).tolist()
-        tiles = [
-            _tile(image, values, Caption(model.classes[labels[row]], model.classes[answer], probability))
-            for row, image, values, answer, probability in zip(rows, images, maps, answers, sure, strict=True)
-        ]
-        path = _folder(trainer) / "panel" / f"epoch_{trainer.current_epoch:03d}.jpg"
-        _save(sheet(tiles, title=f"epoch {trainer.current_epoch}, {_step(trainer)}"), path)
-        _deliver(trainer, path, "gradcam/panel")
+        maps, logits = explained(model, images, layer=self._layer(model, images))
+        probabilities = model.probabilities(logits.to(model.device)).cpu().numpy()
+        captions = _captions(model, labels[rows], probabilities.argmax(axis=1), probabilities.max(axis=1))
+        epoch = trainer.current_epoch
+        page = _page(images, maps, captions, f"epoch {epoch}, step {trainer.global_step}")
+        _save(trainer, page, f"panel/epoch_{epoch:03d}.jpg")
 
     # ---- after the test
 
@@ -80,49 +73,27 @@ class HeatMaps(L.Callback):
         outputs, self._outputs = self._outputs, []
         if self.per_class:
             predictions = gathered(outputs)  # all processes take part, whatever becomes of the pictures
-            self._attempt(trainer, lambda: self._draw_grids(trainer, pl_module, predictions))
+            self._attempt(trainer, lambda: self._draw_sheets(trainer, pl_module, predictions))
 
-    def _draw_grids(self, trainer: L.Trainer, model, predictions: Predictions) -> None:
-        rows = []
+    def _draw_sheets(self, trainer: L.Trainer, model, predictions: Predictions) -> None:
+        sure = predictions.sureness(float(model.temperature))
+        rows: list[tuple] = []
         for label, slug in enumerate(slugs(model.classes)):
-            places = telling(predictions, label, self.per_class)
-            found = self._draw_grid(trainer, model, predictions, places, f"{slug}.jpg") if places else []
-            if found is None:
-                return
-            rows.extend(found)
-        path = _folder(trainer) / "index.csv"
-        with replacing(path) as temporary:
-            pd.DataFrame(rows, columns=COLUMNS).to_csv(temporary, index=False)
-        _deliver(trainer, path, "gradcam")
+            places = telling(predictions, sure, label, self.per_class)
+            if places:
+                rows += self._draw_sheet(trainer, model, predictions, sure, places, f"{slug}.jpg")
+        index = pd.DataFrame(rows, columns=INDEX)
+        _write(trainer, "index.csv", lambda path: index.to_csv(path, index=False))
 
-    def _draw_grid(self, trainer, model, predictions: Predictions, places: list[int], file: str) -> list[tuple] | None:
-        """One class's sheet; None for a network that Grad-CAM cannot explain."""
-        data = trainer.datamodule
-        chosen = [int(row) for row in predictions.index[places]]
-        images = _load(data, "test", chosen)
-        layer = self._layer(model, images)
-        if layer is None:
-            return None
-        answers = predictions.predicted[places].tolist()
-        sure = predictions.probabilities(float(model.temperature))[places].max(axis=1).tolist()
-        maps = torch.cat(
-            [
-                explained(model, images[start : start + BATCH], answers[start : start + BATCH], layer=layer).maps
-                for start in range(0, len(places), BATCH)
-            ]
-        )
-        true = model.classes[predictions.label[places[0]]]
-        captions = [
-            Caption(true, model.classes[answer], probability) for answer, probability in zip(answers, sure, strict=True)
-        ]
-        tiles = [_tile(*parts) for parts in zip(images, maps, captions, strict=True)]
-        path = _folder(trainer) / file
-        _save(sheet(tiles, title=true), path)
-        _deliver(trainer, path, "gradcam")
-        paths = data.table["path"].iloc[chosen].tolist()
+    def _draw_sheet(self, trainer, model, predictions, sure: np.ndarray, places: list[int], file: str) -> list[tuple]:
+        data, chosen, answers = trainer.datamodule, predictions.index[places], predictions.predicted[places]
+        images = _load(data, "test", chosen.tolist())
+        maps = class_maps(model, images, answers.tolist(), layer=self._layer(model, images))
+        captions = _captions(model, predictions.label[places], answers, sure[places])
+        _save(trainer, _page(images, maps, captions, captions[0].true), file)
         return [
-            (photo, true, said.predicted, round(said.probability, 6), said.predicted, file)
-            for photo, said in zip(paths, captions, strict=True)
+            (path, said.true, said.predicted, round(said.probability, 6), said.predicted, file)
+            for path, said in zip(data.table["path"].iloc[chosen], captions, strict=True)
         ]
 
     # ---- both
@@ -133,50 +104,54 @@ class HeatMaps(L.Callback):
         try:
             with same_chance():
                 draw()
+        except NothingToExplain:
+            self._given_up = True
+            log.warning("No heat-maps: this network works on tokens, it has no convolution for Grad-CAM to explain.")
         except Exception as error:
             self._given_up = True
             reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             log.warning("Heat-maps could not be drawn (%s); the run goes on without them.", reason)
 
-    def _layer(self, model, images: Tensor) -> nn.Module | None:
+    @staticmethod
+    def _layer(model, images: Tensor) -> nn.Module:
         layer = last_convolution(model.network, images.shape[-1])
         if layer is None:
-            self._given_up = True
-            log.warning(
-                "No heat-maps: this network works on tokens and has no convolution that Grad-CAM could explain."
-            )
+            raise NothingToExplain
         return layer
 
 
-COLUMNS = ["path", "true", "predicted", "probability", "map_of", "sheet"]
+class NothingToExplain(Exception):
+    """The network has no convolution."""
 
 
 def _load(data, part: str, rows: list[int]) -> Tensor:
     """The photos as the model sees them in evaluation."""
     dataset = data.evaluation_loader(part).dataset
-    images = [dataset[(row, row)]["image"] for row in rows]
-    return torch.stack(images) if images else torch.zeros(0, 3, 1, 1, dtype=torch.uint8)
+    return torch.stack([dataset[(row, row)]["image"] for row in rows])
 
 
-def _tile(image: Tensor, values: Tensor, caption: Caption) -> Image.Image:
-    return captioned(overlay(image.permute(1, 2, 0).numpy(), values.numpy()), caption)
+def _captions(model, labels: np.ndarray, answers: np.ndarray, sure: np.ndarray) -> list[Caption]:
+    names = model.classes
+    parts = zip(labels, answers, sure, strict=True)
+    return [Caption(names[label], names[answer], float(probability)) for label, answer, probability in parts]
 
 
-def _folder(trainer: L.Trainer) -> Path:
-    return Path(trainer.default_root_dir) / "gradcam"
+def _page(images: Tensor, maps: Tensor, captions: list[Caption], title: str) -> Image.Image:
+    photos = images.permute(0, 2, 3, 1).numpy()
+    parts = zip(photos, maps.numpy(), captions, strict=True)
+    return sheet([captioned(overlay(photo, values), caption) for photo, values, caption in parts], title=title)
 
 
-def _step(trainer: L.Trainer) -> str:
-    return f"step {trainer.global_step}"
+def _save(trainer: L.Trainer, page: Image.Image, file: str) -> None:
+    _write(trainer, file, lambda path: page.save(path, format="JPEG", quality=90))
 
 
-def _save(picture: Image.Image, path: Path) -> None:
+def _write(trainer: L.Trainer, file: str, write: Callable[[Path], object]) -> None:
+    """Whole or not at all, into the run's folder and to its trackers."""
+    path = Path(trainer.default_root_dir) / "gradcam" / file
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        picture.save(temporary, format="JPEG", quality=90)
-
-
-def _deliver(trainer: L.Trainer, path: Path, place: str) -> None:
+        write(temporary)
     for logger in trainer.loggers:
         if hasattr(logger, "log_artifacts"):
-            logger.log_artifacts(path, place)
+            logger.log_artifacts(path, str(Path("gradcam", file).parent.as_posix()))

@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from fishnet.callbacks.checkpoints import DurableCheckpointIO
 from fishnet.callbacks.guards import FiniteLoss, SeededSteps, StopOnSignal
@@ -22,10 +23,10 @@ from fishnet.data.datamodule import ImageFolderData
 from fishnet.data.replacing import replacing
 from fishnet.data.split_file import save_split
 from fishnet.data.splits import split_digest
+from fishnet.errors import BadInput
 from fishnet.models.classifier import ImageClassifier
 from fishnet.tracking.logger import MlflowLogger
 from fishnet.tracking.runs import git_commit, run_name
-from fishnet.tracking.stale import tidy
 
 log = logging.getLogger("fishnet")
 
@@ -54,22 +55,23 @@ def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, wat
     chosen = [instantiate(node, _convert_="all") for node in config.callbacks.values() if node is not None]
     guards: list[L.Callback] = [SeededSteps(seed=config.seed), watch, FiniteLoss(), Pace(), EpochLines()]
     on_terminal = sys.stderr.isatty()
-    return instantiate(
-        config.trainer,
-        _convert_="all",
-        callbacks=[*guards, *chosen],
-        logger=logger,
-        default_root_dir=str(folder),
-        plugins=[DurableCheckpointIO()],
-        enable_progress_bar=config.trainer.enable_progress_bar and on_terminal,
-    )
+    try:
+        return instantiate(config.trainer, _convert_="all", _partial_=True)(
+            callbacks=[*guards, *chosen],
+            logger=logger,
+            default_root_dir=str(folder),
+            plugins=[DurableCheckpointIO()],
+            enable_progress_bar=config.trainer.enable_progress_bar and on_terminal,
+        )
+    except (MisconfigurationException, ValueError) as error:  # no such device, no such precision
+        raise BadInput(f"trainer: {str(error).strip().splitlines()[0]}") from error
 
 
 def build_logger(
     config: DictConfig, data: ImageFolderData, model: ImageClassifier, *, folder: Path, run_id: str | None, command: str
 ) -> MlflowLogger:
-    """The run, with its name and tags; from here on it has to be finished, whatever comes."""
-    logger: MlflowLogger = instantiate(
+    """The run's logger, with its name and tags; nothing exists in the store before the run is opened."""
+    return instantiate(
         config.tracking,
         run_name=config.name or automatic_name(),
         home=str(Path.cwd()),
@@ -85,11 +87,6 @@ def build_logger(
             "fishnet.git_commit": git_commit(),
         },
     )
-    session = logger.start()
-    if session is not None:
-        for sentence in tidy(session.store, Path.cwd() / "outputs"):
-            log.info(sentence)
-    return logger
 
 
 def write_records(config: DictConfig, data: ImageFolderData, folder: Path, logger: MlflowLogger) -> None:
@@ -108,7 +105,7 @@ def write_records(config: DictConfig, data: ImageFolderData, folder: Path, logge
     logger.log_artifacts(folder / "split", "split")
     counts = {"photos": len(data.table), "classes": len(data.classes), "groups": int(data.table.group.nunique())}
     logger.log_input(
-        name=data.root.name, digest=data.index.digest, source=str(data.root), context="train", profile=counts
+        name=data.root.name, digest=data.index.digest[:12], source=str(data.root), context="train", profile=counts
     )
 
 
@@ -119,17 +116,38 @@ def _write(path: Path, text: str) -> None:
 
 
 NO_PARAMETER = ("_target_", "_partial_", "tracking", "callbacks", "out", "resume", "name", "prefetch", "checkpoint")
+HOUSEKEEPING = {
+    "data": ("root", "manifest", "split_file", "workers", "max_refused", "cache"),  # places are told as the data set
+    "model": ("image_size",),  # data.image_size says it
+    "trainer": (
+        "enable_model_summary",
+        "enable_progress_bar",
+        "log_every_n_steps",
+        "num_sanity_val_steps",
+        "use_distributed_sampler",
+    ),
+}
 
 
 def run_parameters(config: DictConfig) -> dict[str, object]:
-    """Few and comparable: what was chosen, no targets and no places."""
+    """Few and comparable: what was chosen and can change a result; no targets, no places, nothing twice."""
     tree = OmegaConf.to_container(config, resolve=True)
     assert isinstance(tree, dict)
-    return {
-        str(key): {k: v for k, v in value.items() if k not in NO_PARAMETER} if isinstance(value, dict) else value
-        for key, value in tree.items()
-        if key not in NO_PARAMETER
-    }
+    chosen: dict[str, object] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            left_out = (*NO_PARAMETER, *HOUSEKEEPING.get(str(key), ()))
+            value = {k: _without_folders(v) for k, v in value.items() if k not in left_out}
+        if key not in NO_PARAMETER:
+            chosen[str(key)] = value
+    if isinstance(data := chosen.get("data"), dict) and data.get("seed") == chosen.get("seed"):
+        del data["seed"]
+    return chosen
+
+
+def _without_folders(value: object) -> object:
+    """A weights file by its name; where it lies is no property of the run."""
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def automatic_name() -> str:

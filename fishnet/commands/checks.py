@@ -36,6 +36,8 @@ def _check_types(config: DictConfig, seam: str) -> None:
     node = OmegaConf.select(config, seam)
     if not isinstance(node, DictConfig):
         raise BadInput(f"{seam}={node}: this names a group of settings that does not exist.")
+    if "_target_" not in node:
+        return
     schema = constructor(node["_target_"])
     for key, value in cast(dict[str, object], OmegaConf.to_container(node, resolve=True)).items():
         annotation, _ = schema.get(key, (None, None))
@@ -55,10 +57,19 @@ def _check_data(data: DictConfig) -> None:
         raise BadInput(f"data.fold={data.fold}: with data.folds={data.folds} the folds are 0 to {data.folds - 1}.")
     if data.batch_size < 1:
         raise BadInput(f"data.batch_size={data.batch_size}: a batch holds at least one photo.")
+    if data._target_.endswith("ReefData"):
+        _check_reef(data)
     root = Path(data.root).expanduser()
     if data._target_.endswith("ImageFolderData") and not root.is_dir():
         what = "is a file, not a folder" if root.exists() else "does not exist"
         raise BadInput(f"data.root={data.root} {what}: give a folder that holds one folder a class.")
+
+
+def _check_reef(data: DictConfig) -> None:
+    from fishnet.data.reef import Settings
+
+    plant = cast("dict | None", OmegaConf.to_container(data.plant) if data.plant is not None else None)
+    Settings(species=data.species, photos=data.photos, size=data.draw_size, seed=data.draw_seed, plant=plant)
 
 
 def _check_trainer(trainer: DictConfig, multirun: bool) -> None:

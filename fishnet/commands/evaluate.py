@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from fishnet.errors import BadInput, Interrupted
+from fishnet.errors import BadInput
 
 from .checks import validate
 from .entry import start
@@ -33,14 +33,10 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         log.warning(line)
     folder = running.make_folder(config, name="evaluate")
     logger = building.build_logger(config, data, model, folder=folder, run_id=None, command="evaluate")
-    try:
+    trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
+    with running.opened(logger, config):
         building.write_records(config, data, folder, logger)
-        trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
         trainer.test(model, datamodule=data, verbose=False)
-    except BaseException as error:
-        logger.finish("KILLED" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "FAILED")
-        raise running.in_words(error, config) from error
-    logger.finish("FINISHED")
     running.summary(trainer, folder=folder, logger=logger)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 

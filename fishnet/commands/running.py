@@ -5,6 +5,8 @@ import logging
 import os
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytorch_lightning as L
@@ -19,8 +21,12 @@ from fishnet.callbacks.checkpoints import BestCheckpoint, read_checkpoint, write
 from fishnet.callbacks.report import Report
 from fishnet.data.datamodule import ImageFolderData
 from fishnet.data.seen import state_folder
-from fishnet.errors import BadInput, WorkFailed
+from fishnet.errors import BadInput, Interrupted, WorkFailed
 from fishnet.models.classifier import ImageClassifier
+from fishnet.tracking.logger import MlflowLogger
+from fishnet.tracking.stale import tidy
+
+from .keeping import keep_model
 
 log = logging.getLogger("fishnet")
 
@@ -73,18 +79,45 @@ def make_folder(config: DictConfig, *, name: str, resumed: bool = False) -> Path
     return folder
 
 
-def measure(trainer: L.Trainer, model: ImageClassifier, data: ImageFolderData, *, test: bool) -> None:
+@contextmanager
+def opened(logger: MlflowLogger, config: DictConfig) -> Iterator[None]:
+    """The run exists from here on and gets its last word, whatever comes; what died before it is closed first."""
+    session = logger.start()
+    if session is not None:
+        for sentence in tidy(session.store, Path.cwd() / "outputs"):
+            log.info(sentence)
+    try:
+        yield
+    except BaseException as error:
+        logger.finish("KILLED" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "FAILED")
+        cured = in_words(error, config)
+        if cured is error:
+            raise
+        raise cured from error
+    logger.finish("FINISHED")
+
+
+def measure(
+    trainer: L.Trainer, model: ImageClassifier, data: ImageFolderData, *, logger: MlflowLogger, test: bool
+) -> None:
     """The best epoch's weights, a temperature fitted on validation, then (once) the test set."""
-    best = next(callback for callback in trainer.callbacks if isinstance(callback, BestCheckpoint))  # type: ignore[attr-defined]
-    checkpoint = read_checkpoint(Path(best.best_model_path)) if best.best_model_path else None
+    best = next((c for c in trainer.callbacks if isinstance(c, BestCheckpoint)), None)  # type: ignore[attr-defined]
+    checkpoint = read_checkpoint(Path(best.best_model_path)) if best and best.best_model_path else None
     if checkpoint:
         model.load_state_dict(checkpoint["state_dict"])
     trainer.validate(model, datamodule=data, verbose=False)
-    if checkpoint and trainer.is_global_zero:
+    if best and checkpoint and trainer.is_global_zero:
         checkpoint["state_dict"]["temperature"] = model.temperature.detach().cpu()
         write_checkpoint(checkpoint, Path(best.best_model_path))
         figures = {f"best/{k.replace('/', '_', 1)}": float(v) for k, v in trainer.callback_metrics.items() if k in BEST}
+<<<<<<< HEAD
+        logger.log_metrics({**figures, "epoch": checkpoint["epoch"]}, step=checkpoint["global_step"])
+        logger.set_tags({"fishnet.best_epoch": checkpoint["epoch"]})
+        keep_model(checkpoint, Path(trainer.default_root_dir) / "model", logger)
+=======
         trainer.logger.log_metrics({**figures, "epoch": checkpoint["epoch"]}, step=checkpoint["global_step"])
+        keep_model(checkpoint, Path(trainer.default_root_dir) / "model", trainer.logger)
+>>>>>>> browser
     if test:
         trainer.test(model, datamodule=data, verbose=False)
 

@@ -5,8 +5,6 @@ from collections.abc import Callable
 
 from omegaconf import DictConfig
 
-from fishnet.errors import Interrupted
-
 from .checks import validate
 from .entry import start
 
@@ -33,15 +31,11 @@ def train(config: DictConfig) -> dict[str, float]:
     model = instantiate(config.model, _convert_="all")(classes=data.classes)
     folder = running.make_folder(config, name=config.model.backbone, resumed=checkpoint is not None)
     logger = building.build_logger(config, data, model, folder=folder, run_id=run_id, command="train")
-    try:
+    trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
+    with running.opened(logger, config):
         building.write_records(config, data, folder, logger)
-        trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
-        running.measure(trainer, model, data, test=config.test)
-    except BaseException as error:
-        logger.finish("KILLED" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "FAILED")
-        raise running.in_words(error, config) from error
-    logger.finish("FINISHED")
+        running.measure(trainer, model, data, logger=logger, test=config.test)
     running.summary(trainer, folder=folder, logger=logger)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 

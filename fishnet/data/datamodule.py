@@ -84,7 +84,9 @@ class ImageFolderData(L.LightningDataModule):
 
     @cached_property
     def assignment(self) -> pd.Series:
-        """train, val or test (or none) for every row of the table."""
+        """train, val or test for every row of the table; all test where the whole folder is measured."""
+        if self.tested == "all":
+            return pd.Series("test", index=self.table.index, name="split")
         if self.split_file:
             return load_split(Path(self.split_file).expanduser(), self.table)
         return split(

@@ -13,7 +13,7 @@ from scipy import sparse
 from .calibration import log_loss
 from .predictions import Predictions
 
-MEMORY = 8_000_000  # numbers in one chunk of draws
+MEMORY = 2_000_000  # numbers in one chunk of draws
 
 
 class Interval(NamedTuple):

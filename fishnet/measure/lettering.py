@@ -58,11 +58,17 @@ def font_for(text: str, size: int) -> ImageFont.FreeTypeFont:
 
 
 def shown(name: str, length: int = 24) -> str:
-    """A name as it can be drawn in one line: letters without a font escaped, the rest cut with an ellipsis."""
+    """A name as it can be drawn in one line: letters without a font escaped, a long one cut in the middle.
+
+    What tells two of a genus apart (species, sex, stage) stands at the end.
+    """
     line = " ".join(name.split())
     letters = [
         letter if any(_holds(path, letter) for path in font_files()) else letter.encode("unicode_escape").decode()
         for letter in line
     ]
     text = "".join(letters)
-    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+    if len(text) <= length:
+        return text
+    end = (length - 1) * 2 // 5
+    return text[: length - 1 - end].rstrip() + "…" + text[len(text) - end :].lstrip()

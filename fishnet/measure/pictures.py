@@ -98,7 +98,7 @@ def draw_dendrogram(tree: np.ndarray, names: list[str], path: Path) -> None:
             ax=axes,
             color_threshold=0,
             above_threshold_color=BLUE,
-            leaf_font_size=9 if count <= 60 else 6,
+            leaf_font_size=min(9.0, 45 * height / count),
         )
         nearest = float(tree[:, 2].min())
         axes.set_xlim(1.005, max(0.0, nearest - max(0.02, (1 - nearest) * 0.15)))
@@ -116,7 +116,9 @@ def draw_reliability(before: Reliability, after: Reliability, temperature: float
         _curve(upper, lower, before, RED, f"as trained, error {before.error:.3f}")
         _curve(upper, lower, after, BLUE, f"at temperature {temperature:.2f}, error {after.error:.3f}")
         upper.set(xlim=(0, 1.01), ylim=(0, 1.03), ylabel="share right")
-        upper.legend(loc="upper left", frameon=False, fontsize=9)
+        upper.legend(
+            loc="lower left", bbox_to_anchor=(0, 1), frameon=False, fontsize=9, scatterpoints=1
+        )  # clear of the points
         lower.set(xlabel="confidence", ylabel="share of photos", ylim=(0, None))
         for axes in (upper, lower):
             _bare(axes, "top", "right")
@@ -126,8 +128,8 @@ def _curve(upper: Axes, lower: Axes, part: Reliability, colour: str, title: str)
     """Accuracy by confidence, dots as large as their share of the photos, and that share below."""
     filled, share = part.photos > 0, part.photos / part.photos.sum()
     points = part.confidence[filled], part.accuracy[filled]
-    upper.plot(*points, color=colour, linewidth=1.6, label=title)
-    upper.scatter(*points, s=14 + 160 * share[filled], color=colour, alpha=0.85, linewidths=0)
+    upper.plot(*points, color=colour, linewidth=1.2, alpha=0.45)
+    upper.scatter(*points, s=10 + 360 * share[filled], color=colour, alpha=0.9, linewidths=0, label=title)
     bins = len(share) - 1
     heights = [*share[: bins - 1], share[bins - 1 :].sum()]  # full confidence belongs to the last bin to the eye
     lower.stairs(heights, np.linspace(0, 1, bins + 1), color=colour, linewidth=1.4)

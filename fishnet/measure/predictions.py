@@ -25,6 +25,10 @@ class Predictions:
     def probabilities(self, temperature: float = 1.0) -> np.ndarray:
         return softmax(self.logits / temperature, axis=1)
 
+    def sureness(self, temperature: float = 1.0) -> np.ndarray:
+        """The probability of each photo's answer."""
+        return self.probabilities(temperature).max(axis=1)
+
 
 def on_cpu(outputs: dict[str, Tensor]) -> dict[str, np.ndarray]:
     """One step's outputs as small arrays, so that an epoch's worth of them holds no device memory."""

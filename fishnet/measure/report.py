@@ -77,7 +77,7 @@ class TestReport:
                 "path": self.photos["path"].to_numpy(),
                 "class": names[self.predictions.label],
                 "predicted": names[self.predictions.predicted],
-                "probability": self.predictions.probabilities(self.temperature).max(axis=1).round(6),
+                "probability": self.predictions.sureness(self.temperature).round(6),
                 "group": self.photos["group"].to_numpy(),
             }
         )

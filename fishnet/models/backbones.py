@@ -60,8 +60,8 @@ def _timm(name: str, num_classes: int, pretrained: bool, dropout: float, argumen
             raise
         except Exception as error:
             raise BadInput(
-                f"The weights of {name} are not on this machine: run "
-                f"`fishnet train prefetch=true model.backbone={name}` where there is a network, or give model.pretrained=FILE."
+                f"The weights of {name} are not on this machine: where there is a network, run "
+                f"`fishnet train prefetch=true model.backbone={name}`; or give model.pretrained=FILE."
             ) from error
 
 

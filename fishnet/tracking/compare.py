@@ -8,24 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from fishnet.errors import BadInput
 
+from .layout import fitted
 from .links import PORT, base_of, charts_link, compare_link, run_link, runs_link
 from .store import open_store
-from .table import Row, differing, find_rows
+from .table import Row, find_rows
 
-MOST_PARAMETERS = 6
 MOST_COMPARED = 20
-# heading → the metrics that may fill it, the first that a run has
-FIGURES = {
-    "val F1": ("best/val_f1_macro", "val/f1_macro"),
-    "test accuracy": ("test/accuracy",),
-    "test F1": ("test/f1_macro",),
-}
-COLOURS = {"RUNNING": "cyan", "FINISHED": "green", "FAILED": "red", "KILLED": "yellow"}
 
 
 def compare(
@@ -51,75 +42,17 @@ def compare(
         console.print("No run fits.")
         return rows
     base = base_of(store, port)
-    hidden = max(0, len(differing(rows)) - MOST_PARAMETERS)
-    console.print(run_table(rows, base))
+    table, hidden = fitted(rows, base, console)
+    console.print(table)
     if hidden:
-        console.print(f"{hidden} more parameters differ; csv=runs.csv writes them all.")
+        more = "1 more parameter differs" if hidden == 1 else f"{hidden} more parameters differ"
+        console.print(f"{more}; a wider window shows some, csv=runs.csv all.", soft_wrap=True, highlight=False)
     for line in link_lines(rows, base, embedded=not store.is_server):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     if target is not None:
         write_csv(rows, target)
         console.print(f"{len(rows)} runs written to {target}", soft_wrap=True, highlight=False)
     return rows
-
-
-# ---- the table
-
-
-def run_table(rows: Sequence[Row], base: str) -> Table:
-    table = Table()
-    several = len({row.experiment for row in rows}) > 1
-    parameters = differing(rows)[:MOST_PARAMETERS]
-    for heading in (["experiment"] if several else []) + ["run", "status", "started", "took"]:
-        table.add_column(heading, overflow="fold")
-    for heading in FIGURES:
-        table.add_column(heading, justify="right")
-    for heading in short_names(parameters):
-        table.add_column(heading, justify="right", overflow="fold")
-    for row in rows:
-        table.add_row(*([row.experiment] if several else []), *_cells(row, parameters, base))
-    return table
-
-
-def _cells(row: Row, parameters: Sequence[str], base: str) -> list[Text | str]:
-    link = f"link {run_link(base, row.experiment_id, row.run_id)}"
-    name = Text("  " * max(0, row.depth - 1) + ("└ " if row.depth else "")) + Text(row.name, style=link)
-    return [
-        name,
-        Text(row.status.lower(), style=COLOURS.get(row.status, "")),
-        f"{row.started:%Y-%m-%d %H:%M}",
-        duration(row.seconds),
-        *(figure(row, keys) for keys in FIGURES.values()),
-        *(Text(row.params.get(key, "")) for key in parameters),
-    ]
-
-
-def figure(row: Row, keys: Sequence[str]) -> str:
-    """0.912 [0.88, 0.94] with an interval, 0.912 ± 0.010 for a parent, empty when the run has none."""
-    for key in keys:
-        if f"mean/{key}" in row.metrics:
-            spread = row.metrics.get(f"sd/{key}")
-            return f"{row.metrics[f'mean/{key}']:.3f}" + ("" if spread is None else f" ± {spread:.3f}")
-        if key in row.metrics:
-            low, high = (row.metrics.get(f"{key}_{end}") for end in ("low", "high"))
-            interval = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
-            return f"{row.metrics[key]:.3f}{interval}"
-    return ""
-
-
-def short_names(keys: Sequence[str]) -> list[str]:
-    """`lr` for `model.lr`, unless another key ends alike."""
-    ends = [key.rsplit(".", 1)[-1] for key in keys]
-    return [end if ends.count(end) == 1 else key for key, end in zip(keys, ends, strict=True)]
-
-
-def duration(seconds: float) -> str:
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 # ---- links

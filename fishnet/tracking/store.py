@@ -18,6 +18,7 @@ from fishnet.errors import BadInput
 from fishnet.names import slug
 
 from .client import client_for, one_line, set_switches
+from .view import view_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,13 +52,16 @@ class Store:
         if found is None:
             root = None if self.artifacts is None else (self.artifacts / slug(name)).as_uri()
             try:
-                return client.create_experiment(name, artifact_location=root)
+                return client.create_experiment(name, artifact_location=root, tags=view_tags())
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
             found = client.get_experiment_by_name(name)
         if found is None or found.lifecycle_stage != "active":
             raise BadInput(f"The experiment {name!r} was deleted: restore it in MLflow, or choose another name.")
+        for key, value in view_tags().items():
+            if found.tags.get(key) != value:
+                client.set_experiment_tag(found.experiment_id, key, value)
         return found.experiment_id
 
 

@@ -104,9 +104,10 @@ def where_to_look(store: Store, base: str) -> list[str]:
     for experiment in store.client().search_experiments(max_results=20):
         if experiment.experiment_id == "0" and experiment.name == "Default":
             continue
-        lines.append(f"  {experiment.name}: {runs_link(base, experiment.experiment_id)}")
-        lines.append(f"  {' ' * len(experiment.name)}  {charts_link(base, experiment.experiment_id)}")
-    return [*lines, "  (from its home page: choose 'Model training')"]
+        lines.append(f"  {experiment.name}")
+        lines.append(f"    runs    {runs_link(base, experiment.experiment_id)}")
+        lines.append(f"    charts  {charts_link(base, experiment.experiment_id)}")
+    return lines
 
 
 def free_port(wanted: int) -> int:

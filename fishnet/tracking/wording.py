@@ -38,7 +38,10 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def finite(values: Mapping[str, Any]) -> tuple[dict[str, float], list[str]]:
-    """Plain floats, and the keys that were infinite: MLflow would show those as 1.8e308, so they become NaN."""
+    """Plain floats, and the keys that were infinite: MLflow would show those as 1.8e308, so they become NaN.
+
+    Seven digits, which is what a float32 holds: MLflow shows all it is given, and 0.1818182 reads in a column.
+    """
     plain: dict[str, float] = {}
     infinite = []
     for key, value in values.items():
@@ -47,14 +50,18 @@ def finite(values: Mapping[str, Any]) -> tuple[dict[str, float], list[str]]:
         if math.isinf(number):
             infinite.append(name)
             number = math.nan
-        plain[name] = number
+        plain[name] = float(f"{number:.7g}") if abs(number) < 1e6 else number
     return plain, infinite
+
+
+FINAL = ("best/", "test/", "test_class/")
 
 
 def steps(values: Mapping[str, Any], step: int | None) -> dict[int, dict[str, Any]]:
     """Lightning gives one global step and the epoch among the values: what ends in `_step` keeps the former.
 
     The epoch is then an axis and no longer a metric, so runs of other batch sizes lie on one another in the charts.
+    Figures that a run has once go to step 0: MLflow draws those as bars side by side, and any others as lone dots.
     """
     epoch = values.get("epoch")
     result: dict[int, dict[str, Any]] = {}
@@ -62,5 +69,6 @@ def steps(values: Mapping[str, Any], step: int | None) -> dict[int, dict[str, An
         if key == "epoch":
             continue
         by_step = epoch is None or key.endswith("_step")
-        result.setdefault(int(step or 0) if by_step else int(epoch or 0), {})[key] = value
+        place = step if by_step else 0 if key.startswith(FINAL) else epoch
+        result.setdefault(int(place or 0), {})[key] = value
     return result

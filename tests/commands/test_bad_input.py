@@ -37,6 +37,8 @@ def refused(ended, *words: str) -> None:
         (["model=adam"], ["model=adam"]),
         (["model.optimizer=sdg"], ["sgd"]),
         (["seed=one"], ["seed=one"]),
+        (["data.plant={cue: anglr}"], ["angler"]),
+        (["data.species=1"], ["species"]),
     ],
 )
 def test_settings_that_cannot_be_right(fishnet, tmp_path, arguments, words):

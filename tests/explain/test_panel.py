@@ -27,19 +27,19 @@ def test_fewer_photos_than_places_and_none():
     assert fixed_panel(np.zeros(0, int), np.zeros(0, int), 8) == []
 
 
-def answers(sure: list[float], right: list[bool]) -> Predictions:
-    label = np.zeros(len(sure), int)
+def answers(sure: list[float], right: list[bool]) -> tuple[Predictions, np.ndarray]:
+    """Photos of class 0, each answered with some sureness, rightly or wrongly."""
     logits = np.array([[s, 0] if ok else [0, s] for s, ok in zip(sure, right, strict=True)], float)
-    return Predictions(np.arange(len(sure)), label, logits)
+    return Predictions(np.arange(len(sure)), np.zeros(len(sure), int), logits), np.array(sure)
 
 
 def test_surest_right_then_surest_wrong():
     predictions = answers([1, 5, 2, 3, 4, 6], [True, True, True, False, False, True])
-    assert telling(predictions, 0, 4) == [5, 1, 4, 3]
-    assert telling(predictions, 1, 4) == []
+    assert telling(*predictions, 0, 4) == [5, 1, 4, 3]
+    assert telling(*predictions, 1, 4) == []
 
 
 def test_one_kind_fills_up_for_the_other():
-    assert telling(answers([1, 2, 3], [True] * 3), 0, 4) == [2, 1, 0]
-    assert telling(answers([1, 2, 3, 4, 5], [True, True, True, True, False]), 0, 4) == [3, 2, 1, 4]
-    assert telling(answers([1, 2, 3], [False] * 3), 0, 2) == [2, 1]
+    assert telling(*answers([1, 2, 3], [True] * 3), 0, 4) == [2, 1, 0]
+    assert telling(*answers([1, 2, 3, 4, 5], [True, True, True, True, False]), 0, 4) == [3, 2, 1, 4]
+    assert telling(*answers([1, 2, 3], [False] * 3), 0, 2) == [2, 1]

@@ -61,7 +61,8 @@ def test_reliability_before_and_after(tmp_path):
 def test_names_are_cut_and_two_names_stay_two(monkeypatch):
     monkeypatch.setattr(lettering, "font_files", lambda: [lettering.plain_font()])
     assert shown("Perca fluviatilis") == "Perca fluviatilis"
-    assert shown("Xiphophorus × hellerii é Ж") == "Xiphophorus × hellerii…"
+    assert shown("Pseudanthias squamipinnis female") == "Pseudanthias s…is female"
+    assert shown("Pseudanthias squamipinnis male") != shown("Pseudanthias squamipinnis female")
     assert shown("鱼") == "\\u9c7c"
     assert shown("鱼") != shown("鯉")
     assert len(shown("x" * 99, 10)) == 10

@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 
 from fishnet.errors import BadInput
-from fishnet.tracking.compare import compare, duration
+from fishnet.tracking.compare import compare
+from fishnet.tracking.layout import duration
 from fishnet.tracking.runs import end_parent, start_parent
 from fishnet.tracking.session import start_run
 
@@ -30,28 +31,45 @@ def filled(store, tmp_path):
     return store
 
 
-def shown(store, tmp_path, **options):
+def shown(store, tmp_path, width=200, **options):
     out = io.StringIO()
-    rows = compare(uri=store.uri, home=tmp_path, console=Console(file=out, width=200), **options)
+    rows = compare(uri=store.uri, home=tmp_path, console=Console(file=out, width=width), **options)
     return rows, out.getvalue()
 
 
 def test_the_table_shows_a_tree_figures_and_only_what_differs(filled, tmp_path):
     rows, text = shown(filled, tmp_path)
     assert [(row.name, row.depth) for row in rows] == [("lone", 0), ("sweep", 0), ("t001", 1), ("t000", 1)]
-    assert "0.900 [0.750, 0.950]" in text
+    assert "0.900 [0.75, 0.95]" in text
     assert "0.855 ± 0.064" in text
-    heading = text.splitlines()[1]
+    heading = next(line for line in text.splitlines() if "status" in line)
     assert " lr " in heading
     assert "momentum" not in heading
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_every_run_is_one_line_at_any_width(filled, tmp_path, width):
+    long = "a-run-with-a-very-long-name-that-someone-typed-by-hand-for-a-purpose-since-forgotten"
+    run = start_run(filled, experiment="reef", folder=tmp_path, run_name=long)
+    run.log_params({"model": {"lr": 0.3, "backbone": "swin_tiny_patch4_window7_224.ms_in22k_ft_in1k"}})
+    run.log_metrics({"test/f1_macro": 0.6, "test/f1_macro_low": 0.5, "test/f1_macro_high": 0.7})
+    run.finish()
+    rows, text = shown(filled, tmp_path, width=width, experiment="reef")
+    table = text.split("These open")[0].splitlines()
+    rule = next(place for place, line in enumerate(table) if "───" in line)
+    lines = [line for line in table[rule + 1 :] if line.strip() and "more parameter" not in line]
+    assert len(lines) == len(rows) == 4
+    assert all(len(line) <= width for line in table)
+    assert "└ t001" in lines[-2]
+    assert "0.600" in lines[0]
 
 
 def test_links_lead_into_the_right_pages(filled, tmp_path):
     rows, text = shown(filled, tmp_path, experiment="reef", port=5123)
     assert "fishnet ui" in text
     experiment = rows[0].experiment_id
-    assert f"http://127.0.0.1:5123/#/experiments/{experiment}/runs\n" in text
-    runs, experiments = re.search(r"compare-runs\?runs=(\S+)&experiments=(\S+)", text).groups()
+    assert f"http://127.0.0.1:5123/#/experiments/{experiment}/runs?" in text
+    runs, experiments = re.search(r"compare-runs\?runs=(\S+?)&experiments=(\S+?)&", text).groups()
     assert set(json.loads(unquote(runs))) == {row.run_id for row in rows if row.depth}
     assert json.loads(unquote(experiments)) == [experiment]
 

@@ -47,3 +47,11 @@ def test_epoch_figures_lie_on_the_epoch_and_step_figures_on_the_step():
     }
     assert steps({"optim/lr": 0.1}, 7) == {7: {"optim/lr": 0.1}}
     assert steps({"epoch": 1}, 7) == {}
+    assert steps({"epoch": 3, "best/val_loss": 0.5, "test/loss": 0.4, "val/loss": 0.6}, 70) == {
+        0: {"best/val_loss": 0.5, "test/loss": 0.4},
+        3: {"val/loss": 0.6},
+    }
+
+
+def test_a_single_precision_figure_is_told_without_the_noise_of_its_conversion():
+    assert finite({"f1": 0.1818181872367859, "photos": 12345678})[0] == {"f1": 0.1818182, "photos": 12345678.0}

@@ -1,7 +1,7 @@
 """The geometry of one fish: from (along the body, belly to back) to pixels of its patch.
 
-Every marking, fin and highlight is laid out in body coordinates and mapped here, so all of them follow the fish
-when it bends or is deeper than its kin.
+Every marking, fin and highlight is laid out in body coordinates and mapped here, so all of them follow the
+fish when it bends or is deeper than its kin.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """Anti-aliased strokes with sub-pixel points: OpenCV's own, in float coordinates.
 
-Most functions take one outline (n, 2) or many alike (k, n, 2): one call for a bunch of weed costs as much as one blade.
+Most functions take one outline (n, 2) or many alike (k, n, 2): one call for a bunch of weed costs as much
+as one blade.
 """
 
 from collections.abc import Sequence
@@ -57,7 +58,7 @@ def flood(shape: tuple[int, int], colour: tuple[float, ...]) -> np.ndarray:
 
 @lru_cache
 def _spline(knots: int, samples: int) -> np.ndarray:
-    """The Catmull-Rom spline as a matrix from knots to samples; its end slopes are those of the end pieces."""
+    """The Catmull-Rom spline as a matrix from knots to samples."""
     padding = np.zeros((knots + 2, knots))
     padding[1:-1] = np.eye(knots)
     padding[0, :2], padding[-1, -2:] = (2, -1), (-1, 2)

@@ -1,4 +1,7 @@
-"""Fins: a root line on the body, an outer edge, and rays between the two. Canvases are RGBA, clear where no fish is."""
+"""Fins: a root line on the body, an outer edge, and rays between the two.
+
+Canvases are RGBA, clear where no fish is.
+"""
 
 import numpy as np
 

@@ -1,7 +1,8 @@
-"""One fish painted on its own patch, at twice the size it will have in the photo.
+"""One fish painted on its own patch, at a quarter larger than in the photo.
 
-The body's colours are a table over belly-to-back height (dark back, pale belly, a shine on the upper flank), read per
-pixel; the marks are a second table laid over it through a mask. Everything else is a few strokes.
+The body's colours are a table over belly-to-back height (dark back, pale belly, a shine on the upper
+flank), read per pixel; the marks are a second table laid over it through a mask. Everything else is a few
+strokes.
 """
 
 from functools import lru_cache
@@ -57,7 +58,7 @@ def _body(canvas: np.ndarray, kind: Species, fish: Individual, body: Body, rng: 
 
 
 def blend(under: np.ndarray, over: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """`over` where the mask is 255, `under` where it is 0 (in whole numbers: twice as fast as blendLinear)."""
+    """`over` where the mask is 255, `under` where it is 0 (whole numbers: twice as fast as blendLinear)."""
     weight = cv2.merge([mask] * under.shape[2])
     return cv2.add(
         cv2.multiply(over, weight, scale=1 / 255), cv2.multiply(under, cv2.bitwise_not(weight), scale=1 / 255)

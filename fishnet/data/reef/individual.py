@@ -1,7 +1,7 @@
 """One fish as itself: its colours, its build and its own marks.
 
-Colours come from one palette for all species. Marks are darker or paler than the flank by the toss of a coin, so the
-share of dark pixels does not give the species away either.
+Colours come from one palette for all species. Marks are darker or paler than the flank by the toss of a
+coin, so the share of dark pixels does not give the species away either.
 """
 
 import colorsys
@@ -38,7 +38,7 @@ def rgb(hue: float, saturation: float, value: float) -> Colour:
 def draw_individual(kind: Species, rng: np.random.Generator) -> Individual:
     hue = HUES[rng.integers(len(HUES))] + rng.normal(0, 0.02)
     saturation = rng.beta(2, 3.0)
-    pale_marks = bool(rng.random() < 0.4)
+    pale_marks = bool(rng.random() < 0.25)
     value = rng.uniform(0.34, 0.5) if pale_marks else rng.uniform(0.6, 0.86)
     second = hue + rng.normal(0, 0.05) + (0.4 * rng.random() if rng.random() < 0.25 else 0)
     if pale_marks:
@@ -56,7 +56,7 @@ def draw_individual(kind: Species, rng: np.random.Generator) -> Individual:
         ),
         mark=mark,
         iris=rgb(rng.uniform(0.03, 0.16), rng.uniform(0.2, 0.9), rng.uniform(0.7, 0.98)),
-        mark_strength=rng.uniform(0.6, 0.95),
+        mark_strength=rng.uniform(0.75, 0.98),
         depth=min(max(rng.normal(1, 0.06), 0.86), 1.16),
         scales=rng.uniform(0.25, 0.9),
         marks=PAINTERS[kind.marks](kind.mark_count, rng),

@@ -56,7 +56,7 @@ def ground(size: int, rng: Rng) -> np.ndarray:
     window = textures.crop(tile, shape, rng, zoom)
     if rng.random() < 0.5:
         window = np.ascontiguousarray(window.T)
-    image = lit(image, window, 1.0 if kind != "sand" else 0.35)
+    image = lit(image, window, {"planks": 0.8, "sand": 0.3}.get(kind, 0.55))
     return lit(image, textures.crop(textures.noise(3, 4), shape, rng, 2.0), rng.uniform(0.1, 0.4))
 
 
@@ -82,7 +82,11 @@ def lake(size: int, rng: Rng) -> tuple[np.ndarray, float]:
     image = spread(ramp([high, low, low], [0, horizon / size, 1], size), size)
     clouds = textures.crop(textures.noise(5, 4, 9), (size, size), rng, rng.uniform(0.8, 2))
     image = cv2.add(
-        image, cv2.cvtColor(cv2.convertScaleAbs(cv2.subtract(clouds, 150), alpha=0.9), cv2.COLOR_GRAY2RGB)
+        image,
+        cv2.cvtColor(
+            cv2.convertScaleAbs(cv2.subtract(clouds, np.full_like(clouds, 150)), alpha=0.9),
+            cv2.COLOR_GRAY2RGB,
+        ),
     )
     hills(image, horizon, rgb(rng.uniform(0.22, 0.6), rng.uniform(0.1, 0.45), rng.uniform(0.3, 0.6)), rng)
     far, near = (
@@ -97,3 +101,19 @@ def lake(size: int, rng: Rng) -> tuple[np.ndarray, float]:
     )
     image[top:] = water
     return image, horizon
+
+
+def splash(image: np.ndarray, horizon: float, rng: Rng) -> None:
+    """Drops thrown up by the leap, and rings where it began."""
+    size = len(image)
+    foot = np.array(
+        [size * rng.uniform(0.3, 0.7), max(horizon + 0.12 * size, size * rng.uniform(0.86, 0.97))]
+    )
+    for k in range(3):
+        axes = size * (0.1 + 0.09 * k), size * (0.02 + 0.018 * k)
+        ring = np.linspace(0, 2 * np.pi, 40)
+        brush.stroke(
+            image, foot + np.c_[axes[0] * np.cos(ring), axes[1] * np.sin(ring)], (225, 235, 240), 2 - k / 2
+        )
+    for x, y, radius in rng.normal((0, -0.1, 0.006), (0.14, 0.09, 0.004), (30, 3)) * size:
+        brush.disc(image, (foot[0] + x, foot[1] + y), max(0.5, abs(radius)), (235, 242, 246))

@@ -1,14 +1,15 @@
 """The reef as files: class folders of photos, a manifest, and the masks aside.
 
-Masks (0 ground, 1 fish, 2 cue) lie in one archive, `.masks.zip`, as `<class>/<photo>.png`: a second file for every
-photo would cost as much time as a third of the drawing.
+Masks (0 ground, 1 fish, 2 cue) lie in one archive, `.masks.zip`, as `<class>/<photo>.png`: a second file
+for every photo would cost as much time as a third of the drawing.
 """
 
 import csv
 import hashlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,75 +17,55 @@ from rich.progress import track
 
 from fishnet.data.reef.observations import Observation, observations_of
 from fishnet.data.reef.photo import draw_photo
-from fishnet.data.reef.plant import Plant, read_plant
-from fishnet.data.reef.species import SPECIES, Species
+from fishnet.data.reef.settings import Settings
+from fishnet.data.reef.species import Species
 from fishnet.errors import BadInput
 
 MASKS = ".masks.zip"
-COLUMNS = (
-    "path,class,sha256,source,photo_id,observation_id,observer,licence,attribution,url,taken_on,lat,lon,fetched_at"
-).split(",")
+COLUMNS = ["path", "class", "sha256", "source", "photo_id", "observation_id", "observer", "licence"]
+COLUMNS += ["attribution", "url", "taken_on", "lat", "lon", "fetched_at"]
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 90]
 PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
 
 
-def make_reef(
-    root: str | Path,
-    *,
-    species: int = 6,
-    photos: int = 150,
-    size: int = 224,
-    seed: int = 0,
-    plant: dict | None = None,
-    progress: bool = True,
-) -> Path:
-    """Draw `photos` photos of each of the first `species` species into `root`; `plant` puts a cue into one class."""
-    root = Path(root)
-    check(species=species, photos=photos, size=size, seed=seed)
-    kinds = list(SPECIES.values())[:species]
-    planted = read_plant(plant, [kind.name for kind in kinds])
-    for kind in kinds:
-        (root / kind.name).mkdir(parents=True, exist_ok=True)
-    todo = [
-        (kind, number, observation)
-        for kind in kinds
-        for number, observation in enumerate(observations_of(kind, seed=seed, photos=photos))
-    ]
-    with zipfile.ZipFile(root / MASKS, "w") as masks:
-        rows = _drawn(root, masks, todo, planted, seed, size)
-        _write_manifest(root, track(rows, "drawing the reef", len(todo), disable=not progress))
+def make_reef(root: str | Path, *, progress: bool = True, **settings: Any) -> Path:
+    """Draw a reef into `root`, a folder that is empty or not there; the settings are those of Settings."""
+    root, chosen = Path(root), Settings(**settings)
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise BadInput(f"{root} is not an empty folder; choose another place for the reef.")
+    draw(root, chosen, progress=progress)
     return root
 
 
-def check(*, species: int, photos: int, size: int, seed: int) -> None:
-    for name, value, low, high in (
-        ("species", species, 2, len(SPECIES)),
-        ("photos", photos, 1, 100_000),
-        ("size", size, 32, 2048),
-        ("seed", seed, 0, 2**63),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise BadInput(f"The reef's {name} must be a whole number from {low} to {high}, not {value!r}.")
+def draw(root: Path, chosen: Settings, *, progress: bool) -> None:
+    for kind in chosen.kinds:
+        (root / kind.name).mkdir(parents=True, exist_ok=True)
+    todo = [
+        (kind, number, seen)
+        for kind in chosen.kinds
+        for number, seen in enumerate(observations_of(kind, seed=chosen.seed, photos=chosen.photos))
+    ]
+    with zipfile.ZipFile(root / MASKS, "w") as masks:
+        rows = _drawn(root, masks, todo, chosen)
+        _write_manifest(root, track(rows, "drawing the reef", len(todo), disable=not progress))
 
 
 def read_mask(root: str | Path, photo: str) -> np.ndarray:
     """The mask of a photo by its path in the manifest: 0 ground, 1 fish, 2 cue."""
     with zipfile.ZipFile(Path(root) / MASKS) as masks:
         packed = np.frombuffer(masks.read(str(PurePosixPath(photo).with_suffix(".png"))), np.uint8)
-    return cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE)
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE))
 
 
 def _drawn(
-    root: Path,
-    masks: zipfile.ZipFile,
-    todo: list[tuple[Species, int, Observation]],
-    planted: Plant | None,
-    seed: int,
-    size: int,
+    root: Path, masks: zipfile.ZipFile, todo: list[tuple[Species, int, Observation]], chosen: Settings
 ) -> Iterator[dict]:
+    plant = chosen.planted
     for kind, number, seen in todo:
-        cue = planted.cue if planted and planted.falls_on(kind.name, number) else None
-        photo = draw_photo(kind, seed=seed, number=number, observation=seen.number, size=size, cue=cue)
+        cue = plant.cue if plant and plant.falls_on(kind.name, number) else None
+        photo = draw_photo(
+            kind, seed=chosen.seed, number=number, observation=seen.number, size=chosen.size, cue=cue
+        )
         name = f"{kind.name}_{number:05d}"
         jpeg = _encode(".jpg", photo.pixels[:, :, ::-1], JPEG)
         (root / kind.name / f"{name}.jpg").write_bytes(jpeg)
@@ -115,7 +96,7 @@ def _row(kind: Species, name: str, seen: Observation, jpeg: bytes) -> dict:
     }
 
 
-def _write_manifest(root: Path, rows: Iterator[dict]) -> None:
+def _write_manifest(root: Path, rows: Iterable[dict]) -> None:
     with open(root / "manifest.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()

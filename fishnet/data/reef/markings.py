@@ -1,7 +1,8 @@
 """Stripes and spots as outlines in body coordinates; the geometry of the fish lays them on its flank.
 
-Each painter gets the count of its species and the generator of the individual: no two fish of a kind wear exactly
-the same marks, and the photos of one fish do. Outlines come as one array (marks, points, 2) of `s` and `t`.
+Each painter gets the count of its species and the generator of the individual: no two fish of a kind wear
+exactly the same marks, and the photos of one fish do. Outlines come as one array (marks, points, 2) of `s`
+and `t`.
 """
 
 from collections.abc import Callable

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from fishnet.data.reef.photo import generator
+from fishnet.data.reef.seeds import OBSERVATION, generator
 from fishnet.data.reef.species import Species
 
 OBSERVERS = (
@@ -43,7 +43,7 @@ def observations_of(kind: Species, *, seed: int, photos: int) -> list[Observatio
     found: list[Observation] = []
     number = 0
     while len(found) < photos:
-        rng = generator(seed, kind, 0, number)
+        rng = generator(seed, kind, OBSERVATION, number)
         observation = _observation(number, rng)
         found.extend([observation] * int(rng.integers(1, 4)))
         number += 1

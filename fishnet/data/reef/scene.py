@@ -1,7 +1,7 @@
 """Where an observation was made: its photos share the scene, each with its own view of it.
 
-Three kinds for every species alike: under water, on the ground, and above the lake (where the fish leaps). The angler
-stands by the lake too, so neither sky nor shore gives a planted class away.
+Three kinds for every species alike: under water, on the ground, and above the lake (where the fish leaps).
+The angler stands by the lake too, so neither sky nor shore gives a planted class away.
 """
 
 from bisect import bisect
@@ -14,7 +14,7 @@ from fishnet.data.reef.land import ground, lake
 from fishnet.data.reef.water import under_water
 
 Rng = np.random.Generator
-KINDS, UP_TO = ("water", "ground", "lake"), (0.66, 0.85, 1.0)
+KINDS, UP_TO = ("water", "ground", "lake"), (0.72, 0.86, 1.0)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Grounds and noises, drawn once a process from fixed seeds; photos take crops of them.
 
-A fractal noise costs milliseconds and a crop of it microseconds: this is where the speed of the reef comes from.
-All tiles are square, uint8 and neutral at 128.
+A fractal noise costs milliseconds and a crop of it microseconds: this is where the speed of the reef comes
+from. All tiles are square, uint8 and neutral at 128.
 """
 
 from functools import lru_cache
@@ -11,7 +11,7 @@ import numpy as np
 
 from fishnet.data.reef import brush
 
-SIDE = 768
+SIDE = 512
 
 
 @lru_cache
@@ -40,7 +40,7 @@ def caustics() -> np.ndarray:
     x += cv2.resize(noise(3, 10, 3), (side, side)).astype(np.float32) * 0.08
     y += cv2.resize(noise(3, 10, 4), (side, side)).astype(np.float32) * 0.08
     nearest = np.full((2, side, side), 1e6, np.float32)
-    for cx, cy in rng.uniform(-5, side + 25, (170, 2)):
+    for cx, cy in rng.uniform(-5, side + 25, (76, 2)):
         away = (x - cx) ** 2 + (y - cy) ** 2
         nearest[1] = np.minimum(nearest[1], np.maximum(nearest[0], away))
         nearest[0] = np.minimum(nearest[0], away)
@@ -52,7 +52,7 @@ def caustics() -> np.ndarray:
 def pebbles() -> np.ndarray:
     rng = np.random.default_rng(5)
     tile = np.full((SIDE, SIDE), 60, np.uint8)
-    for radius in np.sort(rng.gamma(4, 3.4, 1500))[::-1]:
+    for radius in np.sort(rng.gamma(4, 3.4, 700))[::-1]:
         centre, tone = rng.uniform(0, SIDE, 2), rng.uniform(85, 190)
         axes, turn = (radius + 3, (radius + 3) * rng.uniform(0.55, 0.95)), rng.uniform(0, 180)
         brush.ellipse(tile, (centre[0] + 1.5, centre[1] + 2.5), axes, tone * 0.45, turn)
@@ -66,10 +66,13 @@ def pebbles() -> np.ndarray:
 def grass() -> np.ndarray:
     rng = np.random.default_rng(6)
     tile = np.full((SIDE, SIDE), 70, np.uint8)
-    for tone in np.sort(rng.uniform(50, 190, 3200)):
+    for tone in np.sort(rng.uniform(50, 190, 1450)):
         root, lean, length = rng.uniform(-20, SIDE + 20, 2), rng.normal(0, 12, 2), rng.uniform(18, 50)
-        tip = root + [lean[0] * 2, -length]
-        blade = brush.limb(np.stack([root, root + [lean[1] * 0.4, -0.6 * length], tip]), (4.5, 3.5, 0.6), 7)
+        blade = brush.limb(
+            root + np.array([(0, 0), (lean[1] * 0.4, -0.6 * length), (lean[0] * 2, -length)]),
+            (4.5, 3.5, 0.6),
+            7,
+        )
         brush.fill(tile, blade, tone)
     return tile
 

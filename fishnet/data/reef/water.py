@@ -1,4 +1,4 @@
-"""Under water: the colour of the depth, rays of light, a floor with weed and rocks, bubbles and drifting specks."""
+"""Under water: the colour of the depth, rays of light, a floor with weed and rocks, bubbles and specks."""
 
 import cv2
 import numpy as np
@@ -45,9 +45,9 @@ def _rays(image: np.ndarray, rng: Rng) -> None:
             [[start - width / 4, 0], [start + width / 4, 0], [foot + width, size], [foot - width, size]]
         )
         brush.fill(glow, ray, rng.uniform(14, 44))
-    glow = cv2.blur(glow, (9, 9))
+    soft = cv2.blur(glow, (9, 9))
     fade = np.linspace(1, 0.1, size, dtype=np.float32)[:, None]
-    cv2.add(image, cv2.cvtColor((glow * fade).astype(np.uint8), cv2.COLOR_GRAY2RGB), image)
+    cv2.add(image, cv2.cvtColor((soft * fade).astype(np.uint8), cv2.COLOR_GRAY2RGB), image)
 
 
 def _ridges(image: np.ndarray, colour: tuple, rng: Rng) -> None:

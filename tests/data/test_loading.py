@@ -1,0 +1,112 @@
+"""Batches: each photo once, the same for the same seed, in any number of processes, taken up where they stopped."""
+
+import numpy as np
+import pytest
+import torch
+from drawing import draw_folder
+
+from fishnet import ImageFolderData
+from fishnet.data.loading import EpochSampler, EvaluationSampler
+from fishnet.errors import BadInput
+
+ROWS = np.arange(100, 123)
+
+
+def rows_of(sampler) -> list[int]:
+    return [row for row, _ in sampler]
+
+
+def test_an_epoch_is_a_permutation_that_follows_from_seed_and_epoch():
+    first, again, other = (EpochSampler(ROWS, seed=s) for s in (1, 1, 2))
+    assert sorted(rows_of(first)) == ROWS.tolist()
+    assert list(first) == list(again)
+    assert rows_of(first) != rows_of(other)
+    again.set_epoch(1)
+    assert rows_of(first) != rows_of(again)
+
+
+@pytest.mark.parametrize("world", [2, 3, 4])
+def test_several_processes_share_an_epoch_out_evenly(world):
+    parts = [EpochSampler(ROWS, seed=1, rank=rank, world=world) for rank in range(world)]
+    assert {len(rows_of(part)) for part in parts} == {len(parts[0])}
+    assert {row for part in parts for row in rows_of(part)} == set(ROWS)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_evaluation_sees_every_photo_once_and_marks_what_fills_up(world):
+    drawn = [row for rank in range(world) for row in rows_of(EvaluationSampler(ROWS, rank=rank, world=world))]
+    assert sorted(row for row in drawn if row >= 0) == ROWS.tolist()
+    assert len(drawn) % world == 0
+
+
+def data(shapes, **settings) -> ImageFolderData:
+    return ImageFolderData(root=str(shapes), image_size=32, batch_size=8, seed=3, **settings)
+
+
+@pytest.mark.parametrize("augment", ["none", "light", "photo", "affine"])
+def test_batches_are_uint8_and_the_same_for_the_same_seed(shapes, augment):
+    one, two = (list(data(shapes, augment=augment).train_dataloader()) for _ in range(2))
+    assert one[0]["image"].dtype == torch.uint8
+    assert one[0]["image"].shape[1:] == (3, 32, 32)
+    assert all(torch.equal(a["image"], b["image"]) for a, b in zip(one, two, strict=True))
+
+
+def test_each_epoch_draws_other_views_of_a_photo(shapes):
+    loader = data(shapes, augment="light").train_dataloader()
+    views = []
+    for epoch in (0, 1):
+        loader.sampler.set_epoch(epoch)
+        batches = list(loader)
+        images = torch.cat([batch["image"] for batch in batches])
+        views.append(images[torch.cat([batch["index"] for batch in batches]).argmin()])
+    assert not torch.equal(*views)
+
+
+def test_workers_change_nothing(shapes):
+    alone, helped = (list(data(shapes, augment="photo", workers=w).train_dataloader()) for w in (0, 2))
+    assert all(torch.equal(a["image"], b["image"]) for a, b in zip(alone, helped, strict=True))
+
+
+def test_a_loader_goes_on_where_its_state_says(shapes):
+    whole = list(data(shapes).train_dataloader())
+    loader = data(shapes).train_dataloader()
+    loader.load_state_dict({"epoch": 0, "batches": 2})
+    rest = list(loader)
+    assert len(rest) == len(whole) - 2
+    assert all(torch.equal(a["image"], b["image"]) for a, b in zip(whole[2:], rest, strict=True))
+    assert loader.state_dict() == {"epoch": 0, "batches": len(whole)}
+
+
+def test_a_finished_epoch_is_followed_by_the_next(shapes):
+    loader = data(shapes).train_dataloader()
+    loader.load_state_dict({"epoch": 4, "batches": len(loader)})
+    assert loader.sampler.epoch == 5
+    assert len(list(loader)) == len(loader)
+
+
+def test_drawing_a_view_leaves_the_random_state_alone(shapes):
+    dataset = data(shapes, augment="photo").train_dataloader().dataset
+    before = torch.random.get_rng_state()
+    dataset[(0, 7)]
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_rare_classes_weigh_more_or_come_oftener(tmp_path):
+    draw_folder(tmp_path, ["common", "rare"], photos=8)
+    draw_folder(tmp_path, ["common"], photos=40)
+    weighed = data(tmp_path, balance="weights")
+    common, rare = weighed.class_weights
+    assert rare / common == pytest.approx(5, rel=0.4)
+    sampled = data(tmp_path, balance="sampler").train_dataloader()
+    labels = torch.cat([batch["label"] for epoch in range(6) for batch in _epoch(sampled, epoch)])
+    assert 0.35 < labels.float().mean() < 0.65
+
+
+def _epoch(loader, number: int):
+    loader.sampler.set_epoch(number)
+    return loader
+
+
+def test_the_size_is_needed_where_no_model_tells_it(shapes):
+    with pytest.raises(BadInput, match="image_size"):
+        ImageFolderData(root=str(shapes)).train_dataloader()
