@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +37,10 @@ SETTINGS = [
     "callbacks.heatmaps=null",
     "callbacks.report.resamples=50",
 ]
-SHARE_AT_START = 0.2  # of the kills: at any moment from the start of the process on; the others: while it trains
-LONGEST = 1.5  # seconds of training before a kill
+SHARE_AT_START = 0.1  # of the kills: at any moment from the start of the process on
+SHARE_ANYWHERE = 0.2  # at any moment of training; the others aim at a checkpoint that is being written
+LONGEST = 1.0  # seconds of training before a kill
+WRITING = "writing a checkpoint"
 
 
 def main() -> int:
@@ -48,7 +51,7 @@ def main() -> int:
     temporary.mkdir(parents=True, exist_ok=True)
     photos = draw(home / "photos")
     settings = [f"data.root={photos}", *SETTINGS, f"model.backbone_args.dense={arguments.dense}"]
-    settings += [f"trainer.max_epochs={2 * arguments.kills + 2}"]
+    settings += [f"trainer.max_epochs={3 * arguments.kills + 3}"]
     undisturbed(home, settings, temporary)
     kills = killed(home, settings, temporary, count=arguments.kills, seed=arguments.seed)
     same = compared(home)
@@ -62,7 +65,7 @@ def main() -> int:
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m experiments.survival", description=__doc__)
-    parser.add_argument("--kills", type=int, default=25)
+    parser.add_argument("--kills", type=int, default=25, help="that meet a checkpoint being written")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dense", type=int, default=8192, help="width of the layer that makes checkpoints large")
     parser.add_argument("--tmpdir", help="the killed process's TMPDIR, for instance on another file system")
@@ -98,12 +101,12 @@ def start(home: Path, name: str, settings: list[str], temporary: Path):
 
 
 def killed(home: Path, settings: list[str], temporary: Path, *, count: int, seed: int) -> list[dict]:
+    """Until `count` kills have met a checkpoint that was being written; the others are counted too."""
     chance = np.random.default_rng(seed)
     kills: list[dict] = []
-    while len(kills) < count:
-        kill = one_kill(home, settings, temporary, chance)
-        print(f"kill {len(kills) + 1}/{count}: {kill}", flush=True)
-        kills.append(kill)
+    while sum(kill["phase"] == WRITING for kill in kills) < count:
+        kills.append(one_kill(home, settings, temporary, chance))
+        print(f"kill {len(kills)}: {kills[-1]}", flush=True)
     last = start(home, "parts", settings, temporary)
     last.join()
     if last.exitcode != 0:
@@ -115,27 +118,42 @@ def one_kill(home: Path, settings: list[str], temporary: Path, chance: np.random
     """Start or resume, wait for a random moment, kill, look at what is left."""
     began, steps = time.time(), lines(home / "parts.jsonl")
     process = start(home, "parts", settings, temporary)
-    at_start = chance.random() < SHARE_AT_START
-    while not at_start and lines(home / "parts.jsonl") == steps:
-        if not process.is_alive():
-            raise SystemExit(f"it ended by itself with {process.exitcode}:\n{(home / 'parts.log').read_text()}")
-        time.sleep(0.01)
-    time.sleep(chance.uniform(0, 3 * LONGEST if at_start else LONGEST))
+    await_moment(process, home, steps, chance)
     process.kill()
     process.join()
     if process.exitcode != -signal.SIGKILL:
         raise SystemExit(f"it ended with {process.exitcode} before the kill:\n{(home / 'parts.log').read_text()}")
     folder = home / "parts"
     sizes = [path.stat().st_size for path in folder.glob("checkpoints/*.ckpt")]
-    left = litter(folder, since=began)
+    left = litter(folder / "checkpoints", since=began)
     broken = broken_files(folder) + ([] if database_is_whole(home / "mlflow.db") else ["mlflow.db"])
     return {
         "moment": round(time.time() - began, 2),
-        "phase": "writing a checkpoint" if left else "training" if lines(home / "parts.jsonl") > steps else "starting",
+        "phase": WRITING if left else "training" if lines(home / "parts.jsonl") > steps else "starting",
         "steps": lines(home / "parts.jsonl") - steps,
         "checkpoint_mb": round(max(sizes, default=0) / 1e6),
         "broken": " ".join(broken),
     }
+
+
+def await_moment(process, home: Path, steps: int, chance: np.random.Generator) -> None:
+    """Somewhere in the start, somewhere in training, or in the midst of a write."""
+    aim = chance.random()
+    if aim >= SHARE_AT_START:
+        await_that(process, home, lambda: lines(home / "parts.jsonl") > steps)
+    time.sleep(chance.uniform(0, LONGEST))
+    if aim >= SHARE_AT_START + SHARE_ANYWHERE:
+        folder = home / "parts" / "checkpoints"
+        before = time.time()
+        await_that(process, home, lambda: litter(folder, since=before))
+        time.sleep(chance.exponential(0.05))
+
+
+def await_that(process, home: Path, condition: Callable[[], bool]) -> None:
+    while not condition():
+        if not process.is_alive():
+            raise SystemExit(f"it ended by itself with {process.exitcode}:\n{(home / 'parts.log').read_text()}")
+        time.sleep(0.001)
 
 
 def lines(path: Path) -> int:

@@ -3,6 +3,7 @@
 import csv
 import json
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -41,7 +42,11 @@ CHECKS = {
 
 def litter(folder: Path, *, since: float) -> bool:
     """Whether the kill left a temporary file, so came while a checkpoint was written; the next writer replaces it."""
-    return any(path.stat().st_mtime > since for path in (folder / "checkpoints").glob(".*"))
+    for path in folder.glob(".*"):
+        with suppress(FileNotFoundError):  # renamed meanwhile
+            if path.stat().st_mtime > since:
+                return True
+    return False
 
 
 def database_is_whole(path: Path) -> bool:
