@@ -40,6 +40,7 @@ SETTINGS = [
 SHARE_AT_START = 0.1  # of the kills: at any moment from the start of the process on
 SHARE_ANYWHERE = 0.2  # at any moment of training; the others aim at a checkpoint that is being written
 LONGEST = 1.0  # seconds of training before a kill
+LONGEST_START = 4.0  # and of a start
 WRITING = "writing a checkpoint"
 
 
@@ -141,7 +142,7 @@ def await_moment(process, home: Path, steps: int, chance: np.random.Generator) -
     aim = chance.random()
     if aim >= SHARE_AT_START:
         await_that(process, home, lambda: lines(home / "parts.jsonl") > steps)
-    time.sleep(chance.uniform(0, LONGEST))
+    time.sleep(chance.uniform(0, LONGEST if aim >= SHARE_AT_START else LONGEST_START))
     if aim >= SHARE_AT_START + SHARE_ANYWHERE:
         folder = home / "parts" / "checkpoints"
         before = time.time()

@@ -16,15 +16,17 @@ from .entry import start
 def main(config: DictConfig) -> None:
     home = Path.cwd()
     delivered = deliver(home) if config.deliver else []
-    if config.deliver:
-        print(*(delivered or ["Nothing waits to be delivered below this folder."]), sep="\n", flush=True)
+    for sentence in delivered:
+        print(sentence, flush=True)
     try:
         store = open_store(config.tracking.uri, home=home, create=False)
     except BadInput:
         if delivered:
             return  # all went to a server, and no store is kept here
         raise
-    for sentence in tidy(store, home / "outputs"):
+    tidied = tidy(store, home / "outputs")
+    nothing = ["Nothing waits to be delivered."] if config.deliver and not delivered and not tidied else []
+    for sentence in [*tidied, *nothing]:
         print(sentence, flush=True)
     compare(
         uri=config.tracking.uri,

@@ -83,10 +83,10 @@ def make_folder(config: DictConfig, *, name: str, resumed: bool = False) -> Path
 def opened(logger: MlflowLogger, config: DictConfig) -> Iterator[None]:
     """The run exists from here on and gets its last word, whatever comes; what died before it is closed first."""
     session = logger.start()
-    if session is not None:
-        for sentence in tidy(session.store, Path.cwd() / "outputs"):
-            log.info(sentence)
     try:
+        if session is not None:
+            for sentence in tidy(session.store, Path.cwd() / "outputs"):
+                log.info(sentence)
         yield
     except BaseException as error:
         logger.finish("KILLED" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "FAILED")

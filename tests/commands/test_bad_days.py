@@ -103,7 +103,7 @@ def damaged(tmp_path):
 
 def test_a_few_photos_that_cannot_be_read_are_told_at_the_end(fishnet, tiny, damaged):
     root = damaged(4)
-    ended = fishnet("train", *tiny, f"data.root={root}")
+    ended = fishnet("train", *tiny, *BRIEF, f"data.root={root}", "trainer.max_epochs=1")
     assert ended.status == 0, ended.err
     last_words = ended.out.splitlines()[-4:]
     (line,) = [line for line in last_words if line.startswith("left out")]
@@ -124,7 +124,7 @@ HOSTILE = ['Klunzinger\'s "wrasse"', "Xiphophorus × hellerii", "鯉", "鮎, 香
 
 def test_class_names_as_people_write_them(fishnet, tiny, tmp_path):
     root = draw_folder(tmp_path / "photos", HOSTILE, photos=8)
-    ended = fishnet("train", *tiny, f"data.root={root}", "out=run", "data.batch_size=16", "data.val=0.25")
+    ended = fishnet("train", *tiny, f"data.root={root}", "out=run", "data.batch_size=16", "trainer.max_epochs=1")
     assert ended.status == 0, ended.err
     client, run = the_run(tmp_path)
     assert len({key for key in run.data.metrics if key.startswith("val_class/")}) == len(HOSTILE)
