@@ -186,7 +186,7 @@ def _metrics(folder: Path) -> dict:
 def write(path: Path, kills: list[dict], *, other: bool) -> None:
     fresh = not path.exists()
     with path.open("a", newline="") as file:
-        table = csv.DictWriter(file, ["tmpdir", "kill", *kills[0]])
+        table = csv.DictWriter(file, ["tmpdir", "kill", *kills[0]], lineterminator="\n")
         if fresh:
             table.writeheader()
         place = "another file system" if other else "the same file system"
