@@ -22,6 +22,9 @@ class StopOnSignal(L.Callback):
     def __init__(self) -> None:
         self.signal: int | None = None
         self._waiting = False
+        self._watch()
+
+    def _watch(self) -> None:
         for number in WATCHED:
             signals.signal(number, self._note)
 
@@ -42,9 +45,14 @@ class StopOnSignal(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._waiting = True
+        # Lightning has put its own handler before ours: it leaves with status 0 and no checkpoint, and among several
+        # processes it broadcasts from inside the signal, which can lock them.
+        self._watch()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._waiting = False
+        if self._asked(trainer):  # behind the last step: last.ckpt is there already
+            self._stop()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         self._waiting = False
