@@ -22,6 +22,11 @@ class StopOnSignal(L.Callback):
     def __init__(self) -> None:
         self.signal: int | None = None
         self._waiting = False
+        self._listen()
+
+    def _listen(self) -> None:
+        """Again at each stage, where Lightning puts its own SIGTERM handler first: that one ends with status 0, and
+        speaks to the other processes in the midst of whatever they are saying to each other, which hangs them all."""
         for number in WATCHED:
             signals.signal(number, self._note)
 
@@ -41,7 +46,14 @@ class StopOnSignal(L.Callback):
         raise Interrupted(self.signal or signals.SIGTERM)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._listen()
         self._waiting = True
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._listen()
+
+    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._listen()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._waiting = False
@@ -71,7 +83,10 @@ class FiniteLoss(L.Callback):
         self._rows = batch["index"]
 
     def on_before_backward(self, trainer: L.Trainer, pl_module: L.LightningModule, loss: Tensor) -> None:
-        if not bool(torch.isfinite(loss)):
+        finite = bool(torch.isfinite(loss))
+        if trainer.world_size > 1 and trainer.strategy.reduce_boolean_decision(finite, all=True) != finite:
+            self._fail(trainer, "the loss of another process became infinite or no number")
+        if not finite:
             self._fail(trainer, f"the loss became {loss.item()}")
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict) -> None:
