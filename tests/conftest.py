@@ -8,7 +8,7 @@ from drawing import draw_folder
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small only wait for a second thread
 
 
 @pytest.fixture(scope="session")

@@ -156,17 +156,12 @@ def bombs():
     header = struct.pack(">IIBBBBB", 13000, 13000, 8, 0, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(13001 * 13000), 9)), (b"IEND", b"")]
     yield b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-        for name, body in chunks
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
     )
     yield with_size(encoded(photo(), "JPEG"), 60000, 60000)
     yield b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0, 0, 0) + b"," + bytes(20)
     yield (
-        b"GIF89a"
-        + struct.pack("<HHBBB", 1, 1, 0, 0, 0)
-        + b","
-        + struct.pack("<HHHH", 0, 0, 60000, 60000)
-        + bytes(9)
+        b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0, 0, 0) + b"," + struct.pack("<HHHH", 0, 0, 60000, 60000) + bytes(9)
     )
 
 

@@ -64,6 +64,10 @@ def main() -> int:
     return int(any(kill["broken"] for kill in kills) or not all(same.values()))
 
 
+class Finished(Exception):
+    """The run ended before it could be killed again."""
+
+
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m experiments.survival", description=__doc__)
     parser.add_argument("--kills", type=int, default=25, help="that meet a checkpoint being written")
@@ -106,7 +110,11 @@ def killed(home: Path, settings: list[str], temporary: Path, *, count: int, seed
     chance = np.random.default_rng(seed)
     kills: list[dict] = []
     while sum(kill["phase"] == WRITING for kill in kills) < count:
-        kills.append(one_kill(home, settings, temporary, chance))
+        try:
+            kills.append(one_kill(home, settings, temporary, chance))
+        except Finished:
+            print(f"the run reached its end after {len(kills)} kills", flush=True)
+            return kills
         print(f"kill {len(kills)}: {kills[-1]}", flush=True)
     last = start(home, "parts", settings, temporary)
     last.join()
@@ -122,6 +130,8 @@ def one_kill(home: Path, settings: list[str], temporary: Path, chance: np.random
     await_moment(process, home, steps, chance)
     process.kill()
     process.join()
+    if process.exitcode == 0:
+        raise Finished
     if process.exitcode != -signal.SIGKILL:
         raise SystemExit(f"it ended with {process.exitcode} before the kill:\n{(home / 'parts.log').read_text()}")
     folder = home / "parts"
@@ -152,6 +162,8 @@ def await_moment(process, home: Path, steps: int, chance: np.random.Generator) -
 
 def await_that(process, home: Path, condition: Callable[[], bool]) -> None:
     while not condition():
+        if not process.is_alive() and process.exitcode == 0:
+            raise Finished
         if not process.is_alive():
             raise SystemExit(f"it ended by itself with {process.exitcode}:\n{(home / 'parts.log').read_text()}")
         time.sleep(0.001)

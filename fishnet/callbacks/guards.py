@@ -22,11 +22,11 @@ class StopOnSignal(L.Callback):
     def __init__(self) -> None:
         self.signal: int | None = None
         self._waiting = False
-        self._listen()
+        self._watch()
 
-    def _listen(self) -> None:
-        """Again at each stage, where Lightning puts its own SIGTERM handler first: that one ends with status 0, and
-        speaks to the other processes in the midst of whatever they are saying to each other, which hangs them all."""
+    def _watch(self) -> None:
+        """Again at each stage, where Lightning puts its own handler before ours: that one leaves with status 0 and no
+        checkpoint, and among several processes it broadcasts from inside the signal, which can lock them."""
         for number in WATCHED:
             signals.signal(number, self._note)
 
@@ -46,17 +46,19 @@ class StopOnSignal(L.Callback):
         raise Interrupted(self.signal or signals.SIGTERM)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._listen()
         self._waiting = True
+        self._watch()
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._listen()
+        self._watch()
 
     def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._listen()
+        self._watch()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._waiting = False
+        if self._asked(trainer):  # behind the last step: last.ckpt is there already
+            self._stop()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         self._waiting = False

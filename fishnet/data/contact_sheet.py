@@ -37,8 +37,7 @@ def _classes(root: Path) -> dict[str, list[Path]]:
         raise BadInput(f"There is no folder {root}; a contact sheet needs one with a folder for each class.")
     folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     found = {
-        folder.name: sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-        for folder in folders
+        folder.name: sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES) for folder in folders
     }
     filled = {name: photos for name, photos in found.items() if photos}
     if not filled:

@@ -395,8 +395,5 @@ def test_a_killed_build_goes_on_where_it_was(tmp_path, monkeypatch):
 
 
 def test_the_light_things_import_neither_torch_nor_the_web(tmp_path):
-    code = (
-        "import sys, fishnet.data.index, fishnet.data.splits\n"
-        "print({'torch', 'mlflow', 'hydra'} & set(sys.modules))"
-    )
+    code = "import sys, fishnet.data.index, fishnet.data.splits\nprint({'torch', 'mlflow', 'hydra'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

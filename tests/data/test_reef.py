@@ -124,13 +124,8 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
 def test_every_species_can_be_drawn_free_and_held(tmp_path: Path) -> None:
     for name in SPECIES:
         plant = {"class": name, "share": 0.5}
-        root = make_reef(
-            tmp_path / name, species=len(SPECIES), photos=2, size=128, plant=plant, progress=False
-        )
-        areas = [
-            [(read_mask(root, f"{name}/{name}_0000{k}.jpg") == value).mean() for value in (1, 2)]
-            for k in (0, 1)
-        ]
+        root = make_reef(tmp_path / name, species=len(SPECIES), photos=2, size=128, plant=plant, progress=False)
+        areas = [[(read_mask(root, f"{name}/{name}_0000{k}.jpg") == value).mean() for value in (1, 2)] for k in (0, 1)]
         assert areas[0][0] > 0.02
         assert areas[0][1] == 0
         assert areas[1][0] > 0.015

@@ -58,9 +58,7 @@ def test_a_place_where_nothing_can_be_drawn_is_said(tmp_path: Path) -> None:
         reef_folder(tmp_path / "file", **SMALL)
 
 
-def test_a_full_disk_is_one_sentence_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, content: bytes) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -73,9 +71,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(
 def test_a_reef_that_is_there_is_found_without_the_means_to_draw(tmp_path: Path) -> None:
     reef_folder(tmp_path, **SMALL)
     heavy = "import sys; from fishnet.data.reef import reef_folder; "
-    heavy += (
-        f"reef_folder({str(tmp_path)!r}, **{SMALL!r}); print({{'cv2', 'scipy', 'numpy'}} & set(sys.modules))"
-    )
+    heavy += f"reef_folder({str(tmp_path)!r}, **{SMALL!r}); print({{'cv2', 'scipy', 'numpy'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

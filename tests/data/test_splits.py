@@ -29,9 +29,7 @@ def table_of(sizes, shared=0):
 
 tables = st.builds(
     table_of,
-    st.dictionaries(
-        st.sampled_from("abcd"), st.lists(st.integers(1, 12), min_size=8, max_size=30), min_size=2
-    ),
+    st.dictionaries(st.sampled_from("abcd"), st.lists(st.integers(1, 12), min_size=8, max_size=30), min_size=2),
     st.integers(0, 2),
 )
 
@@ -152,9 +150,7 @@ def test_a_split_that_cuts_a_group_is_refused(saved):
         load_split(file, joined)
 
 
-@pytest.mark.parametrize(
-    "text", [b"", b"\xff\xfe\x00", b"path,part\na,b\n", b"path,split\na/0_0.jpg,dev\n", b'a,b\n"']
-)
+@pytest.mark.parametrize("text", [b"", b"\xff\xfe\x00", b"path,part\na,b\n", b"path,split\na/0_0.jpg,dev\n", b'a,b\n"'])
 def test_files_that_are_no_split(saved, tmp_path, text):
     (tmp_path / "bad.csv").write_bytes(text)
     with pytest.raises(BadInput, match="split"):

@@ -48,9 +48,7 @@ def draw_angler(rng: Rng) -> Angler:
     return Angler(
         skin=rgb(hue, saturation * rng.uniform(0.9, 1.1), value * rng.uniform(0.95, 1.05)),
         jacket=rgb(rng.random(), rng.uniform(0.1, 0.75), rng.uniform(0.3, 0.8)),
-        vest=rgb(rng.random(), rng.uniform(0.3, 0.85), rng.uniform(0.4, 0.85))
-        if rng.random() < 0.5
-        else None,
+        vest=rgb(rng.random(), rng.uniform(0.3, 0.85), rng.uniform(0.4, 0.85)) if rng.random() < 0.5 else None,
         trousers=rgb(rng.uniform(0.05, 0.65), rng.uniform(0.1, 0.4), rng.uniform(0.2, 0.5)),
         hat=rgb(rng.random(), rng.uniform(0.05, 0.8), rng.uniform(0.25, 0.85)),
         hat_kind=("cap", "bucket", "beanie", "none")[rng.integers(4)],
@@ -118,9 +116,7 @@ def _torso(canvas: np.ndarray, who: Angler, centre: np.ndarray, unit: float) -> 
     brush.stroke(canvas, at([(0, 0.16), (0, 0.63)]), shade(who.jacket, 0.5), 0.008 * unit)
 
 
-def _arm(
-    canvas: np.ndarray, who: Angler, centre: np.ndarray, grip: np.ndarray, side: int, unit: float
-) -> None:
+def _arm(canvas: np.ndarray, who: Angler, centre: np.ndarray, grip: np.ndarray, side: int, unit: float) -> None:
     shoulder = centre + np.array([side * 0.145 * who.build, 0.215]) * unit
     elbow = (shoulder + grip) / 2 + np.array([side * 0.085, 0.1]) * unit
     wrist = grip + np.array([side * 0.035, 0.05]) * unit
@@ -133,9 +129,7 @@ def _arm(
     else:
         cuff = np.stack([0.25 * elbow + 0.75 * wrist, wrist])
         brush.fill(canvas, brush.limb(cuff, (0.082 * unit, 0.078 * unit), 4), shade(who.jacket, 0.65))
-    palm = np.stack(
-        [wrist, grip + np.array([0, 0.012]) * unit, grip - np.array([side * 0.03, -0.004]) * unit]
-    )
+    palm = np.stack([wrist, grip + np.array([0, 0.012]) * unit, grip - np.array([side * 0.03, -0.004]) * unit])
     brush.fill(canvas, brush.limb(palm, (0.055 * unit, 0.075 * unit, 0.07 * unit)), shade(who.skin, 0.55))
     brush.fill(canvas, brush.limb(palm, (0.047 * unit, 0.067 * unit, 0.06 * unit)), shade(who.skin, 0.9))
 

@@ -64,9 +64,7 @@ def _spline(knots: int, samples: int) -> np.ndarray:
     padding[0, :2], padding[-1, -2:] = (2, -1), (-1, 2)
     position = np.linspace(0, knots - 1 - 1e-9, samples)
     first, u = position.astype(int), position % 1
-    weights = 0.5 * np.stack(
-        [-u + 2 * u**2 - u**3, 2 - 5 * u**2 + 3 * u**3, u + 4 * u**2 - 3 * u**3, u**3 - u**2]
-    )
+    weights = 0.5 * np.stack([-u + 2 * u**2 - u**3, 2 - 5 * u**2 + 3 * u**3, u + 4 * u**2 - 3 * u**3, u**3 - u**2])
     matrix = np.zeros((samples, knots + 2))
     for k in range(4):
         matrix[np.arange(samples), first + k] += weights[k]

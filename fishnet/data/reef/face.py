@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 WHITE, DARK = (245, 242, 238, 255), (28, 24, 26, 255)
 
 
-def draw_head(
-    canvas: np.ndarray, who: "Angler", centre: np.ndarray, radius: float, rng: np.random.Generator
-) -> None:
+def draw_head(canvas: np.ndarray, who: "Angler", centre: np.ndarray, radius: float, rng: np.random.Generator) -> None:
     def at(x: float, y: float) -> tuple[float, float]:
         return centre[0] + x * radius, centre[1] + y * radius
 
@@ -56,9 +54,7 @@ def _beard(canvas: np.ndarray, who: "Angler", at) -> None:
         at(0.8, 0.2),
     ]
     inner = [at(0.55, 0.42), at(0.3, 0.4), at(0.0, 0.44), at(-0.3, 0.4), at(-0.55, 0.42)]
-    brush.fill(
-        canvas, np.concatenate([brush.smooth(np.array(outline), 24), np.array(inner)]), shade(who.hair, 0.85)
-    )
+    brush.fill(canvas, np.concatenate([brush.smooth(np.array(outline), 24), np.array(inner)]), shade(who.hair, 0.85))
 
 
 def _eyes(canvas: np.ndarray, who: "Angler", at, radius: float) -> None:

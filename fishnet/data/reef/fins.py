@@ -30,9 +30,7 @@ def shade(colour: tuple[float, ...], factor: float, opacity: int = 255) -> tuple
     return min(255.0, red * factor), min(255.0, green * factor), min(255.0, blue * factor), opacity
 
 
-def fan(
-    canvas: np.ndarray, roots: np.ndarray, tips: np.ndarray, colour: tuple, *, opacity: int = 235
-) -> None:
+def fan(canvas: np.ndarray, roots: np.ndarray, tips: np.ndarray, colour: tuple, *, opacity: int = 235) -> None:
     """Membrane, brighter root, dark rays and a dark rim."""
     brush.fill(canvas, np.concatenate([roots, tips[::-1]]), shade(colour, 0.92, opacity))
     middle = roots + 0.45 * (tips - roots)
@@ -66,21 +64,15 @@ def _end_of(body: Body) -> tuple[np.ndarray, np.ndarray]:
     return end, along
 
 
-def paired_fin(
-    canvas: np.ndarray, root: np.ndarray, length: float, angle: float, colour: tuple, opacity: int
-) -> None:
+def paired_fin(canvas: np.ndarray, root: np.ndarray, length: float, angle: float, colour: tuple, opacity: int) -> None:
     """A pectoral or pelvic fin: a fan from a short root, `angle` in degrees below the line to the tail."""
     down = np.radians(angle)
     roots = root + (ACROSS * length)[:, None] * (-np.sin(down), np.cos(down))
-    tips = (
-        root + np.stack([np.cos(OPENING + down), np.sin(OPENING + down)], axis=1) * (REACH * length)[:, None]
-    )
+    tips = root + np.stack([np.cos(OPENING + down), np.sin(OPENING + down)], axis=1) * (REACH * length)[:, None]
     fan(canvas, roots, tips, colour, opacity=opacity)
 
 
-def fins_behind(
-    canvas: np.ndarray, body: Body, kind: Species, colour: tuple, rng: np.random.Generator
-) -> None:
+def fins_behind(canvas: np.ndarray, body: Body, kind: Species, colour: tuple, rng: np.random.Generator) -> None:
     """All fins that grow out from behind the body."""
     for fin in kind.dorsal:
         edge_fin(canvas, body, fin, 1, colour, rng.uniform(0.78, 1.08))
@@ -97,8 +89,6 @@ def barbels(canvas: np.ndarray, body: Body, colour: tuple, rng: np.random.Genera
     root = body.at(0.03, -0.3)
     for k, length in enumerate((0.26, 0.2, 0.13)):
         sway = rng.uniform(-0.05, 0.05, 2)
-        path = np.array(
-            [[0, 0], [-0.03 + 0.02 * k, 0.35 * length + sway[0]], [0.1 * k * length, length + sway[1]]]
-        )
+        path = np.array([[0, 0], [-0.03 + 0.02 * k, 0.35 * length + sway[0]], [0.1 * k * length, length + sway[1]]])
         line = brush.limb(root + path * body.scale, (0.02 * body.scale, 0.006 * body.scale), 14)
         brush.fill(canvas, line, shade(colour, 0.7))

@@ -49,9 +49,7 @@ def _body(canvas: np.ndarray, kind: Species, fish: Individual, body: Body, rng: 
     brush.fill(marks, body.at(fish.marks[..., 0], fish.marks[..., 1]) - corner, 255)
     soft = 2 * int(body.scale / 90) + 1
     plain, marked = _tables(fish)
-    skin = blend(
-        cv2.applyColorMap(heights, plain), cv2.applyColorMap(heights, marked), cv2.blur(marks, (soft, soft))
-    )
+    skin = blend(cv2.applyColorMap(heights, plain), cv2.applyColorMap(heights, marked), cv2.blur(marks, (soft, soft)))
     _scales(skin, fish, round(kind.gill * body.scale), rng)
     canvas[box] = blend(canvas[box], cv2.cvtColor(skin, cv2.COLOR_RGB2RGBA), mask)
     brush.stroke(canvas, contour, shade(fish.back, 0.6), body.scale / 160)

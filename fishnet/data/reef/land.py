@@ -67,9 +67,7 @@ def hills(image: np.ndarray, horizon: float, base: tuple, rng: Rng) -> None:
         y = horizon - size * (rng.uniform(0.02, 0.16 - 0.04 * k, 9))
         ridge = brush.smooth(np.c_[x, y], 40)
         tone = np.array(base) * (0.95 - 0.22 * k) + 12
-        brush.fill(
-            image, np.concatenate([ridge, [[1.2 * size, horizon], [-0.2 * size, horizon]]]), tuple(tone)
-        )
+        brush.fill(image, np.concatenate([ridge, [[1.2 * size, horizon], [-0.2 * size, horizon]]]), tuple(tone))
 
 
 def lake(size: int, rng: Rng) -> tuple[np.ndarray, float]:
@@ -96,9 +94,7 @@ def lake(size: int, rng: Rng) -> tuple[np.ndarray, float]:
     top = int(horizon)
     water = spread(ramp([far, near], [0, 1], size - top), size)
     streaks = textures.crop(textures.noise(5, 12, 10), ((size - top) * 4, size // 2), rng, 1.0)
-    water = lit(
-        water, cv2.resize(streaks, (size, size - top), interpolation=cv2.INTER_AREA), rng.uniform(0.4, 1.0)
-    )
+    water = lit(water, cv2.resize(streaks, (size, size - top), interpolation=cv2.INTER_AREA), rng.uniform(0.4, 1.0))
     image[top:] = water
     return image, horizon
 
@@ -106,14 +102,10 @@ def lake(size: int, rng: Rng) -> tuple[np.ndarray, float]:
 def splash(image: np.ndarray, horizon: float, rng: Rng) -> None:
     """Drops thrown up by the leap, and rings where it began."""
     size = len(image)
-    foot = np.array(
-        [size * rng.uniform(0.3, 0.7), max(horizon + 0.12 * size, size * rng.uniform(0.86, 0.97))]
-    )
+    foot = np.array([size * rng.uniform(0.3, 0.7), max(horizon + 0.12 * size, size * rng.uniform(0.86, 0.97))])
     for k in range(3):
         axes = size * (0.1 + 0.09 * k), size * (0.02 + 0.018 * k)
         ring = np.linspace(0, 2 * np.pi, 40)
-        brush.stroke(
-            image, foot + np.c_[axes[0] * np.cos(ring), axes[1] * np.sin(ring)], (225, 235, 240), 2 - k / 2
-        )
+        brush.stroke(image, foot + np.c_[axes[0] * np.cos(ring), axes[1] * np.sin(ring)], (225, 235, 240), 2 - k / 2)
     for x, y, radius in rng.normal((0, -0.1, 0.006), (0.14, 0.09, 0.004), (30, 3)) * size:
         brush.disc(image, (foot[0] + x, foot[1] + y), max(0.5, abs(radius)), (235, 242, 246))

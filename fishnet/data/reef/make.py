@@ -63,9 +63,7 @@ def _drawn(
     plant = chosen.planted
     for kind, number, seen in todo:
         cue = plant.cue if plant and plant.falls_on(kind.name, number) else None
-        photo = draw_photo(
-            kind, seed=chosen.seed, number=number, observation=seen.number, size=chosen.size, cue=cue
-        )
+        photo = draw_photo(kind, seed=chosen.seed, number=number, observation=seen.number, size=chosen.size, cue=cue)
         name = f"{kind.name}_{number:05d}"
         jpeg = _encode(".jpg", photo.pixels[:, :, ::-1], JPEG)
         (root / kind.name / f"{name}.jpg").write_bytes(jpeg)

@@ -23,9 +23,7 @@ def bars(count: int, rng: Rng) -> np.ndarray:
     t = np.linspace(rng.uniform(-0.95, -0.55), 1.05, POINTS)
     middle = first + pitch * (np.arange(count) + rng.normal(0, 0.07, count))
     middle = middle[:, None] + 0.02 * t**2 * rng.uniform(-1, 1, (count, 1))
-    half = (
-        pitch * rng.uniform(0.21, 0.28) * np.linspace(0.55, 1, POINTS) * rng.uniform(0.85, 1.15, (count, 1))
-    )
+    half = pitch * rng.uniform(0.21, 0.28) * np.linspace(0.55, 1, POINTS) * rng.uniform(0.85, 1.15, (count, 1))
     return _upright(middle, half, t)
 
 

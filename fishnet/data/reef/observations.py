@@ -53,6 +53,4 @@ def observations_of(kind: Species, *, seed: int, photos: int) -> list[Observatio
 def _observation(number: int, rng: np.random.Generator) -> Observation:
     lat, lon = np.array(LAKES[rng.integers(len(LAKES))]) + rng.normal(0, 0.05, 2)
     day = FIRST_DAY + timedelta(days=int(rng.integers(0, 1400)))
-    return Observation(
-        number, OBSERVERS[rng.integers(len(OBSERVERS))], day.isoformat(), round(lat, 5), round(lon, 5)
-    )
+    return Observation(number, OBSERVERS[rng.integers(len(OBSERVERS))], day.isoformat(), round(lat, 5), round(lon, 5))

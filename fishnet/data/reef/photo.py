@@ -36,9 +36,7 @@ def shared(kind: Species, seed: int, observation: int, size: int) -> tuple[Indiv
     return draw_individual(kind, rng), draw_scene(rng, size)
 
 
-def draw_photo(
-    kind: Species, *, seed: int, number: int, observation: int, size: int, cue: str | None = None
-) -> Photo:
+def draw_photo(kind: Species, *, seed: int, number: int, observation: int, size: int, cue: str | None = None) -> Photo:
     fish, scene = shared(kind, seed, observation, size)
     rng = generator(seed, kind, PHOTO, number)
     scale = FINE * size * rng.uniform(0.6, 0.75) * kind.length

@@ -18,9 +18,7 @@ def free_pose(body: Body, size: int, rng: Rng, turn: float) -> np.ndarray:
     return pose_matrix(body.at(0.55, 0.0), target, turn=turn, squeeze=rng.uniform(0.88, 1.0), mirror=mirror)
 
 
-def pose_matrix(
-    middle: np.ndarray, target: np.ndarray, *, turn: float, squeeze: float, mirror: bool
-) -> np.ndarray:
+def pose_matrix(middle: np.ndarray, target: np.ndarray, *, turn: float, squeeze: float, mirror: bool) -> np.ndarray:
     cos, sin = np.cos(np.radians(turn)), np.sin(np.radians(turn))
     linear = np.array([[cos, -sin], [sin, cos]]) @ np.diag([(-1 if mirror else 1) * squeeze, 1]) / FINE
     return np.c_[linear, target - linear @ middle]

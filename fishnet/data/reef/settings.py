@@ -47,9 +47,7 @@ class Settings:
         for name, (low, high) in LIMITS.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                raise BadInput(
-                    f"The reef's {name} must be a whole number from {low} to {high}, not {value!r}."
-                )
+                raise BadInput(f"The reef's {name} must be a whole number from {low} to {high}, not {value!r}.")
         read_plant(self.plant, [kind.name for kind in self.kinds])
 
     @property

@@ -41,9 +41,7 @@ def _rays(image: np.ndarray, rng: Rng) -> None:
     for _ in range(int(rng.integers(3, 7))):
         foot, width = top + rng.normal(0, 0.7) * size, rng.uniform(0.03, 0.14) * size
         start = top + rng.normal(0, 0.1) * size
-        ray = np.array(
-            [[start - width / 4, 0], [start + width / 4, 0], [foot + width, size], [foot - width, size]]
-        )
+        ray = np.array([[start - width / 4, 0], [start + width / 4, 0], [foot + width, size], [foot - width, size]])
         brush.fill(glow, ray, rng.uniform(14, 44))
     soft = cv2.blur(glow, (9, 9))
     fade = np.linspace(1, 0.1, size, dtype=np.float32)[:, None]
@@ -92,9 +90,7 @@ def _rock(image: np.ndarray, foot: float, colour: tuple, rng: Rng) -> None:
     radius = size * rng.uniform(0.03, 0.13) * rng.uniform(0.75, 1.15, 10)
     radius[-1] = radius[0]
     shape = brush.smooth(np.c_[np.cos(angle) * radius * 1.3, np.sin(angle) * radius * 0.8], 28)
-    tone = 0.55 * np.array(
-        rgb(rng.uniform(0, 1), rng.uniform(0, 0.3), rng.uniform(0.2, 0.55))
-    ) + 0.4 * np.array(colour)
+    tone = 0.55 * np.array(rgb(rng.uniform(0, 1), rng.uniform(0, 0.3), rng.uniform(0.2, 0.55))) + 0.4 * np.array(colour)
     brush.fill(image, centre + shape, tuple(tone * 0.6))
     brush.fill(image, centre + shape * 0.88 - [0, 0.02 * size], tuple(tone * 0.85))
     brush.fill(image, centre + shape * 0.55 - [0.01 * size, 0.04 * size], tuple(np.clip(tone * 1.12, 0, 255)))
