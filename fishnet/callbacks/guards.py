@@ -25,6 +25,8 @@ class StopOnSignal(L.Callback):
         self._watch()
 
     def _watch(self) -> None:
+        """Again at each stage, where Lightning puts its own handler before ours: that one leaves with status 0 and no
+        checkpoint, and among several processes it broadcasts from inside the signal, which can lock them."""
         for number in WATCHED:
             signals.signal(number, self._note)
 
@@ -45,8 +47,12 @@ class StopOnSignal(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._waiting = True
-        # Lightning has put its own handler before ours: it leaves with status 0 and no checkpoint, and among several
-        # processes it broadcasts from inside the signal, which can lock them.
+        self._watch()
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._watch()
+
+    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._watch()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -79,7 +85,10 @@ class FiniteLoss(L.Callback):
         self._rows = batch["index"]
 
     def on_before_backward(self, trainer: L.Trainer, pl_module: L.LightningModule, loss: Tensor) -> None:
-        if not bool(torch.isfinite(loss)):
+        finite = bool(torch.isfinite(loss))
+        if trainer.world_size > 1 and trainer.strategy.reduce_boolean_decision(finite, all=True) != finite:
+            self._fail(trainer, "the loss of another process became infinite or no number")
+        if not finite:
             self._fail(trainer, f"the loss became {loss.item()}")
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict) -> None:

@@ -7,7 +7,9 @@ import logging
 import os
 import re
 import sys
+import time
 from collections.abc import Callable
+from typing import NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -26,6 +28,7 @@ from .checks import validate
 log = logging.getLogger("fishnet")
 
 CONF = "pkg://fishnet.conf"
+LAST_WORD = 30.0  # seconds
 MULTIRUN = ("-m", "--multirun")  # may stand anywhere, though argparse wants all overrides on one side of it
 MOST_CHECKED = 50  # values of one sweep that are checked before anything starts
 
@@ -62,16 +65,25 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
             jobs()
     except (BadInput, WorkFailed) as error:
         _say(error)
-        raise SystemExit(error.status) from None
+        _leave(error.status)
     except Interrupted as interrupted:
-        raise SystemExit(128 + interrupted.signal) from None
+        _leave(128 + interrupted.signal)
     except KeyboardInterrupt:
-        raise SystemExit(130) from None
+        _leave(130)
     except BrokenPipeError:  # `fishnet train --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (HydraException, OmegaConfBaseException) as error:
         _say(BadInput(explain(error, config_name)))
         raise SystemExit(2) from None
+
+
+def _leave(status: int) -> NoReturn:
+    """One of several processes lets the first have the last word: Lightning kills that one when another has failed."""
+    first = os.getppid()
+    deadline = time.monotonic() + LAST_WORD
+    while os.environ.get("LOCAL_RANK", "0") != "0" and os.getppid() == first and time.monotonic() < deadline:
+        time.sleep(0.1)
+    raise SystemExit(status) from None
 
 
 def _in_this_process() -> bool:

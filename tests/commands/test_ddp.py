@@ -93,3 +93,11 @@ def test_a_signal_to_the_first_process_ends_both(home):
             process.kill()
     assert verified(last)
     assert runs(home)["ended"].info.status == "KILLED"
+
+
+def test_a_loss_that_is_no_number_ends_both(home):
+    settings = [*SMALL, *TWO, "trainer.accelerator=cpu", "model.lr=1e30", "out=ruined"]
+    ended = fishnet_itself(home, "train", "data.root=photos", *settings, patience=200)
+    assert ended.returncode == 1, ended.stdout
+    assert "at step 1 " in ended.stdout and "Traceback" not in ended.stdout
+    assert runs(home)["ruined"].info.status == "FAILED"
