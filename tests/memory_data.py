@@ -39,6 +39,9 @@ class MemoryData(L.LightningDataModule):
     def rows(self, part: str) -> np.ndarray:
         return np.flatnonzero(self.table.group % 3 == ["train", "val", "test"].index(part))
 
+    def photos(self, rows) -> torch.Tensor:
+        return self.images[list(rows)]
+
     def evaluation_loader(self, part: str) -> DataLoader:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         draws = [(int(row), int(row)) for row in self.rows(part)][rank::world]

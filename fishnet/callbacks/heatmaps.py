@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytorch_lightning as L
-import torch
 from PIL import Image
 from torch import Tensor, nn
 
@@ -15,9 +14,9 @@ from fishnet.data.replacing import replacing
 from fishnet.explain.gradcam import class_maps, explained
 from fishnet.explain.overlay import Caption, captioned, overlay, sheet
 from fishnet.explain.panel import fixed_panel, telling
-from fishnet.explain.quiet import same_chance
 from fishnet.explain.target import last_convolution
 from fishnet.measure.predictions import Predictions, gathered, on_cpu
+from fishnet.models.quiet import same_chance
 from fishnet.names import slugs
 
 log = logging.getLogger("fishnet")
@@ -51,7 +50,7 @@ class HeatMaps(L.Callback):
         if self._panel is None:
             own = data.rows("val")
             rows = fixed_panel(own, labels[own], self.photos)
-            self._panel = rows, _load(data, "val", rows)
+            self._panel = rows, data.photos(rows)
         rows, images = self._panel
         maps, logits = explained(model, images, layer=self._layer(model, images))
         probabilities = model.probabilities(logits.to(model.device)).cpu().numpy()
@@ -87,7 +86,7 @@ class HeatMaps(L.Callback):
 
     def _draw_sheet(self, trainer, model, predictions, sure: np.ndarray, places: list[int], file: str) -> list[tuple]:
         data, chosen, answers = trainer.datamodule, predictions.index[places], predictions.predicted[places]
-        images = _load(data, "test", chosen.tolist())
+        images = data.photos(chosen.tolist())
         maps = class_maps(model, images, answers.tolist(), layer=self._layer(model, images))
         captions = _captions(model, predictions.label[places], answers, sure[places])
         _save(trainer, _page(images, maps, captions, captions[0].true), file)
@@ -122,12 +121,6 @@ class HeatMaps(L.Callback):
 
 class NothingToExplain(Exception):
     """The network has no convolution."""
-
-
-def _load(data, part: str, rows: list[int]) -> Tensor:
-    """The photos as the model sees them in evaluation."""
-    dataset = data.evaluation_loader(part).dataset
-    return torch.stack([dataset[(row, row)]["image"] for row in rows])
 
 
 def _captions(model, labels: np.ndarray, answers: np.ndarray, sure: np.ndarray) -> list[Caption]:

@@ -73,7 +73,7 @@ def build_logger(
     """The run's logger, with its name and tags; nothing exists in the store before the run is opened."""
     return instantiate(
         config.tracking,
-        run_name=config.name or automatic_name(),
+        run_name=automatic_name(config.name),
         home=str(Path.cwd()),
         folder=str(folder),
         run_id=run_id,
@@ -117,7 +117,15 @@ def _write(path: Path, text: str) -> None:
 
 NO_PARAMETER = ("_target_", "_partial_", "tracking", "callbacks", "out", "resume", "name", "prefetch", "checkpoint")
 HOUSEKEEPING = {
-    "data": ("root", "manifest", "split_file", "workers", "max_refused", "cache"),  # places are told as the data set
+    "data": (
+        "root",
+        "manifest",
+        "split_file",
+        "workers",
+        "max_refused",
+        "cache",
+        "cache_limit",
+    ),  # places are told as the data set
     "model": ("image_size",),  # data.image_size says it
     "trainer": (
         "enable_model_summary",
@@ -150,14 +158,15 @@ def _without_folders(value: object) -> object:
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
-def automatic_name() -> str:
+def automatic_name(wanted: str | None) -> str:
     """The job's number and what was asked for, so that two runs of a sweep are told apart in any chart."""
     hydra = HydraConfig.get()
     asked = list(hydra.overrides.task)
     if hydra.mode != RunMode.MULTIRUN:
-        return run_name(asked)
+        return wanted or run_name(asked)
     swept = os.environ.get(SWEPT, "").split(",")
-    return run_name([one for one in asked if one.lstrip("+").split("=")[0] in swept], number=hydra.job.num)
+    name = run_name([one for one in asked if one.lstrip("+").split("=")[0] in swept], number=hydra.job.num)
+    return f"{wanted}-{name}" if wanted else name
 
 
 def _digest(text: str) -> str:

@@ -84,18 +84,20 @@ def answers(model, photos: list[Path], batch_size: int) -> Iterator[tuple[Path, 
     """Each photo with its probabilities, or with the reason why there are none."""
     import torch
 
-    from fishnet.data.transforms import evaluation
-    from fishnet.images import RefusedImage, load_image
+    from fishnet.data.views import centre
+    from fishnet.data.working import working_image, working_side
+    from fishnet.images import RefusedImage
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = model.to(device)
     wishes = model.preprocessing
-    transform = evaluation(wishes.size, wishes.crop, wishes.interpolation)
+    look = {"sha256": "", "side": working_side(wishes.size, wishes.crop), "interpolation": wishes.interpolation}
     for begin in range(0, len(photos), batch_size):
         views, problems = [], {}
         for path in photos[begin : begin + batch_size]:
             try:
-                views.append(transform(load_image(path, min_side=round(wishes.size * 1.5))))
+                view = centre(working_image(path, **look), wishes.size)
+                views.append(torch.from_numpy(view).permute(2, 0, 1))
             except RefusedImage as refusal:
                 problems[path] = str(refusal)
         with torch.inference_mode():

@@ -1,5 +1,6 @@
 """Glue: index, split, transforms and loaders behind one LightningDataModule of plain values."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -8,15 +9,30 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import pytorch_lightning as L
-from torch.utils.data import DataLoader
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from fishnet.errors import BadInput
 
+from .augment import augmented
+from .cache import Decoded, working_images
+from .chance import fixed_key
 from .index import Index, build_index
-from .loading import EpochSampler, EvaluationSampler, PhotoDataset, ResumableLoader, single_thread
+from .loading import (
+    EpochSampler,
+    EvaluationSampler,
+    FeatureDataset,
+    PhotoDataset,
+    ResumableLoader,
+    as_it_is,
+    single_thread,
+)
 from .split_file import load_split
 from .splits import split
-from .transforms import AUGMENTATIONS, evaluation, training
+from .store import Stored
+from .views import AUGMENTATIONS, View
+from .working import working_side
 
 
 class ImageFolderData(L.LightningDataModule):
@@ -45,6 +61,9 @@ class ImageFolderData(L.LightningDataModule):
         balance: Literal["none", "weights", "sampler"] = "none",
         batch_size: int = 32,
         workers: int = 0,
+        cache: str = "auto",
+        cache_limit: float = 20.0,
+        views: int = 0,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -58,6 +77,9 @@ class ImageFolderData(L.LightningDataModule):
         self.val, self.test, self.folds, self.fold, self.split_file = val, test, folds, fold, split_file
         self.image_size, self.augment, self.balance = image_size, augment, balance
         self.batch_size, self.workers, self.seed = batch_size, workers, seed
+        self.cache, self.cache_limit, self.views = cache, cache_limit, views
+        self._images: dict[tuple[int, str], Decoded | Stored] = {}
+        self._features: tuple[Stored, Sequence[Stored]] | None = None
         self.tested = "test"  # the part that the test loader serves; `fishnet evaluate` may choose another
 
     # ---- what is in the folder
@@ -130,10 +152,8 @@ class ImageFolderData(L.LightningDataModule):
         weights = self.class_weights[self.table.label.to_numpy()[rows]] if self.balance == "sampler" else None
         rank, world = self._place()
         sampler = EpochSampler(rows, seed=self.seed, weights=weights, rank=rank, world=world)
-        size, crop, interpolation = self._view()
-        transform = training(self.augment, size, crop, interpolation)
         alone = len(sampler) % self.batch_size == 1 and len(sampler) > 1  # batch norm cannot learn from a single photo
-        return self._loader(ResumableLoader, transform, sampler, drop_last=alone)
+        return self._loader(ResumableLoader, self._served(self.augment, training=True), sampler, drop_last=alone)
 
     def val_dataloader(self) -> DataLoader:
         return self.evaluation_loader("val")
@@ -147,16 +167,50 @@ class ImageFolderData(L.LightningDataModule):
     def evaluation_loader(self, part: str) -> DataLoader:
         rank, world = self._place()
         sampler = EvaluationSampler(self.rows(part), rank=rank, world=world)
-        return self._loader(DataLoader, evaluation(*self._view()), sampler)
+        return self._loader(DataLoader, self._served("none", training=False), sampler)
 
-    def _loader(self, kind, transform, sampler, **more):
-        size = self._view()[0]
-        dataset = PhotoDataset(
-            self.index.root, self.table.path.tolist(), self.table.label.tolist(), transform, min_side=round(size * 1.5)
-        )
+    def on_after_batch_transfer(self, batch: dict, dataloader_idx: int) -> dict:
+        """What a preset does to whole batches happens here, on the model's device."""
+        chance = batch.pop("chance", None)
+        return batch if chance is None else {**batch, "image": augmented(batch["image"], chance, self.augment)}
+
+    def photos(self, rows: Sequence[int]) -> Tensor:
+        """Photos as a model sees them in evaluation, for whoever wants to look at them."""
+        dataset = self._dataset("none")
+        return torch.stack([dataset[(row, row)]["image"] for row in rows])
+
+    def serve_features(self, plain: Stored, views: Sequence[Stored]) -> None:
+        """From here on loaders serve what a frozen backbone has said, of the evaluation view and of training views."""
+        self._features = plain, views or [plain]
+
+    def batches(self, rows: np.ndarray, *, view: int | None, device: torch.device) -> Iterator[dict]:
+        """Batches of rows on a device: their evaluation view (None), or one of the fixed training views."""
+        augment = "none" if view is None else self.augment
+        sampler = [(int(row), fixed_key(self.table.sha256.iloc[row], view or 0, self.seed)) for row in rows]
+        for batch in self._loader(DataLoader, self._dataset(augment), sampler):
+            moved = {name: values.to(device) for name, values in batch.items()}
+            yield self.on_after_batch_transfer(moved, 0)
+
+    def view_settings(self, view: int | None) -> dict:
+        """What tells one fixed view from another."""
+        return {"view": "plain"} if view is None else {"view": view, "augment": self.augment, "seed": self.seed}
+
+    def _dataset(self, augment: str) -> PhotoDataset:
+        size, crop, interpolation = self._wishes()
+        images = self._working_images(working_side(size, crop), interpolation)
+        return PhotoDataset(images, self.table.label.to_numpy(), View(size, augment))
+
+    def _served(self, augment: str, *, training: bool) -> Dataset:
+        if self._features is None:
+            return self._dataset(augment)
+        plain, views = self._features
+        return FeatureDataset(views if training else [plain], self.table.label.to_numpy())
+
+    def _loader(self, kind, dataset: Dataset, sampler, **more):
         return kind(
             dataset,
             batch_size=self.batch_size,
+            collate_fn=as_it_is,
             sampler=sampler,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
@@ -165,7 +219,20 @@ class ImageFolderData(L.LightningDataModule):
             **more,
         )
 
-    def _view(self) -> tuple[int, float, str]:
+    def _working_images(self, side: int, interpolation: str) -> Decoded | Stored:
+        """Opened once: every loader of a run looks into the same cache."""
+        if (side, interpolation) not in self._images:
+            self._images[side, interpolation] = working_images(
+                self.index.root,
+                self.table,
+                side=side,
+                interpolation=interpolation,
+                cache=self.cache,
+                limit=self.cache_limit,
+            )
+        return self._images[side, interpolation]
+
+    def _wishes(self) -> tuple[int, float, str]:
         """Size, crop share and resampling: the model's own, where a trainer knows one."""
         wishes = getattr(getattr(self.trainer, "lightning_module", None), "preprocessing", None)
         if wishes is None:

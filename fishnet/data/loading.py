@@ -1,37 +1,76 @@
 """Rows of the index → batches, in an order that follows from (seed, epoch) and can be taken up in mid-epoch."""
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
+import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from fishnet.images import load_image
+from .augment import DRAWS
+from .chance import uniforms
+from .store import Stored
+from .views import View
 
-from .transforms import Transform, seeded
+
+class WorkingImages(Protocol):
+    """Height × width × 3 bytes by position: decoded at every look, or mapped from the cache."""
+
+    def __getitem__(self, position: int) -> np.ndarray: ...
 
 
 class PhotoDataset(Dataset):
-    """Photos by draw `(row, key)`: the key seeds the random view, a negative row is a repeat that fills up."""
+    """Whole batches of draws `(row, key)`: the key decides the view, a negative row is a repeat that fills up."""
 
-    def __init__(self, root: Path, paths: list[str], labels: list[int], transform: Transform, *, min_side: int) -> None:
-        self.root, self.paths, self.labels = root, np.asarray(paths), np.asarray(labels)
-        self.transform, self.min_side = transform, min_side
+    def __init__(self, images: WorkingImages, labels: np.ndarray, view: View) -> None:
+        self.images, self.labels, self.view = images, labels, view
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.labels)
+
+    def __getitems__(self, draws: Sequence[tuple[int, int]]) -> dict[str, Any]:
+        rows, keys = (np.array(column, dtype=np.int64) for column in zip(*draws, strict=True))
+        positions = np.where(rows >= 0, rows, -1 - rows)
+        chance = uniforms(keys, DRAWS)
+        batch = np.empty((len(rows), self.view.size, self.view.size, 3), np.uint8)
+        for place, position in enumerate(positions.tolist()):
+            self.view.cut(self.images[position], batch[place], chance[place])
+        told = {
+            "image": torch.from_numpy(batch).permute(0, 3, 1, 2),
+            "label": torch.from_numpy(self.labels[positions]),
+            "index": torch.from_numpy(np.where(rows >= 0, rows, -1)),
+        }
+        return told if self.view.augment == "none" else {**told, "chance": torch.from_numpy(chance)}
 
     def __getitem__(self, draw: tuple[int, int]) -> dict[str, Any]:
-        row, key = draw
-        position = row if row >= 0 else -1 - row
-        image = load_image(self.root / self.paths[position], min_side=self.min_side)
+        return {name: values[0] for name, values in self.__getitems__([draw]).items()}
+
+
+class FeatureDataset(Dataset):
+    """Stored features in the place of photos; of several fixed views the draw's key chooses one."""
+
+    def __init__(self, views: Sequence[Stored], labels: np.ndarray) -> None:
+        self.views, self.labels = views, labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitems__(self, draws: Sequence[tuple[int, int]]) -> dict[str, Any]:
+        rows, keys = (np.array(column, dtype=np.int64) for column in zip(*draws, strict=True))
+        positions = np.where(rows >= 0, rows, -1 - rows)
+        views = keys % len(self.views)
+        features = [self.views[view][place].reshape(-1) for view, place in zip(views, positions, strict=True)]
         return {
-            "image": seeded(self.transform, image, key),
-            "label": int(self.labels[position]),
-            "index": int(row if row >= 0 else -1),
+            "features": torch.from_numpy(np.stack(features)),
+            "label": torch.from_numpy(self.labels[positions]),
+            "index": torch.from_numpy(np.where(rows >= 0, rows, -1)),
         }
+
+
+def as_it_is(batch: dict[str, Any]) -> dict[str, Any]:
+    """The data set makes whole batches: nothing is left to collate."""
+    return batch
 
 
 class EpochSampler(Sampler):
@@ -102,3 +141,4 @@ class ResumableLoader(DataLoader):
 def single_thread(_worker: int) -> None:
     """Loader workers share the cores with training; more threads in each only fight."""
     torch.set_num_threads(1)
+    cv2.setNumThreads(0)

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from fishnet.errors import WorkFailed
+from fishnet.models.quiet import unchanged
 
-from .quiet import unchanged
 from .target import last_convolution
 
 

@@ -145,6 +145,13 @@ def head_names(network: nn.Module) -> list[str]:
     return [name for name, module in network.named_modules() if any(module is c for c in classifiers) and name]
 
 
+def single_head(network: nn.Module) -> nn.Linear | None:
+    """The one linear layer that turns features into logits; None where there is another way to the answer."""
+    names = head_names(network)
+    head = network.get_submodule(names[0]) if len(names) == 1 else None
+    return head if isinstance(head, nn.Linear) else None
+
+
 def freeze(network: nn.Module, what: str | int) -> None:
     """Stop gradients in the backbone, or in its first n stages as timm groups them."""
     if what == "none":

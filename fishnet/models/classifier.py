@@ -16,7 +16,7 @@ from fishnet.errors import BadInput
 from fishnet.measure.metrics import class_figures, figures
 from fishnet.names import slugs
 
-from .backbones import build_backbone, freeze, frozen_to_eval
+from .backbones import build_backbone, freeze, frozen_to_eval, single_head
 from .optimisation import make_optimizer, make_scheduler
 from .preprocessing import preprocessing_of
 
@@ -91,16 +91,27 @@ class ImageClassifier(L.LightningModule):
     # ---- answering
 
     def forward(self, images: Tensor) -> Tensor:
+        return self.network(self.pixels(images)).float()
+
+    def pixels(self, images: Tensor) -> Tensor:
+        """What the network itself takes: numbers around zero."""
         if images.dtype == torch.uint8:
             images = images.float() / 255
-        return self.network((images - self.mean) / self.std).float()
+        return (images - self.mean) / self.std
+
+    def answer(self, batch: dict) -> Tensor:
+        """Logits of a batch of photos, or of what the frozen backbone has said of them before."""
+        if "features" not in batch:
+            return self(batch["image"])
+        kept = nn.functional.dropout(batch["features"], self.hparams["dropout"], self.training)
+        return single_head(self.network)(kept).float()  # type: ignore[misc]
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Softmax at the temperature that was fitted on validation photos (1 until then)."""
         return (logits / self.temperature).softmax(dim=-1)
 
     def predict_step(self, batch: dict, batch_idx: int) -> dict:
-        logits = self(batch["image"])
+        logits = self.answer(batch)
         return {"index": batch["index"], "probabilities": self.probabilities(logits)}
 
     # ---- learning
@@ -123,7 +134,7 @@ class ImageClassifier(L.LightningModule):
 
     def shared_step(self, batch: dict, stage: str) -> tuple[Tensor, dict]:
         """Loss and metrics of one batch; repeats that fill up the last one (index -1) count nowhere."""
-        logits = self(batch["image"])
+        logits = self.answer(batch)
         real = batch["index"] >= 0
         if not bool(real.all()):
             logits, batch = logits[real], {key: value[real] for key, value in batch.items()}

@@ -72,7 +72,7 @@ def test_values_are_held_against_the_annotation(key, good, bad):
 
 
 def test_literals_offered_are_those_implemented():
-    from fishnet.data.transforms import AUGMENTATIONS
+    from fishnet.data.views import AUGMENTATIONS
     from fishnet.models.classifier import ImageClassifier
     from fishnet.models.optimisation import OPTIMIZERS, SCHEDULERS
 

@@ -1,0 +1,137 @@
+"""The decode cache: every photo at its working size in one memory-mapped file, so that an epoch costs a copy.
+
+It lies beside the index and is keyed by what the photos and the settings are, so it is never wrong, only incomplete:
+training, evaluation and audits of one folder share it, and a changed photo has another key.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from filelock import FileLock, Timeout
+
+from fishnet.data.seen import state_folder
+from fishnet.data.store import Made, Store, Stored
+from fishnet.data.working import working_image, working_shape
+from fishnet.errors import WorkFailed
+from fishnet.images import RefusedImage
+
+_log = logging.getLogger("fishnet")
+_VERSION = 1  # raise it when the working image changes
+_KEEP_FREE = 0.05  # of the disk
+_AHEAD = 8  # photos a core may have waiting
+
+
+class Decoded:
+    """Working images straight from their files: what a cache would hold, made again at every look."""
+
+    def __init__(self, root: Path, table: pd.DataFrame, *, side: int, interpolation: str) -> None:
+        self.root, self.side, self.interpolation = root, side, interpolation
+        self.paths, self.digests = table["path"].to_numpy(object), table["sha256"].to_numpy(object)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, position: int) -> np.ndarray:
+        path, digest = self.root / self.paths[position], self.digests[position]
+        try:
+            return working_image(path, sha256=digest, side=self.side, interpolation=self.interpolation)
+        except RefusedImage as refusal:
+            raise WorkFailed(
+                f"{path} could be read when its folder was indexed and no longer can: {refusal}."
+            ) from refusal
+
+
+def cache_place(root: Path, cache: str) -> Path:
+    """Beside the index, or in the folder that was asked for."""
+    return state_folder(root) / "cache" if cache == "auto" else Path(cache).expanduser().absolute()
+
+
+def working_images(
+    root: Path, table: pd.DataFrame, *, side: int, interpolation: str, cache: str, limit: float, progress: bool = True
+) -> Decoded | Stored:
+    """The photos of the table at their working size; from the cache where there is to be one and it has room."""
+    decoded = Decoded(root, table, side=side, interpolation=interpolation)
+    if cache == "off":
+        return decoded
+    place = cache_place(root, cache)
+    about = {"side": side, "interpolation": interpolation, "version": _VERSION}
+    name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
+    store = Store(place / f"{side}px-{name}", dtype="uint8", about=about)
+    keys = table["sha256"].tolist()
+    sizes = zip(table["width"].tolist(), table["height"].tolist(), strict=True)
+    shapes = np.array([working_shape(width, height, side) for width, height in sizes], dtype=np.int32)
+
+    def make(position: int) -> tuple[int, np.ndarray]:
+        image = decoded[position]
+        if image.shape != tuple(shapes[position]):
+            raise WorkFailed(f"{decoded.paths[position]} was changed while its folder was being read: start again.")
+        return position, image
+
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        why_not = _no_room(store, shapes, store.missing(keys), limit)
+        if not why_not:
+            store.fill(keys, shapes, partial(_on_all_cores, make), label="decoding photos once", progress=progress)
+            return store.read(keys)
+    except OSError as error:
+        why_not = f"{error.strerror or error}"
+    _log.warning("No decode cache in %s (%s): photos are decoded each time they are needed.", place, why_not)
+    return decoded
+
+
+def _on_all_cores(make: Callable[[int], tuple[int, np.ndarray]], positions: np.ndarray) -> Made:
+    """Decoders let go of Python's lock, so threads do; torch must not share each photo out once more."""
+    cores, before = os.cpu_count() or 1, torch.get_num_threads()
+    torch.set_num_threads(1)
+    crew = ThreadPoolExecutor(cores, thread_name_prefix="fishnet-decode")
+    waiting: deque[Future] = deque()
+    try:
+        for position in positions.tolist():
+            waiting.append(crew.submit(make, position))
+            if len(waiting) >= _AHEAD * cores:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        crew.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)
+
+
+def _no_room(store: Store, shapes: np.ndarray, missing: np.ndarray, limit: float) -> str:
+    """Why the cache cannot take what is missing; caches of other settings in the same place have to go first."""
+    wanted = int(shapes[missing].astype(np.int64).prod(axis=1).sum())
+    here = _bytes_in(store.folder)
+    others = sorted(
+        (f for f in store.folder.parent.glob("*px-*") if f != store.folder), key=lambda f: f.stat().st_mtime
+    )
+    while others and wanted and here + wanted + sum(map(_bytes_in, others)) > limit * 1e9:
+        _remove(others.pop(0))
+    if here + wanted > limit * 1e9:
+        return f"it would take {(here + wanted) / 1e9:.1f} GB, more than data.cache_limit={limit:g}"
+    disk = shutil.disk_usage(store.folder.parent)
+    if wanted > disk.free - _KEEP_FREE * disk.total:
+        return f"it would take {wanted / 1e9:.1f} GB, and the disk has {disk.free / 1e9:.1f} GB left"
+    return ""
+
+
+def _remove(folder: Path) -> None:
+    """A cache can be made again; one that is just being made is left alone."""
+    with suppress(Timeout), FileLock(folder / "lock", timeout=0):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _bytes_in(folder: Path) -> int:
+    file = folder / "data.bin"
+    return file.stat().st_size if file.exists() else 0

@@ -1,0 +1,192 @@
+"""Arrays by photo digest in one memory-mapped file: written once, never half there.
+
+`data.bin` holds the arrays one behind the other, `rows.npy` says where. A row is written down only after its bytes
+have reached the disk, so a killed process loses what it had not written down and nothing else; the next one goes on
+from there. What does not fit together (a file cut short, other settings) is made anew.
+"""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from fishnet.data.replacing import replacing
+
+_log = logging.getLogger("fishnet")
+_ROW = np.dtype([("key", "S80"), ("offset", "<i8"), ("shape", "<i4", (3,))])
+_WRITE_DOWN_EVERY = 10.0  # seconds
+
+Made = Iterator[tuple[int, np.ndarray]]  # positions with their arrays, in any order
+
+
+class Stored:
+    """Arrays of some keys, in their order, read through the page cache; it may be pickled for another process."""
+
+    def __init__(self, file: Path, dtype: np.dtype, offsets: np.ndarray, shapes: np.ndarray) -> None:
+        self.file, self.dtype, self.offsets, self.shapes = file, dtype, offsets, shapes
+        self._bytes = np.memmap(file, np.uint8, "r")
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def __getitem__(self, position: int) -> np.ndarray:
+        start, shape = int(self.offsets[position]), tuple(self.shapes[position].tolist())
+        return np.ndarray(shape, self.dtype, self._bytes, start)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_bytes"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._bytes = np.memmap(self.file, np.uint8, "r")
+
+
+class Store:
+    """A folder of arrays of one kind; `about` says which settings they were made by."""
+
+    def __init__(self, folder: Path, *, dtype: str, about: dict[str, Any]) -> None:
+        self.folder, self.dtype = folder, np.dtype(dtype)
+        self.about = json.dumps({**about, "dtype": dtype}, sort_keys=True)
+        self.data, self.rows, self.made_by = folder / "data.bin", folder / "rows.npy", folder / "about.json"
+
+    def missing(self, keys: Sequence[str]) -> np.ndarray:
+        """Positions of the keys (each digest once) that are not here yet."""
+        known = set(self._known()["key"].tolist())
+        first: dict[bytes, int] = {}
+        for position, key in enumerate(keys):
+            first.setdefault(key.encode(), position)
+        return np.array(sorted(place for key, place in first.items() if key not in known), dtype=np.int64)
+
+    def read(self, keys: Sequence[str]) -> Stored:
+        known = self._known()
+        order = np.argsort(known["key"])
+        wanted = np.array([key.encode() for key in keys], dtype=_ROW["key"])
+        place = order[np.searchsorted(known["key"], wanted, sorter=order)]
+        return Stored(self.data, self.dtype, known["offset"][place], known["shape"][place])
+
+    def fill(
+        self,
+        keys: Sequence[str],
+        shapes: np.ndarray,
+        make: Callable[[np.ndarray], Made],
+        *,
+        label: str,
+        progress: bool = True,
+    ) -> None:
+        """Keep what `make` yields for the missing positions; of two processes with one wish one works, one waits."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with _alone(self.folder, label):
+            missing = self.missing(keys)
+            if len(missing):
+                filling = _Filling(self, self._known(), [keys[place] for place in missing], shapes[missing])
+                filling.run(_with_bar(make(missing), len(missing), label, progress), missing)
+
+    def _known(self) -> np.ndarray:
+        """The rows written down; none where they do not fit the settings or the data, which is said once."""
+        try:
+            rows = np.load(self.rows, allow_pickle=False)
+            if rows.dtype != _ROW or self.made_by.read_text() != self.about:
+                raise ValueError("it was made by other settings")
+            if self.data.stat().st_size < _end(rows, self.dtype):
+                raise ValueError("it is cut short")
+            return rows
+        except FileNotFoundError:
+            return np.zeros(0, _ROW)
+        except (OSError, ValueError, EOFError) as error:
+            _log.warning("The cache in %s cannot be used (%s): it is made again.", self.folder, error)
+            self.rows.unlink(missing_ok=True)
+            return np.zeros(0, _ROW)
+
+
+def _sizes(rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    return rows["shape"].astype(np.int64).prod(axis=1) * dtype.itemsize
+
+
+def _end(rows: np.ndarray, dtype: np.dtype) -> int:
+    return int((rows["offset"] + _sizes(rows, dtype)).max()) if len(rows) else 0
+
+
+@contextmanager
+def _alone(folder: Path, label: str) -> Iterator[None]:
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        _log.info("%s: another process is at it; waiting for it.", label)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _with_bar(made: Made, count: int, label: str, shown: bool) -> Made:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    look = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*look, console=Console(stderr=True), disable=not shown) as bar:
+        yield from bar.track(made, total=count)
+
+
+class _Filling:
+    """One pass over what is missing: every array has its place before the first one is made."""
+
+    def __init__(self, store: Store, known: np.ndarray, keys: Sequence[str], shapes: np.ndarray) -> None:
+        self.store, self.known, self.start = store, known, _end(known, store.dtype)
+        self.new = np.zeros(len(keys), _ROW)
+        self.new["key"] = [key.encode() for key in keys]
+        self.new["shape"] = shapes
+        sizes = _sizes(self.new, store.dtype)
+        self.new["offset"] = self.start + np.cumsum(sizes) - sizes
+        self.done: list[int] = []
+
+    def run(self, made: Made, missing: np.ndarray) -> None:
+        with replacing(self.store.made_by) as temporary:
+            temporary.write_text(self.store.about)
+        file = os.open(self.store.data, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            os.ftruncate(file, self.start)  # what an earlier process had not written down
+            self._write(file, made, {int(position): number for number, position in enumerate(missing)})
+        finally:
+            try:
+                self._write_down(file)
+                os.ftruncate(file, _end(self.known, self.store.dtype))
+            finally:
+                os.close(file)
+
+    def _write(self, file: int, made: Made, number_of: dict[int, int]) -> None:
+        written = time.monotonic()
+        for position, array in made:
+            number = number_of[position]
+            expected = tuple(self.new["shape"][number].tolist())
+            if array.size != np.prod(expected):
+                raise ValueError(f"an array of {array.shape} came where {expected} was to be")
+            self._write_one(file, np.ascontiguousarray(array, dtype=self.store.dtype), int(self.new["offset"][number]))
+            self.done.append(number)
+            if time.monotonic() - written > _WRITE_DOWN_EVERY:
+                self._write_down(file)
+                written = time.monotonic()
+
+    @staticmethod
+    def _write_one(file: int, array: np.ndarray, offset: int) -> None:
+        left = memoryview(array.tobytes())
+        while left:
+            count = os.pwrite(file, left, offset)
+            left, offset = left[count:], offset + count
+
+    def _write_down(self, file: int) -> None:
+        if not self.done:
+            return
+        os.fsync(file)
+        self.known = np.concatenate([self.known, self.new[np.array(self.done)]])
+        self.done = []
+        with replacing(self.store.rows) as temporary, open(temporary, "wb") as rows:
+            np.save(rows, self.known)
