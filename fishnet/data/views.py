@@ -15,7 +15,7 @@ NARROWEST, WIDEST = 0.8, 1.25  # a piece's width over its height
 
 @dataclass(frozen=True)
 class View:
-    """`size` pixels square. Which piece it shows is decided here; what else a preset does, `augment` does to batches."""
+    """`size` pixels square. Which piece it shows is decided here; what else a preset does, `augment.py` does."""
 
     size: int
     augment: str = "none"
