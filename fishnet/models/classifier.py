@@ -63,6 +63,7 @@ class ImageClassifier(L.LightningModule):
             arguments=backbone_args,
         )
         _freeze(self.network, freeze)
+        self.train()  # Lightning keeps the mode it finds, and frozen layers are not to be found in training mode
         self.preprocessing = preprocessing_of(self.network, image_size)
         self.register_buffer("mean", torch.tensor(self.preprocessing.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(self.preprocessing.std).view(1, 3, 1, 1), persistent=False)

@@ -48,12 +48,13 @@ class SmallCNN(nn.Module):
             if index < len(widths) - 2:
                 blocks.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*blocks)
-        self.neck = nn.Sequential(nn.Linear(widths[-1], dense), ACTIVATIONS[activation](), nn.Dropout(dropout))
+        self.neck = nn.Sequential(nn.Linear(widths[-1], dense), ACTIVATIONS[activation]())
+        self.dropout = nn.Dropout(dropout)  # the head's own: a frozen neck must not silence it
         self.head = nn.Linear(dense, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
         pooled = torch.flatten(nn.functional.adaptive_avg_pool2d(self.features(images), 1), 1)
-        return self.head(self.neck(pooled))
+        return self.head(self.dropout(self.neck(pooled)))
 
     def get_classifier(self) -> nn.Module:
         return self.head

@@ -19,7 +19,7 @@ def test_any_backbone_by_name_answers_uint8_and_float_alike(backbone):
 @pytest.mark.parametrize("freeze", ["backbone", 2])
 @pytest.mark.parametrize("backbone", ["test_resnet", "cnn"])
 def test_frozen_parts_keep_their_weights_and_their_batch_norm_statistics(backbone, freeze):
-    model = ImageClassifier(classes=["a", "b"], backbone=backbone, freeze=freeze).train()
+    model = ImageClassifier(classes=["a", "b"], backbone=backbone, freeze=freeze)  # Lightning never calls train()
     before = {k: v.clone() for k, v in model.network.state_dict().items()}
     frozen = {n for n, p in model.network.named_parameters() if not p.requires_grad}
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
