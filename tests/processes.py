@@ -39,6 +39,7 @@ SMALL = [
     "model.backbone=cnn",
     "model.backbone_args.filters=[8,16]",
     "trainer.accelerator=cpu",
+    "trainer.precision=32-true",
     "callbacks.heatmaps=null",
     "callbacks.early_stopping=null",
     "callbacks.report.resamples=50",

@@ -32,6 +32,7 @@ SETTINGS = [
     "model.dropout=0.3",
     "model.patience=0",
     "trainer.accelerator=cpu",
+    "trainer.precision=32-true",
     "callbacks.last.every_n_steps=2",
     "callbacks.early_stopping=null",
     "callbacks.heatmaps=null",

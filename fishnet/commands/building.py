@@ -33,6 +33,7 @@ log = logging.getLogger("fishnet")
 PARENT = "FISHNET_PARENT_RUN"
 SWEPT = "FISHNET_SWEPT_KEYS"
 RECORD = "run.json"
+OURS = ("channels_last", "compile")  # keys of `trainer` that Lightning does not know
 
 
 def quieten() -> None:
@@ -56,7 +57,8 @@ def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, wat
     guards: list[L.Callback] = [SeededSteps(seed=config.seed), watch, FiniteLoss(), Pace(), EpochLines()]
     on_terminal = sys.stderr.isatty()
     try:
-        return instantiate(config.trainer, _convert_="all", _partial_=True)(
+        lightnings = {key: value for key, value in config.trainer.items() if key not in OURS}
+        return instantiate(OmegaConf.create(lightnings), _convert_="all", _partial_=True)(
             callbacks=[*guards, *chosen],
             logger=logger,
             default_root_dir=str(folder),

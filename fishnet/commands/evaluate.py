@@ -20,7 +20,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         raise BadInput(f"part={config.part}: choose from all, train, val, test.")
     from hydra.utils import instantiate
 
-    from . import building, running
+    from . import building, pace, running
     from .loading import load_model
 
     building.quieten()
@@ -31,6 +31,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     data.tested = config.part
     for line in running.refused_lines(data):
         log.warning(line)
+    pace.plainly(config)
     folder = running.make_folder(config, name="evaluate")
     logger = building.build_logger(config, data, model, folder=folder, run_id=None, command="evaluate")
     trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)

@@ -19,7 +19,7 @@ def train(config: DictConfig) -> dict[str, float]:
     import pytorch_lightning as L
     from hydra.utils import instantiate
 
-    from . import building, running
+    from . import building, pace, running
     from .resuming import resumed
 
     building.quieten()
@@ -29,11 +29,13 @@ def train(config: DictConfig) -> dict[str, float]:
     data = instantiate(config.data, _convert_="all")
     running.announce(data)
     model = instantiate(config.model, _convert_="all")(classes=data.classes)
+    measured = pace.settle(config, model)
     folder = running.make_folder(config, name=config.model.backbone, resumed=checkpoint is not None)
     logger = building.build_logger(config, data, model, folder=folder, run_id=run_id, command="train")
     trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
     with running.opened(logger, config):
         building.write_records(config, data, folder, logger)
+        logger.set_tags({"fishnet.precision": measured or config.trainer.precision})
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
         running.measure(trainer, model, data, logger=logger, test=config.test)
     running.summary(trainer, folder=folder, logger=logger)

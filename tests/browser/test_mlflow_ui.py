@@ -31,6 +31,7 @@ SWEEP = [
     "model.backbone_args.filters=[8,16]",
     "trainer.max_epochs=2",
     "trainer.accelerator=cpu",
+    "trainer.precision=32-true",
     "callbacks.report.resamples=20",
     "callbacks.heatmaps.photos=4",
     "callbacks.heatmaps.per_class=4",

@@ -20,6 +20,7 @@ TINY = [
     "data.batch_size=8",
     "trainer.max_epochs=2",
     "trainer.accelerator=cpu",
+    "trainer.precision=32-true",
     "callbacks.report.resamples=50",
     "callbacks.heatmaps.photos=2",
     "callbacks.heatmaps.per_class=2",
