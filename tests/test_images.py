@@ -1,5 +1,6 @@
 """The loader on photos drawn here: what it shows, and what it refuses before it costs anything."""
 
+import hashlib
 import struct
 import time
 import zlib
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fishnet.images import RefusedImage, UnreadableFile, load_image
+from fishnet.images import RefusedImage, UnreadableFile, load_image, load_pixels
 
 rng = np.random.default_rng(0)
 
@@ -218,3 +219,52 @@ def test_threads_may_share_the_loader():
     with ThreadPoolExecutor(8) as pool:
         sizes = set(pool.map(lambda data: load_image(data).size, files))
     assert sizes == {(64, 48)}
+
+
+# ---- the faster decoder, for bytes that have been verified
+
+
+def jpeg(mode: str = "RGB", size=(90, 60), turn: int | None = None, **more) -> bytes:
+    chance = np.random.default_rng(5)
+    photo = Image.fromarray(chance.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    exif = Image.Exif()
+    if turn:
+        exif[0x0112] = turn
+    file = BytesIO()
+    photo.convert(mode).save(file, "JPEG", quality=90, exif=exif.tobytes() if turn else b"", **more)
+    return file.getvalue()
+
+
+KINDS = {
+    "plain": jpeg(),
+    "grey": jpeg("L"),
+    "cmyk": jpeg("CMYK"),
+    "progressive": jpeg(progressive=True),
+    "full colour": jpeg(subsampling=0),
+    "odd": jpeg(size=(91, 61)),
+    **{f"turned {turn}": jpeg(turn=turn) for turn in range(1, 9)},
+}
+
+
+@pytest.mark.parametrize("min_side", [None, 12, 25, 50])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_fast_decoder_shows_what_the_hardened_one_shows(kind, min_side):
+    data = KINDS[kind]
+    hardened = np.asarray(load_image(data, min_side=min_side)).astype(int)
+    fast = load_pixels(data, sha256=hashlib.sha256(data).hexdigest(), min_side=min_side).astype(int)
+    assert fast.shape == hardened.shape
+    assert np.abs(fast - hardened).mean() < 0.5
+
+
+@pytest.mark.parametrize("digest", ["", "0" * 64])
+def test_bytes_that_nobody_verified_never_reach_it(digest, monkeypatch):
+    import simplejpeg
+
+    def forbidden(*_, **__):
+        raise AssertionError("unverified bytes in the fast decoder")
+
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", forbidden)
+    monkeypatch.setattr(simplejpeg, "decode_jpeg_header", forbidden)
+    assert load_pixels(KINDS["plain"], sha256=digest).shape == (60, 90, 3)
+    with pytest.raises(RefusedImage):
+        load_pixels(KINDS["plain"][:200], sha256=digest)

@@ -1,10 +1,12 @@
 """Maps made visible: the founding study's red over the photo, and what was said of it written underneath."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from fishnet.data.replacing import replacing
 from fishnet.measure.lettering import font_for, shown
 
 SMALLEST = 224  # pixels; below, a face or a fin cannot be told in a browser
@@ -51,6 +53,12 @@ def overlay(photo: np.ndarray, values: np.ndarray) -> Image.Image:
     red = warmth * np.array([255, 0, 0], np.float32)
     share = STRENGTH * warmth
     return Image.fromarray((base * (1 - share) + red * share).round().astype(np.uint8))
+
+
+def save(picture: Image.Image, path: Path) -> None:
+    """As JPEG, with full colour resolution: red on a photo suffers most from the usual halving."""
+    with replacing(path) as temporary:
+        picture.save(temporary, format="JPEG", quality=95, subsampling=0)
 
 
 def captioned(picture: Image.Image, caption: Caption) -> Image.Image:

@@ -1,0 +1,40 @@
+"""How fast each stage is beside what people run today: `python -m experiments.speed decode loader --rounds 15`.
+
+One file a stage. Ours and the usual way run in turn in one process on the same photos; what counts is the median of
+the paired ratios. A ratio is only shown when both gave the same result.
+"""
+
+import argparse
+import importlib
+import logging
+from pathlib import Path
+
+from .pairing import Options, measure
+from .table import append, machine, show
+
+STAGES = ("decode", "loader", "train", "frozen", "cam", "overlay", "log", "start")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m experiments.speed", description=__doc__)
+    parser.add_argument("stages", nargs="+", choices=[*STAGES, "all"])
+    parser.add_argument("--rounds", type=int, default=15, help="pairs after the warm-up")
+    parser.add_argument("--root", type=Path, help="class folders of real photos; drawn ones without it")
+    parser.add_argument("--weights", type=Path, help="MobileNetV2 weights: decoding has to give the same answers")
+    parser.add_argument("--only", default="", help="only cases whose name holds this")
+    parser.add_argument("--csv", type=Path, default=Path(__file__).with_name("results.csv"))
+    chosen = parser.parse_args()
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    where = machine()
+    print(where)
+    for stage in STAGES if "all" in chosen.stages else chosen.stages:
+        options = Options(rounds=chosen.rounds, root=chosen.root, weights=chosen.weights)
+        for case in importlib.import_module(f"{__package__}.{stage}").cases(options):
+            if chosen.only in case.name:
+                row = measure(case, options.rounds)
+                show(stage, row)
+                append(chosen.csv, stage, row, where)
+
+
+if __name__ == "__main__":
+    main()

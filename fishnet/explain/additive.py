@@ -1,0 +1,52 @@
+"""Exact maps of all classes from one forward pass, for networks of convolutions, a mean over places and a linear layer.
+
+There every logit is its bias plus a sum over places, and what each place adds is known: no gradient is needed, and
+the maps are those of Grad-CAM before anything is clipped or normalised (Zhou et al. 2016; Selvaraju et al. 2017).
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from fishnet.models.backbones import single_head
+from fishnet.models.quiet import unchanged
+
+
+class Parts(NamedTuple):
+    """What each place adds to each logit (N × classes × h × w), and the logits: maps summed, plus `bias`."""
+
+    maps: Tensor
+    logits: Tensor
+    bias: Tensor
+
+
+def additive_maps(model, images: Tensor) -> Parts:
+    """In float32, on the model's device; ask `is_additive` first."""
+    head = single_head(model.network)
+    assert head is not None
+    with torch.no_grad(), torch.autocast(images.device.type, enabled=False), unchanged(model):
+        features = model.network.forward_features(model.pixels(images)).float()
+        maps = torch.einsum("nchw,kc->nkhw", features, head.weight.float()) / features[0, 0].numel()
+        bias = _bias(head)
+        return Parts(maps, maps.sum(dim=(2, 3)) + bias, bias)
+
+
+def is_additive(model) -> bool:
+    """Tried on two made-up photos, because names of pooling layers promise nothing."""
+    head = single_head(model.network)
+    if head is None or not hasattr(model.network, "forward_features"):
+        return False
+    size = model.preprocessing.size
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (2, 3, size, size), generator=generator, dtype=torch.uint8).to(model.device)
+    with torch.no_grad(), torch.autocast(images.device.type, enabled=False), unchanged(model):
+        features = model.network.forward_features(model.pixels(images))
+        if not isinstance(features, Tensor) or features.ndim != 4 or features.shape[1] != head.in_features:
+            return False
+        parts = additive_maps(model, images)
+        return torch.allclose(parts.logits, model(images), rtol=1e-4, atol=1e-4)
+
+
+def _bias(head: nn.Linear) -> Tensor:
+    return head.weight.new_zeros(head.out_features) if head.bias is None else head.bias.float()
