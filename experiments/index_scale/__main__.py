@@ -7,12 +7,13 @@ import argparse
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from experiments.speed.memory import Peak
 
 CLASSES = 100
 
@@ -47,7 +48,7 @@ def _draw(root: Path, rows: int, side: int) -> None:
 
 
 def _build(root: Path) -> None:
-    peak = _Peak()
+    peak = Peak()
     start = time.perf_counter()
     from fishnet.data.index import build_index
 
@@ -58,29 +59,6 @@ def _build(root: Path) -> None:
         f"({time.process_time():.2f} s of CPU here) with imports, "
         f"private memory at most {peak.stop() / 2**20:.0f} MB"
     )
-
-
-class _Peak(threading.Thread):
-    """The most anonymous memory this process held; mapped files, which the system may drop, do not count."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self._most, self._done = 0, threading.Event()
-        self.start()
-
-    def run(self) -> None:
-        while not self._done.wait(0.02):
-            self._most = max(self._most, self._now())
-
-    def stop(self) -> int:
-        self._done.set()
-        self.join()
-        return max(self._most, self._now())
-
-    @staticmethod
-    def _now() -> int:
-        lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:")) * 1024
 
 
 if __name__ == "__main__":

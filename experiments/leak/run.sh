@@ -8,7 +8,7 @@ common=(
   data=folder "data.root=$photos"
   model.backbone=mobilenetv2_100 model.backbone_args.pad_type=same "model.pretrained=$weights" model.freeze=backbone
   data.folds=5 'data.fold=range(0,5)'
-  data.augment=none callbacks.heatmaps=null
+  data.augment=none callbacks.heatmaps=null trainer.precision=32-true
 )
 fishnet train -m "${common[@]}" 'data.group=(.+)_frame' name=by-fish "$@"
 fishnet train -m "${common[@]}" data.group=null data.duplicates=ignore name=by-frame "$@"

@@ -1,0 +1,51 @@
+"""The newest ratio of every case as one picture: `python -m experiments.speed.chart`."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+MET, MISSED, INK, BAR = "#2b6cb0", "#c53030", "#22303c", "#8a97a3"
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--csv", type=Path, default=HERE / "results.csv")
+    parser.add_argument("--out", type=Path, default=HERE / "chart.png")
+    chosen = parser.parse_args()
+    rows = pd.read_csv(chosen.csv)
+    rows = rows[rows["agreed"]].drop_duplicates(["stage", "case"], keep="last")
+    draw(rows.iloc[::-1], chosen.out)
+
+
+def draw(rows: pd.DataFrame, out: Path) -> None:
+    """Bars from 1 (as fast as the usual way) outwards; a tick where the goal is."""
+    figure = Figure(figsize=(9.5, 0.3 * len(rows) + 1.2), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    upper = rows["bound"] == "at most"
+    faster = rows["ratio"].where(~upper, 1 / rows["ratio"])
+    goals = rows["goal"].where(~upper, 1 / rows["goal"])
+    places = range(len(rows))
+    axes.barh(places, faster - 1, left=1, color=[MET if met else MISSED for met in rows["met"]], height=0.6)
+    axes.scatter(goals, places, marker="|", s=160, color=INK, zorder=3, label="goal")
+    for place, value in zip(places, faster, strict=True):
+        axes.annotate(
+            f"{value:.3g}×", (max(value, 1), place), (5, 0), textcoords="offset points", va="center", color=INK
+        )
+    axes.set_yticks(list(places), [f"{stage}: {case}" for stage, case in zip(rows["stage"], rows["case"], strict=True)])
+    axes.set_xscale("log")
+    axes.axvline(1, color=BAR, linewidth=1)
+    axes.set_xlabel("times as fast as the usual way (blue: goal reached; mark: the goal)")
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.tick_params(labelsize=8)
+    axes.set_xlim(0.7, float(faster.max()) * 2.2)
+    figure.savefig(out, dpi=110)
+
+
+if __name__ == "__main__":
+    main()
