@@ -32,12 +32,12 @@ def draw(rows: pd.DataFrame, out: Path) -> None:
     places = range(len(rows))
     axes.barh(places, faster - 1, left=1, color=[MET if met else MISSED for met in rows["met"]], height=0.6)
     axes.scatter(goals, places, marker="|", s=160, color=INK, zorder=3, label="goal")
-    for place, value in zip(places, faster, strict=True):
-        axes.annotate(
-            f"{value:.3g}×", (max(value, 1), place), (5, 0), textcoords="offset points", va="center", color=INK
-        )
+    for place, value, goal in zip(places, faster, goals, strict=True):
+        end = max(value, goal, 1)
+        axes.annotate(f"{value:.3g}×", (end, place), (7, 0), textcoords="offset points", va="center", color=INK)
     axes.set_yticks(list(places), [f"{stage}: {case}" for stage, case in zip(rows["stage"], rows["case"], strict=True)])
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}×")
     axes.axvline(1, color=BAR, linewidth=1)
     axes.set_xlabel("times as fast as the usual way (blue: goal reached; mark: the goal)")
     for side in ("top", "right"):

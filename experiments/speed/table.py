@@ -8,23 +8,10 @@ from pathlib import Path
 
 from .pairing import Row
 
-COLUMNS = [
-    "date",
-    "stage",
-    "case",
-    "ratio",
-    "low",
-    "high",
-    "goal",
-    "met",
-    "rounds",
-    "ours_ms",
-    "peers_ms",
-    "agreed",
-    "agreement",
-    "commit",
-    "machine",
-]
+COLUMNS = (
+    *("date", "stage", "case", "ratio", "low", "high", "bound", "goal", "met"),
+    *("rounds", "ours_ms", "peers_ms", "agreed", "agreement", "commit", "machine"),
+)
 
 
 def machine() -> str:
@@ -61,5 +48,6 @@ def append(path: Path, stage: str, row: Row, where: str) -> None:
         numbers = [f"{value:.4g}" for value in (row.ratio, row.low, row.high)]
         times = [f"{row.ours_ms:.4g}", f"{row.peers_ms:.4g}"]
         day = datetime.date.today().isoformat()
-        told = [day, stage, row.name, *numbers, row.goal, row.met, row.rounds, *times, row.agreed, row.agreement]
+        bound = ["at most" if row.inverse else "at least", row.goal, row.met]
+        told = [day, stage, row.name, *numbers, *bound, row.rounds, *times, row.agreed, row.agreement]
         table.writerow([*told, git_commit() or "", where])
