@@ -8,6 +8,7 @@ import csv
 import difflib
 import hashlib
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,11 +50,16 @@ def build_index(
     max_refused: float = 0.1,
     workers: int | None = None,
     progress: bool = True,
+    listing: Listing | None = None,
+    fewest: int = 2,
 ) -> Index:
-    """Reads each photo once, ever; a second call on an unchanged folder only looks at names and times."""
+    """Reads each photo once, ever; a second call on an unchanged folder only looks at names and times.
+
+    A model that knows its classes can be asked about a folder that holds a single one of them (`fewest=1`).
+    """
     _check_arguments(duplicates, max_refused)
-    listing = list_photos(root)
-    chosen = _chosen(listing.classes, classes)
+    listing = listing or list_photos(root)
+    chosen = chosen_folders(listing.classes, classes, fewest)
     selected = frozenset(chosen)
     wanted = np.array([name in selected for _, name, _, _ in listing.photos], bool)
     photos = known_photos(listing, wanted=wanted, workers=workers, progress=progress)
@@ -84,9 +90,28 @@ def _check_arguments(duplicates: str, max_refused: float) -> None:
         raise BadInput(f"data.max_refused={max_refused} must be a share between 0 and 1.")
 
 
-def _chosen(found: list[str], classes: Sequence[str] | None) -> list[str]:
+def listed_counts(listing: Listing, classes: Sequence[str] | None, positive: str | None, fewest: int) -> dict[str, int]:
+    """Each class with its number of photos, as the names of folders and files alone tell it."""
+    chosen = chosen_folders(listing.classes, classes, fewest)
+    counts = Counter(name for _, name, _, _ in listing.photos)
+    if positive is None:
+        return {name: counts[name] for name in chosen}
+    one = _folder(positive, chosen)
+    return {f"not {one}": sum(counts[name] for name in chosen if name != one), one: counts[one]}
+
+
+def class_names(found: list[str], classes: Sequence[str] | None, positive: str | None, fewest: int) -> list[str]:
+    """What the classes of these folders are called, in the order of their labels."""
+    chosen = chosen_folders(found, classes, fewest)
+    if positive is None:
+        return chosen
+    one = _folder(positive, chosen)
+    return [f"not {one}", one]
+
+
+def chosen_folders(found: list[str], classes: Sequence[str] | None, fewest: int = 2) -> list[str]:
     chosen = found if classes is None else sorted({_folder(name, found) for name in classes})
-    if len(chosen) < 2:
+    if len(chosen) < fewest:
         only = f"only the class {chosen[0]!r}" if chosen else "no class"
         raise BadInput(f"There is {only} to tell apart: a classifier needs at least two class folders.")
     return chosen
@@ -133,11 +158,11 @@ def _check_classes(table: pd.DataFrame, chosen: list[str], refused: pd.DataFrame
 
 
 def _labelled(table: pd.DataFrame, chosen: list[str], positive: str | None) -> tuple[list[str], pd.DataFrame]:
+    names = class_names(chosen, None, positive, 1)
     if positive is None:
         labels = {name: label for label, name in enumerate(chosen)}
-        return chosen, table.assign(label=table["class"].map(labels).astype(np.int64))
-    one = _folder(positive, chosen)
-    names = [f"not {one}", one]
+        return names, table.assign(label=table["class"].map(labels).astype(np.int64))
+    one = names[1]
     label = (table["class"] == one).astype(np.int64)
     return names, table.assign(label=label, **{"class": [names[number] for number in label]})
 

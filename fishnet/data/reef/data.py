@@ -1,14 +1,21 @@
 """The reef as a data module: drawn on first use, then a class folder like any other."""
 
+from functools import cached_property
 from typing import Any
 
 from fishnet.data.datamodule import ImageFolderData
+from fishnet.data.index import class_names
+from fishnet.data.listing import Listing, list_photos
 
-from . import reef_folder
+from . import Settings, reef_folder
+from .folder import reef_place
 
 
 class ReefData(ImageFolderData):
-    """`root` is where the drawn folder is put; everything else is as with any folder."""
+    """`root` is where the drawn folder is put; everything else is as with any folder.
+
+    Its classes are known without a brush stroke, so that whatever else can be refused is refused before it is drawn.
+    """
 
     def __init__(
         self,
@@ -21,5 +28,21 @@ class ReefData(ImageFolderData):
         plant: dict | None = None,
         **folder: Any,
     ) -> None:
-        drawn = reef_folder(root, species=species, photos=photos, size=draw_size, seed=draw_seed, plant=plant)
-        super().__init__(root=str(drawn), **folder)
+        drawing: dict[str, Any] = {
+            "species": species,
+            "photos": photos,
+            "size": draw_size,
+            "seed": draw_seed,
+            "plant": plant,
+        }
+        self._parent, self._drawing = root, drawing
+        super().__init__(root=str(reef_place(root, Settings(**drawing))), **folder)
+
+    @cached_property
+    def listing(self) -> Listing:
+        return list_photos(reef_folder(self._parent, **self._drawing))
+
+    @property
+    def class_names(self) -> list[str]:
+        kinds = sorted(kind.name for kind in Settings(**self._drawing).kinds)
+        return class_names(kinds, self.wanted_classes, self.positive, self._fewest)
