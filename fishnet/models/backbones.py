@@ -14,6 +14,7 @@ from fishnet.errors import BadInput
 from fishnet.names import nearest
 
 from .cnn import SmallCNN
+from .published import check_reachable, not_here
 
 
 def build_backbone(
@@ -59,10 +60,7 @@ def _timm(name: str, num_classes: int, pretrained: bool, dropout: float, argumen
         except BadInput:
             raise
         except Exception as error:
-            raise BadInput(
-                f"The weights of {name} are not on this machine: where there is a network, run "
-                f"`fishnet train prefetch=true model.backbone={name}`; or give model.pretrained=FILE."
-            ) from error
+            raise not_here(name) from error
 
 
 @contextmanager
@@ -82,6 +80,7 @@ def prefetch(name: str) -> str:
     """Bring a backbone's published weights to the cache; returns where they come from."""
     if not timm.is_model(name):
         raise BadInput(f"model.backbone={name} is unknown: {nearest(name, timm.list_models())}")
+    check_reachable(name)
     os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "20")
     try:
         network = timm.create_model(name, pretrained=True)
