@@ -70,7 +70,7 @@ def write_predictions(model, photos: list[Path], out: Path, *, sure: float, batc
             for path, chances, problem in rows:
                 best = max(range(len(chances)), key=chances.__getitem__) if chances else None
                 if best is None:
-                    table.writerow([path, "", "", True, problem])
+                    table.writerow([path, "", "", True, problem, *[""] * len(model.classes)])
                     counts["refused"] += 1
                     log.warning("%s: %s", path, problem)
                     continue

@@ -18,7 +18,7 @@ from fishnet.errors import BadInput
 from .augment import augmented
 from .cache import Decoded, working_images
 from .chance import fixed_key
-from .index import Index, build_index, class_names, listed_counts
+from .index import Index, build_index, class_counts
 from .listing import Listing, list_photos
 from .loading import (
     EpochSampler,
@@ -93,14 +93,19 @@ class ImageFolderData(L.LightningDataModule):
         return list_photos(self.root)
 
     @property
+    def folder_counts(self) -> dict[str, int]:
+        """Each class folder with the number of its photos, before one is read."""
+        return self.listing.counts()
+
+    @property
     def class_names(self) -> list[str]:
         """The classes, before a photo is read."""
-        return class_names(self.listing.classes, self.wanted_classes, self.positive, self._fewest)
+        return list(class_counts(self.folder_counts, self.wanted_classes, self.positive, self._fewest))
 
     def check_counts(self) -> None:
         """Refuses, before a photo is read, a class with too few of them for any split."""
         if self.tested != "all" and not self.split_file:
-            check_counts(listed_counts(self.listing, self.wanted_classes, self.positive, self._fewest), self.folds)
+            check_counts(class_counts(self.folder_counts, self.wanted_classes, self.positive, self._fewest), self.folds)
 
     @cached_property
     def index(self) -> Index:

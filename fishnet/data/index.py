@@ -8,7 +8,6 @@ import csv
 import difflib
 import hashlib
 import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,23 +89,15 @@ def _check_arguments(duplicates: str, max_refused: float) -> None:
         raise BadInput(f"data.max_refused={max_refused} must be a share between 0 and 1.")
 
 
-def listed_counts(listing: Listing, classes: Sequence[str] | None, positive: str | None, fewest: int) -> dict[str, int]:
-    """Each class with its number of photos, as the names of folders and files alone tell it."""
-    chosen = chosen_folders(listing.classes, classes, fewest)
-    counts = Counter(name for _, name, _, _ in listing.photos)
+def class_counts(
+    folders: dict[str, int], classes: Sequence[str] | None, positive: str | None, fewest: int = 2
+) -> dict[str, int]:
+    """Each class, in the order of the labels, with its photos: from the folders with theirs."""
+    chosen = chosen_folders(list(folders), classes, fewest)
     if positive is None:
-        return {name: counts[name] for name in chosen}
+        return {name: folders[name] for name in chosen}
     one = _folder(positive, chosen)
-    return {f"not {one}": sum(counts[name] for name in chosen if name != one), one: counts[one]}
-
-
-def class_names(found: list[str], classes: Sequence[str] | None, positive: str | None, fewest: int) -> list[str]:
-    """What the classes of these folders are called, in the order of their labels."""
-    chosen = chosen_folders(found, classes, fewest)
-    if positive is None:
-        return chosen
-    one = _folder(positive, chosen)
-    return [f"not {one}", one]
+    return {f"not {one}": sum(folders[name] for name in chosen if name != one), one: folders[one]}
 
 
 def chosen_folders(found: list[str], classes: Sequence[str] | None, fewest: int = 2) -> list[str]:
@@ -158,11 +149,11 @@ def _check_classes(table: pd.DataFrame, chosen: list[str], refused: pd.DataFrame
 
 
 def _labelled(table: pd.DataFrame, chosen: list[str], positive: str | None) -> tuple[list[str], pd.DataFrame]:
-    names = class_names(chosen, None, positive, 1)
     if positive is None:
         labels = {name: label for label, name in enumerate(chosen)}
-        return names, table.assign(label=table["class"].map(labels).astype(np.int64))
-    one = names[1]
+        return chosen, table.assign(label=table["class"].map(labels).astype(np.int64))
+    one = _folder(positive, chosen)
+    names = [f"not {one}", one]
     label = (table["class"] == one).astype(np.int64)
     return names, table.assign(label=label, **{"class": [names[number] for number in label]})
 

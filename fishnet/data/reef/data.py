@@ -4,7 +4,6 @@ from functools import cached_property
 from typing import Any
 
 from fishnet.data.datamodule import ImageFolderData
-from fishnet.data.index import class_names
 from fishnet.data.listing import Listing, list_photos
 
 from . import Settings, reef_folder
@@ -14,7 +13,7 @@ from .folder import reef_place
 class ReefData(ImageFolderData):
     """`root` is where the drawn folder is put; everything else is as with any folder.
 
-    Its classes are known without a brush stroke, so that whatever else can be refused is refused before it is drawn.
+    What it will hold is known without a brush stroke: whatever else can be refused is refused before it is drawn.
     """
 
     def __init__(
@@ -43,6 +42,6 @@ class ReefData(ImageFolderData):
         return list_photos(reef_folder(self._parent, **self._drawing))
 
     @property
-    def class_names(self) -> list[str]:
-        kinds = sorted(kind.name for kind in Settings(**self._drawing).kinds)
-        return class_names(kinds, self.wanted_classes, self.positive, self._fewest)
+    def folder_counts(self) -> dict[str, int]:
+        chosen = Settings(**self._drawing)
+        return dict.fromkeys(sorted(kind.name for kind in chosen.kinds), chosen.photos)
