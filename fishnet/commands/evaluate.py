@@ -19,7 +19,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     from fishnet.tracking.store import check_store
 
     from . import building, running
-    from .folders import run_folder
+    from .folders import is_first, run_folder
     from .loading import load_model
 
     building.quieten()
@@ -35,7 +35,8 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         logger = building.build_logger(config, folder=folder, command="evaluate", name=name)
         logger.call_test(config.part)
         trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
-        check_store(config.tracking.uri, home=Path.cwd())
+        if is_first():
+            check_store(config.tracking.uri, home=Path.cwd())
         for line in running.refused_lines(data):
             log.warning(line)
         with running.opened(logger, config):

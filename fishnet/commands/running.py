@@ -21,6 +21,7 @@ from fishnet.data.seen import state_folder
 from fishnet.errors import Interrupted, WorkFailed
 from fishnet.measure.bootstrap import Interval
 from fishnet.models.classifier import ImageClassifier
+from fishnet.names import counted
 from fishnet.tracking.logger import MlflowLogger
 from fishnet.tracking.stale import tidy
 
@@ -35,10 +36,10 @@ def announce(data: ImageFolderData) -> None:
     """What was found in the folder, and what of it should worry."""
     parts = data.assignment.value_counts()
     log.info(
-        "%d photos of %d classes in %d groups: %s",
-        len(data.table),
-        len(data.classes),
-        data.table.group.nunique(),
+        "%s of %s in %s: %s",
+        counted(len(data.table), "photo"),
+        f"{len(data.classes)} classes",
+        counted(data.table.group.nunique(), "group"),
         ", ".join(f"{parts.get(part, 0)} {part}" for part in ("train", "val", "test")),
     )
     for warning in data.index.warnings:
@@ -52,7 +53,7 @@ def refused_lines(data: ImageFolderData, most: int = 10) -> list[str]:
     refused = data.index.refused
     if not len(refused):
         return []
-    lines = [f"{len(refused)} photos cannot be read and are left out:"]
+    lines = [f"{counted(len(refused), 'photo')} cannot be read and left out:"]
     lines += [f"  {row.path}: {row.reason}" for row in refused.head(most).itertuples()]
     return lines + ([f"  and {len(refused) - most} more"] if len(refused) > most else [])
 
@@ -125,7 +126,9 @@ def summary(trainer: L.Trainer, *, folder: Path, logger, measured: str) -> None:
     if refused:
         listed = state_folder(trainer.datamodule.root) / "refused.csv"  # type: ignore[attr-defined]
         console.print(
-            f"{'left out':12s}{refused} photos, listed with reasons in {listed}", soft_wrap=True, highlight=False
+            f"{'left out':12s}{counted(refused, 'photo')}, listed with reasons in {listed}",
+            soft_wrap=True,
+            highlight=False,
         )
     console.print(f"{'run':12s}{logger.run_id}  ·  fishnet compare  ·  fishnet ui", soft_wrap=True, highlight=False)
 

@@ -24,7 +24,7 @@ def train(config: DictConfig) -> dict[str, float]:
     from fishnet.tracking.store import check_store
 
     from . import building, running
-    from .folders import run_folder
+    from .folders import is_first, run_folder
     from .resuming import check_classes, resumed
 
     building.quieten()
@@ -39,7 +39,8 @@ def train(config: DictConfig) -> dict[str, float]:
     with run_folder(config, name=config.model.backbone, resumed=checkpoint is not None) as folder:
         logger = building.build_logger(config, folder=folder, command="train", run_id=run_id)
         trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
-        check_store(config.tracking.uri, home=Path.cwd())
+        if is_first():
+            check_store(config.tracking.uri, home=Path.cwd())
         running.announce(data)
         with running.opened(logger, config):
             building.write_records(config, data, folder, logger)
@@ -50,9 +51,9 @@ def train(config: DictConfig) -> dict[str, float]:
 
 
 def _prefetch(config: DictConfig) -> dict[str, float]:
-    from fishnet.models.published import check_reachable
+    from fishnet.models.published import check_fetchable
 
-    check_reachable(config.model.backbone)
+    check_fetchable(config.model.backbone)
     from fishnet.models.backbones import prefetch
 
     log.info("%s: weights are in the cache (from %s)", config.model.backbone, prefetch(config.model.backbone))

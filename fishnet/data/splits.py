@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 
 from fishnet.data.dealing import dealt
 from fishnet.errors import BadInput
+from fishnet.names import counted
 
 PARTS = ("train", "val", "test")
 
@@ -95,7 +96,7 @@ def check_counts(photos: dict[str, int], folds: int | None) -> None:
     needed, purpose = _needed(folds)
     small = [name for name, count in photos.items() if count < needed]
     if small:
-        raise _too_few(small[0], _counted(photos[small[0]], "photo"), len(small) - 1, needed, purpose)
+        raise _too_few(small[0], counted(photos[small[0]], "photo"), len(small) - 1, needed, purpose)
 
 
 def _needed(folds: int | None) -> tuple[int, str]:
@@ -115,11 +116,7 @@ def _too_few(name: object, size: str, others: int, needed: int, purpose: str) ->
 
 def _size(table: pd.DataFrame, name: object) -> str:
     rows = table[table["class"] == name]
-    return f"{_counted(len(rows), 'photo')} in {_counted(rows['group'].nunique(), 'group')}"
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+    return f"{counted(len(rows), 'photo')} in {counted(rows['group'].nunique(), 'group')}"
 
 
 def _dealing(table: pd.DataFrame, seed: int) -> tuple[np.ndarray, csr_matrix, np.ndarray]:

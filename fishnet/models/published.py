@@ -18,9 +18,15 @@ def check_cached(backbone: str) -> None:
         raise not_here(backbone)
 
 
-def check_reachable(backbone: str) -> None:
-    """Refuses to fetch without a network, where the hub would try again and again for most of a minute."""
-    if not has_trace(backbone) and not hub_answers():
+def check_fetchable(backbone: str) -> None:
+    """Refuses to fetch what no cache has a trace of where there is no network."""
+    if not has_trace(backbone):
+        check_hub(backbone)
+
+
+def check_hub(backbone: str) -> None:
+    """Without a network the hub's own client would try again and again, for most of a minute."""
+    if not hub_answers():
         raise BadInput(f"The weights of {backbone} could not be fetched: {_hub()} cannot be reached from this machine.")
 
 
