@@ -7,6 +7,7 @@ imported here, so that help costs nothing.
 
 import difflib
 import os
+import shlex
 import subprocess
 import sys
 
@@ -46,6 +47,7 @@ def main() -> None:
         hint = f"did you mean `fishnet {near[0]}`?" if near else f"the verbs are {', '.join(VERBS)}."
         print(f"fishnet: there is no verb {verb!r}: {hint}", file=sys.stderr)
         raise SystemExit(2)
+    os.environ["FISHNET_COMMAND"] = shlex.join(["fishnet", *arguments])  # as typed; what follows is quoted for Hydra
     become([sys.executable, "-m", f"fishnet.commands.{verb}", *(quoted(argument, verb) for argument in rest)])
 
 

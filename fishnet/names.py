@@ -25,6 +25,11 @@ def slugs(names: list[str]) -> list[str]:
     return result
 
 
+def counted(count: int, word: str) -> str:
+    """`1 photo`, `2 photos`."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
 def nearest(word: str, choices: list[str], count: int = 3) -> str:
     """A half-sentence naming the choices that were probably meant, or all of them when they are few."""
     import difflib

@@ -1,7 +1,9 @@
 """What keeps a run honest: signals that end it well, a loss that must be a number, steps that can be repeated."""
 
+import logging
 import random
 import signal as signals
+from collections.abc import Callable
 from types import FrameType
 
 import numpy as np
@@ -13,7 +15,11 @@ from fishnet.errors import Interrupted, WorkFailed
 
 from .checkpoints import LastCheckpoint
 
+log = logging.getLogger("fishnet")
+
 WATCHED = (signals.SIGTERM, signals.SIGINT, signals.SIGUSR1)  # USR1: Slurm's warning before the time limit
+
+MOST_NAMED = 32  # photos in a sentence
 
 
 class StopOnSignal(L.Callback):
@@ -42,6 +48,14 @@ class StopOnSignal(L.Callback):
             asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
         return asked
 
+    def _keep_and_stop(self, trainer: L.Trainer, keep: Callable[[LastCheckpoint], None]) -> None:
+        last = next((one for one in trainer.callbacks if isinstance(one, LastCheckpoint)), None)  # type: ignore[attr-defined]
+        if last is not None:
+            keep(last)
+        else:
+            log.warning("Stopped by a signal; nothing of this epoch was kept (callbacks.last=null).")
+        self._stop()
+
     def _stop(self) -> None:
         raise Interrupted(self.signal or signals.SIGTERM)
 
@@ -65,17 +79,11 @@ class StopOnSignal(L.Callback):
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx: int) -> None:
         if LastCheckpoint.at_step_end(trainer) and self._asked(trainer):
-            _last(trainer).save(trainer)
-            self._stop()
+            self._keep_and_stop(trainer, lambda last: last.save(trainer))
 
     def on_validation_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:
         if self._waiting and not trainer.sanity_checking and self._asked(trainer):
-            _last(trainer).save_in_validation(trainer)
-            self._stop()
-
-
-def _last(trainer: L.Trainer) -> LastCheckpoint:
-    return next(callback for callback in trainer.callbacks if isinstance(callback, LastCheckpoint))  # type: ignore[attr-defined]
+            self._keep_and_stop(trainer, lambda last: last.save_in_validation(trainer))
 
 
 class FiniteLoss(L.Callback):
@@ -86,10 +94,28 @@ class FiniteLoss(L.Callback):
 
     def on_before_backward(self, trainer: L.Trainer, pl_module: L.LightningModule, loss: Tensor) -> None:
         finite = bool(torch.isfinite(loss))
-        if trainer.world_size > 1 and trainer.strategy.reduce_boolean_decision(finite, all=True) != finite:
+        if _everywhere(trainer, finite) != finite:
             self._fail(trainer, "the loss of another process became infinite or no number")
         if not finite:
             self._fail(trainer, f"the loss became {loss.item()}")
+
+    def on_validation_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:
+        self._look_at(outputs, trainer, "validation")
+
+    def on_test_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:
+        self._look_at(outputs, trainer, "the test")
+
+    def _look_at(self, outputs: dict[str, Tensor], trainer: L.Trainer, part: str) -> None:
+        """Weights that are finite can answer with what is not: no such answer is measured, nor kept as the best."""
+        if trainer.sanity_checking:
+            return
+        finite = torch.isfinite(outputs["logits"]).all(dim=-1)
+        well = bool(finite.all())
+        self._rows = outputs["index"] if well else outputs["index"][~finite]
+        if _everywhere(trainer, well) != well:
+            self._fail(trainer, f"an answer in {part}, of another process, became infinite or no number")
+        if not well:
+            self._fail(trainer, f"the network's answers in {part} became infinite or no number")
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict) -> None:
         """The loss of the last step was a number, but its update may have ruined the weights."""
@@ -98,17 +124,23 @@ class FiniteLoss(L.Callback):
             self._fail(trainer, f"weights ({ruined[0]}) became infinite or no number")
 
     def _fail(self, trainer: L.Trainer, what: str) -> None:
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
-        raise WorkFailed(
-            f"{what} at step {trainer.global_step} (epoch {trainer.current_epoch}, "
-            f"lr {rate:g}); photos of that batch: {', '.join(self._photos(trainer))}. "
-            "The last checkpoint is from before it; try a smaller lr."
-        )
+        where = f"at step {trainer.global_step} (epoch {trainer.current_epoch}"
+        cure = "The weights of the checkpoint are ruined or were trained otherwise; take another one."
+        if trainer.optimizers:
+            where += f", lr {trainer.optimizers[0].param_groups[0]['lr']:g}"
+            cure = "What was kept is from before it; try a smaller lr."
+        raise WorkFailed(f"{what} {where}); photos of that batch: {', '.join(self._photos(trainer))}. {cure}")
 
     def _photos(self, trainer: L.Trainer) -> list[str]:
         rows = [int(row) for row in self._rows]
         table = getattr(trainer.datamodule, "table", None)  # type: ignore[attr-defined]
-        return [str(row) if table is None else str(table.path.iloc[row]) for row in rows]
+        named = [str(row) if table is None else str(table.path.iloc[row]) for row in rows[:MOST_NAMED]]
+        return named + ([f"and {len(rows) - MOST_NAMED} more"] if len(rows) > MOST_NAMED else [])
+
+
+def _everywhere(trainer: L.Trainer, here: bool) -> bool:
+    """Whether it holds in every process; all of them must ask together."""
+    return trainer.strategy.reduce_boolean_decision(here, all=True) if trainer.world_size > 1 else here
 
 
 class SeededSteps(L.Callback):

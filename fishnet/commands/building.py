@@ -25,6 +25,8 @@ from fishnet.data.split_file import save_split
 from fishnet.data.splits import split_digest
 from fishnet.errors import BadInput
 from fishnet.models.classifier import ImageClassifier
+from fishnet.models.quiet import same_chance
+from fishnet.models.trying import learns_from_one_photo, takes_photos
 from fishnet.tracking.logger import MlflowLogger
 from fishnet.tracking.runs import git_commit, run_name
 
@@ -34,6 +36,7 @@ PARENT = "FISHNET_PARENT_RUN"
 SWEPT = "FISHNET_SWEPT_KEYS"
 RECORD = "run.json"
 OURS = ("channels_last", "compile")  # keys of `trainer` that Lightning does not know
+TYPED = "FISHNET_COMMAND"  # the dispatcher tells what was typed, before it is quoted for Hydra
 
 
 def quieten() -> None:
@@ -69,13 +72,33 @@ def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, wat
         raise BadInput(f"trainer: {str(error).strip().splitlines()[0]}") from error
 
 
+def build_model(config: DictConfig, classes: list[str]) -> ImageClassifier:
+    """The network, tried on a blank photo: what cannot take photos of this size is refused before they are read."""
+    model = instantiate(config.model, _convert_="all")(classes=classes)
+    size, batch = model.preprocessing.size, int(config.data.batch_size)
+    try:
+        with same_chance():
+            takes_photos(model, size)
+    except Exception as error:  # each backbone complains in its own way
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BadInput(
+            f"data.image_size={size}: {config.model.backbone} cannot take photos of that size ({reason.rstrip('.')})."
+        ) from error
+    if batch == 1 and not learns_from_one_photo(model, size):
+        raise BadInput(
+            f"data.batch_size=1: the batch norm of {config.model.backbone} cannot learn from a single photo at "
+            f"data.image_size={size}: take two or more a batch."
+        )
+    return model
+
+
 def build_logger(
-    config: DictConfig, data: ImageFolderData, model: ImageClassifier, *, folder: Path, run_id: str | None, command: str
+    config: DictConfig, *, folder: Path, command: str, name: str | None = None, run_id: str | None = None
 ) -> MlflowLogger:
     """The run's logger, with its name and tags; nothing exists in the store before the run is opened."""
     return instantiate(
         config.tracking,
-        run_name=automatic_name(config.name),
+        run_name=automatic_name(config.name or name),
         home=str(Path.cwd()),
         folder=str(folder),
         run_id=run_id,
@@ -84,14 +107,14 @@ def build_logger(
             "fishnet.command": command,
             "fishnet.folder": str(folder),
             "fishnet.config_digest": _digest(OmegaConf.to_yaml(config, resolve=True)),
-            "fishnet.split_digest": split_digest(data.table, data.assignment),
-            "fishnet.data_digest": data.index.digest,
             "fishnet.git_commit": git_commit(),
         },
     )
 
 
-def write_records(config: DictConfig, data: ImageFolderData, folder: Path, logger: MlflowLogger) -> None:
+def write_records(
+    config: DictConfig, data: ImageFolderData, folder: Path, logger: MlflowLogger, *, command: str = "train"
+) -> None:
     """What a run can be repeated from: its configuration, its command line, its split; and its columns in the UI."""
     if logger.run_id is None:
         return  # one of several processes, not the first
@@ -99,16 +122,28 @@ def write_records(config: DictConfig, data: ImageFolderData, folder: Path, logge
         (folder / name).mkdir(parents=True, exist_ok=True)
     record = json.dumps({"run_id": logger.run_id, "classes": data.classes}, ensure_ascii=False)
     _write(folder / "config" / "config.yaml", OmegaConf.to_yaml(config))
-    _write(folder / "config" / "command.txt", shlex.join(sys.argv[1:]) + "\n")
+    _write(folder / "config" / "command.txt", _commands(folder / "config" / "command.txt", command))
     save_split(data.table, data.assignment, folder / "split" / "split.csv")
     _write(folder / RECORD, record)
+    logger.set_tags(
+        {
+            "fishnet.split_digest": split_digest(data.table, data.assignment),
+            "fishnet.data_digest": data.index.digest,
+        }
+    )
     logger.log_hyperparams(run_parameters(config))
     logger.log_artifacts(folder / "config", "config")
     logger.log_artifacts(folder / "split", "split")
     counts = {"photos": len(data.table), "classes": len(data.classes), "groups": int(data.table.group.nunique())}
     logger.log_input(
-        name=data.root.name, digest=data.index.digest[:12], source=str(data.root), context="train", profile=counts
+        name=data.root.name, digest=data.index.digest[:12], source=str(data.root), context=command, profile=counts
     )
+
+
+def _commands(path: Path, verb: str) -> str:
+    """The command as it was typed; a resumed run has a line for each time."""
+    earlier = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return earlier + os.environ.get(TYPED, shlex.join(["fishnet", verb, *sys.argv[1:]])) + "\n"
 
 
 def _write(path: Path, text: str) -> None:
@@ -139,10 +174,20 @@ HOUSEKEEPING = {
 }
 
 
+# Of a checkpoint that is only measured: what can change the figures.
+MEASURED = {
+    "data": ("classes", "positive", "group", "duplicates", "image_size", "batch_size"),
+    "trainer": ("accelerator", "devices", "num_nodes", "precision", "limit_test_batches"),
+}
+SPLITTING = ("val", "test", "folds", "fold", "seed")
+
+
 def run_parameters(config: DictConfig) -> dict[str, object]:
     """Few and comparable: what was chosen and can change a result; no targets, no places, nothing twice."""
     tree = OmegaConf.to_container(config, resolve=True)
     assert isinstance(tree, dict)
+    if "part" in tree:
+        return _measuring_parameters(tree)
     chosen: dict[str, object] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
@@ -153,6 +198,22 @@ def run_parameters(config: DictConfig) -> dict[str, object]:
     if isinstance(data := chosen.get("data"), dict) and data.get("seed") == chosen.get("seed"):
         del data["seed"]
     return chosen
+
+
+def _measuring_parameters(tree: dict) -> dict[str, object]:
+    chosen: dict[str, object] = {"part": tree["part"], "checkpoint": short_name(Path(tree["checkpoint"]))}
+    split = () if tree["part"] == "all" or tree["data"].get("split_file") else SPLITTING
+    for seam, keys in MEASURED.items():
+        more = split if seam == "data" else ()
+        chosen[seam] = {key: tree[seam][key] for key in (*keys, *more) if key in tree[seam]}
+    return chosen
+
+
+def short_name(checkpoint: Path) -> str:
+    """The folder of the run and the file: outputs/RUN/checkpoints/best.ckpt is RUN/best.ckpt."""
+    path = checkpoint.expanduser().absolute()
+    run = path.parent.parent if path.parent.name in ("checkpoints", "model") else path.parent
+    return f"{run.name}/{path.name}"
 
 
 def _without_folders(value: object) -> object:

@@ -1,33 +1,100 @@
 """One early look at a configuration: wrong types and settings that contradict each other, before torch is imported."""
 
+import ast
+import math
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 from omegaconf import DictConfig, OmegaConf
 
 from fishnet.errors import BadInput
+from fishnet.names import nearest
 
 from .schema import constructor, describe, fits
 
-TYPES_OF_TOP = {"seed": int, "test": bool, "prefetch": bool}
+# Keys that no constructor knows: those at the top of a verb.
+TYPES_OF_TOP = {
+    "seed": "int",
+    "test": "bool",
+    "prefetch": "bool",
+    "monitor": "str",
+    "part": "str",
+    "sure": "float",
+    "batch_size": "int",
+    "overwrite": "bool",
+    "last": "int",
+    "sort": "str",
+    "deliver": "bool",
+    "port": "int",
+}
+
+
+def at_least(low: float) -> tuple[Callable[[float], bool], str]:
+    return (lambda value: low <= value < math.inf), f"this is {low:g} or more"
+
+
+above_0 = (lambda value: 0 < value < math.inf), "this is above 0"
+below_1 = (lambda value: 0 <= value < 1), "this lies from 0 to below 1"
+inside = (lambda value: 0 < value < 1), "this lies between 0 and 1, both excluded"
+
+RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "seed": at_least(0),
+    "sure": ((lambda value: 0 <= value <= 1), "a probability lies between 0 and 1"),
+    "batch_size": at_least(1),
+    "last": at_least(1),
+    "port": ((lambda value: 1 <= value <= 65535), "choose one from 1 to 65535"),
+    "model.lr": above_0,
+    "model.dropout": below_1,
+    "model.momentum": below_1,
+    "model.factor": inside,
+    "model.patience": at_least(0),
+    "model.weight_decay": at_least(0),
+    "data.batch_size": at_least(1),
+    "data.workers": at_least(0),
+    "data.image_size": at_least(8),
+    "data.views": at_least(0),
+    "data.cache_limit": above_0,
+    "data.seed": at_least(0),
+    "trainer.max_epochs": at_least(1),
+    "callbacks.early_stopping.patience": at_least(0),
+    "callbacks.last.every_n_steps": at_least(0),
+    "callbacks.heatmaps.photos": at_least(0),
+    "callbacks.heatmaps.per_class": at_least(0),
+    "callbacks.report.resamples": at_least(0),
+}
+
+# What validation logs each epoch; a test holds this list against the module.
+MONITORS = [
+    "val/loss",
+    "val/accuracy",
+    "val/precision_macro",
+    "val/recall_macro",
+    "val/f1_macro",
+    "val/f1_weighted",
+    "val/calibration_error",
+]
+PARTS = ["all", "train", "val", "test"]
 
 
 def validate(config: DictConfig, *, multirun: bool = False) -> None:
     """Raise BadInput with one sentence for the first thing that cannot be right."""
     OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     for key, kind in TYPES_OF_TOP.items():
-        if key in config and not (
-            isinstance(config[key], kind) and (kind is bool or not isinstance(config[key], bool))
-        ):
-            raise BadInput(f"{key}={config[key]}: this takes {'a whole number' if kind is int else 'true or false'}.")
+        if key in config and not fits(config[key], ast.Name(kind)):
+            raise BadInput(f"{key}={config[key]}: this takes {describe(ast.Name(kind))}.")
     for seam in ("data", "model", "trainer", "tracking"):
         if seam in config:
             _check_types(config, seam)
     for name in config.get("callbacks") or {}:
         if config.callbacks[name] is not None:
             _check_types(config, f"callbacks.{name}")
+    _check_ranges(config)
+    _check_choices(config)
     if "data" in config:
         _check_data(config.data)
+        _check_place(config)
     if "trainer" in config:
         _check_trainer(config.trainer, multirun)
 
@@ -45,6 +112,22 @@ def _check_types(config: DictConfig, seam: str) -> None:
             raise BadInput(f"{seam}.{key}={value}: this takes {describe(annotation)}.")
 
 
+def _check_ranges(config: DictConfig) -> None:
+    for key, (allowed, sentence) in RANGES.items():
+        value = OmegaConf.select(config, key)
+        if isinstance(value, (int, float)) and not allowed(value):
+            raise BadInput(f"{key}={value}: {sentence}.")
+
+
+def _check_choices(config: DictConfig) -> None:
+    if "part" in config and config.part not in PARTS:
+        raise BadInput(f"part={config.part}: choose from {', '.join(PARTS)}.")
+    for key in ("monitor", "callbacks.best.monitor", "callbacks.early_stopping.monitor"):
+        monitor = OmegaConf.select(config, key)
+        if monitor is not None and monitor not in MONITORS:
+            raise BadInput(f"{key}={monitor}: validation reports no such figure; {nearest(monitor, MONITORS)}")
+
+
 def _check_data(data: DictConfig) -> None:
     for key in ("val", "test"):
         if not 0 < data[key] < 1:
@@ -55,8 +138,6 @@ def _check_data(data: DictConfig) -> None:
         raise BadInput("data.folds (how many) and data.fold (which one is the test set) go together.")
     if data.folds is not None and not 0 <= data.fold < data.folds:
         raise BadInput(f"data.fold={data.fold}: with data.folds={data.folds} the folds are 0 to {data.folds - 1}.")
-    if data.batch_size < 1:
-        raise BadInput(f"data.batch_size={data.batch_size}: a batch holds at least one photo.")
     if data._target_.endswith("ReefData"):
         _check_reef(data)
     root = Path(data.root).expanduser()
@@ -70,6 +151,38 @@ def _check_reef(data: DictConfig) -> None:
 
     plant = cast("dict | None", OmegaConf.to_container(data.plant) if data.plant is not None else None)
     Settings(species=data.species, photos=data.photos, size=data.draw_size, seed=data.draw_seed, plant=plant)
+
+
+def _check_place(config: DictConfig) -> None:
+    """A run must not lie among the photos, where its pictures would be a class the next time."""
+    out = Path(config.out or "outputs").expanduser()
+    if config.data._target_.endswith("ImageFolderData") and not config.get("resume"):
+        root = Path(config.data.root).expanduser().resolve()
+        if out.resolve().is_relative_to(root):
+            raise BadInput(
+                f"out={out} lies inside data.root={config.data.root}, where its pictures would become a class: "
+                "give a folder elsewhere."
+            )
+    if config.out is not None:
+        check_writable("out", config.out)
+
+
+def check_writable(key: str, place: str) -> None:
+    """Whether the nearest folder above that exists takes new files, as far as can be told without making one."""
+    path = Path(place).expanduser().absolute()
+    nearest_there = next(parent for parent in path.parents if parent.exists())
+    if not nearest_there.is_dir():
+        raise BadInput(f"{key}={place}: {nearest_there} is a file, not a folder.")
+    if not os.access(nearest_there, os.W_OK | os.X_OK):
+        raise BadInput(f"{key}={place}: nothing can be written in {nearest_there}.")
+
+
+def check_weights(model: DictConfig) -> None:
+    """Whether published weights can be on this machine; not part of `validate`, for it depends on the machine."""
+    if model.pretrained is True and model.backbone != "cnn":
+        from fishnet.models.published import check_cached
+
+        check_cached(model.backbone)
 
 
 def _check_trainer(trainer: DictConfig, multirun: bool) -> None:

@@ -10,10 +10,12 @@ from fishnet.tracking.outbox import deliver
 from fishnet.tracking.stale import tidy
 from fishnet.tracking.store import open_store
 
+from .checks import validate
 from .entry import start
 
 
 def main(config: DictConfig) -> None:
+    validate(config)
     home = Path.cwd()
     delivered = deliver(home) if config.deliver else []
     for sentence in delivered:

@@ -16,7 +16,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
@@ -42,10 +42,11 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
     def job(config: DictConfig) -> object:
         try:
             return work(config)
-        except (BadInput, WorkFailed) as error:
+        except (BadInput, WorkFailed, HydraException, OmegaConfBaseException) as raised:
+            error = in_our_words(raised, config_name)
             _say(error)
             if not _in_this_process():
-                raise
+                raise error from raised
             failures.append(error)  # the sweep goes on, and Hydra adds no words of its own
             return None
 
@@ -55,7 +56,9 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
             raise failures[0]
 
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in MULTIRUN)
-    arguments = get_args_parser().parse_args()
+    parser = get_args_parser()
+    parser.error = lambda message: _misused(message, config_name)  # type: ignore[method-assign]
+    arguments = parser.parse_args()
     try:
         main = hydra.main(version_base="1.3", config_path=CONF, config_name=config_name)(job)
         if arguments.multirun and not (arguments.help or arguments.cfg or arguments.info or arguments.hydra_help):
@@ -73,8 +76,23 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
     except BrokenPipeError:  # `fishnet train --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (HydraException, OmegaConfBaseException) as error:
-        _say(BadInput(explain(error, config_name)))
+        _say(in_our_words(error, config_name))
         raise SystemExit(2) from None
+
+
+def _misused(message: str, verb: str) -> NoReturn:
+    _say(BadInput(f"{message.rstrip('.')}; `fishnet {verb} --help` says how it is used."))
+    raise SystemExit(BadInput.status)
+
+
+def in_our_words(error: Exception, config_name: str) -> BadInput | WorkFailed:
+    """What a constructor of ours has refused comes wrapped by Hydra; the rest is Hydra's own complaint."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, (BadInput, WorkFailed)):
+            return cause
+        cause = cause.__cause__
+    return BadInput(explain(error, config_name))
 
 
 def _leave(status: int) -> NoReturn:
@@ -115,6 +133,8 @@ def check_sweep(overrides: list[str], config_name: str, config_dir: str | None) 
     """Refuse a sweep before its first job: every value of every swept key is composed and checked once."""
     values: dict[int, list[str]] = {}
     for place, override in enumerate(parsed(overrides)):
+        if override.get_key_element() == "out" and not override.is_sweep_override():
+            raise BadInput("out= is one folder, and -m runs several jobs: leave it out, each job is given its own.")
         if override.is_sweep_override():
             swept = [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
             values[place] = swept[:MOST_CHECKED]
@@ -134,9 +154,16 @@ def explain(error: Exception, config_name: str) -> str:
     missing = re.search(r"(?:override|access|append) '([^']+)'", text) or re.search(r"full_key: (\S+)", str(error))
     if missing and ("not in struct" in str(error) or "Could not override" in text):
         key = missing[1].split("@")[0]
-        return f"there is no key {key}: {nearest(key, known_keys(config_name))}"
+        known = known_keys(config_name)
+        if key in known:
+            return f"the key {key} belongs to data=reef, and another data set was chosen."
+        return f"there is no key {key}: {nearest(key, known)}"
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} is needed: say {error.full_key}=…"
+    if isinstance(error, OverrideParseException):
+        if "=" not in error.override:
+            return f"{error.override} is no key=value; `fishnet {config_name} --help` lists the keys."
+        return f"{error.override} cannot be read ({lines[-1].rstrip('.')}): quote the value, as in key=\"'a b'\"."
     group = re.search(r"Could not find '([^']+)'", str(error))
     if group:
         options = re.findall(r"^\s*(?:\t)?([\w.-]+)$", str(error).split("Available options", 1)[-1], flags=re.M)
@@ -156,7 +183,7 @@ def known_keys(config_name: str) -> list[str]:
             keys.append(f"{prefix}{key}")
             walk(value, f"{prefix}{key}.")
 
-    for extra in ([], ["data=folder"]):
+    for extra in ([], ["data=folder"], ["data=reef"]):
         try:
             walk(OmegaConf.to_container(compose(config_name, extra), resolve=False), "")
         except HydraException:

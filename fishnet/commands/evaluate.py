@@ -5,8 +5,6 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from fishnet.errors import BadInput
-
 from .checks import validate
 from .entry import start
 
@@ -16,29 +14,37 @@ log = logging.getLogger("fishnet")
 def evaluate(config: DictConfig) -> dict[str, float]:
     """The whole folder (part=all), or the part of it that a split file or the settings call the test set."""
     validate(config)
-    if config.part not in ("all", "train", "val", "test"):
-        raise BadInput(f"part={config.part}: choose from all, train, val, test.")
     from hydra.utils import instantiate
 
+    from fishnet.tracking.store import check_store
+
     from . import building, pace, running
+    from .folders import is_first, run_folder
     from .loading import load_model
 
     building.quieten()
     watch = building.signal_watch()
-    model = load_model(Path(config.checkpoint))
+    checkpoint = Path(config.checkpoint).expanduser().absolute()
+    model = load_model(checkpoint)
     data = instantiate(config.data, _convert_="all")
     data.speak(model.classes)
     data.tested = config.part
-    for line in running.refused_lines(data):
-        log.warning(line)
+    data.check_counts()
     pace.plainly(config)
-    folder = running.make_folder(config, name="evaluate")
-    logger = building.build_logger(config, data, model, folder=folder, run_id=None, command="evaluate")
-    trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
-    with running.opened(logger, config):
-        building.write_records(config, data, folder, logger)
-        trainer.test(model, datamodule=data, verbose=False)
-    running.summary(trainer, folder=folder, logger=logger)
+    name = f"evaluate-{data.root.name}"
+    with run_folder(config, name=name) as folder:
+        logger = building.build_logger(config, folder=folder, command="evaluate", name=name)
+        logger.call_test(config.part)
+        trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
+        if is_first():
+            check_store(config.tracking.uri, home=Path.cwd())
+        for line in running.refused_lines(data):
+            log.warning(line)
+        with running.opened(logger, config):
+            building.write_records(config, data, folder, logger, command="evaluate")
+            logger.set_tags({"fishnet.checkpoint": str(checkpoint)})
+            trainer.test(model, datamodule=data, verbose=False)
+        running.summary(trainer, folder=folder, logger=logger, measured=f"{config.data.root} ({config.part})")
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from fishnet.errors import BadInput
 
+from .checks import check_writable, validate
 from .entry import start
 
 log = logging.getLogger("fishnet")
@@ -19,11 +20,13 @@ ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".gif"}
 
 def predict(config: DictConfig) -> dict[str, float]:
     """One row a photo, in the order of their paths; photos that cannot be read are listed and keep their row."""
-    if not 0 <= config.sure <= 1:
-        raise BadInput(f"sure={config.sure}: a probability lies between 0 and 1.")
+    validate(config)
     out = Path(config.out).expanduser().absolute()
+    if out.is_dir():
+        raise BadInput(f"out={config.out} is a folder: give the name of a file.")
     if out.exists() and not config.overwrite:
         raise BadInput(f"out={config.out} exists: choose another name, or say overwrite=true.")
+    check_writable("out", config.out)
     photos = find_photos(Path(config.images).expanduser())
     from .loading import load_model
 
@@ -52,8 +55,12 @@ def write_predictions(model, photos: list[Path], out: Path, *, sure: float, batc
     """Into a file beside the wanted one, which gets its name when all is there."""
     from rich.progress import track
 
-    out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+    except OSError as error:
+        raise BadInput(f"out={out} cannot be written ({error.strerror}).") from error
     counts = {"not sure": 0, "refused": 0}
     rows = track(answers(model, photos, batch_size), total=len(photos), description="predicting", transient=True)
     try:
@@ -63,7 +70,7 @@ def write_predictions(model, photos: list[Path], out: Path, *, sure: float, batc
             for path, chances, problem in rows:
                 best = max(range(len(chances)), key=chances.__getitem__) if chances else None
                 if best is None:
-                    table.writerow([path, "", "", True, problem])
+                    table.writerow([path, "", "", True, problem, *[""] * len(model.classes)])
                     counts["refused"] += 1
                     log.warning("%s: %s", path, problem)
                     continue

@@ -28,11 +28,11 @@ def resumed(config: DictConfig) -> tuple[DictConfig, str | None, str | None]:
     before = OmegaConf.load(saved)
     assert isinstance(before, DictConfig)
     _apply(before, HydraConfig.get().overrides.task)
+    _check_epochs(before, checkpoint)
     with open_dict(before):
         before.out, before.resume = str(folder), str(config.resume)
         before.data.split_file = str(folder / "split" / "split.csv")
     validate(before)
-    read_checkpoint(checkpoint)
     log.info("going on from %s", checkpoint)
     return before, str(checkpoint), json.loads((folder / RECORD).read_text())["run_id"]
 
@@ -58,15 +58,56 @@ def _folder_of_run(run_id: str, config: DictConfig) -> Path:
     return folder
 
 
+# What may change in mid-run without making it another one.
+FREE_DATA = ("data.root", "data.workers", "data.cache", "data.cache_limit")
+
+
 def _apply(config: DictConfig, overrides: list[str]) -> None:
-    """The keys given now win over the saved ones; whole groups cannot be exchanged in mid-run."""
+    """The keys given now win over the saved ones; what the checkpoint has already settled cannot be changed."""
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.key_or_group
         if key in ("resume", "out"):
             continue
-        if OmegaConf.select(config, key) is None and key not in _paths(config):
+        before = OmegaConf.select(config, key)
+        if (before is None and key not in _paths(config)) or isinstance(before, DictConfig):
             raise BadInput(f"{key}: a resumed run keeps its own {key}; give single keys such as trainer.max_epochs=50.")
+        if before != override.value():
+            _check_free(key, before, config)
         OmegaConf.update(config, key, override.value())
+
+
+def _check_free(key: str, before: object, config: DictConfig) -> None:
+    settled = key == "seed" or key.startswith("model.") or (key.startswith("data.") and key not in FREE_DATA)
+    if settled:
+        raise BadInput(f"{key}: a resumed run keeps {key}={before}; another value needs a run of its own.")
+    if key == "trainer.max_epochs" and config.model.scheduler == "cosine":
+        raise BadInput(
+            f"trainer.max_epochs: model.scheduler=cosine was laid out over {before} epochs, which a resumed run keeps; "
+            "another number needs a run of its own."
+        )
+
+
+def _check_epochs(config: DictConfig, checkpoint: Path) -> None:
+    begun = read_checkpoint(checkpoint)["loops"]["fit_loop"]["epoch_progress"]["current"]["ready"]
+    wanted = config.trainer.max_epochs
+    if isinstance(wanted, int) and 0 < wanted < begun:
+        raise BadInput(
+            f"trainer.max_epochs={wanted}: epoch {begun} of this run has begun already; give {begun} or more."
+        )
+
+
+def check_classes(config: DictConfig, checkpoint: str, found: list[str]) -> None:
+    """The folder must still hold the classes that the run began with."""
+    known = read_checkpoint(Path(checkpoint))["hyper_parameters"]["classes"]
+    if list(known) == found:
+        return
+    lost, new = [name for name in known if name not in found], [name for name in found if name not in known]
+    parts = [f"{what} {', '.join(names[:5])}" for what, names in (("lacks", lost), ("also holds", new)) if names]
+    told = ", ".join(known[:8]) + (" …" if len(known) > 8 else "")
+    raise BadInput(
+        f"resume={config.resume}: the run knows the classes {told}, and {config.data.root} "
+        f"{' and '.join(parts) or 'has them in another order'}: restore the folder, or give data.root."
+    )
 
 
 def _paths(config: DictConfig) -> set[str]:

@@ -1,18 +1,15 @@
-"""The steps of a run that are more than one call: its folder, its figures, its last words."""
+"""The steps of a run that are more than one call: what was found, its figures, its last words."""
 
 import errno
 import logging
+import math
 import os
-import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytorch_lightning as L
 import torch
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
@@ -21,8 +18,10 @@ from fishnet.callbacks.checkpoints import BestCheckpoint, read_checkpoint, write
 from fishnet.callbacks.report import Report
 from fishnet.data.datamodule import ImageFolderData
 from fishnet.data.seen import state_folder
-from fishnet.errors import BadInput, Interrupted, WorkFailed
+from fishnet.errors import Interrupted, WorkFailed
+from fishnet.measure.bootstrap import Interval
 from fishnet.models.classifier import ImageClassifier
+from fishnet.names import counted
 from fishnet.tracking.logger import MlflowLogger
 from fishnet.tracking.stale import tidy
 
@@ -31,17 +30,16 @@ from .keeping import keep_model
 log = logging.getLogger("fishnet")
 
 BEST = ("val/f1_macro", "val/accuracy", "val/loss")
-FOLDER = "FISHNET_RUN_FOLDER"  # tells the run's folder to the processes that Lightning starts
 
 
 def announce(data: ImageFolderData) -> None:
     """What was found in the folder, and what of it should worry."""
     parts = data.assignment.value_counts()
     log.info(
-        "%d photos of %d classes in %d groups: %s",
-        len(data.table),
-        len(data.classes),
-        data.table.group.nunique(),
+        "%s of %s in %s: %s",
+        counted(len(data.table), "photo"),
+        f"{len(data.classes)} classes",
+        counted(data.table.group.nunique(), "group"),
         ", ".join(f"{parts.get(part, 0)} {part}" for part in ("train", "val", "test")),
     )
     for warning in data.index.warnings:
@@ -55,28 +53,9 @@ def refused_lines(data: ImageFolderData, most: int = 10) -> list[str]:
     refused = data.index.refused
     if not len(refused):
         return []
-    lines = [f"{len(refused)} photos cannot be read and are left out:"]
+    lines = [f"{counted(len(refused), 'photo')} cannot be read and left out:"]
     lines += [f"  {row.path}: {row.reason}" for row in refused.head(most).itertuples()]
     return lines + ([f"  and {len(refused) - most} more"] if len(refused) > most else [])
-
-
-def make_folder(config: DictConfig, *, name: str, resumed: bool = False) -> Path:
-    """The run's own folder: `out=`, the sweep's numbered one, or outputs/<time>_<name>; never one that is in use."""
-    if os.environ.get(FOLDER) and "LOCAL_RANK" in os.environ:
-        return Path(os.environ[FOLDER])
-    hydra = HydraConfig.get()
-    if config.out is not None:
-        folder = Path(config.out).expanduser()
-    elif hydra.mode == RunMode.MULTIRUN:
-        folder = Path(hydra.runtime.output_dir)
-    else:
-        name = re.sub(r"[^\w.-]+", "-", str(config.name or name)).strip("-.")
-        folder = Path("outputs") / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{name}"
-    folder = folder.absolute()
-    if not resumed and folder.is_dir() and any(folder.iterdir()):
-        raise BadInput(f"out={folder} is in use: give another folder, or resume={folder} to go on with that run.")
-    os.environ[FOLDER] = str(folder)
-    return folder
 
 
 @contextmanager
@@ -132,20 +111,14 @@ def in_words(error: BaseException, config: DictConfig) -> BaseException:
     return error
 
 
-def summary(trainer: L.Trainer, *, folder: Path, logger) -> None:
+def summary(trainer: L.Trainer, *, folder: Path, logger, measured: str) -> None:
     """The last thing on the screen: figures with their intervals, and where to look."""
     if not trainer.is_global_zero:
         return
     report = next((c for c in trainer.callbacks if isinstance(c, Report)), None)  # type: ignore[attr-defined]
     console = Console(width=None if os.isatty(1) else 100)
     if report is not None and report.intervals:
-        table = Table(title="test set: value and 95 % interval over groups")
-        table.add_column("figure")
-        table.add_column("value", justify="right")
-        table.add_column("95 % interval", justify="right")
-        for name, (value, low, high) in report.intervals.items():
-            table.add_row(name, f"{value:.3f}", f"{low:.3f} – {high:.3f}")
-        console.print(table)
+        console.print(figure_table(report.intervals, measured))
     for label, place in (("checkpoint", "checkpoints/best.ckpt"), ("report", "report"), ("heat-maps", "gradcam")):
         if (folder / place).exists():
             console.print(f"{label:12s}{folder / place}", soft_wrap=True, highlight=False)
@@ -153,6 +126,21 @@ def summary(trainer: L.Trainer, *, folder: Path, logger) -> None:
     if refused:
         listed = state_folder(trainer.datamodule.root) / "refused.csv"  # type: ignore[attr-defined]
         console.print(
-            f"{'left out':12s}{refused} photos, listed with reasons in {listed}", soft_wrap=True, highlight=False
+            f"{'left out':12s}{counted(refused, 'photo')}, listed with reasons in {listed}",
+            soft_wrap=True,
+            highlight=False,
         )
     console.print(f"{'run':12s}{logger.run_id}  ·  fishnet compare  ·  fishnet ui", soft_wrap=True, highlight=False)
+
+
+def figure_table(intervals: dict[str, Interval], measured: str) -> Table:
+    """Where nothing was drawn again (resamples=0, or a single group) there is no interval to show."""
+    drawn = any(math.isfinite(found.low) for found in intervals.values())
+    table = Table(title=f"{measured}: value{' and 95 % interval over groups' if drawn else ''}")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    if drawn:
+        table.add_column("95 % interval", justify="right")
+    for name, (value, low, high) in intervals.items():
+        table.add_row(name, f"{value:.3f}", *([f"{low:.3f} – {high:.3f}"] if drawn else []))
+    return table

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from fishnet.tracking.store import open_store
 
 from .building import PARENT, SWEPT
 from .entry import parsed
+from .folders import made, timed
 
 SWEEP_FOLDER = "FISHNET_SWEEP_FOLDER"
 
@@ -26,28 +26,28 @@ def parent_run(base: DictConfig, overrides: list[str]) -> Iterator[None]:
     """Jobs find the parent's id in the environment, also those that a launcher starts as processes."""
     home = Path.cwd()
     store = open_store(base.tracking.uri, home=home)
-    folder = home / "outputs" / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_sweep"
     swept = [override.get_key_element() for override in parsed(overrides) if override.is_sweep_override()]
-    session = start_parent(
-        store,
-        experiment=base.tracking.experiment,
-        folder=folder,
-        run_name=base.name or f"sweep-{'-'.join(key.split('.')[-1] for key in swept)}",
-        tags={"fishnet.command": "train -m"},
-    )
-    told = {PARENT: session.run_id, SWEPT: ",".join(swept), SWEEP_FOLDER: str(folder)}
-    os.environ.update(told)
-    status = "FAILED"
-    try:
-        yield
-        status = "FINISHED"
-    except (KeyboardInterrupt, Interrupted):
-        status = "KILLED"
-        raise
-    finally:
-        for name in told:
-            os.environ.pop(name, None)
-        metric = f"best/{base.monitor.replace('/', '_', 1)}"
-        end_parent(session, metric=metric, largest=not metric.endswith(("loss", "error")), status=status)
-        console = Console(width=None if sys.stdout.isatty() else 160)
-        compare(uri=base.tracking.uri, home=home, parent=session.run_id, last=100, console=console)
+    with made(timed("sweep")) as folder:
+        session = start_parent(
+            store,
+            experiment=base.tracking.experiment,
+            folder=folder,
+            run_name=base.name or "-".join(["sweep", *(key.split(".")[-1] for key in swept)]),
+            tags={"fishnet.command": "train -m"},
+        )
+        told = {PARENT: session.run_id, SWEPT: ",".join(swept), SWEEP_FOLDER: str(folder)}
+        os.environ.update(told)
+        status = "FAILED"
+        try:
+            yield
+            status = "FINISHED"
+        except (KeyboardInterrupt, Interrupted):
+            status = "KILLED"
+            raise
+        finally:
+            for name in told:
+                os.environ.pop(name, None)
+            metric = f"best/{base.monitor.replace('/', '_', 1)}"
+            end_parent(session, metric=metric, largest=not metric.endswith(("loss", "error")), status=status)
+            console = Console(width=None if sys.stdout.isatty() else 160)
+            compare(uri=base.tracking.uri, home=home, parent=session.run_id, last=100, console=console)

@@ -2,47 +2,60 @@
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from omegaconf import DictConfig
 
-from .checks import validate
+from .checks import check_weights, validate
 from .entry import start
 
 log = logging.getLogger("fishnet")
 
 
 def train(config: DictConfig) -> dict[str, float]:
-    """One run from configuration to figures; what can be refused is refused before the run exists."""
+    """One run from configuration to figures; what can be refused is refused before the photos are read."""
     validate(config)
     if config.prefetch:
         return _prefetch(config)
+    check_weights(config.model)
     import pytorch_lightning as L
     from hydra.utils import instantiate
 
+    from fishnet.tracking.store import check_store
+
     from . import building, pace, running
-    from .resuming import resumed
+    from .folders import is_first, run_folder
+    from .resuming import check_classes, resumed
 
     building.quieten()
     config, checkpoint, run_id = resumed(config)
     watch = building.signal_watch()
     L.seed_everything(config.seed, verbose=False)
     data = instantiate(config.data, _convert_="all")
-    running.announce(data)
-    model = instantiate(config.model, _convert_="all")(classes=data.classes)
-    measured = pace.settle(config, model)
-    folder = running.make_folder(config, name=config.model.backbone, resumed=checkpoint is not None)
-    logger = building.build_logger(config, data, model, folder=folder, run_id=run_id, command="train")
-    trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
-    with running.opened(logger, config):
-        building.write_records(config, data, folder, logger)
-        logger.set_tags({"fishnet.precision": measured or config.trainer.precision})
-        trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
-        running.measure(trainer, model, data, logger=logger, test=config.test)
-    running.summary(trainer, folder=folder, logger=logger)
+    if checkpoint is not None:
+        check_classes(config, checkpoint, data.class_names)
+    data.check_counts()
+    model = building.build_model(config, data.class_names)
+    with run_folder(config, name=config.model.backbone, resumed=checkpoint is not None) as folder:
+        if is_first():
+            check_store(config.tracking.uri, home=Path.cwd())
+        arithmetic = pace.settle(config, model)
+        logger = building.build_logger(config, folder=folder, command="train", run_id=run_id)
+        trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
+        running.announce(data)
+        with running.opened(logger, config):
+            building.write_records(config, data, folder, logger)
+            logger.set_tags({"fishnet.precision": arithmetic or config.trainer.precision})
+            trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
+            running.measure(trainer, model, data, logger=logger, test=config.test)
+        running.summary(trainer, folder=folder, logger=logger, measured="test set")
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
 def _prefetch(config: DictConfig) -> dict[str, float]:
+    from fishnet.models.published import check_fetchable
+
+    check_fetchable(config.model.backbone)
     from fishnet.models.backbones import prefetch
 
     log.info("%s: weights are in the cache (from %s)", config.model.backbone, prefetch(config.model.backbone))

@@ -6,10 +6,12 @@ from omegaconf import DictConfig
 
 from fishnet.tracking.ui import serve_ui
 
+from .checks import validate
 from .entry import start
 
 
 def main(config: DictConfig) -> None:
+    validate(config)
     serve_ui(uri=config.tracking.uri, home=Path.cwd(), port=config.port)
 
 

@@ -18,7 +18,8 @@ from fishnet.errors import BadInput
 from .augment import augmented
 from .cache import Decoded, working_images
 from .chance import fixed_key
-from .index import Index, build_index
+from .index import Index, build_index, class_counts
+from .listing import Listing, list_photos
 from .loading import (
     EpochSampler,
     EvaluationSampler,
@@ -29,7 +30,7 @@ from .loading import (
     single_thread,
 )
 from .split_file import load_split
-from .splits import split
+from .splits import check_counts, split
 from .store import Stored
 from .views import AUGMENTATIONS, View
 from .working import working_side
@@ -81,12 +82,34 @@ class ImageFolderData(L.LightningDataModule):
         self._images: dict[tuple[int, str], Decoded | Stored] = {}
         self._features: tuple[Stored, Sequence[Stored]] | None = None
         self.tested = "test"  # the part that the test loader serves; `fishnet evaluate` may choose another
+        self._fewest = 2  # classes, unless a model brings its own:
+        self.spoken: list[str] | None = None
 
     # ---- what is in the folder
 
     @cached_property
+    def listing(self) -> Listing:
+        """Names of folders and files; no photo is read."""
+        return list_photos(self.root)
+
+    @property
+    def folder_counts(self) -> dict[str, int]:
+        """Each class folder with the number of its photos, before one is read."""
+        return self.listing.counts()
+
+    @property
+    def class_names(self) -> list[str]:
+        """The classes, before a photo is read."""
+        return list(class_counts(self.folder_counts, self.wanted_classes, self.positive, self._fewest))
+
+    def check_counts(self) -> None:
+        """Refuses, before a photo is read, a class with too few of them for any split."""
+        if self.tested != "all" and not self.split_file:
+            check_counts(class_counts(self.folder_counts, self.wanted_classes, self.positive, self._fewest), self.folds)
+
+    @cached_property
     def index(self) -> Index:
-        return build_index(
+        found = build_index(
             self.root,
             manifest=self.manifest,
             classes=self.wanted_classes,
@@ -94,7 +117,10 @@ class ImageFolderData(L.LightningDataModule):
             group=self.group,
             duplicates=self.duplicates,
             max_refused=self.max_refused,
+            listing=self.listing,
+            fewest=self._fewest,
         )
+        return found if self.spoken is None else numbered_as(found, self.spoken)
 
     @property
     def classes(self) -> list[str]:
@@ -134,16 +160,16 @@ class ImageFolderData(L.LightningDataModule):
 
     def speak(self, classes: list[str]) -> None:
         """Number the labels as a trained model does; a class that it never saw cannot be measured."""
-        unknown = [name for name in self.classes if name not in classes]
+        self._fewest = 1
+        unknown = [name for name in self.class_names if name not in classes]
+        if unknown and len(classes) == 2 and classes[0] == f"not {classes[1]}":
+            raise BadInput(f"the model tells {classes[1]} from the rest: say data.positive={classes[1]}.")
         if unknown:
             raise BadInput(
                 f"the model knows {', '.join(classes[:8])}{' …' if len(classes) > 8 else ''}; the folder also holds "
                 f"{', '.join(unknown[:5])}: leave them out with data.classes=[…] or rename the folders."
             )
-        place = {name: number for number, name in enumerate(classes)}
-        own = self.classes
-        table = self.index.table.assign(label=[place[own[label]] for label in self.index.table.label])
-        self.index = replace(self.index, table=table, classes=list(classes))
+        self.spoken = list(classes)
 
     # ---- batches
 
@@ -246,3 +272,10 @@ class ImageFolderData(L.LightningDataModule):
 
     def _on_gpu(self) -> bool:
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+
+
+def numbered_as(index: Index, classes: list[str]) -> Index:
+    """The index with the labels of a trained model."""
+    place = {name: number for number, name in enumerate(classes)}
+    table = index.table.assign(label=[place[index.classes[label]] for label in index.table.label])
+    return replace(index, table=table, classes=classes)

@@ -49,11 +49,16 @@ def build_index(
     max_refused: float = 0.1,
     workers: int | None = None,
     progress: bool = True,
+    listing: Listing | None = None,
+    fewest: int = 2,
 ) -> Index:
-    """Reads each photo once, ever; a second call on an unchanged folder only looks at names and times."""
+    """Reads each photo once, ever; a second call on an unchanged folder only looks at names and times.
+
+    A model that knows its classes can be asked about a folder that holds a single one of them (`fewest=1`).
+    """
     _check_arguments(duplicates, max_refused)
-    listing = list_photos(root)
-    chosen = _chosen(listing.classes, classes)
+    listing = listing or list_photos(root)
+    chosen = chosen_folders(listing.classes, classes, fewest)
     selected = frozenset(chosen)
     wanted = np.array([name in selected for _, name, _, _ in listing.photos], bool)
     photos = known_photos(listing, wanted=wanted, workers=workers, progress=progress)
@@ -84,9 +89,20 @@ def _check_arguments(duplicates: str, max_refused: float) -> None:
         raise BadInput(f"data.max_refused={max_refused} must be a share between 0 and 1.")
 
 
-def _chosen(found: list[str], classes: Sequence[str] | None) -> list[str]:
+def class_counts(
+    folders: dict[str, int], classes: Sequence[str] | None, positive: str | None, fewest: int = 2
+) -> dict[str, int]:
+    """Each class, in the order of the labels, with its photos: from the folders with theirs."""
+    chosen = chosen_folders(list(folders), classes, fewest)
+    if positive is None:
+        return {name: folders[name] for name in chosen}
+    one = _folder(positive, chosen)
+    return {f"not {one}": sum(folders[name] for name in chosen if name != one), one: folders[one]}
+
+
+def chosen_folders(found: list[str], classes: Sequence[str] | None, fewest: int = 2) -> list[str]:
     chosen = found if classes is None else sorted({_folder(name, found) for name in classes})
-    if len(chosen) < 2:
+    if len(chosen) < fewest:
         only = f"only the class {chosen[0]!r}" if chosen else "no class"
         raise BadInput(f"There is {only} to tell apart: a classifier needs at least two class folders.")
     return chosen

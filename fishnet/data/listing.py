@@ -24,6 +24,11 @@ class Listing:
     refused: list[tuple[str, str]] = field(default_factory=list)
     left_out: Counter = field(default_factory=Counter)
 
+    def counts(self) -> dict[str, int]:
+        """Each class folder with the number of its photos."""
+        found = Counter(name for _, name, _, _ in self.photos)
+        return {name: found[name] for name in self.classes}
+
     def warnings(self) -> list[str]:
         said = []
         if self.left_out:

@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 
 from fishnet.data.dealing import dealt
 from fishnet.errors import BadInput
+from fishnet.names import counted
 
 PARTS = ("train", "val", "test")
 
@@ -61,7 +62,7 @@ def check_parts(table: pd.DataFrame, assignment: pd.Series) -> None:
             missing = " and ".join(row.index[row == 0])
             raise BadInput(
                 f"The class {name!r} ({_size(table, name)}) gets no photo in {missing}: add photos, "
-                "change data.split, or leave it out of data.classes."
+                "change data.val or data.test, or leave it out of data.classes."
             )
 
 
@@ -69,9 +70,9 @@ def _check_numbers(val: float, test: float, folds: int | None, fold: int | None)
     shares = {"val": val} if folds is not None else {"val": val, "test": test}
     for name, share in shares.items():
         if not 0 < share < 1:
-            raise BadInput(f"data.split.{name}={share:g} must lie between 0 and 1, both excluded.")
+            raise BadInput(f"data.{name}={share:g} must lie between 0 and 1, both excluded.")
     if sum(shares.values()) >= 1:
-        raise BadInput(f"data.split: val={val:g} and test={test:g} leave nothing to train on.")
+        raise BadInput(f"data.val={val:g} and data.test={test:g} leave nothing to train on.")
     if folds is None and fold is not None:
         raise BadInput(f"data.fold={fold} needs data.folds, the number of folds.")
     if folds is not None and folds < 2:
@@ -82,22 +83,40 @@ def _check_numbers(val: float, test: float, folds: int | None, fold: int | None)
 
 
 def _check_groups(table: pd.DataFrame, folds: int | None) -> None:
-    needed = 3 if folds is None else max(folds, 4 if folds == 2 else 3)
+    needed, purpose = _needed(folds)
     groups = table.groupby("class")["group"].nunique()
     small = groups[groups < needed]
     if len(small):
         name = small.index[0]
-        others = f" ({len(small) - 1} more classes are as small)" if len(small) > 1 else ""
-        purpose = "train, val and test" if folds is None else f"{folds} folds with validation"
-        raise BadInput(
-            f"The class {name!r} has {_size(table, name)}{others}; {purpose} need at least {needed} groups "
-            "of each, for a group is never cut: add photos, or leave it out of data.classes."
-        )
+        raise _too_few(name, _size(table, name), len(small) - 1, needed, purpose)
+
+
+def check_counts(photos: dict[str, int], folds: int | None) -> None:
+    """The same from the number of photos alone: a class never has more groups than photos."""
+    needed, purpose = _needed(folds)
+    small = [name for name, count in photos.items() if count < needed]
+    if small:
+        raise _too_few(small[0], counted(photos[small[0]], "photo"), len(small) - 1, needed, purpose)
+
+
+def _needed(folds: int | None) -> tuple[int, str]:
+    """How many groups each class must have, and what for."""
+    if folds is None:
+        return 3, "train, val and test"
+    return max(folds, 4 if folds == 2 else 3), f"{folds} folds with validation"
+
+
+def _too_few(name: object, size: str, others: int, needed: int, purpose: str) -> BadInput:
+    more = f" ({others} more {'class is' if others == 1 else 'classes are'} as small)" if others else ""
+    return BadInput(
+        f"The class {name!r} has {size}{more}; {purpose} need at least {needed} groups "
+        "of each, for a group is never cut: add photos, or leave it out of data.classes."
+    )
 
 
 def _size(table: pd.DataFrame, name: object) -> str:
     rows = table[table["class"] == name]
-    return f"{len(rows)} photos in {rows['group'].nunique()} groups"
+    return f"{counted(len(rows), 'photo')} in {counted(rows['group'].nunique(), 'group')}"
 
 
 def _dealing(table: pd.DataFrame, seed: int) -> tuple[np.ndarray, csr_matrix, np.ndarray]:

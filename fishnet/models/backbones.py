@@ -14,6 +14,7 @@ from fishnet.errors import BadInput
 from fishnet.names import nearest
 
 from .cnn import SmallCNN
+from .published import check_hub, not_here
 
 
 def build_backbone(
@@ -59,10 +60,7 @@ def _timm(name: str, num_classes: int, pretrained: bool, dropout: float, argumen
         except BadInput:
             raise
         except Exception as error:
-            raise BadInput(
-                f"The weights of {name} are not on this machine: where there is a network, run "
-                f"`fishnet train prefetch=true model.backbone={name}`; or give model.pretrained=FILE."
-            ) from error
+            raise not_here(name) from error
 
 
 @contextmanager
@@ -82,15 +80,24 @@ def prefetch(name: str) -> str:
     """Bring a backbone's published weights to the cache; returns where they come from."""
     if not timm.is_model(name):
         raise BadInput(f"model.backbone={name} is unknown: {nearest(name, timm.list_models())}")
+    try:
+        with _cache_only():
+            network = timm.create_model(name, pretrained=True)
+    except Exception:  # not here, or not whole
+        network = _fetched(name)
+    config: Any = network.pretrained_cfg
+    return config.get("hf_hub_id") or config.get("url") or name
+
+
+def _fetched(name: str) -> nn.Module:
+    check_hub(name)
     os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "20")
     try:
-        network = timm.create_model(name, pretrained=True)
+        return timm.create_model(name, pretrained=True)
     except Exception as error:
         raise BadInput(
             f"The weights of {name} could not be fetched ({type(error).__name__}): is there a network on this machine?"
         ) from error
-    config: Any = network.pretrained_cfg
-    return config.get("hf_hub_id") or config.get("url") or name
 
 
 def load_local_weights(network: nn.Module, path: Path) -> None:

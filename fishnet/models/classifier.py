@@ -78,6 +78,7 @@ class ImageClassifier(L.LightningModule):
         self.val_classes = class_figures(count)
         self.test_classes = class_figures(count)
         self.train_loss, self.val_loss, self.test_loss = MeanMetric(), MeanMetric(), MeanMetric()
+        self._rate: float | None = None  # of the epoch's last step
 
     def setup(self, stage: str) -> None:
         data = getattr(self.trainer, "datamodule", None)
@@ -152,8 +153,11 @@ class ImageClassifier(L.LightningModule):
     # ---- reporting, once an epoch
 
     def on_train_epoch_end(self) -> None:
-        self._report("train")
-        self.log("optim/lr", getattr(self, "_rate", float("nan")))
+        """An epoch that was resumed in its validation had no step: it has been reported before."""
+        rate, self._rate = self._rate, None
+        if rate is not None:
+            self._report("train")
+            self.log("optim/lr", rate)
 
     def on_validation_epoch_end(self) -> None:
         values = self._report("val")

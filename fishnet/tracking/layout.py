@@ -21,6 +21,8 @@ FIGURES = {
     "test acc.": ("test/accuracy",),
     "test F1": ("test/f1_macro",),
 }
+# shown where a run has them: a whole folder that was measured, which is no test set
+WHOLE = {"folder acc.": ("all/accuracy",), "folder F1": ("all/f1_macro",)}
 COLOURS = {"RUNNING": "cyan", "FINISHED": "green", "FAILED": "red", "KILLED": "yellow"}
 
 
@@ -61,22 +63,30 @@ def fitted(rows: Sequence[Row], base: str, console: Console) -> tuple[Table, int
     return table, len(keys) - layout.parameters
 
 
+def figures_of(rows: Sequence[Row]) -> dict[str, tuple[str, ...]]:
+    whole = any(key in row.metrics for keys in WHOLE.values() for key in keys for row in rows)
+    return {**FIGURES, **(WHOLE if whole else {})}
+
+
 def run_table(rows: Sequence[Row], base: str, layout: Layout, parameters: Sequence[str]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
     several = len({row.experiment for row in rows}) > 1
+    figures = figures_of(rows)
     for heading in (["experiment"] if several else []) + ["run", "status"]:
         table.add_column(heading, no_wrap=True)
     for heading, shown in (("started", layout.date), ("took", layout.took)):
         if shown:
             table.add_column(heading, no_wrap=True)
-    for heading in (*FIGURES, *(cut(name, layout.value) for name in short_names(parameters))):
+    for heading in (*figures, *(cut(name, layout.value) for name in short_names(parameters))):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(*([Text(row.experiment)] if several else []), *_cells(row, parameters, base, layout))
+        table.add_row(*([Text(row.experiment)] if several else []), *_cells(row, figures, parameters, base, layout))
     return table
 
 
-def _cells(row: Row, parameters: Sequence[str], base: str, layout: Layout) -> list[Text | str]:
+def _cells(
+    row: Row, figures: dict[str, tuple[str, ...]], parameters: Sequence[str], base: str, layout: Layout
+) -> list[Text | str]:
     link = f"link {run_link(base, row.experiment_id, row.run_id)}"
     branch = "  " * max(0, row.depth - 1) + ("└ " if row.depth else "")
     cells: list[Text | str] = [
@@ -87,7 +97,7 @@ def _cells(row: Row, parameters: Sequence[str], base: str, layout: Layout) -> li
         cells.append(row.started.strftime(layout.date))
     if layout.took:
         cells.append(duration(row.seconds))
-    cells += [Text(figure(row, keys, doubt=layout.doubt)) for keys in FIGURES.values()]
+    cells += [Text(figure(row, keys, doubt=layout.doubt)) for keys in figures.values()]
     return cells + [Text(cut(row.params.get(key, ""), layout.value)) for key in parameters]
 
 

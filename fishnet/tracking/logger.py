@@ -43,6 +43,11 @@ class MlflowLogger(Logger):
         self._folder = self._home if folder is None else Path(folder).absolute()
         self._tags, self._parent, self._run_id = dict(tags or {}), parent, run_id
         self._session: RunSession | None = None
+        self._tested = "test"
+
+    def call_test(self, part: str) -> None:
+        """Photos that are no test set are not to be read as one: of a whole folder, `test/…` is `all/…`."""
+        self._tested = part
 
     # ---- the run
 
@@ -99,7 +104,10 @@ class MlflowLogger(Logger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         if session := self.start():
             for at, values in steps(metrics, step).items():
-                session.log_metrics(values, step=at)
+                session.log_metrics({self._called(key): value for key, value in values.items()}, step=at)
+
+    def _called(self, key: str) -> str:
+        return f"{self._tested}{key[4:]}" if key.startswith(("test/", "test_class/")) else key
 
     def log_hyperparams(self, params: Mapping[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         if session := self.start():

@@ -23,6 +23,7 @@ log = logging.getLogger("fishnet.tracking")
 FOLDER = "fishnet.folder"
 ROLE = "fishnet.role"
 SUMMARISED = ("test/", "best/")
+ID_LENGTH, SHORTEST = 32, 6  # of a run's id, and of its beginning where that is enough
 
 # Keys that say where and not what, or that the name already says otherwise.
 _UNNAMED = ("hydra", "tracking", "callbacks", "out", "name", "resume", "test", "checkpoint", "folds", "root", "seed")
@@ -74,17 +75,34 @@ def _git(house: Path, *arguments: str) -> str:
 
 
 def folder_of(run_id: str, *, uri: str | None, home: Path) -> Path | None:
-    """Where a run keeps its files; None when the store knows no such run."""
+    """Where a run keeps its files; None when the store knows no such run. Six letters of its id are enough."""
     from mlflow.exceptions import MlflowException
 
     from fishnet.errors import BadInput
 
     try:
         store = open_store(uri, home=home, create=False)
-        folder = store.client().get_run(run_id).data.tags.get(FOLDER)
+        found = [store.client().get_run(run_id)] if len(run_id) == ID_LENGTH else _begins_with(run_id, store)
     except (BadInput, MlflowException):
         return None
+    if len(found) > 1:
+        raise BadInput(f"{run_id} begins the ids of {len(found)} runs: give more of it.")
+    folder = found[0].data.tags.get(FOLDER) if found else None
     return Path(folder) if folder else None
+
+
+def _begins_with(beginning: str, store: Store) -> list[Run]:
+    """The runs whose id begins so; MLflow cannot search for that."""
+    if len(beginning) < SHORTEST or not set(beginning) <= set("0123456789abcdef"):
+        return []
+    client, found, token = store.client(), [], None
+    experiments = [experiment.experiment_id for experiment in client.search_experiments(max_results=1000)]
+    while True:
+        page = client.search_runs(experiments, max_results=1000, page_token=token)
+        found += [run for run in page if run.info.run_id.startswith(beginning)]
+        token = page.token
+        if not token:
+            return found
 
 
 # ---- parents

@@ -70,13 +70,28 @@ def open_store(uri: str | None, *, home: Path, patience: float = PATIENCE, creat
 
     Verbs that only look say `create=False`, so that looking in an empty folder leaves it empty.
     """
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or str(home)
-    if uri.startswith(("http://", "https://")):
+    uri = _address(uri, home)
+    if _is_server(uri):
         return _open_server(uri.rstrip("/"), patience)
     path = _database_path(uri)
     if not create and not path.exists():
         raise BadInput(f"No runs are kept in {path.parent} yet: `fishnet train` makes the first.")
     return _open_database(path)
+
+
+def check_store(uri: str | None, *, home: Path) -> None:
+    """Refuses an address that cannot keep runs, early and without making anything there."""
+    uri = _address(uri, home)
+    if _is_server(uri) or _database_path(uri).exists():
+        open_store(uri, home=home, create=False)
+
+
+def _address(uri: str | None, home: Path) -> str:
+    return uri or os.environ.get("MLFLOW_TRACKING_URI") or str(home)
+
+
+def _is_server(uri: str) -> bool:
+    return uri.startswith(("http://", "https://"))
 
 
 def _database_path(uri: str) -> Path:

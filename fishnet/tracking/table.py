@@ -69,7 +69,7 @@ def _experiments(client: MlflowClient, wanted: str | None) -> dict[str, str]:
         return names
     chosen = {key: name for key, name in names.items() if name == wanted}
     if not chosen:
-        raise BadInput(f"experiment={wanted}: there is none of that name; {nearest(wanted, sorted(names.values()))}.")
+        raise BadInput(f"experiment={wanted}: there is none of that name; {nearest(wanted, sorted(names.values()))}")
     return chosen
 
 
@@ -126,7 +126,7 @@ def _chosen_parent(client: MlflowClient, names: dict[str, str], wanted: str, row
     if wanted in parents:
         return wanted
     known = [row.name for row in rows if row.run_id in parents]
-    raise BadInput(f"parent={wanted}: no run has that id or name; {nearest(wanted, known)}.")
+    raise BadInput(f"parent={wanted}: no run has that id or name; {nearest(wanted, known)}")
 
 
 def _with_parents(client: MlflowClient, names: dict[str, str], rows: list[Row]) -> list[Row]:
@@ -149,12 +149,22 @@ def sorted_rows(rows: list[Row], sort: str) -> list[Row]:
         return sorted(rows, key=lambda row: row.seconds, reverse=True)
     metrics = sorted({key for row in rows for key in row.metrics})
     if rows and sort not in metrics:
-        raise BadInput(f"sort={sort}: {nearest(sort, ['start', 'duration', *metrics])}.")
+        raise BadInput(f"sort={sort}: {_sortings(sort, metrics)}")
     low_first = "loss" in sort or "error" in sort
     sign = 1 if low_first else -1
     known = [row for row in rows if row.metrics.get(sort) == row.metrics.get(sort, 0.0) and sort in row.metrics]
     rest = [row for row in rows if row not in known]
     return sorted(known, key=lambda row: sign * row.metrics[sort]) + rest
+
+
+def _sortings(wanted: str, metrics: list[str]) -> str:
+    """The nearest ones; where none is near, those that are asked for most, of which these runs have some."""
+    own = [key for key in metrics if not key.startswith(("mean/", "sd/", "n/")) and "_class/" not in key]
+    said = nearest(wanted, ["start", "duration", *own])
+    if not said.startswith("no name"):
+        return said
+    final = [key for key in own if key.startswith(("best/", "test/"))]
+    return f"choose from start, duration, {', '.join((final or own)[:6])} …"
 
 
 def as_tree(rows: list[Row]) -> list[Row]:

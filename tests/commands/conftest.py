@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import shutil
 import signal
 import sys
 from dataclasses import dataclass
@@ -34,31 +35,53 @@ class Ended:
     err: str
 
 
+def in_this_process(verb: str, *arguments: str) -> int:
+    """The exit status of a verb that finds and leaves this process as it was."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
+    argv = [f"fishnet.commands.{verb}", *(quoted(argument, verb) for argument in arguments)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", argv)
+        patch.delenv("FISHNET_RUN_FOLDER", raising=False)
+        try:
+            runpy.run_module(f"fishnet.commands.{verb}", run_name="__main__", alter_sys=False)
+        except SystemExit as end:
+            return int(end.code or 0)
+        finally:
+            GlobalHydra.instance().clear()
+            os.environ.pop("FISHNET_RUN_FOLDER", None)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+    return 0
+
+
 @pytest.fixture
 def fishnet(monkeypatch, capfd, tmp_path):
     """`fishnet("train", "data.root=…")` in a fresh folder → its exit status and what it said."""
     monkeypatch.chdir(tmp_path)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
 
     def run(verb: str, *arguments: str) -> Ended:
-        argv = [f"fishnet.commands.{verb}", *(quoted(argument, verb) for argument in arguments)]
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "argv", argv)
-            patch.delenv("FISHNET_RUN_FOLDER", raising=False)
-            status = 0
-            try:
-                runpy.run_module(f"fishnet.commands.{verb}", run_name="__main__", alter_sys=False)
-            except SystemExit as end:
-                status = int(end.code or 0)
-            finally:
-                GlobalHydra.instance().clear()
-                os.environ.pop("FISHNET_RUN_FOLDER", None)
-                for number, handler in handlers.items():
-                    signal.signal(number, handler)
+        status = in_this_process(verb, *arguments)
         said = capfd.readouterr()
         return Ended(status, said.out, said.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def _trained(shapes, tmp_path_factory) -> Path:
+    home = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        settings = ["callbacks.heatmaps=null", "test=false", "out=run"]
+        assert in_this_process("train", f"data.root={shapes}", *TINY, *settings) == 0
+    return home
+
+
+@pytest.fixture
+def trained(_trained, tmp_path) -> Path:
+    """A run of two epochs in the folder where the test works, with its store: made once, copied for each test."""
+    shutil.copytree(_trained, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "run"
 
 
 @pytest.fixture(scope="session")

@@ -47,9 +47,21 @@ def test_weights_that_are_no_numbers_never_become_a_checkpoint(fishnet, tiny, tm
         return loss
 
     monkeypatch.setattr(torch.optim.SGD, "step", ruin)
-    ended = fishnet("train", *tiny, *BRIEF, "out=run", "data.batch_size=64")  # one step an epoch
+    ended = fishnet("train", *tiny, *BRIEF, "out=run", "callbacks.last.every_n_steps=1")
     assert ended.status == 1
     assert "weights (" in the_sentence(ended)
+    assert not list((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
+    assert the_run(tmp_path)[1].info.status == "FAILED"
+
+
+def test_answers_that_are_no_numbers_are_neither_measured_nor_kept(fishnet, tiny, tmp_path):
+    """The only step of this run has a loss, and leaves weights that are numbers; what they answer is none."""
+    settings = ["trainer.max_epochs=1", "model.lr=1e30", "data.batch_size=64"]
+    ended = fishnet("train", *tiny, *BRIEF, "out=run", *settings)
+    assert ended.status == 1
+    said = the_sentence(ended)
+    for word in ("answers in validation", "at step 1 ", "epoch 0", ".jpg", "smaller lr"):
+        assert word in said
     assert not list((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
     assert the_run(tmp_path)[1].info.status == "FAILED"
 

@@ -1,9 +1,13 @@
+import os
+import shlex
+
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from fishnet import __main__ as dispatcher
 from fishnet.commands.quoting import quoted
 
 HARD = [
@@ -49,3 +53,14 @@ def test_any_text_survives(text):
 )
 def test_words_quotes_and_other_keys_are_left_alone(argument):
     assert quoted(argument, "train") == argument
+
+
+def test_the_command_is_kept_as_typed(monkeypatch):
+    typed = ["train", "data=folder", "data.root=my photos (1)", "name=Klunzinger's"]
+    became: list[str] = []
+    monkeypatch.setattr("sys.argv", ["fishnet", *typed])
+    monkeypatch.setattr(dispatcher, "become", became.extend)
+    monkeypatch.setenv("FISHNET_COMMAND", "")
+    dispatcher.main()
+    assert shlex.split(os.environ["FISHNET_COMMAND"]) == ["fishnet", *typed]
+    assert became[-2] == "data.root='my photos (1)'"

@@ -1,13 +1,17 @@
 """A run that was stopped goes on as if it had not been: the same photos, the same rates, the same weights."""
 
+import json
+import math
 import os
 import signal
 from pathlib import Path
 
 import pytest
 import torch
+from drawing import draw_folder
 
 from fishnet.callbacks.guards import SeededSteps
+from fishnet.tracking.store import open_store
 
 SETTINGS = [
     "trainer.max_epochs=4",
@@ -65,3 +69,77 @@ def test_a_stopped_run_goes_on_exactly(fishnet, tiny, tmp_path, watched, moment,
     assert fishnet("train", "resume=parts").status == 0
     assert steps == undisturbed
     assert equal(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_signal_without_a_last_checkpoint_ends_at_the_step_and_says_so(fishnet, tiny, tmp_path, watched):
+    steps, stop_at = watched
+    stop_at[1, 2] = signal.SIGTERM
+    ended = fishnet("train", *tiny, *SETTINGS, "callbacks.last=null", "out=run")
+    assert ended.status == 128 + signal.SIGTERM
+    assert steps[-1][:2] == (1, 2)
+    assert "nothing of this epoch was kept" in ended.err and "Traceback" not in ended.err
+    assert not (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("trainer.max_epochs=1", ["trainer.max_epochs=1", "epoch 2", "2 or more"]),
+        ("model.lr=0.5", ["model.lr=0.01"]),
+        ("model.scheduler=cosine", ["model.scheduler=plateau"]),
+        ("data.augment=none", ["data.augment=light"]),
+        ("data.seed=1", ["data.seed=0"]),
+        ("seed=1", ["seed=0"]),
+        ("model=classifier", ["model"]),
+        ("trainer.precision=none", ["trainer"]),
+    ],
+)
+def test_what_cannot_be_changed_in_mid_run_is_refused_and_not_written_down(fishnet, trained, override, words):
+    before = (trained / "config" / "config.yaml").read_text()
+    ended = fishnet("train", "resume=run", override)
+    assert ended.status == 2
+    (line,) = [line for line in ended.err.splitlines() if line.startswith("fishnet:")]
+    assert all(word in line for word in words), line
+    assert (trained / "config" / "config.yaml").read_text() == before
+
+
+def test_a_cosine_keeps_its_length(fishnet, trained):
+    saved = trained / "config" / "config.yaml"
+    saved.write_text(saved.read_text().replace("scheduler: plateau", "scheduler: cosine"))
+    ended = fishnet("train", "resume=run", "trainer.max_epochs=9")
+    assert ended.status == 2
+    assert "trainer.max_epochs" in ended.err and "cosine" in ended.err
+
+
+def test_a_folder_of_other_classes_is_refused_by_name(fishnet, trained, tmp_path):
+    draw_folder(tmp_path / "photos", ["disc", "box", "newt"], photos=4)
+    ended = fishnet("train", "resume=run", f"data.root={tmp_path / 'photos'}")
+    assert ended.status == 2
+    (line,) = [line for line in ended.err.splitlines() if line.startswith("fishnet:")]
+    assert "lacks bar" in line and "also holds newt" in line
+
+
+def test_the_beginning_of_a_run_id_is_enough_and_each_command_is_written_down(fishnet, trained, monkeypatch):
+    run_id = json.loads((trained / "run.json").read_text())["run_id"]
+    assert fishnet("train", f"resume={run_id[:5]}").status == 2
+    monkeypatch.setenv("FISHNET_COMMAND", f"fishnet train resume={run_id[:6]}")
+    monkeypatch.setattr("fishnet.tracking.runs.FOLDER", "fishnet.moved")  # the copy of the run, not the original
+    client = open_store(None, home=trained.parent).client()
+    client.set_tag(run_id, "fishnet.moved", str(trained))
+    ended = fishnet("train", f"resume={run_id[:6]}", "trainer.max_epochs=3", "model.lr=0.01")
+    assert ended.status == 0, ended.err
+    first, second = (trained / "config" / "command.txt").read_text().splitlines()
+    assert first.startswith("fishnet train ") and second == f"fishnet train resume={run_id[:6]}"
+    assert "max_epochs: 3" in (trained / "config" / "config.yaml").read_text()
+
+
+def test_an_epoch_without_steps_reports_no_training_figures(fishnet, trained):
+    """best.ckpt is written in validation: what is resumed there has only the end of an epoch before it."""
+    run_id = json.loads((trained / "run.json").read_text())["run_id"]
+    ended = fishnet("train", "resume=run/checkpoints/best.ckpt", "trainer.max_epochs=3")
+    assert ended.status == 0, ended.err
+    assert "nan" not in ended.err
+    client = open_store(None, home=trained.parent).client()
+    for key in ("train/loss", "train/accuracy", "optim/lr"):
+        values = [entry.value for entry in client.get_metric_history(run_id, key)]
+        assert len(values) >= 3 and all(math.isfinite(value) for value in values)

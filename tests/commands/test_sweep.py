@@ -1,10 +1,13 @@
 """A sweep: one parent, a child a job; a job that fails does not take the others with it."""
 
+import os
 from pathlib import Path
 
 import pytest
 from processes import SMALL, fishnet_itself
 
+from fishnet.commands.entry import compose
+from fishnet.commands.sweeping import SWEEP_FOLDER, parent_run
 from fishnet.tracking.store import open_store
 
 BRIEF = ["trainer.max_epochs=1", "test=false"]
@@ -46,6 +49,19 @@ def test_a_job_that_fails_does_not_stop_the_others(fishnet, tiny, tmp_path):
     assert [run.info.status for run in children.values()] == ["FINISHED", "FINISHED"]
     assert parent.info.status == "FAILED"
     assert parent.data.metrics["children/finished"] == 2
+
+
+def test_two_sweeps_of_one_second_and_one_without_a_swept_key(tmp_path, monkeypatch):
+    """No job runs here: what is looked at are the parents, their names and their folders."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("time.strftime", lambda form, *when: "same-second")
+    base = compose("train", ["seed=0"])
+    with parent_run(base, ["seed=0"]), parent_run(base, ["seed=0,1"]):
+        assert os.environ[SWEEP_FOLDER].endswith("same-second_sweep-2")
+    client = open_store(None, home=tmp_path).client()
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    assert sorted(run.info.run_name for run in client.search_runs(experiments)) == ["sweep", "sweep-seed"]
+    assert not (tmp_path / "outputs").exists()
 
 
 @pytest.mark.slow

@@ -109,6 +109,23 @@ def test_what_does_not_exist_is_refused_with_what_does(filled, tmp_path, options
         shown(filled, tmp_path, **options)
 
 
+def test_among_many_figures_a_sorting_is_still_offered(filled, tmp_path):
+    run = start_run(filled, experiment="reef", folder=tmp_path, run_name="rich")
+    run.log_metrics({f"val_class/fish-{number}/f1": 0.5 for number in range(30)} | {f"val/m{n}": 0 for n in range(12)})
+    run.finish()
+    with pytest.raises(BadInput, match=r"choose from start, duration, .*test/accuracy"):
+        shown(filled, tmp_path, sort="xyzzy")
+
+
+def test_a_whole_folder_that_was_measured_has_columns_of_its_own(filled, tmp_path):
+    assert "folder F1" not in shown(filled, tmp_path)[1]
+    run = start_run(filled, experiment="reef", folder=tmp_path, run_name="evaluate-lake")
+    run.log_metrics({"all/accuracy": 0.625, "all/f1_macro": 0.375})
+    run.finish()
+    text = shown(filled, tmp_path)[1]
+    assert "folder F1" in text and "0.375" in text
+
+
 def test_the_csv_holds_everything_and_is_not_overwritten_unasked(filled, tmp_path):
     target = tmp_path / "runs.csv"
     shown(filled, tmp_path, csv=str(target))

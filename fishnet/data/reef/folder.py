@@ -18,7 +18,7 @@ from fishnet.errors import BadInput, WorkFailed
 def reef_folder(parent: str | Path, *, progress: bool = True, **settings: Any) -> Path:
     """`<parent>/reef-<digest>` for these settings (see Settings), drawn if it is not there."""
     chosen = Settings(**settings)
-    final = Path(parent).absolute() / f"reef-{chosen.digest}"
+    final = reef_place(parent, chosen)
     if final.is_dir():
         return final
     try:
@@ -32,6 +32,10 @@ def reef_folder(parent: str | Path, *, progress: bool = True, **settings: Any) -
     except OSError as error:
         raise WorkFailed(f"The reef could not be drawn in {final.parent}: {error.strerror}.") from error
     return final
+
+
+def reef_place(parent: str | Path, settings: Settings) -> Path:
+    return Path(parent).absolute() / f"reef-{settings.digest}"
 
 
 def _draw(final: Path, chosen: Settings, progress: bool) -> None:

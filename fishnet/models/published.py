@@ -1,0 +1,79 @@
+"""Published weights without a network: what can be told from the caches' folders before torch is imported."""
+
+import os
+import socket
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fishnet.errors import BadInput
+
+HUB = "https://huggingface.co"
+PATIENCE = 4.0  # seconds
+
+
+def check_cached(backbone: str) -> None:
+    """Refuses weights of which no cache has a trace; where there is one, the loading itself will tell."""
+    if not has_trace(backbone):
+        raise not_here(backbone)
+
+
+def check_fetchable(backbone: str) -> None:
+    """Refuses to fetch what no cache has a trace of where there is no network."""
+    if not has_trace(backbone):
+        check_hub(backbone)
+
+
+def check_hub(backbone: str) -> None:
+    """Without a network the hub's own client would try again and again, for most of a minute."""
+    if not hub_answers():
+        raise BadInput(f"The weights of {backbone} could not be fetched: {_hub()} cannot be reached from this machine.")
+
+
+def not_here(backbone: str) -> BadInput:
+    return BadInput(
+        f"The weights of {backbone} are not on this machine: where there is a network, run "
+        f"`fishnet train prefetch=true model.backbone={backbone}`; or give model.pretrained=FILE."
+    )
+
+
+def has_trace(backbone: str) -> bool:
+    """Whether a cache holds something that could be these weights; a publisher other than timm names them freely."""
+    hub, torch_hub = _hub_cache(), _torch_cache()
+    folders = [path.name for path in hub.glob("models--*")] if hub.is_dir() else []
+    if any(f"--{backbone}" in name or not name.startswith("models--timm--") for name in folders):
+        return True
+    return torch_hub.is_dir() and any(torch_hub.iterdir())
+
+
+def hub_answers(patience: float = PATIENCE) -> bool:
+    """Whether a connection to the hub, or to the proxy that leads there, can be opened."""
+    proxy = urllib.request.getproxies().get("https")
+    place = urlsplit(proxy if proxy and "://" in proxy else f"http://{proxy}" if proxy else _hub())
+    port = place.port or (80 if place.scheme == "http" else 443)
+    try:
+        socket.create_connection((place.hostname or "", port), timeout=patience).close()
+    except OSError:
+        return False
+    return True
+
+
+def _hub() -> str:
+    return os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
+
+
+def _hub_cache() -> Path:
+    named = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
+    return _place(named) if named else _place(os.environ.get("HF_HOME") or _cache() / "huggingface") / "hub"
+
+
+def _torch_cache() -> Path:
+    return _place(os.environ.get("TORCH_HOME") or _cache() / "torch") / "hub" / "checkpoints"
+
+
+def _cache() -> Path:
+    return _place(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+
+
+def _place(text: str | Path) -> Path:
+    return Path(os.path.expandvars(text)).expanduser()
