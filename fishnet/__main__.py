@@ -18,6 +18,7 @@ VERBS = {
     "train": ("make", "class folders → a trained, measured, explained and tracked classifier"),
     "evaluate": ("make", "a checkpoint on a folder: metrics with intervals, confusions"),
     "predict": ("use", "a checkpoint on photos: a CSV of probabilities, with a column for 'not sure'"),
+    "explain": ("see", "a checkpoint on photos: what it looks at, as raw maps and red pictures"),
     "compare": ("see", "runs as a table: metrics, what differs, links into the MLflow UI"),
     "ui": ("see", "the MLflow UI on this machine"),
 }

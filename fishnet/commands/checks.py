@@ -28,6 +28,8 @@ TYPES_OF_TOP = {
     "sort": "str",
     "deliver": "bool",
     "port": "int",
+    "all_classes": "bool",
+    "pictures": "int",
 }
 
 
@@ -44,6 +46,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "sure": ((lambda value: 0 <= value <= 1), "a probability lies between 0 and 1"),
     "batch_size": at_least(1),
     "last": at_least(1),
+    "pictures": at_least(0),
     "port": ((lambda value: 1 <= value <= 65535), "choose one from 1 to 65535"),
     "model.lr": above_0,
     "model.dropout": below_1,

@@ -12,6 +12,7 @@ FREE_TEXT = {
     "data.group",
     "data.positive",
     "data.split_file",
+    "data.cache",
     "model.pretrained",
     "tracking.uri",
     "tracking.experiment",

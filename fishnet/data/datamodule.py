@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -80,9 +80,10 @@ class ImageFolderData(L.LightningDataModule):
         self.batch_size, self.workers, self.seed = batch_size, workers, seed
         self.cache, self.cache_limit, self.views = cache, cache_limit, views
         self._images: dict[tuple[int, str], Decoded | Stored] = {}
+        self.preprocessing: Any = None  # of a model that looks at the photos without a trainer
         self._features: tuple[Stored, Sequence[Stored]] | None = None
         self.tested = "test"  # the part that the test loader serves; `fishnet evaluate` may choose another
-        self._fewest = 2  # classes, unless a model brings its own:
+        self.fewest = 2  # classes, unless a model brings its own:
         self.spoken: list[str] | None = None
 
     # ---- what is in the folder
@@ -100,12 +101,12 @@ class ImageFolderData(L.LightningDataModule):
     @property
     def class_names(self) -> list[str]:
         """The classes, before a photo is read."""
-        return list(class_counts(self.folder_counts, self.wanted_classes, self.positive, self._fewest))
+        return list(class_counts(self.folder_counts, self.wanted_classes, self.positive, self.fewest))
 
     def check_counts(self) -> None:
         """Refuses, before a photo is read, a class with too few of them for any split."""
         if self.tested != "all" and not self.split_file:
-            check_counts(class_counts(self.folder_counts, self.wanted_classes, self.positive, self._fewest), self.folds)
+            check_counts(class_counts(self.folder_counts, self.wanted_classes, self.positive, self.fewest), self.folds)
 
     @cached_property
     def index(self) -> Index:
@@ -118,7 +119,7 @@ class ImageFolderData(L.LightningDataModule):
             duplicates=self.duplicates,
             max_refused=self.max_refused,
             listing=self.listing,
-            fewest=self._fewest,
+            fewest=self.fewest,
         )
         return found if self.spoken is None else numbered_as(found, self.spoken)
 
@@ -160,7 +161,7 @@ class ImageFolderData(L.LightningDataModule):
 
     def speak(self, classes: list[str]) -> None:
         """Number the labels as a trained model does; a class that it never saw cannot be measured."""
-        self._fewest = 1
+        self.fewest = 1
         unknown = [name for name in self.class_names if name not in classes]
         if unknown and len(classes) == 2 and classes[0] == f"not {classes[1]}":
             raise BadInput(f"the model tells {classes[1]} from the rest: say data.positive={classes[1]}.")
@@ -260,7 +261,7 @@ class ImageFolderData(L.LightningDataModule):
 
     def _wishes(self) -> tuple[int, float, str]:
         """Size, crop share and resampling: the model's own, where a trainer knows one."""
-        wishes = getattr(getattr(self.trainer, "lightning_module", None), "preprocessing", None)
+        wishes = self.preprocessing or getattr(getattr(self.trainer, "lightning_module", None), "preprocessing", None)
         if wishes is None:
             if self.image_size is None:
                 raise BadInput("data.image_size is needed where no model tells it.")
