@@ -31,7 +31,7 @@ def cases(options: Options) -> Iterator[Case]:
 
 def case(name: str, root: Path, goal: float, weights: Path | None) -> Case:
     table = build_index(root, progress=False).table
-    usual = ImageFolder(str(root), transform=USUAL, allow_empty=True)
+    usual = ImageFolder(str(root), transform=USUAL)
     paths = [str(root.resolve() / path) for path in table["path"]]
     place = {str(Path(path).resolve()): number for number, (path, _) in enumerate(usual.samples)}
 

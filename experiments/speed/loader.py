@@ -22,7 +22,7 @@ def cases(options: Options) -> Iterator[Case]:
     settings = {"root": str(root), "image_size": 224, "batch_size": BATCH, "duplicates": "ignore"}
     cached, plain = (ImageFolderData(**settings, cache=cache) for cache in ("auto", "off"))
     loader = cached.evaluation_loader("all")
-    usual = DataLoader(ImageFolder(str(root), transform=USUAL, allow_empty=True), batch_size=BATCH)
+    usual = DataLoader(ImageFolder(str(root), transform=USUAL), batch_size=BATCH)
 
     def same_bytes(*_) -> tuple[bool, str]:
         pairs = zip(loader, plain.evaluation_loader("all"), strict=True)

@@ -1,6 +1,6 @@
 """What is known of each photo: read once, kept in a file, not read again while size and time are the same.
 
-The file lies in `root/.fishnet/`, or in the user's cache folder where `root` cannot be written. It is
+The file lies in `.<folder>.fishnet/` beside the folder, or in the user's cache where that cannot be written. It is
 replaced in one step and saved every few seconds, so a killed indexing goes on where it was; a lock makes a
 second process wait for the first one's results instead of reading all again.
 """
@@ -44,18 +44,25 @@ def known_photos(
 
 
 def state_folder(root: Path) -> Path:
-    """Where this folder's index lives: inside it, or in the user's cache when it cannot be written."""
-    inside = root / ".fishnet"
+    """Where this folder's index lives: beside it, or in the user's cache where that cannot be written.
+
+    Not inside: other programs would take it for a class folder without photos.
+    """
+    beside = _beside(root)
     try:
-        inside.mkdir(exist_ok=True)
-        probe = inside / f".probe-{os.getpid()}"
+        beside.mkdir(exist_ok=True)
+        probe = beside / f".probe-{os.getpid()}"
         probe.touch()
         probe.unlink()
-        return inside
+        return beside
     except OSError:
         outside = _outside(root)
         outside.mkdir(parents=True, exist_ok=True)
         return outside
+
+
+def _beside(root: Path) -> Path:
+    return root.with_name(f".{root.name}.fishnet")
 
 
 def _outside(root: Path) -> Path:
@@ -70,7 +77,7 @@ def _matched(listed: pd.DataFrame, root: Path) -> pd.DataFrame:
         name: np.full(count, "", object) if kind == "str" else np.zeros(count, kind) for name, kind in _FACTS.items()
     }
     done = np.zeros(count, bool)
-    for folder in (root / ".fishnet", _outside(root)):
+    for folder in (_beside(root), _outside(root)):
         known = _load(folder / _FILE)
         if known is None:
             continue

@@ -97,7 +97,7 @@ def test_fresh_views_need_the_backbone_and_fixed_ones_do_not(shapes, tmp_path, r
 
 
 def test_without_a_cache_nothing_stays_behind(shapes, tmp_path):
-    folder = shapes / ".fishnet" / "cache" / "features"
+    folder = shapes.with_name(f".{shapes.name}.fishnet") / "cache" / "features"
     before = sorted(folder.glob("*"))
     trained(shapes, tmp_path, stored=True, cache="off", epochs=1, backbone="resnet10t")
     assert sorted(folder.glob("*")) == before

@@ -120,15 +120,15 @@ def test_a_few_photos_that_cannot_be_read_are_told_at_the_end(fishnet, tiny, dam
     last_words = ended.out.splitlines()[-4:]
     (line,) = [line for line in last_words if line.startswith("left out")]
     assert "4 photos" in line
-    assert "photo_000.jpg" in (root / ".fishnet" / "refused.csv").read_text()
-    assert str(root / ".fishnet" / "refused.csv") in line
+    assert "photo_000.jpg" in (root.with_name(f".{root.name}.fishnet") / "refused.csv").read_text()
+    assert str(root.with_name(f".{root.name}.fishnet") / "refused.csv") in line
 
 
 def test_many_photos_that_cannot_be_read_stop_it(fishnet, tiny, damaged, tmp_path):
     ended = fishnet("train", *tiny, f"data.root={damaged(6)}")
     assert ended.status == 1
     assert "6 of 48 photos" in the_sentence(ended)
-    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+    assert [path.name for path in tmp_path.iterdir()] == [".photos.fishnet", "photos"]
 
 
 HOSTILE = ['Klunzinger\'s "wrasse"', "Xiphophorus × hellerii", "鯉", "鮎, 香魚", "${oc.env:HOME}", "a=b [c] {d}"]

@@ -145,7 +145,7 @@ def test_broken_photos_are_listed_with_the_reason(lake):
     write(lake, "chub/cut.jpg", photo(1)[:300])
     found = index(lake)
     assert found.refused.to_numpy().tolist() == [["chub/cut.jpg", "a JPEG file that is cut short"]]
-    assert "chub/cut.jpg" in (lake / ".fishnet" / "refused.csv").read_text()
+    assert "chub/cut.jpg" in (lake.with_name(f".{lake.name}.fishnet") / "refused.csv").read_text()
 
 
 def test_too_many_broken_photos_stop_the_work(lake):
@@ -311,14 +311,14 @@ def test_photos_are_read_once(lake, monkeypatch):
 @pytest.mark.parametrize("damage", [b"", b"PAR1 nonsense PAR1", None])
 def test_a_damaged_index_is_made_again(lake, damage):
     before = index(lake).digest
-    file = lake / ".fishnet" / "index.parquet"
+    file = lake.with_name(f".{lake.name}.fishnet") / "index.parquet"
     file.write_bytes(file.read_bytes()[:-200] if damage is None else damage)
     assert index(lake).digest == before
     assert index(lake).digest == before
 
 
 def test_a_folder_that_cannot_be_written(lake, tmp_path, monkeypatch):
-    (lake / ".fishnet").write_text("in the way, as root may write anywhere")
+    (lake.with_name(f".{lake.name}.fishnet")).write_text("in the way, as root may write anywhere")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     asked = counting(monkeypatch)
     index(lake)
@@ -385,7 +385,7 @@ def test_a_killed_build_goes_on_where_it_was(tmp_path, monkeypatch):
     code = "from fishnet.data import seen; seen._SAVE_EVERY = 0.05" + _BUILD
     process = subprocess.Popen([sys.executable, "-c", code, str(root)], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    while not (root / ".fishnet" / "index.parquet").exists() and time.monotonic() < deadline:
+    while not (root.with_name(f".{root.name}.fishnet") / "index.parquet").exists() and time.monotonic() < deadline:
         time.sleep(0.005)
     process.kill()
     process.wait()
