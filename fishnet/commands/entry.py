@@ -163,7 +163,8 @@ def explain(error: Exception, config_name: str) -> str:
     if isinstance(error, OverrideParseException):
         if "=" not in error.override:
             return f"{error.override} is no key=value; `fishnet {config_name} --help` lists the keys."
-        return f"{error.override} cannot be read ({lines[-1].rstrip('.')}): quote the value, as in key=\"'a b'\"."
+        reason = lines[min(1, len(lines) - 1)].rstrip(".")
+        return f"{error.override} cannot be read ({reason}): quote the value, as in key=\"'a b'\"."
     group = re.search(r"Could not find '([^']+)'", str(error))
     if group:
         options = re.findall(r"^\s*(?:\t)?([\w.-]+)$", str(error).split("Available options", 1)[-1], flags=re.M)

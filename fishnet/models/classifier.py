@@ -79,6 +79,7 @@ class ImageClassifier(L.LightningModule):
         self.test_classes = class_figures(count)
         self.train_loss, self.val_loss, self.test_loss = MeanMetric(), MeanMetric(), MeanMetric()
         self._rate: float | None = None  # of the epoch's last step
+        self._told: dict[str, float] = {}  # the training figures of the last epoch that had any
 
     def setup(self, stage: str) -> None:
         data = getattr(self.trainer, "datamodule", None)
@@ -153,11 +154,19 @@ class ImageClassifier(L.LightningModule):
     # ---- reporting, once an epoch
 
     def on_train_epoch_end(self) -> None:
-        """An epoch that was resumed in its validation had no step: it has been reported before."""
-        rate, self._rate = self._rate, None
-        if rate is not None:
-            self._report("train")
-            self.log("optim/lr", rate)
+        """Of an epoch that was resumed behind its last step, the checkpoint has brought what there is to tell."""
+        self._told = self._train_report()
+        self._rate = None
+        self.train_loss.reset()
+        self.train_figures.reset()
+        self.log_dict({name: value for name, value in self._told.items() if name != "epoch"})
+
+    def _train_report(self) -> dict[str, float]:
+        """Of the epoch at hand where it had steps in this process, else of the last one that had."""
+        if self._rate is None:
+            return self._told
+        values = {"train/loss": self.train_loss.compute(), **self.train_figures.compute(), "optim/lr": self._rate}
+        return {**{name: float(value) for name, value in values.items()}, "epoch": self.current_epoch}
 
     def on_validation_epoch_end(self) -> None:
         values = self._report("val")
@@ -175,7 +184,7 @@ class ImageClassifier(L.LightningModule):
         self.log_dict(values, logger=not again)
         if again:
             getattr(self, f"{stage}_classes").reset()
-        elif stage != "train":
+        else:
             per_class = getattr(self, f"{stage}_classes")
             self.log_dict(
                 {f"{stage}_class/{s}/f1": f for s, f in zip(self.slugs, per_class.compute()["f1"], strict=True)}
@@ -216,10 +225,17 @@ class ImageClassifier(L.LightningModule):
         if plateau is not None:
             checkpoint["plateau"] = {k: v for k, v in plateau.state_dict().items() if k != "_last_lr"}
 
+        midway = self._rate is not None and not self.trainer.validating
+        checkpoint["train_report"] = self._told if midway else self._train_report()
+
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         self._plateau_state = checkpoint.get("plateau")
+        self._told = checkpoint.get("train_report", {})
 
     def on_train_start(self) -> None:
+        if self._told.get("epoch", self.current_epoch) < self.current_epoch:  # a kill may have come before it was told
+            for logger in self.loggers:
+                logger.log_metrics(self._told, step=self.global_step)
         state = getattr(self, "_plateau_state", None)
         if state and self.plateau is not None:
             self.plateau.load_state_dict(state)

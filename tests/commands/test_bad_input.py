@@ -66,6 +66,7 @@ def refused(ended, *words: str) -> None:
         (["-m", "out=x", "model.lr=0.1,0.2"], ["out="]),
         (["foo"], ["foo", "key=value"]),
         (["-x"], ["-x", "--help"]),
+        (["model.lr=[1"], ["model.lr=[1", "quote"]),
     ],
 )
 def test_settings_that_cannot_be_right(fishnet, tmp_path, arguments, words):
@@ -104,6 +105,7 @@ def test_a_truncated_checkpoint(fishnet, tmp_path, shapes):
 
 def test_a_tracking_server_that_is_not_there(fishnet, tmp_path, tiny, monkeypatch):
     monkeypatch.setitem(open_store.__kwdefaults__, "patience", 1.0)
+    monkeypatch.setattr("fishnet.data.index.known_photos", None)  # no photo is read before it has answered
     refused(fishnet("train", *tiny, "tracking.uri=http://127.0.0.1:9"), "127.0.0.1:9")
     assert list(tmp_path.iterdir()) == []
 
