@@ -21,8 +21,8 @@ import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 
+from fishnet.data.arrays import Made, Store, Stored
 from fishnet.data.seen import state_folder
-from fishnet.data.store import Made, Store, Stored
 from fishnet.data.working import working_image, working_shape
 from fishnet.errors import WorkFailed
 from fishnet.images import RefusedImage

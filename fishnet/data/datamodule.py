@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from fishnet.errors import BadInput
 
+from .arrays import Stored
 from .augment import augmented
 from .cache import Decoded, working_images
 from .chance import fixed_key
@@ -31,7 +32,6 @@ from .loading import (
 )
 from .split_file import load_split
 from .splits import check_counts, split
-from .store import Stored
 from .views import AUGMENTATIONS, View
 from .working import working_side
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fishnet.data.store import Made, Store, Stored
+from fishnet.data.arrays import Made, Store, Stored
 
 from .backbones import single_head
 from .quiet import unchanged

@@ -12,7 +12,7 @@ from PIL import Image
 
 from fishnet import ImageFolderData
 from fishnet.data import cache as room
-from fishnet.data.store import Stored
+from fishnet.data.arrays import Stored
 from fishnet.errors import WorkFailed
 
 

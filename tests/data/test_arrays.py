@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from fishnet.data.store import Store
+from fishnet.data.arrays import Store
 
 KEYS = [f"{number:064x}" for number in range(40)]
 SHAPES = np.array([[number % 5 + 1, 3, 2] for number in range(40)], np.int32)
@@ -112,7 +112,7 @@ _FILL = """
 import sys, time
 import numpy as np
 from pathlib import Path
-from fishnet.data import store as room
+from fishnet.data import arrays as room
 room._WRITE_DOWN_EVERY = 0.02
 folder, pause = Path(sys.argv[1]), float(sys.argv[2])
 KEYS = [f"{number:064x}" for number in range(40)]
