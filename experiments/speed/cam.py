@@ -52,7 +52,7 @@ def cases(options: Options) -> Iterator[Case]:
 
     yield Case(
         "resnet101, maps of 7 classes", lambda: batch_maps(model, images, all_classes=True), every_class, sums, 20,
-        most_rounds=7, **work,
+        most_rounds=3, **work,
     )  # fmt: skip
 
 

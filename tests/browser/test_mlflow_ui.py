@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from drawing import draw_folder
 from servers import free_port
 
 from fishnet.tracking.links import charts_link, compare_link, run_link, runs_link
@@ -23,11 +22,11 @@ SWEEP = [
     "train",
     "-m",
     f"model.lr={','.join(RATES)}",
-    "data=folder",
-    "data.root=shapes",
+    "experiment=demo",  # made small
+    "data.photos=16",
+    "data.draw_size=64",
     "data.image_size=32",
     "data.batch_size=16",
-    "model.backbone=cnn",
     "model.backbone_args.filters=[8,16]",
     "trainer.max_epochs=2",
     "trainer.accelerator=cpu",
@@ -42,7 +41,6 @@ SWEEP = [
 def home(tmp_path_factory) -> Path:
     """A folder in which the sweep was run, as a person would run it."""
     folder = tmp_path_factory.mktemp("sweep")
-    draw_folder(folder / "shapes", photos=16)
     done = _fishnet(folder, *SWEEP)
     assert done.returncode == 0, done.stderr[-2000:]
     return folder
@@ -85,7 +83,7 @@ def test_the_run_list_shows_the_tree_and_its_figures(page, base, runs):
         cells, run = rows[runs[name]["run_id"]], runs[name]
         assert cells["params.`model.lr`"] == rate
         assert float(cells["metrics.`test/accuracy`"]) == pytest.approx(float(run["test/accuracy"]), abs=1e-4)
-        assert cells["attributes.`Dataset`"].startswith("shapes (")
+        assert cells["attributes.`Dataset`"].startswith("reef")
         assert run["parent"] == runs["sweep-lr"]["run_id"]
     assert float(rows[runs["sweep-lr"]["run_id"]]["metrics.`best/val_f1_macro`"]) == pytest.approx(
         max(float(runs[name]["best/val_f1_macro"]) for name in NAMES), abs=1e-4
@@ -114,7 +112,7 @@ def test_the_compare_page_preselects_what_differs(page, base, runs):
 def test_a_heat_map_opens_as_an_artifact(page, base, runs):
     place = "gradcam/panel/epoch_001.jpg"
     page.open(run_link(base, "1", runs[NAMES[0]]["run_id"], f"artifacts/{place}"))
-    text = page.await_words(place, "config", "gradcam", "model", "report", "split", "disc.jpg")
+    text = page.await_words(place, "config", "gradcam", "model", "report", "split", "bandfin-perch.jpg")
     widths = page.await_true(page.loaded_images, "the picture")
     page.picture("gradcam")
     assert max(widths) >= 4 * 224, (widths, text)
@@ -126,7 +124,8 @@ def test_the_models_artifact_says_how_to_use_it_and_is_usable(page, base, runs, 
     page.await_words("model.ckpt", "fishnet predict checkpoint=model.ckpt")
     page.picture("model")
     [kept] = home.glob(f"artifacts/*/{run['run_id']}/artifacts/model/model.ckpt")
-    done = _fishnet(home, "predict", f"checkpoint={kept}", "images=shapes/disc", "out=answers.csv")
+    [perch] = home.glob("data/*/bandfin_perch")
+    done = _fishnet(home, "predict", f"checkpoint={kept}", f"images={perch}", "out=answers.csv")
     assert done.returncode == 0, done.stderr
     assert len((home / "answers.csv").read_text().splitlines()) == 17
 
