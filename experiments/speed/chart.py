@@ -19,6 +19,18 @@ def main() -> None:
     rows = pd.read_csv(chosen.csv)
     rows = rows[rows["agreed"]].drop_duplicates(["stage", "case"], keep="last")
     draw(rows.iloc[::-1], chosen.out)
+    print(table(rows))
+
+
+def table(rows: pd.DataFrame) -> str:
+    """The same for the README."""
+    lines = ["| stage | case | measured [95 %] | goal | | agreement |", "|---|---|---|---|---|---|"]
+    for row in rows.itertuples():
+        sign = "≤" if row.bound == "at most" else "≥"
+        figure = f"{row.ratio:.3g}× [{row.low:.3g}, {row.high:.3g}]"
+        met = "met" if row.met else "**missed**"
+        lines.append(f"| {row.stage} | {row.case} | {figure} | {sign} {row.goal:g}× | {met} | {row.agreement} |")
+    return "\n".join(lines)
 
 
 def draw(rows: pd.DataFrame, out: Path) -> None:

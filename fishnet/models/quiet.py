@@ -14,15 +14,16 @@ def unchanged(model: nn.Module) -> Iterator[None]:
     """Everything in evaluation mode inside, each module in its own mode again after.
 
     The flags are set directly: train() may do more than set flags (ours keeps frozen layers in evaluation mode).
+    Compiled parts run as they were written: hooks inside a compiled network may go unheard.
     """
-    modes = {module: module.training for module in model.modules()}
-    for module in modes:
-        module.training = False
+    before = {module: (module.training, module._compiled_call_impl) for module in model.modules()}
+    for module in before:
+        module.training, module._compiled_call_impl = False, None
     try:
         yield
     finally:
-        for module, mode in modes.items():
-            module.training = mode
+        for module, (mode, compiled) in before.items():
+            module.training, module._compiled_call_impl = mode, compiled
 
 
 @contextmanager

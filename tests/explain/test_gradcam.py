@@ -141,3 +141,11 @@ def test_repeated_calls_hold_nothing():
 def test_networks_of_tokens_are_told_so():
     with pytest.raises(WorkFailed, match="works on tokens"):
         class_maps(ImageClassifier(classes=["a", "b"], backbone="test_vit"), photos(1, 160))
+
+
+def test_a_compiled_network_is_explained_as_it_was_written():
+    model, images = model_of("test_resnet"), photos()
+    before = class_maps(model, images, [0, 1])
+    model.network.compile(backend="eager")
+    assert torch.equal(class_maps(model, images, [0, 1]), before)
+    assert model.network._compiled_call_impl is not None

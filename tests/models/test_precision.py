@@ -101,3 +101,15 @@ def test_measuring_a_finished_model_is_plain():
     config = settings()
     pace.plainly(config)
     assert (config.trainer.precision, config.trainer.channels_last) == PLAIN
+
+
+def test_compiling_is_asked_for_and_leaves_the_names_of_weights(probes, monkeypatch):
+    compiled: list[type] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(type(self)))
+    model = model_of()
+    names = set(model.state_dict())
+    pace.settle(settings(precision="32-true"), model)
+    assert compiled == []
+    pace.settle(settings(precision="32-true", compile=True), model)
+    assert compiled == [type(model.network)]
+    assert set(model.state_dict()) == names
