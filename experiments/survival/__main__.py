@@ -53,7 +53,7 @@ def main() -> int:
     temporary.mkdir(parents=True, exist_ok=True)
     photos = draw(home / "photos")
     settings = [f"data.root={photos}", *SETTINGS, f"model.backbone_args.dense={arguments.dense}"]
-    settings += [f"trainer.max_epochs={8 * arguments.kills + 8}"]
+    settings += [f"trainer.max_epochs={16 * arguments.kills + 8}"]
     undisturbed(home, settings, temporary)
     kills = killed(home, settings, temporary, count=arguments.kills, seed=arguments.seed)
     same = compared(home)
@@ -159,7 +159,7 @@ def await_moment(process, home: Path, steps: int, chance: np.random.Generator) -
         folder = home / "parts" / "checkpoints"
         before = time.time()
         await_that(process, home, lambda: litter(folder, since=before))
-        time.sleep(chance.exponential(0.05))
+        time.sleep(chance.exponential(0.02))
 
 
 def await_that(process, home: Path, condition: Callable[[], bool]) -> None:
