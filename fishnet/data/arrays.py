@@ -7,6 +7,7 @@ from there. What does not fit together (a file cut short, other settings) is mad
 
 import json
 import logging
+import mmap
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,22 +31,31 @@ class Stored:
     """Arrays of some keys, in their order, read through the page cache; it may be pickled for another process."""
 
     def __init__(self, file: Path, dtype: np.dtype, offsets: np.ndarray, shapes: np.ndarray) -> None:
-        self.file, self.dtype, self.offsets, self.shapes = file, dtype, offsets, shapes
-        self._bytes = np.memmap(file, np.uint8, "r")
+        self.file, self.dtype = file, dtype
+        self.offsets, self.shapes = (
+            offsets.tolist(),
+            list(map(tuple, shapes.tolist())),
+        )  # plain numbers: looked at often
+        self._bytes = mapped(file)
 
     def __len__(self) -> int:
         return len(self.offsets)
 
     def __getitem__(self, position: int) -> np.ndarray:
-        start, shape = int(self.offsets[position]), tuple(self.shapes[position].tolist())
-        return np.ndarray(shape, self.dtype, self._bytes, start)
+        return np.ndarray(self.shapes[position], self.dtype, self._bytes, self.offsets[position])
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_bytes"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._bytes = np.memmap(self.file, np.uint8, "r")
+        self._bytes = mapped(self.file)
+
+
+def mapped(file: Path) -> memoryview:
+    """The bytes of a file through the page cache, read only."""
+    with open(file, "rb") as opened:
+        return memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 class Store:

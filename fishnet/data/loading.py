@@ -32,7 +32,8 @@ class PhotoDataset(Dataset):
     def __getitems__(self, draws: Sequence[tuple[int, int]]) -> dict[str, Any]:
         rows, keys = (np.array(column, dtype=np.int64) for column in zip(*draws, strict=True))
         positions = np.where(rows >= 0, rows, -1 - rows)
-        chance = uniforms(keys, DRAWS)
+        plain = self.view.augment == "none"
+        chance = np.zeros((len(keys), 0), np.float32) if plain else uniforms(keys, DRAWS)
         batch = np.empty((len(rows), self.view.size, self.view.size, 3), np.uint8)
         for place, position in enumerate(positions.tolist()):
             self.view.cut(self.images[position], batch[place], chance[place])
@@ -41,7 +42,7 @@ class PhotoDataset(Dataset):
             "label": torch.from_numpy(self.labels[positions]),
             "index": torch.from_numpy(np.where(rows >= 0, rows, -1)),
         }
-        return told if self.view.augment == "none" else {**told, "chance": torch.from_numpy(chance)}
+        return told if plain else {**told, "chance": torch.from_numpy(chance)}
 
     def __getitem__(self, draw: tuple[int, int]) -> dict[str, Any]:
         return {name: values[0] for name, values in self.__getitems__([draw]).items()}
@@ -98,8 +99,7 @@ class EpochSampler(Sampler):
         keys = chance.integers(0, 2**62, size=len(order))
         places = np.resize(np.arange(len(order)), len(self) * self.world)[self.rank :: self.world]
         start, self.start = self.start, 0
-        for place in places[start:]:
-            yield int(order[place]), int(keys[place])
+        yield from zip(order[places[start:]].tolist(), keys[places[start:]].tolist(), strict=True)
 
 
 class EvaluationSampler(Sampler):
@@ -112,9 +112,10 @@ class EvaluationSampler(Sampler):
         return -(-len(self.rows) // self.world)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
+        rows = self.rows.tolist()
         for place in range(self.rank, len(self) * self.world, self.world):
-            row = int(self.rows[place % len(self.rows)])
-            yield (row if place < len(self.rows) else -1 - row), row
+            row = rows[place % len(rows)]
+            yield (row if place < len(rows) else -1 - row), row
 
 
 class ResumableLoader(DataLoader):
