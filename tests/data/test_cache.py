@@ -124,4 +124,4 @@ def test_the_store_is_mapped_and_not_held(photos):
     module = data(photos)
     dataset = module.evaluation_loader("all").dataset
     assert isinstance(dataset.images, Stored)
-    assert isinstance(dataset.images[0].base.obj, mmap.mmap)
+    assert isinstance(dataset.images[0].base, mmap.mmap)
