@@ -19,7 +19,7 @@ GOALS = {"32-true": 9.5, "bf16-mixed": 20.0}
 
 
 def cases(options: Options) -> Iterator[Case]:
-    root = options.root or folder(500, 96)
+    root = options.root or folder(500, 400)
     for backbone, size, most in (("resnet18", 224, 3), ("resnet101", 224, 3)):
         for precision, goal in GOALS.items():
             yield case(root, backbone, size, precision, goal, most)

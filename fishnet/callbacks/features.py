@@ -50,5 +50,5 @@ class FrozenFeatures(L.Callback):
             place=place,
             about={**data.view_settings(view), "precision": precision.precision},
             label="asking the frozen backbone" if view is None else f"view {view + 1} of {data.views}",
-            context=precision.forward_context(),
+            context=precision.forward_context,
         )

@@ -57,7 +57,7 @@ def folder_features(
     about: dict[str, Any],
     label: str = "features",
     progress: bool = True,
-    context: AbstractContextManager | None = None,
+    context: Callable[[], AbstractContextManager] = nullcontext,
 ) -> Stored:
     """The features of the photos with these digests, in their order; `batches(positions)` shows the missing ones.
 
@@ -71,7 +71,7 @@ def folder_features(
 
     def make(positions: np.ndarray) -> Made:
         for batch in batches(positions):
-            with context or nullcontext():
+            with context():
                 features, _ = features_of(model.network, head, model.pixels(batch["image"]))
             yield from zip(batch["index"].tolist(), features.float().cpu().numpy(), strict=True)
 

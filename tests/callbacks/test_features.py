@@ -14,11 +14,13 @@ from fishnet.models.features import has_features
 def trained(shapes, tmp_path, *, stored: bool, backbone="test_resnet", epochs=3, **settings):
     torch.manual_seed(1)
     own = {key: settings.pop(key) for key in ("dropout", "lr") if key in settings}
+    precision = settings.pop("precision", "32-true")
     data = ImageFolderData(root=str(shapes), image_size=32, batch_size=8, seed=3, **{"augment": "none", **settings})
     model = ImageClassifier(classes=data.classes, backbone=backbone, freeze="backbone", **own)
     trainer = L.Trainer(
         max_epochs=epochs,
         accelerator="cpu",
+        precision=precision,
         logger=CSVLogger(tmp_path),
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -106,3 +108,15 @@ def test_without_a_cache_nothing_stays_behind(shapes, tmp_path):
 def test_networks_of_two_heads_are_run_as_ever():
     model = ImageClassifier(classes=["a", "b"], backbone="deit_tiny_distilled_patch16_224", freeze="backbone")
     assert not has_features(model)
+
+
+def test_features_are_computed_in_the_arithmetic_of_the_run(shapes, tmp_path, runs):
+    cache = str(tmp_path / "cache")
+    for precision in ("32-true", "bf16-mixed"):
+        slow, _, _ = trained(shapes, tmp_path, stored=False, precision=precision, epochs=2)
+        runs.clear()
+        fast, _, _ = trained(shapes, tmp_path, stored=True, precision=precision, epochs=2, cache=cache)
+        assert runs == []
+        head = slow.network.get_classifier().weight
+        assert torch.allclose(head, fast.network.get_classifier().weight, atol=2e-2 if "bf16" in precision else 1e-5)
+    assert len(list((tmp_path / "cache" / "features").iterdir())) == 2
