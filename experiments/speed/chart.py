@@ -16,8 +16,8 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, default=HERE / "results.csv")
     parser.add_argument("--out", type=Path, default=HERE / "chart.png")
     chosen = parser.parse_args()
-    rows = pd.read_csv(chosen.csv)
-    rows = rows[rows["agreed"]].drop_duplicates(["stage", "case"], keep="last")
+    rows = pd.read_csv(chosen.csv, keep_default_na=False, na_values=["nan"])
+    rows = rows[rows["agreed"]].drop_duplicates(["stage", "case"], keep="last").sort_values("stage", kind="stable")
     draw(rows.iloc[::-1], chosen.out)
     print(table(rows))
 
