@@ -15,6 +15,8 @@ from fishnet import __version__
 from fishnet.commands.quoting import quoted
 
 VERBS = {
+    "collect": ("make", "species names → licensed photos in class folders, with a manifest"),
+    "check": ("make", "what is wrong with a folder of photos, before an hour is spent on it"),
     "train": ("make", "class folders → a trained, measured, explained and tracked classifier"),
     "evaluate": ("make", "a checkpoint on a folder: metrics with intervals, confusions"),
     "predict": ("use", "a checkpoint on photos: a CSV of probabilities, with a column for 'not sure'"),

@@ -24,6 +24,14 @@ FREE_TEXT = {
     "csv",
     "parent",
     "experiment_name",
+    "taxa",
+    "list",
+    "tables",
+    "contact",
+    "robots",
+    "api",
+    "pages",
+    "media",
 }
 _VERB_KEYS = {"compare": {"experiment"}, "ui": set(), "predict": {"model"}}
 OPEN_BRANCHES = ("model.backbone_args.",)  # their keys are the backbone's, not ours: Hydra has to be told to add them

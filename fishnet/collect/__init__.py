@@ -1,0 +1,1 @@
+"""Species names → photos on disk, with their licences."""

@@ -1,0 +1,213 @@
+"""From classes to photos on disk: list, draw lots, fetch, decode, write down; and again, until each class has enough.
+
+All that is decided follows from the ledger, so the same command goes on wherever the last one was ended, and comes to
+the same end as if nobody had disturbed it.
+"""
+
+import asyncio
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from fishnet.collect.copies import NOTICE, settle
+from fishnet.collect.fetching import Fetcher, Unreachable, Unusable
+from fishnet.collect.keeping import adopted, found, keep, remove, settle_folder, sweep
+from fishnet.collect.ledger import COPY, DELETED, FAILED, KEPT, REFUSED, WAITING, Ledger
+from fishnet.collect.photo import Photo, Taxon, is_placeholder
+from fishnet.collect.sources.source import Source
+from fishnet.errors import WorkFailed
+from fishnet.headers import RefusedImage
+
+GONE_BY_HAND = "deleted by hand"
+MOST_FAILURES = 50  # one after the other: the server is down, and asking on would only be a burden
+
+
+class Watcher(Protocol):
+    """Who shows how far it has come."""
+
+    def listing(self, folder: str, found: int) -> None: ...
+
+    def fetching(self, folder: str, kept: int, wanted: int) -> None: ...
+
+    def fetched(self, folder: str, kept: bool) -> None: ...
+
+
+@dataclass
+class Collector:
+    root: Path
+    ledger: Ledger
+    source: Source
+    fetcher: Fetcher
+    limit: int | None
+    connections: int
+    watcher: Watcher
+    _failures: int = 0
+    _tried: set[tuple[str, str]] = field(default_factory=set)
+    _decoders: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_cores(), "decode"))
+
+    async def collect(self, folders: dict[str, Taxon]) -> None:
+        """Lists and fetches overlap in the first round; later rounds replace what was refused."""
+        for folder, taxon in folders.items():
+            self.ledger.add_class(folder, taxon)
+        recover(self.root, self.ledger)
+        queue: asyncio.Queue = asyncio.Queue(2 * self.connections)
+        crew = [asyncio.create_task(self._work(queue)) for _ in range(self.connections)]
+        try:
+            await self._guarded(self._first_round(folders, queue), crew)
+            while await self._guarded(self._another_round(list(folders), queue), crew):
+                pass
+        finally:
+            for one in crew:
+                one.cancel()
+            await asyncio.gather(*crew, return_exceptions=True)
+            self._decoders.shutdown()
+            for folder in folders:
+                if (self.root / folder).is_dir():
+                    settle_folder(self.root / folder)
+
+    async def _guarded(self, work, crew: list[asyncio.Task]):
+        """A worker that fails ends the work: it would otherwise be waited for in vain."""
+        task = asyncio.ensure_future(work)
+        await asyncio.wait([task, *crew], return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            for one in crew:
+                if one.done() and (error := one.exception()):
+                    raise error
+        return await task
+
+    async def _first_round(self, folders: dict[str, Taxon], queue: asyncio.Queue) -> None:
+        self._forget_shared()
+        unlisted = {folder: taxon for folder, taxon in folders.items() if not self.ledger.listed(folder)}
+        if self.source.at_once and unlisted:
+            await self._list_all(unlisted)
+        for folder, taxon in folders.items():
+            if folder in unlisted and not self.source.at_once:
+                await self._list(folder, taxon)
+            await self._hand_out(folder, queue)
+        await queue.join()
+
+    async def _another_round(self, folders: list[str], queue: asyncio.Queue) -> bool:
+        """Settles who is a copy of whom, then fetches as many as are missing; false when nothing more can be done."""
+        self._forget_shared()
+        asked = [await self._hand_out(folder, queue) for folder in folders]
+        await queue.join()
+        return sum(asked) > 0
+
+    def _forget_shared(self) -> None:
+        for place in settle(self.ledger):
+            remove(self.root, place)
+
+    async def _list(self, folder: str, taxon: Taxon) -> None:
+        count = self.ledger.count(folder, WAITING, KEPT, REFUSED, FAILED, COPY)
+        async for portion in self.source.find(taxon, self.ledger.last_observation(folder)):
+            self.ledger.add(folder, portion)
+            count += len(portion)
+            self.watcher.listing(folder, count)
+        self.ledger.end_of_list(folder, self.source.told)
+
+    async def _list_all(self, unlisted: dict[str, Taxon]) -> None:
+        places = {taxon.identity: folder for folder, taxon in unlisted.items()}
+        counts = dict.fromkeys(unlisted, 0)
+        async for taxon, portion in self.source.find_all(list(unlisted.values())):
+            folder = places[taxon.identity]
+            self.ledger.add(folder, portion)
+            counts[folder] += len(portion)
+            self.watcher.listing(folder, counts[folder])
+            await asyncio.sleep(0)
+        for folder in unlisted:
+            self.ledger.end_of_list(folder, self.source.told)
+
+    async def _hand_out(self, folder: str, queue: asyncio.Queue) -> int:
+        """As many as are missing, in turn; a photo that failed in this command is left for the next one."""
+        kept = self.ledger.count(folder, KEPT)
+        missing = None if self.limit is None else max(0, self.limit - kept)
+        photos = self._untried(folder, missing)
+        self.watcher.fetching(folder, kept, kept + len(photos))
+        if photos:
+            (self.root / folder).mkdir(parents=True, exist_ok=True)
+        for photo in photos:
+            self._tried.add((folder, photo.photo_id))
+            await queue.put((folder, photo))
+        return len(photos)
+
+    def _untried(self, folder: str, most: int | None) -> list[Photo]:
+        tried = sum(place == folder for place, _ in self._tried)
+        photos = self.ledger.next(folder, -1 if most is None else most + tried)
+        return [photo for photo in photos if (folder, photo.photo_id) not in self._tried][:most]
+
+    async def _work(self, queue: asyncio.Queue) -> None:
+        """One connection: it asks for the next photo when the fate of the last one is written down."""
+        while True:
+            folder, photo = await queue.get()
+            try:
+                self.watcher.fetched(folder, await self._fetch(folder, photo))
+            finally:
+                queue.task_done()
+
+    async def _fetch(self, folder: str, photo: Photo) -> bool:
+        """Whether the photo is there now."""
+        if is_placeholder(photo.url):
+            self.ledger.ended(folder, photo.photo_id, REFUSED, NOTICE)
+            return False
+        place = self.root / folder
+
+        def accept(data: bytes) -> asyncio.Future[tuple[str, str]]:
+            return asyncio.get_running_loop().run_in_executor(self._decoders, keep, place, photo.photo_id, data)
+
+        try:
+            name, sha256 = await self.fetcher.photo(photo.url, accept)
+            self.ledger.kept(folder, photo.photo_id, name, sha256, now())
+            self._failures = 0
+            return True
+        except Unreachable as trouble:
+            self.ledger.ended(folder, photo.photo_id, FAILED, str(trouble))
+            self._failures += 1
+            if self._failures >= MOST_FAILURES:
+                raise WorkFailed(
+                    f"{MOST_FAILURES} photos in a row could not be fetched (the last: {photo.url}: {trouble}); "
+                    "the same command goes on when the server or the network is well again."
+                ) from trouble
+        except Unusable as trouble:
+            self.ledger.ended(folder, photo.photo_id, REFUSED, str(trouble))
+        return False
+
+
+def recover(root: Path, ledger: Ledger) -> None:
+    """Brings folder and ledger together after a death or a visit: half files go, whole ones are taken over."""
+    for folder in ledger.classes():
+        if not (root / folder).is_dir():
+            continue
+        sweep(root / folder)
+        for photo in ledger.next(folder, -1):
+            path = found(root / folder, photo.photo_id)
+            if path is None:
+                continue
+            try:
+                ledger.kept(folder, photo.photo_id, *adopted(path), now())
+            except RefusedImage:
+                path.unlink()
+    there = {f"{folder}/{name}" for folder in ledger.classes() for name in _names(root / folder)}
+    rows = list(ledger.photos(KEPT, COPY, REFUSED))
+    missing = [row for row in rows if row["fate"] == KEPT and f"{row['folder']}/{row['file']}" not in there]
+    ledger.end_many((row["folder"], row["photo_id"], DELETED, GONE_BY_HAND) for row in missing)
+    for row in rows:  # a death between the verdict on a copy and the end of its file
+        place = f"{row['folder']}/{row['file']}"
+        if row["fate"] != KEPT and row["file"] and place in there:
+            remove(root, place)
+
+
+def _names(folder: Path) -> list[str]:
+    return os.listdir(folder) if folder.is_dir() else []
+
+
+def now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,251 @@
+"""One photo or one page over HTTP: whole, from where it was expected, in bounded time and memory, or a reason why not.
+
+Every answer is suspected. A body may be cut, endless, one byte a second, a bomb of zeros, a web page, or come from
+another machine than the one that was asked; each of that has happened to people who collect photos.
+"""
+
+import asyncio
+import os
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+from aiohttp.resolver import ThreadedResolver
+from yarl import URL
+
+from fishnet import __version__
+from fishnet.collect.gate import Forbidden, Gate
+from fishnet.collect.photo import is_placeholder
+from fishnet.collect.politeness import Politeness
+from fishnet.collect.retrying import ATTEMPTS, FIRST, backoff, retry_after
+from fishnet.headers import RefusedImage
+
+T = TypeVar("T")
+
+HOPS = 5
+MOST_BYTES = 64 * 1024 * 1024
+PORTION = 256 * 1024
+GONE = {404: "not there any more (404)", 410: "deleted (410)", 451: "withheld for legal reasons (451)"}
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+class Unusable(Exception):
+    """What came, or did not come; asking again may go better unless it is `final`."""
+
+    def __init__(self, reason: str, *, final: bool = False, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.final, self.wait = final, wait
+
+
+class Unreachable(Unusable):
+    """The network or the server failed, time after time: nothing is known of the photo itself."""
+
+
+class Fetcher:
+    """An async context; `connections` requests at most are under way at once."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        politeness: Politeness,
+        *,
+        connections: int = 8,
+        deadline: float = 60.0,
+        patience: float = FIRST,
+        contact: str = "",
+    ) -> None:
+        self._gate, self._politeness = gate, politeness
+        self._connections, self._deadline, self._patience = connections, deadline, patience
+        about = f"; {contact}" if contact else ""
+        self._headers = {
+            "User-Agent": f"fishnet-vision/{__version__} (collects species photos with their licences{about})",
+            "Accept-Encoding": "identity",
+        }
+
+    async def __aenter__(self) -> "Fetcher":
+        connector = aiohttp.TCPConnector(
+            limit=self._connections,
+            limit_per_host=self._connections,
+            resolver=_Resolver(self._gate),
+            socket_factory=self._gate.make_socket,
+            keepalive_timeout=30,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            headers=self._headers,
+            trust_env=True,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None),
+            read_bufsize=PORTION,
+        )
+        return self
+
+    async def __aexit__(self, *_) -> None:
+        await self._session.close()
+
+    async def photo(self, url: str, accept: Callable[[bytes], asyncio.Future[T]]) -> T:
+        """What `accept` makes of the body; a body that it refuses is asked for again, for the next may be better."""
+        return await self._patiently(url, accept, calls=False)
+
+    async def call(self, url: str, read: Callable[[bytes], T]) -> T:
+        """An answer of an API, in its turn; an answer that cannot be read is asked for again."""
+
+        async def accept(body: bytes) -> T:
+            return read(body)
+
+        return await self._patiently(url, accept, calls=True)
+
+    async def file(self, url: str, target: Path) -> None:
+        """A large file, in portions of its own: a transfer that broke off goes on where it was."""
+        hidden = target.with_name(f".{target.name}.part")
+        for attempt in range(ATTEMPTS):
+            try:
+                await self._continued(url, hidden)
+                os.replace(hidden, target)
+                return
+            except (Unusable, Forbidden, aiohttp.ClientError, OSError) as error:
+                trouble = error if isinstance(error, Unusable) else Unreachable(str(error))
+                if trouble.final or isinstance(error, Forbidden) or attempt == ATTEMPTS - 1:
+                    raise trouble from None
+                await asyncio.sleep(backoff(attempt, self._patience))
+
+    async def _continued(self, url: str, hidden: Path) -> None:
+        there = hidden.stat().st_size if hidden.exists() else 0
+        rest = {"Range": f"bytes={there}-"} if there else {}
+        async with self._session.get(self._gate.check(url), allow_redirects=False, headers=rest) as answer:
+            if answer.status not in (200, 206):
+                raise _by_status(answer)
+            with open(hidden, "ab" if answer.status == 206 else "wb") as out:
+                async for portion in answer.content.iter_chunked(PORTION):
+                    out.write(portion)
+                out.flush()
+                os.fsync(out.fileno())
+
+    async def _patiently(self, url: str, accept: Callable, *, calls: bool):
+        for attempt in range(ATTEMPTS):
+            try:
+                return await accept(await self._once(url, calls))
+            except RefusedImage as refusal:
+                trouble = Unusable(str(refusal))
+            except Unusable as unusable:
+                trouble = unusable
+            if trouble.final or attempt == ATTEMPTS - 1:
+                raise trouble
+            if trouble.wait is not None:
+                self._politeness.rest(_host(url), trouble.wait)
+            else:
+                await asyncio.sleep(backoff(attempt, self._patience))
+        raise AssertionError("unreachable")
+
+    async def _once(self, url: str, calls: bool) -> bytes:
+        try:
+            if calls:
+                async with self._politeness.call(_host(url)), asyncio.timeout(self._deadline):
+                    return await self._body(url)
+            await self._politeness.media(_host(url))
+            async with asyncio.timeout(self._deadline):
+                return await self._body(url)
+        except Forbidden as forbidden:
+            raise Unusable(str(forbidden), final=True) from None
+        except TimeoutError:
+            raise Unreachable(f"no whole answer within {self._deadline:g} s") from None
+        except aiohttp.ClientPayloadError:
+            raise Unreachable("the answer was cut short") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise Unreachable(_in_words(error)) from error
+
+    async def _body(self, url: str) -> bytes:
+        """Follows redirects by hand: every hop has to pass the gate."""
+        address = self._gate.check(url)
+        for hop in range(HOPS + 1):
+            async with self._session.get(address, allow_redirects=False) as answer:
+                if answer.status in REDIRECTS:
+                    address = self._next_hop(address, answer)
+                elif answer.status == 200:
+                    body = await _read(answer)
+                    self._politeness.received(_host(url), len(body))
+                    return body
+                else:
+                    raise _by_status(answer)
+        raise Unusable(f"more than {hop} redirects")
+
+    def _next_hop(self, address: URL, answer: aiohttp.ClientResponse) -> URL:
+        """A redirect that leads astray is this answer's fault, and the next answer may be right."""
+        target = answer.headers.get("Location", "")
+        try:
+            following = address.join(URL(target, encoded=True))
+            if is_placeholder(str(following)):
+                raise Unusable("flagged: a notice is served in its place", final=True)
+            return self._gate.check(following)
+        except Forbidden as forbidden:
+            raise Unusable(f"a redirect: {forbidden}") from None
+        except ValueError:
+            raise Unusable("a redirect to nowhere") from None
+
+
+class _Resolver(ThreadedResolver):
+    """Tells the gate what a name resolves to just before the socket is made."""
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__()
+        self._gate = gate
+
+    async def resolve(self, host: str, port: int = 0, family=0):
+        found = await super().resolve(host, port, family)
+        self._gate.learn(host, port, [one["host"] for one in found])
+        return found
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    """The body, unpacked, never more than the cap of either."""
+    packed = answer.headers.get("Content-Encoding", "identity").lower()
+    if packed not in ("identity", "", "gzip", "x-gzip", "deflate"):
+        raise Unusable(f"packed in a way that was not asked for ({packed[:20]})")
+    declared = answer.content_length
+    if declared is not None and declared > MOST_BYTES:
+        raise Unusable(f"larger than {MOST_BYTES // 2**20} MB")
+    if packed in ("identity", "") and declared is not None:
+        return await answer.read()
+    unpack = None if packed in ("identity", "") else zlib.decompressobj(zlib.MAX_WBITS | 32)
+    parts, size = [], 0
+    async for portion in answer.content.iter_chunked(PORTION):
+        if unpack is not None:
+            portion = _unpacked(unpack, portion, MOST_BYTES - size)
+        size += len(portion)
+        if size > MOST_BYTES:
+            raise Unusable(f"larger than {MOST_BYTES // 2**20} MB")
+        parts.append(portion)
+    if unpack is not None and not unpack.eof:
+        raise Unreachable("the answer was cut short")
+    return b"".join(parts)
+
+
+def _unpacked(unpack, portion: bytes, room: int) -> bytes:
+    try:
+        return unpack.decompress(portion, max(1, room + 1))
+    except zlib.error as error:
+        raise Unusable("a body that cannot be unpacked") from error
+
+
+def _by_status(answer: aiohttp.ClientResponse) -> Unusable:
+    status = answer.status
+    if status in GONE:
+        return Unusable(GONE[status], final=True)
+    wait = retry_after(answer.headers) if status in (429, 503) else None
+    return Unreachable(f"the server answered {status} {answer.reason or ''}".strip(), wait=wait)
+
+
+def _host(url: str) -> str:
+    """host:port, as far as it can be told from the text."""
+    return url.split("://", 1)[-1].split("/", 1)[0].lower()
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"no connection ({error.os_error or error})"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the server hung up"
+    return f"no usable answer ({type(error).__name__})"

@@ -1,0 +1,1 @@
+"""Where photos are found: one small file a source, all behind one interface."""

@@ -1,0 +1,170 @@
+"""The founding method: a browser scrolls a taxon's photo page, and the addresses are read from its styles.
+
+Only for sites that allow it; iNaturalist's robots.txt does not any more. A page does not tell licences or observers, so
+they are unknown, and it shows the most popular photos first.
+"""
+
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+
+from fishnet.collect.fetching import Fetcher
+from fishnet.collect.licences import UNKNOWN
+from fishnet.collect.photo import Photo, Taxon, is_placeholder, photo_id_of, sized
+from fishnet.collect.robots import check_robots
+from fishnet.collect.sources.inaturalist import INaturalist
+from fishnet.collect.sources.source import Ask, Source
+from fishnet.errors import BadInput, WorkFailed
+
+FLAGS = [
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1500,950"),
+    "--blink-settings=imagesEnabled=false",  # addresses are wanted here, not a second copy of every photo
+]
+IDLE = 3  # rounds without growth, though the page still says that it loads
+LOOK = 0.1
+# Both generations of the page: since 2026 the other class names are hashes, but these words stayed.
+PHOTOS = ".PhotoBrowser .photos .TaxonPhoto .CoverImage"
+_READ = f"""
+return [[...document.querySelectorAll({PHOTOS!r})].map(one => one.style.backgroundImage || ''),
+        !!document.querySelector('.PhotoBrowser .photos > .loading'), !!document.querySelector('.PhotoBrowser')];"""
+_SCROLL = "window.scrollTo(0, document.body.scrollHeight);"
+_ADDRESS = re.compile(r"""url\(["']?(.*?)["']?\)""")
+
+
+class Browser(Source):
+    name = "browser"
+
+    def __init__(
+        self,
+        ask: Ask,
+        fetcher: Fetcher,
+        names: INaturalist,
+        *,
+        pages: str = "https://www.inaturalist.org",
+        robots: str = "obey",
+        patience: float = 20.0,
+    ) -> None:
+        super().__init__(ask)
+        if UNKNOWN not in ask.licences:
+            raise BadInput(
+                "source=browser: a page does not tell the licence of a photo, so licences=any has to be said."
+            )
+        self._fetcher, self._names, self._pages, self._robots = fetcher, names, pages.rstrip("/"), robots
+        self._patience = patience
+
+    async def resolve(self, names: list[str]) -> list[Taxon]:
+        await check_robots(self._address(Taxon("1", "")), self._robots, self._fetcher)
+        return await self._names.resolve(names)
+
+    async def find(self, taxon: Taxon, after: int = 0) -> AsyncIterator[list[Photo]]:
+        await check_robots(self._address(taxon), self._robots, self._fetcher)
+        addresses = _scrolled(self._address(taxon), self.ask.pool, self._patience)
+        yield [self._photo(address) for address in addresses if not is_placeholder(address)]
+
+    def _address(self, taxon: Taxon) -> str:
+        grade = "" if self.ask.quality == "any" else f"&quality_grade={self.ask.quality}"
+        place = f"&place_id={self.ask.place}" if self.ask.place else ""
+        return f"{self._pages}/taxa/{taxon.identity}/browse_photos?layout=grid{grade}{place}"
+
+    def _photo(self, address: str) -> Photo:
+        url = sized(address, self.ask.size)
+        return Photo(photo_id=photo_id_of(url), url=url)
+
+
+def _scrolled(page: str, most: int, patience: float) -> list[str]:
+    """The addresses of a page that grows while one scrolls, each photo once, in the page's order."""
+    driver, clean = _driver()
+    try:
+        driver.set_page_load_timeout(60)
+        driver.get(page)
+        _await(lambda: driver.execute_script(_READ)[2], patience, lambda: _no_photos_here(driver, page))
+        found: dict[str, str] = {}
+        idle = 0
+        while idle < IDLE and len(found) < most:
+            before = len(found)
+            addresses, loading, _ = _grown(driver, before, patience)
+            found.update({photo_id_of(address): address for address in addresses if address})
+            if not loading and len(found) == before:
+                break
+            idle = idle + 1 if len(found) == before else 0
+            driver.execute_script(_SCROLL)
+        else:
+            if len(found) < most:
+                raise WorkFailed(f"{page} says that it loads, but shows no more than {len(found)} photos: try again.")
+        if not found:
+            raise _no_photos_here(driver, page)
+        return list(found.values())[:most]
+    finally:
+        clean()
+
+
+def _grown(driver, before: int, patience: float) -> tuple[list[str], bool, bool]:
+    """The photos of the page once there are more of them or nothing loads any more; every address filled in."""
+    deadline = time.monotonic() + patience
+    while True:
+        styles, loading, there = driver.execute_script(_READ)
+        addresses = [found[1] if (found := _ADDRESS.search(style)) else "" for style in styles]
+        settled = all(addresses) and (len(set(addresses)) > before or not loading)
+        if settled or time.monotonic() > deadline:
+            return addresses, loading, there
+        driver.execute_script(_SCROLL)
+        time.sleep(LOOK)
+
+
+def _await(question: Callable[[], object], patience: float, otherwise: Callable[[], Exception]) -> None:
+    deadline = time.monotonic() + patience
+    while not question():
+        if time.monotonic() > deadline:
+            raise otherwise()
+        time.sleep(LOOK)
+
+
+def _no_photos_here(driver, page: str) -> WorkFailed:
+    """Says what the page is instead: a consent form, an error, a taxon without photos, a layout of tomorrow."""
+    title = (driver.title or "").strip()[:80]
+    words = re.sub(r"\s+", " ", driver.execute_script("return document.body ? document.body.innerText : ''")).strip()
+    if driver.execute_script("return !!document.querySelector('.PhotoBrowser')"):
+        what = "has a photo browser without a photo: the taxon is empty, or the filters leave nothing"
+        if driver.execute_script("return document.querySelectorAll('.PhotoBrowser img, .PhotoBrowser [style]').length"):
+            what = "shows photos in a way that is not known here: its layout has changed"
+    elif re.search(r"consent|cookie|agree|privacy|einwillig", f"{title} {words[:500]}", re.IGNORECASE):
+        what = "asks for consent before it shows anything"
+    else:
+        what = "has no photo browser: its layout has changed, or it is an error page"
+    return WorkFailed(f"{page} {what} (title {title!r}, it begins: {words[:100]!r}). Nothing was collected from it.")
+
+
+def _driver():
+    try:
+        from selenium import webdriver
+        from selenium.common.exceptions import WebDriverException
+        from selenium.webdriver.chrome.service import Service
+    except ImportError as error:
+        raise BadInput("source=browser needs Selenium: pip install 'fishnet-vision[browser]'.") from error
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+    program = shutil.which("chromedriver")
+    if browser is None or program is None:
+        raise BadInput(
+            "source=browser needs Chromium and its driver (Debian: apt-get install chromium chromium-driver)."
+        )
+    profile = tempfile.TemporaryDirectory(prefix="fishnet-browser-", ignore_cleanup_errors=True)
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for flag in [*FLAGS, f"--user-data-dir={profile.name}"]:
+        options.add_argument(flag)
+    try:
+        driver = webdriver.Chrome(options=options, service=Service(program))
+    except WebDriverException as error:
+        profile.cleanup()
+        raise WorkFailed(f"Chromium could not be started ({(error.msg or '').splitlines()[:1]}).") from error
+
+    def clean() -> None:
+        with suppress(WebDriverException):
+            driver.quit()
+        profile.cleanup()
+
+    return driver, clean

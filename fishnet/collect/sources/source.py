@@ -1,0 +1,65 @@
+"""What a source has to do, and what it is asked for."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from fishnet.collect.licences import OPEN
+from fishnet.collect.photo import Photo, Taxon
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Which photos are wanted of a class; dates are YYYY-MM-DD, places iNaturalist's numbers."""
+
+    licences: frozenset[str] = field(default=frozenset(OPEN))
+    quality: Literal["research", "needs_id", "casual", "any"] = "research"
+    place: int | None = None
+    since: str | None = None
+    until: str | None = None
+    per_observation: Literal["one", "all"] = "one"
+    size: str = "medium"
+    seed: int = 0
+    pool: int = 10_000
+
+
+class Source(ABC):
+    """`told` is what a user should know about the last list, such as that it is a part of a longer one.
+
+    A source that reads tables finds the photos of all classes in one pass (`at_once`, then `find_all`).
+    """
+
+    name: ClassVar[str]
+    at_once: ClassVar[bool] = False
+    told: str = ""
+
+    def __init__(self, ask: Ask) -> None:
+        self.ask = ask
+
+    @abstractmethod
+    async def resolve(self, names: list[str]) -> list[Taxon]:
+        """The classes that are meant; unknown and ambiguous names are refused with what could be meant."""
+
+    def find(self, taxon: Taxon, after: int = 0) -> AsyncIterator[list[Photo]]:
+        """Photos of a class in portions; a source that pages by id goes on behind observation `after`."""
+        raise NotImplementedError
+
+    def find_all(self, taxa: list[Taxon]) -> AsyncIterator[tuple[Taxon, list[Photo]]]:
+        """Photos of several classes in portions, as they come."""
+        raise NotImplementedError
+
+    async def today(self, taxon: Taxon, photos: list[Photo]) -> dict[str, Photo]:
+        """Those of `photos` that the source still has, as it tells of them now."""
+        wanted = {photo.photo_id for photo in photos}
+        found: dict[str, Photo] = {}
+        if self.at_once:
+            async for _, portion in self.find_all([taxon]):
+                found.update({photo.photo_id: photo for photo in portion if photo.photo_id in wanted})
+        else:
+            async for portion in self.find(taxon):
+                found.update({photo.photo_id: photo for photo in portion if photo.photo_id in wanted})
+        return found
+
+    def accepts(self, photo: Photo) -> bool:
+        return photo.licence in self.ask.licences

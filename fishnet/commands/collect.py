@@ -1,0 +1,55 @@
+"""fishnet collect: species names → licensed photos in class folders, with a manifest. Torch is never imported."""
+
+import logging
+
+from omegaconf import DictConfig, OmegaConf
+
+from fishnet.errors import BadInput
+from fishnet.names import counted
+
+from .checks import validate
+from .entry import start
+from .schema import constructor, describe, fits
+
+log = logging.getLogger("fishnet")
+
+PLAN = "fishnet.collect.plan.Plan"
+LEAST = {"limit": 1, "pool": 1, "connections": 1, "deadline": 0.1, "pause": 0, "place": 1}
+MOST = {"connections": 64}
+
+
+def collect(config: DictConfig) -> None:
+    validate(config)
+    settings = {str(key): value for key, value in (OmegaConf.to_container(config, resolve=True) or {}).items()}  # type: ignore[union-attr]
+    check_types(settings)
+    from fishnet.collect.job import collect as do_collect
+    from fishnet.collect.job import refreshed
+    from fishnet.collect.plan import Plan
+    from fishnet.collect.showing import Bars, table
+
+    plan = Plan(**settings)
+    if plan.refresh:
+        dropped = refreshed(plan)
+        for place, photo_id, reason in dropped:
+            print(f"{place}  {photo_id}: {reason}", flush=True)
+        log.info("%s: %s dropped", plan.root, counted(len(dropped), "photo"))
+        return
+    with Bars() as bars:
+        result = do_collect(plan, bars)
+    print(table(result), flush=True)
+
+
+def check_types(settings: dict) -> None:
+    """Types and ranges before anything is imported."""
+    schema = constructor(PLAN)
+    for key, value in settings.items():
+        annotation, _ = schema[key]
+        if not fits(value, annotation):
+            raise BadInput(f"{key}={value}: this takes {describe(annotation)}.")
+        if key in LEAST and value is not None and not LEAST[key] <= value <= MOST.get(key, float("inf")):
+            most = f" and at most {MOST[key]}" if key in MOST else ""
+            raise BadInput(f"{key}={value}: this is {LEAST[key]:g} or more{most}.")
+
+
+if __name__ == "__main__":
+    start(collect, "collect")
