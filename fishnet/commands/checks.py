@@ -28,6 +28,7 @@ TYPES_OF_TOP = {
     "sort": "str",
     "deliver": "bool",
     "port": "int",
+    "time": "bool",
     "all_classes": "bool",
     "pictures": "int",
 }

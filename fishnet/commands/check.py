@@ -1,0 +1,116 @@
+"""fishnet check: what is wrong with a folder of photos, as a table and a contact sheet; exit status 1 if it blocks."""
+
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig, OmegaConf
+
+from fishnet.errors import BadInput, WorkFailed
+from fishnet.names import counted
+
+from .checks import check_writable, validate
+from .entry import start
+
+if TYPE_CHECKING:
+    from fishnet.data.check.findings import Check, Finding, Folder
+    from fishnet.models.classifier import ImageClassifier
+
+log = logging.getLogger("fishnet")
+
+STEP = 2  # photos
+PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+def check(config: DictConfig) -> None:
+    _check_out(config.out)
+    validate(config)
+    settings = OmegaConf.to_container(config.data, resolve=True)
+    assert isinstance(settings, dict)
+    from fishnet.data.check.checking import CHECKS, blocks, look
+    from fishnet.data.check.checking import check as run
+    from fishnet.data.check.sheet import save_sheet, sheet
+    from fishnet.data.seen import state_folder
+
+    folder = look(config.data.root, settings)
+    found = run(folder, [*CHECKS, training_time(config)] if config.time else CHECKS)
+    print(table(folder, found), flush=True)
+    page = sheet(folder.root, found)
+    if page is not None:
+        out = Path(config.out).expanduser() if config.out else state_folder(folder.root) / "check.jpg"
+        save_sheet(page, out)
+        print(f"the worst of them: {out}", flush=True)
+    if blocks(found):
+        raise WorkFailed(f"{config.data.root} cannot be trained on as it is: what blocks it stands above.")
+
+
+def _check_out(out: str | None) -> None:
+    if out is None:
+        return
+    if not str(out).lower().endswith(PICTURES):
+        raise BadInput(f"out={out}: the contact sheet is a picture; let its name end with .jpg or .png.")
+    if Path(out).expanduser().exists():
+        raise BadInput(f"out={out} exists: choose another name.")
+    check_writable("out", out)
+
+
+def table(folder: "Folder", found: "list[Finding]") -> str:
+    """A line a finding, the gravest first."""
+    lines = [f"{folder.root}: {counted(len(folder.table), 'usable photo')} in {len(folder.classes)} classes"]
+    lines += [f"  {finding.weight:6s}  {finding.check:14s}  {finding.said}" for finding in found]
+    return "\n".join(lines)
+
+
+def training_time(config: DictConfig) -> "Check":
+    """What a training would take here, from two steps of its network in float32; the guess is of the right order."""
+
+    def check_time(folder: "Folder") -> "Iterator[Finding]":
+        import torch
+
+        from fishnet.data.check.findings import NOTES, Finding
+        from fishnet.models.classifier import ImageClassifier
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        model = ImageClassifier(
+            classes=folder.classes,
+            backbone=config.model.backbone,
+            backbone_args=OmegaConf.to_container(config.model.backbone_args) or {},  # type: ignore[arg-type]
+            image_size=config.data.image_size,
+        ).to(device)
+        seconds = _photo_seconds(model, device)
+        share = 1 - config.data.val - config.data.test
+        epoch = seconds * len(folder.table) * (share + config.data.val / 3)  # asking costs a third of learning
+        epochs = config.trainer.max_epochs
+        where = torch.cuda.get_device_name() if device == "cuda" else "this processor"
+        said = f"{config.model.backbone} on {where}: about {_spoken(epoch)} an epoch, {_spoken(epoch * epochs)}"
+        yield Finding("time", NOTES, f"{said} for {epochs} epochs if nothing stops it earlier")
+
+    return check_time
+
+
+def _photo_seconds(model: "ImageClassifier", device: str) -> float:
+    import torch
+
+    side = model.preprocessing.size
+    images = torch.randint(0, 256, (STEP, 3, side, side), dtype=torch.uint8, device=device)
+    seconds = []
+    for _ in range(2):
+        begin = time.perf_counter()
+        model(images).sum().backward()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - begin)
+    return min(seconds) / STEP
+
+
+def _spoken(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(1, seconds):.0f} seconds"
+
+
+if __name__ == "__main__":
+    start(check, "check")

@@ -1,0 +1,49 @@
+"""Checks that look at the folder as a whole: groups, balance, whether a split is possible at all."""
+
+from collections.abc import Iterator
+
+from fishnet.data.check.findings import BLOCKS, NOTES, WARNS, Finding, Folder
+from fishnet.data.duplicates import merged
+from fishnet.data.groups import copies, stated_groups
+from fishnet.data.splits import split
+from fishnet.errors import BadInput
+
+LOPSIDED = 10  # times as many photos in the largest class as in the smallest
+
+
+def groups(folder: Folder) -> Iterator[Finding]:
+    """What must not be split, and whether a split can do without."""
+    settings = folder.settings
+    try:
+        stated, said = stated_groups(folder.table, settings["group"])
+    except BadInput as error:
+        yield Finding("groups", BLOCKS, str(error))
+        return
+    table = folder.table.assign(group=merged(stated, copies(folder.table)))
+    sizes = table.groupby("group").size()
+    yield Finding("groups", NOTES, f"{len(sizes)} groups of {len(table)} photos, the largest of {int(sizes.max())}")
+    for line in said:
+        yield Finding("groups", WARNS, line)
+    how = {name: settings[name] for name in ("val", "test", "folds", "fold", "seed")}
+    try:
+        split(table, **how)
+    except BadInput as error:
+        yield Finding("groups", BLOCKS, str(error))
+
+
+def balance(folder: Folder) -> Iterator[Finding]:
+    counts = folder.table["class"].value_counts()
+    most, least = counts.index[0], counts.index[-1]
+    times = counts.iloc[0] / counts.iloc[-1]
+    said = f"{counts.iloc[-1]} ({least}) to {counts.iloc[0]} ({most}) photos a class"
+    if times >= LOPSIDED:
+        said += f", {times:.0f} times as many: data.balance=weights or sampler helps"
+    yield Finding("balance", WARNS if times >= LOPSIDED else NOTES, said)
+
+
+def hidden_conditions(folder: Folder) -> Iterator[Finding]:
+    """Classes whose photos differ in size or source can be told apart without looking at an animal."""
+    sizes = folder.table.assign(pixels=folder.table["width"] * folder.table["height"]).groupby("class")["pixels"].median()
+    if len(sizes) > 1 and sizes.max() >= 4 * sizes.min():
+        said = f"the median photo of {sizes.idxmax()} has {sizes.max() / sizes.min():.0f} times the pixels of {sizes.idxmin()}'s"
+        yield Finding("balance", WARNS, f"{said}: size alone would tell them apart")

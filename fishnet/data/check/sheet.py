@@ -1,0 +1,71 @@
+"""The worst photos on one page, each with what is wrong with it: one looks rather than reads."""
+
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from fishnet.data.check.findings import Finding
+from fishnet.data.contact_sheet import INK, PAPER
+from fishnet.errors import BadInput
+from fishnet.headers import RefusedImage
+from fishnet.images import load_image
+
+SIDE, GAP, COLUMNS, ROWS = 150, 8, 6, 2
+LINE = 16
+
+
+def sheet(root: Path, found: list[Finding]) -> Image.Image | None:
+    """A block a finding, a dozen photos each; nothing when no finding names a photo."""
+    shown = [finding for finding in found if finding.photos]
+    if not shown:
+        return None
+    tile = SIDE + 3 * LINE + GAP
+    rows = [min(ROWS, -(-len(finding.photos) // COLUMNS)) for finding in shown]
+    height = sum(2 * LINE + GAP + count * tile for count in rows) + GAP
+    page = Image.new("RGB", (GAP + COLUMNS * (SIDE + GAP), height), PAPER)
+    pen, top = ImageDraw.Draw(page), GAP
+    for finding, count in zip(shown, rows, strict=True):
+        pen.text((GAP, top), _cut(f"{finding.check}: {finding.said}", page.width - 2 * GAP, 15), fill=INK, font=_font(15))
+        top += 2 * LINE
+        for number, (place, what) in enumerate(finding.photos[: count * COLUMNS]):
+            row, column = divmod(number, COLUMNS)
+            left, upper = GAP + column * (SIDE + GAP), top + row * tile
+            page.paste(_tile(root / place), (left, upper))
+            folder, _, name = place.partition("/")
+            for line, text in enumerate((what, folder, name)):
+                pen.text((left, upper + SIDE + 2 + line * LINE), _cut(text, SIDE, 12), fill=INK, font=_font(12))
+        top += count * tile + GAP
+    return page
+
+
+def save_sheet(page: Image.Image, file: Path) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        page.save(file, quality=88)
+    except OSError as error:
+        raise BadInput(f"out={file} cannot be written ({error.strerror or error}).") from error
+
+
+def _tile(photo: Path) -> Image.Image:
+    """The whole photo, so that what is at its edge is seen too."""
+    tile = Image.new("RGB", (SIDE, SIDE), "white")
+    try:
+        image = load_image(photo, min_side=SIDE)
+    except RefusedImage:
+        return tile
+    image.thumbnail((SIDE, SIDE))
+    tile.paste(image, ((SIDE - image.width) // 2, (SIDE - image.height) // 2))
+    return tile
+
+
+def _font(size: int):
+    return ImageFont.load_default(size)
+
+
+def _cut(text: str, width: int, size: int) -> str:
+    font = _font(size)
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
