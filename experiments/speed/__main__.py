@@ -12,7 +12,7 @@ from pathlib import Path
 from .pairing import Options, measure
 from .table import append, machine, show
 
-STAGES = ("decode", "loader", "train", "frozen", "cam", "overlay", "log", "start")
+STAGES = ("decode", "loader", "train", "frozen", "cam", "overlay", "log", "start", "download")
 
 
 def main() -> None:

@@ -46,7 +46,8 @@ class Collector:
     watcher: Watcher
     _failures: int = 0
     _tried: set[tuple[str, str]] = field(default_factory=set)
-    _decoders: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_cores(), "decode"))
+    # more threads than cores: while one waits for the disk, another decodes
+    _decoders: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4 * _cores(), "decode"))
 
     async def collect(self, folders: dict[str, Taxon]) -> None:
         """Lists and fetches overlap in the first round; later rounds replace what was refused."""

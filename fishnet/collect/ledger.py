@@ -47,6 +47,7 @@ class Ledger:
         self._sql.row_factory = sqlite3.Row
         self._sql.execute("PRAGMA journal_mode=WAL")
         self._sql.execute("PRAGMA synchronous=NORMAL")
+        self._sql.execute("PRAGMA wal_autocheckpoint=8000")  # pages: a checkpoint waits for the disk
         self._sql.executescript(_TABLES)
 
     def close(self) -> None:

@@ -54,7 +54,7 @@ def tiny(folder: Folder) -> Iterator[Finding]:
     shorter = folder.table[["width", "height"]].min(axis=1)
     small = folder.table[shorter < TINY].assign(shorter=shorter).sort_values("shorter", kind="stable")
     if len(small):
-        shown = [(row.path, f"{row.width} × {row.height}") for row in small.itertuples()]
+        shown = [(row.path, f"{row.width} x {row.height}") for row in small.itertuples()]
         yield Finding("tiny", WARNS, f"{counted(len(small), 'photo')} smaller than {TINY} pixels", shown)
 
 
@@ -77,8 +77,7 @@ def changed(folder: Folder) -> Iterator[Finding]:
     if missing:
         yield Finding("changed", NOTES, f"{counted(len(missing), 'photo')} of the manifest not there (such as {missing[0]})")
     if unknown:
-        said = f"{counted(len(unknown), 'photo')} not in the manifest"
-        yield Finding("changed", NOTES, said, [(path, "not in the manifest") for path in unknown])
+        yield Finding("changed", NOTES, f"{counted(len(unknown), 'photo')} not in the manifest (such as {unknown[0]})")
 
 
 def licences(folder: Folder) -> Iterator[Finding]:
@@ -92,7 +91,7 @@ def licences(folder: Folder) -> Iterator[Finding]:
     missing = stated.isin(["", "unknown"]).to_numpy(dtype=bool)
     if missing.any():
         said = f"{counted(int(missing.sum()), 'photo')} without a licence"
-        yield Finding("licences", WARNS, said, [(path, "no licence") for path in rows.loc[missing, "path"]])
+        yield Finding("licences", WARNS, f"{said} (such as {rows.loc[missing, 'path'].iloc[0]})")
     closed = (stated == "all-rights-reserved").to_numpy(dtype=bool)
     if closed.any():
         said = f"{counted(int(closed.sum()), 'photo')} with all rights reserved: not to be shown or passed on"

@@ -1,0 +1,55 @@
+"""Class folders from whatever people and tables call a class."""
+
+import random
+import unicodedata
+from pathlib import Path
+
+from fishnet.collect.naming import class_folder, class_folders, named
+from fishnet.collect.photo import Taxon, is_placeholder, photo_id_of, plain_id, sized
+
+WORDS = ["Perca", "fluviatilis", "..", "/", "\\", "CON", "nul", "\x00", "é", "e\u0301", "魚", "🐟", "${oc.env:HOME}", "'", '"', "\n", " ", ".", "~", "A" * 300]
+
+
+def names(count: int) -> list[str]:
+    chance = random.Random(0)
+    found: set[str] = set()
+    while len(found) < count:
+        parts = [chance.choice(WORDS) if chance.random() < 0.7 else chr(chance.randrange(1, 0xD7FF)) for _ in range(chance.randint(1, 6))]
+        found.add("".join(parts))
+    return sorted(found)
+
+
+def test_twenty_thousand_names_stay_below_the_root_and_one_to_one(tmp_path):
+    taxa = [named(name) for name in names(20_000)]
+    folders = class_folders(taxa)
+    assert len(folders) == len({unicodedata.normalize("NFC", taxon.name) for taxon in taxa})
+    assert len({folder.lower() for folder in folders}) == len(folders)
+    for folder in folders:
+        assert folder.isascii() and len(folder) < 100
+        assert Path(tmp_path, folder).resolve().parent == tmp_path.resolve()
+    assert all(folders[class_folder(taxon)].name == taxon.name for taxon in taxa)
+
+
+def test_a_taxon_is_told_by_its_number():
+    assert class_folder(Taxon("47162", "Perca fluviatilis")) == "47162-perca-fluviatilis"
+    assert class_folder(Taxon("../..", "x")).count("/") == 0
+
+
+def test_ids_that_could_not_be_a_file_are_replaced():
+    assert plain_id("123", "u") == "123"
+    assert "/" not in plain_id("../../etc/passwd", "u")
+    assert photo_id_of("https://static.inaturalist.org/photos/92152429/square.jpg?1598551272") == "92152429"
+    assert photo_id_of("https://a.org/x.jpg") != photo_id_of("https://a.org/y.jpg")
+
+
+def test_only_the_size_word_of_an_address_changes():
+    assert sized("https://h/photos/1/square.jpeg?15", "medium") == "https://h/photos/1/medium.jpeg?15"
+    assert sized("https://h/photos/1/square.?15", "large") == "https://h/photos/1/large.?15"
+    assert sized("https://h/photos/1/square.JPG", "original") == "https://h/photos/1/original.JPG"
+    assert sized("https://h/other/square.jpg", "large") == "https://h/other/square.jpg"
+
+
+def test_notices_are_known_by_their_address():
+    assert is_placeholder("https://h/assets/copyright-infringement-medium.png?1")
+    assert is_placeholder("https://h/assets/artificially-generated-content-square.png")
+    assert not is_placeholder("https://h/photos/1/medium.png")

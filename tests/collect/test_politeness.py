@@ -1,0 +1,55 @@
+"""The limits, with a clock of seconds; four processes are a slow test beside this one."""
+
+import asyncio
+import time
+
+import pytest
+
+from fishnet.collect.politeness import LEASE, Limits, Politeness
+from fishnet.errors import WorkFailed
+
+
+def ask(polite: Politeness, count: int) -> list[float]:
+    async def calls() -> list[float]:
+        moments = []
+        for _ in range(count):
+            async with polite.call("api"):
+                moments.append(time.time())
+        return moments
+
+    return asyncio.run(calls())
+
+
+def test_calls_are_a_pause_apart_also_from_another_process(tmp_path):
+    one, other = (Politeness(Limits(pause=0.15), folder=tmp_path) for _ in range(2))
+    moments = [*ask(one, 2), *ask(other, 2)]
+    assert min(b - a for a, b in zip(moments, moments[1:], strict=False)) >= 0.15
+
+
+def test_the_days_share_ends_the_command_in_words(tmp_path):
+    polite = Politeness(Limits(pause=0, a_minute=1000, a_day=3), folder=tmp_path)
+    ask(polite, 3)
+    with pytest.raises(WorkFailed, match="3 times in a day"):
+        ask(polite, 1)
+
+
+def test_a_rest_is_heeded_by_all_and_a_long_one_ends_the_command(tmp_path):
+    one, other = (Politeness(Limits(), folder=tmp_path) for _ in range(2))
+    one.rest("host", 0.4)
+    begin = time.monotonic()
+    asyncio.run(other.rested("host"))
+    assert time.monotonic() - begin >= 0.3
+    with pytest.raises(WorkFailed, match="left alone until"):
+        one.rest("host", 5000)
+
+
+def test_bytes_of_an_hour_are_shared(tmp_path):
+    limits = Limits(bytes_an_hour=2 * LEASE, bytes_a_day=10 * LEASE)
+    one, other = (Politeness(limits, folder=tmp_path) for _ in range(2))
+    for polite in (one, other):
+        asyncio.run(asyncio.wait_for(polite.media("host"), 1))
+        polite.received("host", LEASE)
+    with pytest.raises(TimeoutError):
+        asyncio.run(asyncio.wait_for(other.media("host"), 0.3))
+    free = Politeness(limits, folder=tmp_path, free=frozenset({"host"}))
+    asyncio.run(asyncio.wait_for(free.media("host"), 0.3))
