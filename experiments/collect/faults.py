@@ -25,7 +25,9 @@ def proof(scale: float) -> Iterator[tuple]:
         yield from judged(world, ids, homes, injected, asked, full=scale >= 1)
 
 
-def judged(world: World, ids: list[int], homes: list[Path], injected: dict, asked: int, *, full: bool) -> Iterator[tuple]:
+def judged(
+    world: World, ids: list[int], homes: list[Path], injected: dict, asked: int, *, full: bool
+) -> Iterator[tuple]:
     files, rows, refused = tree(homes[0]), manifest(homes[0]), not_kept(homes[0])
     kept = {int(row["photo_id"]) for row in rows}
     expected = set(ids) - set(world.twins) - set(world.twins.values()) - world.flagged - world.gone
@@ -34,12 +36,27 @@ def judged(world: World, ids: list[int], homes: list[Path], injected: dict, aske
     share = sum(injected.values()) / asked
     kinds = len(injected)
     yield "photos offered", len(ids), "2,000 or so", not full or len(ids) >= 1900
-    yield "kinds of faults, share of the answers", f"{kinds} of {len(FAULTS)}, {share:.1%}", ">= 20", kinds >= 20 or not full
+    yield (
+        "kinds of faults, share of the answers",
+        f"{kinds} of {len(FAULTS)}, {share:.1%}",
+        ">= 20",
+        kinds >= 20 or not full,
+    )
     yield "lost", len(expected - kept), 0, expected <= kept
-    yield "pairs of equal bytes kept once", f"{sum(len(p) == 1 for p in pairs)} of {len(pairs)}", "all", all(len(p) == 1 for p in pairs)
+    yield (
+        "pairs of equal bytes kept once",
+        f"{sum(len(p) == 1 for p in pairs)} of {len(pairs)}",
+        "all",
+        all(len(p) == 1 for p in pairs),
+    )
     yield "the same bytes twice", len(files) - len(set(files.values())), 0, len(files) == len(set(files.values()))
     yield "cut or no photos", len(broken(homes[0])), 0, not broken(homes[0])
-    yield "files that the manifest does not know or knows otherwise", len(set(files) ^ {r["path"] for r in rows}) + len(wrong), 0, not wrong and set(files) == {r["path"] for r in rows}
+    yield (
+        "files that the manifest does not know or knows otherwise",
+        len(set(files) ^ {r["path"] for r in rows}) + len(wrong),
+        0,
+        not wrong and set(files) == {r["path"] for r in rows},
+    )
     unexplained = set(ids) - kept - {int(row["photo_id"]) for row in refused if row["reason"]}
     yield "photos that are neither there nor explained", len(unexplained), 0, not unexplained
     both = all("|" in row["attribution"] or len(set(row["observer"].split(" | "))) == 1 for row in rows)

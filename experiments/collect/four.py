@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from tests.replica import Replica, World, running
@@ -19,7 +20,7 @@ def proof(scale: float) -> Iterator[tuple]:
         said = [process.communicate()[1] for process in processes]
         ended = [process.returncode for process in processes]
         calls = sorted(replica.calls())
-    gaps = [after - before for before, after in zip(calls, calls[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(calls)]
     minute = max(sum(start <= one < start + 60 for one in calls) for start in calls)
     yield "processes that ended well", ended.count(0), 4, ended == [0] * 4 or print("\n".join(said)) is not None
     yield "calls", len(calls), "any", True

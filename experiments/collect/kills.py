@@ -35,7 +35,11 @@ def proof(scale: float) -> Iterator[tuple]:
             process.communicate()
             time.sleep(0.15)  # what the server has on its way
             again.append(sum(count > before[one] for one, count in replica.served.items() if before.get(one)))
-            halves += len([one for one in tree(torn) if "/." not in one and one in broken(torn)]) if (torn / "data").exists() else 0
+            halves += (
+                len([one for one in tree(torn) if "/." not in one and one in broken(torn)])
+                if (torn / "data").exists()
+                else 0
+            )
             if process.returncode == 0:
                 break
         before = dict(replica.served)
@@ -43,9 +47,24 @@ def proof(scale: float) -> Iterator[tuple]:
         again.append(sum(count > before[one] for one, count in replica.served.items() if before.get(one)))
         hidden = [place for place in tree(torn) if "/." in place]
         yield "kills before it was finished", done, kills, done == kills
-        yield "photos in the end", len(manifest(torn)), len(manifest(whole)), len(manifest(torn)) == len(manifest(whole))
-        yield "tree and manifest as undisturbed", tree(torn) == tree(whole), True, tree(torn) == tree(whole) and manifest(torn) == manifest(whole)
+        yield (
+            "photos in the end",
+            len(manifest(torn)),
+            len(manifest(whole)),
+            len(manifest(torn)) == len(manifest(whole)),
+        )
+        yield (
+            "tree and manifest as undisturbed",
+            tree(torn) == tree(whole),
+            True,
+            tree(torn) == tree(whole) and manifest(torn) == manifest(whole),
+        )
         yield "half files under a final name, after any kill", halves, 0, halves == 0
         yield "temporary files left in the end", len(hidden), 0, not hidden
         yield "most photos fetched twice after one kill", max(again), f"<= {CONNECTIONS}", max(again) <= CONNECTIONS
-        yield "photos fetched twice, all kills", sum(again), f"<= {CONNECTIONS * kills}", sum(again) <= CONNECTIONS * kills
+        yield (
+            "photos fetched twice, all kills",
+            sum(again),
+            f"<= {CONNECTIONS * kills}",
+            sum(again) <= CONNECTIONS * kills,
+        )

@@ -19,7 +19,9 @@ def started(home: Path, *settings: str, name: str = "lake", taxa: str = TAXA) ->
     house = str(Path(__file__).parents[2])
     environment = {**os.environ, "XDG_CACHE_HOME": str(home / "cache"), "PYTHONPATH": house, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "fishnet", "collect", f"name={name}", taxa, *settings]
-    return subprocess.Popen(command, cwd=home, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=home, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def collected(home: Path, *settings: str, **how: str) -> str:

@@ -26,7 +26,8 @@ async def main():
     return found
 begin = time.perf_counter()
 found = asyncio.run(main())
-print(min(found.values()), len(found), time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+seconds, peak = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+print(min(found.values()), len(found), seconds, peak)
 """
 
 
@@ -34,7 +35,12 @@ def proof(scale: float) -> Iterator[tuple]:
     with tempfile.TemporaryDirectory() as folder:
         tables, cache = Path(folder) / "tables", Path(folder) / "cache"
         size = drawn(tables, scale)
-        yield "rows of observations and photos, packed size", f"{OBSERVATIONS * scale:,.0f}, {PHOTOS * scale:,.0f}, {size:.0f} MB", "", True
+        yield (
+            "rows of observations and photos, packed size",
+            f"{OBSERVATIONS * scale:,.0f}, {PHOTOS * scale:,.0f}, {size:.0f} MB",
+            "",
+            True,
+        )
         fewest, species, first, first_mb = asked(tables, cache)
         yield "photos of the rarest of the three species", fewest, 500, fewest == 500 and species == 3
         yield "first time, with the conversion, s", f"{first:.1f}", "once", True
@@ -56,14 +62,17 @@ def drawn(folder: Path, scale: float) -> float:
         f" 'Species ' || (i + 1) AS name, 'true' AS active FROM range({TAXA}) t(i)",
         "observers": "SELECT i AS observer_id, 'user_' || i AS login, NULL AS name FROM range(200000) t(i)",
         "observations": f"SELECT {key.format('i')} AS observation_uuid, hash(i) % 200000 AS observer_id,"
-        " round(hash(i + 1) % 180 - 90 + 0.12345, 5) AS latitude, round(hash(i + 2) % 360 - 180 + 0.5, 5) AS longitude,"
+        " round(CAST(hash(i + 1) % 180 AS INTEGER) - 90.5, 5) AS latitude,"
+        " round(CAST(hash(i + 2) % 360 AS INTEGER) - 179.5, 5) AS longitude,"
         f" NULL AS positional_accuracy, 1 + hash(i + 3) % {TAXA} AS taxon_id,"
         " CASE WHEN hash(i + 4) % 10 < 7 THEN 'research' ELSE 'casual' END AS quality_grade,"
         f" DATE '2010-01-01' + CAST(hash(i + 5) % 5000 AS INTEGER) AS observed_on FROM range({count}) t(i)"
         f" WHERE hash(i + 3) % {TAXA} NOT IN (99, 1999, 14999) UNION ALL"
-        f" SELECT {key.format('-i')}, i % 1000, 50.5, 8.5, NULL, CASE i % 3 WHEN 0 THEN 100 WHEN 1 THEN 2000 ELSE 15000 END,"
+        f" SELECT {key.format('-i')}, i % 1000, 50.5, 8.5, NULL,"
+        f" CASE i % 3 WHEN 0 THEN 100 WHEN 1 THEN 2000 ELSE 15000 END,"
         f" 'research', DATE '2020-05-01' FROM range(1, {round(30000 * scale) + 3000}) t(i)",
-        "photos": f"SELECT {key.format('i + 77')} AS photo_uuid, i AS photo_id, {key.format(f'i % {count}')} AS observation_uuid,"
+        "photos": f"SELECT {key.format('i + 77')} AS photo_uuid, i AS photo_id,"
+        f" {key.format(f'i % {count}')} AS observation_uuid,"
         " hash(i) % 200000 AS observer_id, 'jpg' AS extension,"
         " CASE hash(i) % 4 WHEN 0 THEN 'CC0' WHEN 1 THEN 'CC-BY' ELSE 'CC-BY-NC' END AS license,"
         f" 2048 AS width, 1536 AS height, 0 AS position FROM range({photos}) t(i) UNION ALL"

@@ -1,4 +1,4 @@
-"""Photos over HTTP at 50 ms of latency, limits lifted: beside one wget a file, the network's bound and the decoder's."""
+"""Photos over HTTP at 50 ms of latency, limits lifted: beside one wget a file, and what network and cores allow."""
 
 import asyncio
 import atexit

@@ -160,7 +160,7 @@ class Fetcher:
     async def _body(self, url: str) -> bytes:
         """Follows redirects by hand: every hop has to pass the gate."""
         address = self._gate.check(url)
-        for hop in range(HOPS + 1):
+        for _ in range(HOPS + 1):
             async with self._session.get(address, allow_redirects=False) as answer:
                 if answer.status in REDIRECTS:
                     address = self._next_hop(address, answer)
@@ -170,7 +170,7 @@ class Fetcher:
                     return body
                 else:
                     raise _by_status(answer)
-        raise Unusable(f"more than {hop} redirects")
+        raise Unusable(f"more than {HOPS} redirects")
 
     def _next_hop(self, address: URL, answer: aiohttp.ClientResponse) -> URL:
         """A redirect that leads astray is this answer's fault, and the next answer may be right."""

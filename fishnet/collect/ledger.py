@@ -164,7 +164,8 @@ class Ledger:
         """Photos whose bytes are also another's, together and in turn; also those that were refused for it before."""
         return self._sql.execute(
             "SELECT * FROM photos WHERE fate IN (?, ?, ?) AND sha256 IN (SELECT sha256 FROM photos "
-            "WHERE fate IN (?, ?, ?) AND sha256 != '' GROUP BY sha256 HAVING count(*) > 1) ORDER BY sha256, turn, folder",
+            "WHERE fate IN (?, ?, ?) AND sha256 != '' GROUP BY sha256 HAVING count(*) > 1) "
+            "ORDER BY sha256, turn, folder",
             (KEPT, COPY, REFUSED) * 2,
         )
 

@@ -75,14 +75,16 @@ def test_there_are_at_least_forty_and_the_good_one_passes():
 
 
 def test_a_list_that_names_such_hosts_gains_nothing():
-    assert [host for host in ("127.0.0.1", "localhost", "2130706433", "printer", "a.internal", "[::1]") if public_name(host)] == []
+    assert [
+        host for host in ("127.0.0.1", "localhost", "2130706433", "printer", "a.internal", "[::1]") if public_name(host)
+    ] == []
     assert public_name("upload.wikimedia.org")
 
 
 @pytest.mark.parametrize(
     ("address", "public"),
-    [("8.8.8.8", True), ("2606:4700::1111", True), ("10.1.2.3", False), ("::ffff:10.1.2.3", False), ("64:ff9b::a00:1", False),
-     ("2002:7f00:1::", False), ("fe80::1%eth0", False), ("nonsense", False)],
+    [("8.8.8.8", True), ("2606:4700::1111", True), ("10.1.2.3", False), ("::ffff:10.1.2.3", False),
+     ("64:ff9b::a00:1", False),      ("2002:7f00:1::", False), ("fe80::1%eth0", False), ("nonsense", False)],
 )  # fmt: skip
 def test_what_is_public(address, public):
     assert is_public(address) is public

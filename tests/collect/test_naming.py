@@ -7,14 +7,38 @@ from pathlib import Path
 from fishnet.collect.naming import class_folder, class_folders, named
 from fishnet.collect.photo import Taxon, is_placeholder, photo_id_of, plain_id, sized
 
-WORDS = ["Perca", "fluviatilis", "..", "/", "\\", "CON", "nul", "\x00", "é", "e\u0301", "魚", "🐟", "${oc.env:HOME}", "'", '"', "\n", " ", ".", "~", "A" * 300]
+WORDS = [
+    "Perca",
+    "fluviatilis",
+    "..",
+    "/",
+    "\\",
+    "CON",
+    "nul",
+    "\x00",
+    "é",
+    "e\u0301",
+    "魚",
+    "🐟",
+    "${oc.env:HOME}",
+    "'",
+    '"',
+    "\n",
+    " ",
+    ".",
+    "~",
+    "A" * 300,
+]
 
 
 def names(count: int) -> list[str]:
     chance = random.Random(0)
     found: set[str] = set()
     while len(found) < count:
-        parts = [chance.choice(WORDS) if chance.random() < 0.7 else chr(chance.randrange(1, 0xD7FF)) for _ in range(chance.randint(1, 6))]
+        parts = [
+            chance.choice(WORDS) if chance.random() < 0.7 else chr(chance.randrange(1, 0xD7FF))
+            for _ in range(chance.randint(1, 6))
+        ]
         found.add("".join(parts))
     return sorted(found)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -23,7 +24,7 @@ def ask(polite: Politeness, count: int) -> list[float]:
 def test_calls_are_a_pause_apart_also_from_another_process(tmp_path):
     one, other = (Politeness(Limits(pause=0.15), folder=tmp_path) for _ in range(2))
     moments = [*ask(one, 2), *ask(other, 2)]
-    assert min(b - a for a, b in zip(moments, moments[1:], strict=False)) >= 0.15
+    assert min(after - before for before, after in pairwise(moments)) >= 0.15
 
 
 def test_the_days_share_ends_the_command_in_words(tmp_path):

@@ -1,4 +1,4 @@
-"""iNaturalist on loopback: its API, its photo host and both generations of its scrolling page, with faults on demand."""
+"""iNaturalist on loopback: API, photo host, both generations of the scrolling page, and faults on demand."""
 
 from .faults import FAULTS
 from .server import Replica, running

@@ -26,7 +26,8 @@ function show(photo) {
 async function more() {
   if (busy || ended) return;
   busy = true; page += 1;
-  const answer = await (await fetch('/replica/photos?taxon_id=' + taxon + '&page=' + page + '&' + query.slice(1))).json();
+  const asked = await fetch('/replica/photos?taxon_id=' + taxon + '&page=' + page + '&' + query.slice(1));
+  const answer = await asked.json();
   answer.photos.forEach(show);
   if (answer.last) { ended = true; photos.querySelector('.loading').remove(); }
   busy = false;

@@ -1,4 +1,4 @@
-"""A small HTTP server that can also misbehave: every answer may be replaced by a fault, and everything is written down."""
+"""A small HTTP server that can misbehave: any answer may be replaced by a fault, and all is written down."""
 
 import asyncio
 import contextlib

@@ -96,8 +96,7 @@ class World:
             "user": {"id": one["user"], "login": login, "name": None, "spam": False, "suspended": False},
             "photos": photos,
             "observation_photos": [
-                {"id": photo["id"] + 1, "position": place, "uuid": str(uuid.uuid5(uuid.NAMESPACE_URL, photo["url"])), "photo": photo}
-                for place, photo in enumerate(photos)
+                {"id": photo["id"] + 1, "position": place, "photo": photo} for place, photo in enumerate(photos)
             ],
             "sounds": [],
             "identifications_count": 1,

@@ -62,13 +62,17 @@ class INaturalist(Source):
 
         The first ids would be the oldest observations of a few eager people.
         """
-        newest = (await self._answer("observations", **self._filters(taxon), order="desc", per_page=1))["results"]
-        last = int(newest[0]["id"]) if newest else 0
+        first, last = [await self._end(taxon, order) for order in ("asc", "desc")]
         pages = max(1, self.ask.pool // PAGE)
         for number in range(pages):
             lots = hashlib.sha256(f"{self.ask.seed}:{taxon.identity}:{number}".encode()).digest()
-            place = int((number + int.from_bytes(lots[:6]) / 2**48) * last / pages)
+            place = first + int((number + int.from_bytes(lots[:6]) / 2**48) * (last - first) / pages)
             yield self._photos(await self._page(taxon, place))
+
+    async def _end(self, taxon: Taxon, order: str) -> int:
+        """The first or the last observation's id."""
+        answer = await self._answer("observations", **self._filters(taxon) | {"order": order}, per_page=1)
+        return int(answer["results"][0]["id"]) if answer["results"] else 0
 
     async def _page(self, taxon: Taxon, after: int) -> list[dict]:
         return (await self._answer("observations", **self._filters(taxon), id_above=after, per_page=PAGE))["results"]

@@ -150,7 +150,10 @@ SELECT f.photo_id, f.extension, f.license, f.observation_uuid, b.login, b.name, 
 FROM (SELECT * FROM found WHERE class = $class ORDER BY sha256($seed || ':' || CAST(photo_id AS VARCHAR)) LIMIT $pool) f
 LEFT JOIN observers b USING (observer_id) ORDER BY f.turn
 """
-_NEAR = "SELECT taxon_id, name, rank FROM taxa WHERE active ILIKE 't%' ORDER BY jaro_winkler_similarity(lower(name), lower(?)) DESC LIMIT 12"
+_NEAR = """
+SELECT taxon_id, name, rank FROM taxa WHERE active ILIKE 't%'
+ORDER BY jaro_winkler_similarity(lower(name), lower(?)) DESC LIMIT 12
+"""
 
 
 def _duckdb():

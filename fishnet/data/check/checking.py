@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fishnet.data.check.findings import BLOCKS, Check, Finding, Folder
+from fishnet.data.check.findings import BLOCKS, NOTES, WARNS, Check, Finding, Folder
 from fishnet.data.check.folder import balance, groups, hidden_conditions
 from fishnet.data.check.photos import broken, changed, duplicated, in_two_classes, licences, tiny
 from fishnet.data.index import build_index
@@ -16,7 +16,7 @@ CHECKS: list[Check] = [
     *(broken, in_two_classes, duplicated, tiny, licences, changed),
     *(groups, balance, hidden_conditions),
 ]
-WEIGHTS = ["blocks", "warns", "notes"]
+WEIGHTS = [BLOCKS, WARNS, NOTES]
 
 
 def look(root: str, settings: dict, *, progress: bool = True) -> Folder:

@@ -7,12 +7,15 @@ from typing import Literal
 
 import pandas as pd
 
-BLOCKS, WARNS, NOTES = "blocks", "warns", "notes"
+Weight = Literal["blocks", "warns", "notes"]
+BLOCKS: Literal["blocks"] = "blocks"
+WARNS: Literal["warns"] = "warns"
+NOTES: Literal["notes"] = "notes"
 
 
 @dataclass(frozen=True)
 class Folder:
-    """`table` is the index without any grouping by copies, `manifest` what lies beside the photos (empty without one)."""
+    """`table` is the index without any grouping by copies, `manifest` lies beside the photos, or is empty."""
 
     root: Path
     table: pd.DataFrame
@@ -27,7 +30,7 @@ class Finding:
     """`photos` are shown on the sheet, the worst first, each with what is wrong with it."""
 
     check: str
-    weight: Literal["blocks", "warns", "notes"]
+    weight: Weight
     said: str
     photos: list[tuple[str, str]] = field(default_factory=list)
 

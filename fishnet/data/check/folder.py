@@ -43,7 +43,10 @@ def balance(folder: Folder) -> Iterator[Finding]:
 
 def hidden_conditions(folder: Folder) -> Iterator[Finding]:
     """Classes whose photos differ in size or source can be told apart without looking at an animal."""
-    sizes = folder.table.assign(pixels=folder.table["width"] * folder.table["height"]).groupby("class")["pixels"].median()
+    sizes = (
+        folder.table.assign(pixels=folder.table["width"] * folder.table["height"]).groupby("class")["pixels"].median()
+    )
     if len(sizes) > 1 and sizes.max() >= 4 * sizes.min():
-        said = f"the median photo of {sizes.idxmax()} has {sizes.max() / sizes.min():.0f} times the pixels of {sizes.idxmin()}'s"
+        large, small = sizes.idxmax(), sizes.idxmin()
+        said = f"the median photo of {large} has {sizes.max() / sizes.min():.0f} times the pixels of {small}'s"
         yield Finding("balance", WARNS, f"{said}: size alone would tell them apart")

@@ -54,7 +54,8 @@ def tiny(folder: Folder) -> Iterator[Finding]:
     shorter = folder.table[["width", "height"]].min(axis=1)
     small = folder.table[shorter < TINY].assign(shorter=shorter).sort_values("shorter", kind="stable")
     if len(small):
-        shown = [(row.path, f"{row.width} x {row.height}") for row in small.itertuples()]
+        sizes = zip(small["width"], small["height"], strict=True)
+        shown = [(path, f"{wide} x {high}") for path, (wide, high) in zip(small["path"], sizes, strict=True)]
         yield Finding("tiny", WARNS, f"{counted(len(small), 'photo')} smaller than {TINY} pixels", shown)
 
 
@@ -75,7 +76,9 @@ def changed(folder: Folder) -> Iterator[Finding]:
             said = f"{counted(len(other), 'photo')} with other bytes than were collected"
             yield Finding("changed", WARNS, said, [(path, "changed since") for path in other])
     if missing:
-        yield Finding("changed", NOTES, f"{counted(len(missing), 'photo')} of the manifest not there (such as {missing[0]})")
+        yield Finding(
+            "changed", NOTES, f"{counted(len(missing), 'photo')} of the manifest not there (such as {missing[0]})"
+        )
     if unknown:
         yield Finding("changed", NOTES, f"{counted(len(unknown), 'photo')} not in the manifest (such as {unknown[0]})")
 

@@ -25,7 +25,9 @@ def sheet(root: Path, found: list[Finding]) -> Image.Image | None:
     page = Image.new("RGB", (GAP + COLUMNS * (SIDE + GAP), height), PAPER)
     pen, top = ImageDraw.Draw(page), GAP
     for finding, count in zip(shown, rows, strict=True):
-        pen.text((GAP, top), _cut(f"{finding.check}: {finding.said}", page.width - 2 * GAP, 15), fill=INK, font=_font(15))
+        pen.text(
+            (GAP, top), _cut(f"{finding.check}: {finding.said}", page.width - 2 * GAP, 15), fill=INK, font=_font(15)
+        )
         top += 2 * LINE
         for number, (place, what) in enumerate(finding.photos[: count * COLUMNS]):
             row, column = divmod(number, COLUMNS)

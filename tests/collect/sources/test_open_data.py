@@ -1,0 +1,46 @@
+"""The monthly tables, small: the same photos as from the API, and tables that are none."""
+
+import shutil
+
+from collected import ALL, everything_below, rows_of
+
+
+def test_the_tables_tell_the_same_photos_as_the_api(replica, collect, tmp_path):
+    tables = replica.world.write_tables(tmp_path / "tables")
+    open_licences = ["per_observation=all", "limit=null", "taxa=Perca fluviatilis,47163"]
+    assert collect(replica, *open_licences, "name=api").returncode == 0
+    done = collect(replica, *open_licences, "name=tables", "source=open_data", f"tables={tables}")
+    assert done.returncode == 0, done.stdout
+    told = {}
+    for name in ("api", "tables"):
+        told[name] = [
+            {key: row[key] for key in ("photo_id", "class", "licence", "observer", "taken_on", "sha256")}
+            for row in rows_of(tmp_path, name)
+        ]
+    assert told["api"] == told["tables"]
+    assert all(row["attribution"] and float(row["lat"]) for row in rows_of(tmp_path, "tables"))
+    calls = len(replica.calls())
+    assert collect(replica, *open_licences, "name=tables", "source=open_data", f"tables={tables}").returncode == 0
+    assert len(replica.calls()) == calls
+
+
+def test_one_photo_an_observation_and_the_days_asked_for(replica, collect, tmp_path):
+    tables = replica.world.write_tables(tmp_path / "tables")
+    ask = ["taxa=47162", "limit=null", "since=2015-01-01", "until=2020-12-31"]
+    assert collect(replica, *ask, "source=open_data", f"tables={tables}").returncode == 0
+    rows = rows_of(tmp_path)
+    assert len({row["observation_id"] for row in rows}) == len(rows) > 0
+    assert all("2015" <= row["taken_on"][:4] <= "2020" for row in rows)
+
+
+def test_unknown_names_and_tables_that_are_not_there(replica, collect, tmp_path):
+    tables = replica.world.write_tables(tmp_path / "tables")
+    done = collect(replica, "taxa=Perca fluviatlis", "source=open_data", f"tables={tables}")
+    assert done.returncode == 2 and "Perca fluviatilis (species, 47162)" in done.stdout
+    (tables / "photos.csv.gz").unlink()
+    done = collect(replica, "taxa=47162", "source=open_data", f"tables={tables}")
+    assert done.returncode == 2 and "photos.csv.gz" in done.stdout
+    done = collect(replica, "taxa=47162", "source=open_data", "tables=nowhere", *ALL)
+    assert done.returncode == 2 and "nowhere" in done.stdout
+    shutil.rmtree(tables)
+    assert everything_below(tmp_path) == []

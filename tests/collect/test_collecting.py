@@ -1,0 +1,185 @@
+"""The whole way, through real processes: what arrives, what is refused and why, and what a second command does."""
+
+import sqlite3
+
+import pytest
+from collected import ALL, everything_below, photos_in, rows_of
+from replica import World
+
+COLUMNS = (
+    "path,class,sha256,source,photo_id,observation_id,observer,licence,attribution,url,taken_on,lat,lon,fetched_at"
+)
+
+
+def test_three_species_and_the_same_again(replica, collect, tmp_path):
+    taxa = "taxa=Perca fluviatilis, northern pike,47164"
+    done = collect(replica, taxa, "limit=8")
+    assert done.returncode == 0, done.stdout
+    assert "47162-perca-fluviatilis" in done.stdout and "24 photos in 3 class folders" in done.stdout
+    rows, asked = rows_of(tmp_path), len(replica.log)
+    assert (tmp_path / "data/lake/manifest.csv").read_text().splitlines()[0] == COLUMNS
+    assert {row["path"] for row in rows} | {"manifest.csv"} >= photos_in(tmp_path)
+    assert len(rows) == 24 and all(row["licence"].startswith("cc") and row["attribution"] for row in rows)
+    assert not any("nd" in row["licence"] for row in rows)
+    assert len({row["observation_id"] for row in rows}) == 24
+    assert (
+        (tmp_path / "data/lake/classes.csv")
+        .read_text()
+        .splitlines()[1]
+        .startswith("47162-perca-fluviatilis,47162,Perca")
+    )
+    again = collect(replica, taxa, "limit=8")
+    assert again.returncode == 0, again.stdout
+    assert len(replica.log) == asked  # neither a photo nor an answer is asked for twice
+    more = collect(replica, taxa, "limit=10")
+    assert more.returncode == 0, more.stdout
+    assert len(rows_of(tmp_path)) == 30
+    assert len(replica.log) == asked + 6
+
+
+def test_the_sample_follows_the_seed_and_not_the_order_of_the_list(replica, collect, tmp_path):
+    chosen = {}
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        assert collect(replica, "taxa=47162", f"name={name}", f"seed={seed}", "limit=6").returncode == 0
+        chosen[name] = {row["photo_id"] for row in rows_of(tmp_path, name)}
+    assert chosen["a"] == chosen["b"] != chosen["c"]
+    oldest = sorted(map(int, replica.served))[:6]
+    assert chosen["a"] != set(map(str, oldest))
+
+
+def test_what_cannot_be_kept_has_a_reason(replica, collect, tmp_path):
+    world = replica.world
+    ids = world.photo_ids(47162)
+    other = world.photo_ids(47163)
+    world.twins = {ids[1]: ids[0], other[0]: ids[5]}  # within a class, and across two
+    world.flagged, world.gone = set(ids[2:4]), {ids[4]}
+    replica.flagged_by_redirect = True
+    done = collect(replica, "taxa=47162,47163", *ALL)
+    assert done.returncode == 0, done.stdout
+    kept = {row["photo_id"]: row for row in rows_of(tmp_path)}
+    assert len({str(ids[0]), str(ids[1])} & set(kept)) == 1
+    assert not {str(one) for one in (*ids[2:6], other[0])} & set(kept)
+    (both,) = [row for number, row in kept.items() if int(number) in ids[:2]]
+    observers = {next(one["user"] for one in world.found if k in [p[0] for p in one["photos"]]) for k in ids[:2]}
+    assert all(f"observer_{one}" in both["attribution"] for one in observers)
+    reasons = (tmp_path / "data/.lake.fishnet/not_kept.csv").read_text()
+    for word in ("the same bytes as", "flagged", "not there any more", "under two classes"):
+        assert word in reasons and word in done.stdout.replace("the same bytes as another", "the same bytes as")
+    assert photos_in(tmp_path) == {row["path"] for row in kept.values()}
+
+
+def test_a_notice_served_in_place_of_photos_is_known_by_its_bytes(replica, collect, tmp_path):
+    ids = replica.world.photo_ids(47162)
+    replica.world.flagged = set(ids[:12])
+    replica.flagged_by_redirect = False
+    assert collect(replica, "taxa=47162", *ALL).returncode == 0
+    assert not {row["photo_id"] for row in rows_of(tmp_path)} & {str(one) for one in ids[:12]}
+
+
+def test_photos_deleted_by_hand_stay_deleted_and_an_edited_manifest_is_kept(replica, collect, tmp_path):
+    assert collect(replica, "taxa=47162", "limit=5").returncode == 0
+    gone = rows_of(tmp_path)[0]["path"]
+    (tmp_path / "data/lake" / gone).unlink()
+    manifest = tmp_path / "data/lake/manifest.csv"
+    manifest.write_text(manifest.read_text() + "mine,,,,,,,,,,,,,\n")
+    done = collect(replica, "taxa=47162", "limit=5")
+    assert done.returncode == 0 and "deleted by hand" in done.stdout
+    assert gone not in photos_in(tmp_path)
+    assert len(rows_of(tmp_path)) == 5
+    assert "mine" in (tmp_path / "data/lake/manifest.edited-1.csv").read_text()
+
+
+def test_half_files_go_and_whole_ones_without_a_fate_are_taken_over(replica, collect, tmp_path):
+    assert collect(replica, "taxa=47162", "limit=5").returncode == 0
+    rows, served = rows_of(tmp_path), sum(replica.served.values())
+    folder = tmp_path / "data/lake/47162-perca-fluviatilis"
+    (folder / ".77.jpg.part").write_bytes(b"half")
+    with sqlite3.connect(tmp_path / "data/.lake.fishnet/ledger.sqlite") as ledger:
+        ledger.execute("UPDATE photos SET fate = 'waiting', file = '' WHERE photo_id = ?", (rows[0]["photo_id"],))
+    ledger.close()
+    assert collect(replica, "taxa=47162", "limit=5").returncode == 0
+    assert [row["path"] for row in rows_of(tmp_path)] == [row["path"] for row in rows]
+    assert sum(replica.served.values()) == served
+    assert not (folder / ".77.jpg.part").exists()
+
+
+def test_a_server_that_is_down_ends_it_in_words_and_the_same_command_goes_on(replica, collect, tmp_path):
+    replica.share, replica.faults = 1.0, ["500"]
+    done = collect(replica, "taxa=47162,47163,47164", *ALL)
+    assert done.returncode == 1
+    assert "in a row could not be fetched" in done.stdout and "Traceback" not in done.stdout
+    replica.share = 0.0
+    assert collect(replica, "taxa=47162,47163,47164", *ALL).returncode == 0
+    assert len(rows_of(tmp_path)) == len(replica.world.label_of)
+
+
+def test_an_api_that_answers_with_web_pages_or_not_at_all(replica, collect, tmp_path):
+    replica.api_share, replica.faults = 1.0, ["HTML with status 200"]
+    done = collect(replica, "taxa=47162")
+    assert done.returncode == 1 and "not of the API's shape" in done.stdout
+    assert everything_below(tmp_path) == ["said"] or "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["taxa=Perca fluviatlis"], 2, ["did you mean", "Perca fluviatilis", "47162"]),
+        (["taxa=Esox"], 2, ["Esox lucius"]),
+        (["taxa=Perca"], 2, ["belongs to", "1001", "1002"]),
+        (["taxa=99999999"], 2, ["no taxon of this number"]),
+        (["taxa=Homo ludens"], 2, ["no taxon of this name"]),
+        (["taxa=47162", "until=1901-01-01"], 1, ["nothing was found of Perca fluviatilis"]),
+    ],
+)
+def test_unknown_ambiguous_and_empty(replica, collect, tmp_path, arguments, status, words):
+    replica.world.species += [(1001, "Perca", "Perches"), (1002, "Perca", "A bug")]
+    done = collect(replica, *arguments)
+    assert done.returncode == status, done.stdout
+    assert all(word in done.stdout for word in words), done.stdout
+    assert "Traceback" not in done.stdout
+    if status == 2:
+        assert everything_below(tmp_path) == []
+
+
+def test_refresh_drops_what_was_withdrawn_or_deleted(replica, collect, tmp_path):
+    assert collect(replica, "taxa=47162", "limit=10").returncode == 0
+    rows = rows_of(tmp_path)
+    withdrawn, deleted = (int(row["photo_id"]) for row in rows[:2])
+    replica.world.withdrawn, replica.world.deleted = {withdrawn}, {deleted}
+    done = collect(replica, "refresh=true")
+    assert done.returncode == 0, done.stdout
+    assert "licence is now all-rights-reserved" in done.stdout and "deleted at the source" in done.stdout
+    assert [row["photo_id"] for row in rows_of(tmp_path)] == [row["photo_id"] for row in rows[2:]]
+    assert photos_in(tmp_path) == {row["path"] for row in rows[2:]}
+
+
+def test_refresh_believes_no_source_that_has_forgotten_everything(replica, collect, tmp_path):
+    assert collect(replica, "taxa=47162,47163", *ALL).returncode == 0
+    before = photos_in(tmp_path)
+    replica.world.deleted = set(replica.world.label_of)
+    done = collect(replica, "refresh=true")
+    assert done.returncode == 1 and "nothing was dropped" in done.stdout
+    assert photos_in(tmp_path) == before
+    assert collect(replica, "refresh=true", "drop_many=true").returncode == 0
+    assert photos_in(tmp_path) == set()
+
+
+def test_too_many_to_list_become_a_sample_from_all_ids(replica, collect, tmp_path):
+    replica.world = World(observations=2000, most_photos=1, base=replica.world.base)
+    done = collect(replica, "taxa=47162", "limit=60", "pool=1000", "quality=any", "licences=any")
+    assert done.returncode == 0, done.stdout
+    assert "a sample of 1000 observations of 2000" in done.stdout
+    ids = sorted(int(row["observation_id"]) for row in rows_of(tmp_path))
+    everyone = [one["id"] for one in replica.world.found]
+    span = max(everyone) - min(everyone)
+    assert ids[0] < min(everyone) + span / 4 and ids[-1] > max(everyone) - span / 4
+    assert len({(one - min(everyone)) * 5 // (span + 1) for one in ids}) == 5
+
+
+def test_without_a_proxy_nothing_is_asked_of_the_host_itself(replica, collect, tmp_path, monkeypatch):
+    """The environment's proxy is honoured: one that is not there makes every request fail."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    done = collect(replica, "taxa=47162")
+    assert done.returncode == 1 and "no connection" in done.stdout
+    assert replica.log == []
