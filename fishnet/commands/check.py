@@ -109,7 +109,7 @@ def _spoken(seconds: float) -> str:
     for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
-    return f"{max(1, seconds):.0f} seconds"
+    return counted(max(1, round(seconds)), "second")
 
 
 if __name__ == "__main__":

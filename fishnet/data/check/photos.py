@@ -51,8 +51,8 @@ def in_two_classes(folder: Folder) -> Iterator[Finding]:
 
 
 def tiny(folder: Folder) -> Iterator[Finding]:
-    shorter = folder.table[["width", "height"]].min(axis=1)
-    small = folder.table[shorter < TINY].assign(shorter=shorter).sort_values("shorter", kind="stable")
+    table = folder.table.assign(shorter=folder.table[["width", "height"]].min(axis=1))
+    small = table[table["shorter"] < TINY].sort_values("shorter", kind="stable")
     if len(small):
         sizes = zip(small["width"], small["height"], strict=True)
         shown = [(path, f"{wide} x {high}") for path, (wide, high) in zip(small["path"], sizes, strict=True)]

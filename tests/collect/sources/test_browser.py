@@ -52,6 +52,7 @@ def test_a_page_that_shows_no_photos_is_an_error(replica, collect, tmp_path, gen
 
 
 def test_an_empty_taxon_is_an_error(replica, collect, tmp_path):
+    assert replica.world.found  # of the three; the fourth has none
     replica.world.species.append((5, "Nemo nullus", "Nobody"))
     done = collect(replica, "taxa=5", "source=browser", *ALL)
     assert done.returncode == 1 and "the taxon is empty" in done.stdout, done.stdout
