@@ -25,6 +25,7 @@ GUESTS = {
     "hydra": "commands",
     "mlflow": "tracking",
     "selenium": "collect",
+    "aiohttp": "collect",
     "pytorch_grad_cam": "explain",
 }
 

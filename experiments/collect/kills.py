@@ -1,6 +1,7 @@
 """kill -9 at random moments, and the same command again: is the end the same as if nobody had disturbed it?"""
 
 import random
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ from tests.replica import Replica, World, running
 from .processes import ALL, broken, collected, manifest, started, tree
 
 KILLS, CONNECTIONS = 50, 4
-START = 0.5  # seconds until the first photo can be on its way
+SHARE_AT_START = 0.1  # of the kills: while the process starts or lists; the others meet photos on their way
+LONGEST_START, LONGEST = 1.0, 0.8  # seconds until the kill
 
 
 def proof(scale: float) -> Iterator[tuple]:
@@ -24,11 +26,10 @@ def proof(scale: float) -> Iterator[tuple]:
         collected(whole, *settings, "connections=32")
         replica.served.clear()
         again, halves = [], 0
-        done = 0
+        done = met = 0
         while done < kills:
             before = dict(replica.served)
-            process = started(torn, *settings)
-            time.sleep(START + chance.uniform(0, 1.4))
+            met += struck(replica, process := started(torn, *settings), chance)
             if process.poll() is None:
                 process.kill()
                 done += 1
@@ -68,3 +69,18 @@ def proof(scale: float) -> Iterator[tuple]:
             f"<= {CONNECTIONS * kills}",
             sum(again) <= CONNECTIONS * kills,
         )
+
+
+def struck(replica: Replica, process: subprocess.Popen, chance: random.Random) -> bool:
+    """Waits for the moment of the kill; whether photos were on their way then."""
+    asked = len(replica.log)
+    if chance.random() < SHARE_AT_START:
+        time.sleep(chance.uniform(0, LONGEST_START))
+        return False
+    deadline = time.monotonic() + 60
+    while not any(path.startswith("/photos/") for _, path in replica.log[asked:]):
+        if process.poll() is not None or time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    time.sleep(chance.uniform(0, LONGEST))
+    return process.poll() is None

@@ -65,6 +65,7 @@ class Collector:
                 one.cancel()
             await asyncio.gather(*crew, return_exceptions=True)
             self._decoders.shutdown()
+            recover(self.root, self.ledger)  # files that were finished while the connections were already closed
             for folder in folders:
                 if (self.root / folder).is_dir():
                     settle_folder(self.root / folder)

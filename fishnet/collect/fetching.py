@@ -105,6 +105,7 @@ class Fetcher:
             try:
                 await self._continued(url, hidden)
                 os.replace(hidden, target)
+                hidden.with_suffix(".mark").unlink(missing_ok=True)
                 return
             except (Unusable, Forbidden, aiohttp.ClientError, OSError) as error:
                 trouble = error if isinstance(error, Unusable) else Unreachable(str(error))
@@ -113,13 +114,20 @@ class Fetcher:
                 await asyncio.sleep(backoff(attempt, self._patience))
 
     async def _continued(self, url: str, hidden: Path) -> None:
-        there = hidden.stat().st_size if hidden.exists() else 0
-        rest = {"Range": f"bytes={there}-"} if there else {}
+        """Only of the very file that was begun: its mark (ETag) is kept beside it and has to be the same."""
+        mark = hidden.with_suffix(".mark")
+        there = hidden.stat().st_size if hidden.exists() and mark.exists() else 0
+        rest = {"Range": f"bytes={there}-", "If-Range": mark.read_text()} if there else {}
         async with self._session.get(self._gate.check(url), allow_redirects=False, headers=rest) as answer:
             if answer.status not in (200, 206):
+                mark.unlink(missing_ok=True)  # whatever it was that cannot be continued
                 raise _by_status(answer)
+            if answer.status == 200:
+                mark.unlink(missing_ok=True)
+                if "ETag" in answer.headers:
+                    mark.write_text(answer.headers["ETag"])
             with open(hidden, "ab" if answer.status == 206 else "wb") as out:
-                async for portion in answer.content.iter_chunked(PORTION):
+                while portion := await asyncio.wait_for(answer.content.read(PORTION), self._deadline):
                     out.write(portion)
                 out.flush()
                 os.fsync(out.fileno())

@@ -1,9 +1,14 @@
 """The whole way, through real processes: what arrives, what is refused and why, and what a second command does."""
 
+import signal
 import sqlite3
+import subprocess
+import sys
+import time
 
 import pytest
 from collected import ALL, everything_below, photos_in, rows_of
+from processes import environment
 from replica import World
 
 COLUMNS = (
@@ -101,6 +106,23 @@ def test_half_files_go_and_whole_ones_without_a_fate_are_taken_over(replica, col
     assert [row["path"] for row in rows_of(tmp_path)] == [row["path"] for row in rows]
     assert sum(replica.served.values()) == served
     assert not (folder / ".77.jpg.part").exists()
+
+
+def test_a_signal_ends_it_in_order(replica, tmp_path, monkeypatch):
+    """The exit status tells the signal, the tables are written, and what was kept is in them."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    replica.latency = 0.1
+    command = [sys.executable, "-m", "fishnet", "collect", "name=lake", "taxa=47162", *replica.settings(), *ALL]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True)
+    while sum(replica.served.values()) < 10:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 143, said
+    assert "Traceback" not in said
+    assert len(rows_of(tmp_path)) >= 2
+    assert {row["path"] for row in rows_of(tmp_path)} == photos_in(tmp_path)
 
 
 def test_a_server_that_is_down_ends_it_in_words_and_the_same_command_goes_on(replica, collect, tmp_path):

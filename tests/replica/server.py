@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from .faults import FAULTS
@@ -31,7 +32,7 @@ class Replica:
     log: list[tuple[float, str]] = field(default_factory=list)
     served: Counter = field(default_factory=Counter)  # whole photos, by id
     injected: Counter = field(default_factory=Counter)
-    log_file: str | None = None
+    tables: Path | None = None  # a folder with the open-data files, served as a bucket would
     _asked: Counter = field(default_factory=Counter)
 
     @property
@@ -68,9 +69,6 @@ class Replica:
 
     def _write_down(self, target: str) -> None:
         self.log.append((time.time(), target))
-        if self.log_file:
-            with open(self.log_file, "a") as out:
-                out.write(f"{time.time()} {target}\n")
 
     async def _answer(self, target: str, writer: asyncio.StreamWriter) -> bool:
         """Whether it hangs up afterwards."""
@@ -110,6 +108,8 @@ class Replica:
             return "image/png", self.world.bytes_of(next(iter(self.world.flagged))), "200 OK"
         if place.path.startswith("/v1/"):
             return "application/json", json.dumps(self._api(place.path[4:], query)).encode(), "200 OK"
+        if place.path.startswith("/tables/") and self.tables is not None:
+            return "application/gzip", (self.tables / place.path.rpartition("/")[2]).read_bytes(), "200 OK"
         if place.path == "/robots.txt":
             found = self.robots is not None
             return "text/plain", (self.robots or "").encode(), "200 OK" if found else "404 Not Found"

@@ -129,7 +129,9 @@ def _no_photos_here(driver, page: str) -> WorkFailed:
     words = re.sub(r"\s+", " ", driver.execute_script("return document.body ? document.body.innerText : ''")).strip()
     if driver.execute_script("return !!document.querySelector('.PhotoBrowser')"):
         what = "has a photo browser without a photo: the taxon is empty, or the filters leave nothing"
-        if driver.execute_script("return document.querySelectorAll('.PhotoBrowser img, .PhotoBrowser [style]').length"):
+        if driver.execute_script(
+            "return document.querySelectorAll('.PhotoBrowser img, .PhotoBrowser [style*=url]').length"
+        ):
             what = "shows photos in a way that is not known here: its layout has changed"
     elif re.search(r"consent|cookie|agree|privacy|einwillig", f"{title} {words[:500]}", re.IGNORECASE):
         what = "asks for consent before it shows anything"

@@ -2,10 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
-from fishnet.collect.licences import OPEN
+from fishnet.collect.licences import CODES, OPEN
 from fishnet.collect.photo import Photo, Taxon
 
 
@@ -51,7 +51,13 @@ class Source(ABC):
 
     async def today(self, taxon: Taxon, photos: list[Photo]) -> dict[str, Photo]:
         """Those of `photos` that the source still has, as it tells of them now."""
-        wanted = {photo.photo_id for photo in photos}
+        asked, self.ask = self.ask, replace(self.ask, per_observation="all", licences=frozenset(CODES), pool=10**9)
+        try:
+            return await self._known(taxon, {photo.photo_id for photo in photos})
+        finally:
+            self.ask = asked
+
+    async def _known(self, taxon: Taxon, wanted: set[str]) -> dict[str, Photo]:
         found: dict[str, Photo] = {}
         if self.at_once:
             async for _, portion in self.find_all([taxon]):

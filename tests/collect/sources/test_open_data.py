@@ -33,6 +33,34 @@ def test_one_photo_an_observation_and_the_days_asked_for(replica, collect, tmp_p
     assert all("2015" <= row["taken_on"][:4] <= "2020" for row in rows)
 
 
+def test_tables_are_brought_once_from_a_buckets_copy(replica, collect, tmp_path):
+    replica.tables = replica.world.write_tables(tmp_path / "tables")
+    for limit in (3, 4):
+        done = collect(
+            replica, "taxa=47162", f"limit={limit}", "source=open_data", f"tables={replica.world.base}/tables"
+        )
+        assert done.returncode == 0, done.stdout
+        assert len(rows_of(tmp_path)) == limit
+    assert sorted(path for _, path in replica.log if "/tables/" in path) == [
+        f"/tables/{name}.csv.gz" for name in ("observations", "observers", "photos", "taxa")
+    ]
+
+
+def test_refresh_with_newer_tables(replica, collect, tmp_path):
+    tables = replica.world.write_tables(tmp_path / "tables")
+    how = ["source=open_data", f"tables={tables}"]
+    assert collect(replica, "taxa=47162", "limit=10", *how).returncode == 0
+    rows = rows_of(tmp_path)
+    gone = int(rows[0]["photo_id"])
+    for one in replica.world.found:
+        one["photos"] = [photo for photo in one["photos"] if photo[0] != gone]
+        one["photos"] += [(photo[0] + 500_000, "cc0", "jpg") for photo in one["photos"]]  # new ones beside the old
+    replica.world.write_tables(tables)
+    done = collect(replica, "refresh=true", f"tables={tables}")
+    assert done.returncode == 0, done.stdout
+    assert [row["photo_id"] for row in rows_of(tmp_path)] == [row["photo_id"] for row in rows[1:]]
+
+
 def test_unknown_names_and_tables_that_are_not_there(replica, collect, tmp_path):
     tables = replica.world.write_tables(tmp_path / "tables")
     done = collect(replica, "taxa=Perca fluviatlis", "source=open_data", f"tables={tables}")
