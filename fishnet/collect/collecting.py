@@ -151,19 +151,22 @@ class Collector:
             finally:
                 queue.task_done()
 
+    def _keep(self, folder: str, photo_id: str, data: bytes) -> None:
+        """In a thread: the loop that serves all connections waits for neither a decoder nor a disk."""
+        name, sha256 = keep(self.root / folder, photo_id, data)
+        self.ledger.kept(folder, photo_id, name, sha256, now())
+
     async def _fetch(self, folder: str, photo: Photo) -> bool:
         """Whether the photo is there now."""
         if is_placeholder(photo.url):
             self.ledger.ended(folder, photo.photo_id, REFUSED, NOTICE)
             return False
-        place = self.root / folder
 
-        def accept(data: bytes) -> asyncio.Future[tuple[str, str]]:
-            return asyncio.get_running_loop().run_in_executor(self._decoders, keep, place, photo.photo_id, data)
+        def accept(data: bytes) -> asyncio.Future[None]:
+            return asyncio.get_running_loop().run_in_executor(self._decoders, self._keep, folder, photo.photo_id, data)
 
         try:
-            name, sha256 = await self.fetcher.photo(photo.url, accept)
-            self.ledger.kept(folder, photo.photo_id, name, sha256, now())
+            await self.fetcher.photo(photo.url, accept)
             self._failures = 0
             return True
         except Unreachable as trouble:

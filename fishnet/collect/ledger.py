@@ -7,6 +7,7 @@ are tried follows from the seed and their ids alone, so a collection that was en
 import hashlib
 import json
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
@@ -43,7 +44,8 @@ class Ledger:
     def __init__(self, file: Path, *, seed: int = 0) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         self.file, self._seed = file, seed
-        self._sql = sqlite3.connect(file, timeout=30, isolation_level=None)
+        self._sql = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
+        self._alone = threading.Lock()  # threads that decode write their photo's fate themselves
         self._sql.row_factory = sqlite3.Row
         self._sql.execute("PRAGMA journal_mode=WAL")
         self._sql.execute("PRAGMA synchronous=NORMAL")
@@ -95,11 +97,12 @@ class Ledger:
         """All of a page or nothing; a photo that is known keeps its fate."""
         places = ", ".join("?" * (len(_PHOTO) + 2))
         rows = [(folder, *asdict(photo).values(), turn_of(self._seed, photo.photo_id)) for photo in photos]
-        self._sql.execute("BEGIN")
-        self._sql.executemany(
-            f"INSERT OR IGNORE INTO photos (folder, {', '.join(_PHOTO)}, turn) VALUES ({places})", rows
-        )
-        self._sql.execute("COMMIT")
+        with self._alone:
+            self._sql.execute("BEGIN")
+            self._sql.executemany(
+                f"INSERT OR IGNORE INTO photos (folder, {', '.join(_PHOTO)}, turn) VALUES ({places})", rows
+            )
+            self._sql.execute("COMMIT")
 
     def last_observation(self, folder: str) -> int:
         """How far a list that is paged by id has come."""
@@ -115,11 +118,12 @@ class Ledger:
         return [Photo(*row) for row in rows]
 
     def kept(self, folder: str, photo_id: str, file: str, sha256: str, fetched_at: str) -> None:
-        self._sql.execute(
-            "UPDATE photos SET fate = ?, reason = '', file = ?, sha256 = ?, fetched_at = ?"
-            " WHERE folder = ? AND photo_id = ?",
-            (KEPT, file, sha256, fetched_at, folder, photo_id),
-        )
+        with self._alone:
+            self._sql.execute(
+                "UPDATE photos SET fate = ?, reason = '', file = ?, sha256 = ?, fetched_at = ?"
+                " WHERE folder = ? AND photo_id = ?",
+                (KEPT, file, sha256, fetched_at, folder, photo_id),
+            )
 
     def ended(self, folder: str, photo_id: str, fate: str, reason: str) -> None:
         self._sql.execute(
@@ -128,10 +132,11 @@ class Ledger:
 
     def end_many(self, rows: Iterable[tuple[str, str, str, str]]) -> None:
         """(folder, id, fate, reason), all at once."""
-        self._sql.execute("BEGIN")
-        for row in rows:
-            self.ended(*row)
-        self._sql.execute("COMMIT")
+        with self._alone:
+            self._sql.execute("BEGIN")
+            for row in rows:
+                self.ended(*row)
+            self._sql.execute("COMMIT")
 
     def update(self, folder: str, photo: Photo) -> None:
         """What the source says today of a photo that is kept."""
