@@ -30,6 +30,13 @@ TYPES_OF_TOP = {
     "port": "int",
     "all_classes": "bool",
     "pictures": "int",
+    "fits": "int",
+    "resamples": "int",
+    "horizon": "int",
+    "fishing": "float",
+    "catch": "float | None",
+    "learn": "bool",
+    "curve": "str",
 }
 
 
@@ -47,6 +54,11 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "batch_size": at_least(1),
     "last": at_least(1),
     "pictures": at_least(0),
+    "fits": ((lambda value: 0 <= value <= 200), "this is 0 to 200"),
+    "resamples": ((lambda value: 50 <= value <= 5000), "this is 50 to 5000"),
+    "horizon": ((lambda value: 1 <= value <= 100), "this is 1 to 100 years"),
+    "catch": at_least(0),
+    "fishing": ((lambda value: 0 <= value <= 20), "this is 0 to 20 times Fmsy"),
     "port": ((lambda value: 1 <= value <= 65535), "choose one from 1 to 65535"),
     "model.lr": above_0,
     "model.dropout": below_1,
@@ -85,8 +97,9 @@ def validate(config: DictConfig, *, multirun: bool = False) -> None:
     """Raise BadInput with one sentence for the first thing that cannot be right."""
     OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     for key, kind in TYPES_OF_TOP.items():
-        if key in config and not fits(config[key], ast.Name(kind)):
-            raise BadInput(f"{key}={config[key]}: this takes {describe(ast.Name(kind))}.")
+        wanted = ast.parse(kind, mode="eval").body
+        if key in config and not fits(config[key], wanted):
+            raise BadInput(f"{key}={config[key]}: this takes {describe(wanted)}.")
     for seam in ("data", "model", "trainer", "tracking"):
         if seam in config:
             _check_types(config, seam)

@@ -24,6 +24,9 @@ FREE_TEXT = {
     "csv",
     "parent",
     "experiment_name",
+    "tables",
+    "columns",
+    "stock",
 }
 _VERB_KEYS = {"compare": {"experiment"}, "ui": set(), "predict": {"model"}}
 OPEN_BRANCHES = ("model.backbone_args.",)  # their keys are the backbone's, not ours: Hydra has to be told to add them

@@ -122,3 +122,13 @@ def future_table(all_of_them: list[Dynamics]) -> pd.DataFrame:
                     row |= dict(zip((f"{name}_low", name, f"{name}_high"), values[:, step], strict=True))
                 rows.append({**row, "above_bmsy": future.above[step], "collapsed": future.collapsed[step]})
     return pd.DataFrame(rows)
+
+
+def path_table(all_of_them: list[Dynamics]) -> pd.DataFrame:
+    """The fitted path of every stock, year by year, beside what was seen."""
+    rows = []
+    for one in all_of_them:
+        found, q = one.fit, float(np.exp(one.fit.log_q[0]))
+        seen = {"biomass": found.biomass[0], "seen": found.series.index[0] / q, "catch": found.series.catch[0]}
+        rows.append(one.path().assign(stock=one.chosen.entity, **seen))
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()

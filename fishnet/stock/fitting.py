@@ -21,7 +21,7 @@ from .production import FLOOR, Curve, grown
 
 # What is held to be likely before the table is seen; on the log scale, as (centre, standard deviation).
 PRIOR_R = (np.log(0.4), 0.8)  # 0.11 to 1.5 a year: from slow sharks to quick sardines
-PRIOR_K = (np.log(10.0), 1.2)  # in largest catches: from 1.4 to 70
+PRIOR_K = (np.log(12.0), 1.6)  # in largest catches: from about 1 to 170, for a stock may be hardly fished at all
 PRIOR_START = (np.log(0.8), 0.5)  # the first year's share of K
 # Error sizes: scaled inverse chi-square, as much as NOISE_WEIGHT years of evidence for these values.
 NOISE_WEIGHT, NOISE_PROCESS, NOISE_LOOKING = 4.0, 0.10, 0.15

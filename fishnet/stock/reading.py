@@ -48,7 +48,15 @@ class Sheet:
 def read(path: Path, columns: str | None = None) -> Sheet:
     """A table file, understood."""
     told = told_columns(columns)
-    raw = _cells(path, told)
+    return _understood(path, _cells(path, told), told)
+
+
+def read_frame(path: Path, table: pd.DataFrame, columns: str | None = None) -> Sheet:
+    """A table that is in memory, read as if it lay in a file of that name."""
+    return _understood(path, table.astype(str), told_columns(columns))
+
+
+def _understood(path: Path, raw: pd.DataFrame, told: dict[str, str]) -> Sheet:
     meanings = {header: _meaning(header, told) for header in raw.columns}
     if _is_list_of_species(meanings):
         return _species_sheet(path, raw, meanings)

@@ -65,8 +65,8 @@ def made_stock(
     absolute: bool = False,
     r: float | None = None,
 ) -> Truth:
-    """r from 0.15 to 0.8 a year, K over two orders of magnitude; errors of 5–12 % in nature, 8–25 % in looking."""
-    r = float(np.exp(chance.uniform(np.log(0.15), np.log(0.8)))) if r is None else r
+    """r from 0.1 to 1.2 a year, K over two orders of magnitude; errors of 5–12 % in nature, 8–25 % in looking."""
+    r = float(np.exp(chance.uniform(np.log(0.1), np.log(1.2)))) if r is None else r
     k = float(np.exp(chance.uniform(np.log(1e4), np.log(1e6))))
     process = float(chance.uniform(0.05, 0.12)) if process is None else process
     looking = float(chance.uniform(0.08, 0.25)) if looking is None else looking
