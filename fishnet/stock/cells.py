@@ -10,7 +10,9 @@ from fishnet.errors import BadInput
 from .columns import MEANINGS
 
 NOTHING = {"", "-", "–", "—", ".", "..", "...", "…", "na", "n/a", "nan", "null", "none", "#n/a", "not available"}
-FLAGGED = r"^\s*(-?[\d.,\u00a0' ]*\d[\d.,]*(?:[eE][-+]?\d+)?)\s*(?:[A-Za-z*†]{1,2})?\s*$"  # FAO: `1200 F` is an estimate
+FLAGGED = (
+    r"^\s*(-?[\d.,\u00a0' ]*\d[\d.,]*(?:[eE][-+]?\d+)?)\s*(?:[A-Za-z*†]{1,2})?\s*$"  # FAO: `1200 F` is an estimate
+)
 THOUSANDS = r"(?<=\d)[,\u00a0' ](?=\d{3}(?:\D|$))"
 MOST = {"sustainable": 100.0, "overfished": 100.0}
 

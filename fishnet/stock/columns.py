@@ -1,7 +1,8 @@
 """What a column's header says: one variable has many names, and a guess that is not told is worse than none.
 
 A rule is a pattern on the header in plain words (`BdivBmsypref` is `bdivbmsypref`, `Capture fisheries (tonnes)` is
-`capture fisheries`); the first that fits decides. Names are those of FAO, Our World in Data, RAM Legacy and datalimited.
+`capture fisheries`); the first that fits decides. The names are those of FAO,
+Our World in Data, RAM Legacy and datalimited.
 """
 
 import re
@@ -46,23 +47,38 @@ RULES = [
     ("resilience", r"res|resilience"),
     ("area", r"(fao )?(major )?fishing area( name)?|fao area( name)?|area name|area"),
     ("code", r"(country |iso )?code|iso ?3?( code)?|alpha 3"),
-    ("entity", r"entity|country( name)?|country or (area|region)|region|geographic area|location|reporting country|place"),
+    (
+        "entity",
+        r"entity|country( name)?|country or (area|region)|region|geographic area|location|reporting country|place",
+    ),
     ("variable", r"variable|indicator( name)?|element|measure|ts ?id|statistic|series( name)?"),
     ("value", r"value|ts ?value|obs ?value|quantity"),
     ("unit", r"unit( name)?|units|measure unit"),
-    ("b_bmsy", r"b ?bmsy( .*)?|b ?div ?bmsy\w*|b over bmsy|.*biomass relative to bmsy.*|relative biomass.*|ssb ?ssbmsy"),
-    ("u_umsy", r"[ufe]r? ?[ufe]r?msy( .*)?|[ufe]r? ?div ?[ufe]r?msy\w*|fishing pressure.*|relative fishing (mortality|pressure)"),
+    (
+        "b_bmsy",
+        r"b ?bmsy( .*)?|b ?div ?bmsy\w*|b over bmsy|.*biomass relative to bmsy.*|relative biomass.*|ssb ?ssbmsy",
+    ),
+    (
+        "u_umsy",
+        r"[ufe]r? ?(div ?)?[ufe]r?msy\w*( .*)?|(relative )?fishing pressure.*|relative fishing mortality",
+    ),
     ("overfished", r".*over ?(exploited|fished).*|.*unsustainable.*|.*not sustainable.*"),
     ("sustainable", r".*sustainabl[ey].*"),
     ("aquaculture", r".*aquaculture.*(production)?.*"),
-    ("catch", r"tc ?best|t[cl]( mt)?|rec ?c|total (catch|landings)|catch(es)?( .*)?|landings( .*)?|captures?( .*)?|.*fisheries production.*"),
+    (
+        "catch",
+        r"tc ?best|t[cl]( mt)?|rec ?c|(total )?(catch(es)?|landings|captures?)( .*)?|.*fisheries produc.*",
+    ),
     ("biomass", r"tb ?best|tb( mt)?|total biomass|biomass( .*)?|ssb( mt)?|spawning stock biomass|stock biomass"),
     ("index", r"(abundance |biomass |survey )?index( .*)?|cpue( .*)?|survey( .*)?"),
 ]
 COMPILED = [(meaning, re.compile(pattern)) for meaning, pattern in RULES]
 LOW, HIGH = re.compile(r"\b(q25|lower|low|lcl|p25)\b"), re.compile(r"\b(q75|upper|high|ucl|p75)\b")
 GROUPED = re.compile(r"\b(region|regions|taxa|taxon|taxonomic group)$")
-UNITS = [(r"thousand (metric )?(tons|tonnes)|1000 ?t\b|kt\b", 1e3), (r"million (metric )?(tons|tonnes)|\bmt\b million", 1e6)]
+UNITS = [
+    (r"thousand (metric )?(tons|tonnes)|1000 ?t\b|kt\b", 1e3),
+    (r"million (metric )?(tons|tonnes)|\bmt\b million", 1e6),
+]
 YEAR = re.compile(r"^\W*(?:[Xx]|[Yy]|year ?)?\W*(1[6-9]\d\d|20\d\d)\W*$")
 
 

@@ -35,7 +35,7 @@ def _history(stock: pd.DataFrame) -> pd.DataFrame:
     """Running figures; each uses this year and those before it only."""
     kept = [name for name in ("entity", "year", "b_bmsy", "category", "resilience") if name in stock]
     out, catch = stock[kept].copy(), stock["catch"].astype(float)
-    peak = catch.cummax().replace(0, np.nan).bfill().fillna(1.0)
+    peak = catch.cummax().replace(0, np.nan).fillna(1.0)
     now = catch.rolling(3, min_periods=1).mean()
     little = 0.01 * peak
     order = pd.Series(np.arange(len(catch)), index=catch.index)
@@ -45,7 +45,7 @@ def _history(stock: pd.DataFrame) -> pd.DataFrame:
     out["years_fished"] = order + 1
     for back in (5, 10):
         before = now.shift(back)
-        out[f"change_{back}"] = np.log((now + little) / (before + little)).fillna(0.0)
+        out[f"change_{back}"] = ((now + little) / (before + little)).apply(np.log).fillna(0.0)
     out["unrest"] = catch.rolling(10, min_periods=3).std().fillna(0.0) / peak
     out["share_high"] = (catch > 0.5 * peak).astype(float).expanding().mean()
     return out

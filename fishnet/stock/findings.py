@@ -46,11 +46,15 @@ class Findings:
 def paths_of(tables: str) -> list[Path]:
     """A file, a folder of CSVs, or several with commas between; a name with a comma in it is a name first."""
     whole = Path(tables).expanduser()
-    parts = [whole] if whole.exists() else [Path(part.strip()).expanduser() for part in tables.split(",") if part.strip()]
+    parts = (
+        [whole] if whole.exists() else [Path(part.strip()).expanduser() for part in tables.split(",") if part.strip()]
+    )
     found: list[Path] = []
     for part in parts:
         if part.is_dir():
-            inside = sorted(path for path in part.iterdir() if path.suffix.lower() in (".csv", ".tsv") and path.is_file())
+            inside = sorted(
+                path for path in part.iterdir() if path.suffix.lower() in (".csv", ".tsv") and path.is_file()
+            )
             if not inside:
                 raise BadInput(f"tables={part} holds no .csv file: give a table, or a folder of tables.")
             found += inside
@@ -144,8 +148,9 @@ def figures(found: Findings) -> dict[str, float]:
         told[f"dynamics/{one.chosen.entity}/b_bmsy"] = one.doubt.intervals["b_bmsy"].value
     if found.learnt is not None:
         told |= {"learning/folds": found.learnt.folds, "learning/stocks": found.learnt.answers["entity"].nunique()}
-        for row in found.learnt.figures.itertuples():
-            model = str(row.model).replace(" − ", "_minus_").replace(" ", "_")
+        for row in found.learnt.figures.to_dict("records"):
+            model = row["model"].replace(" − ", "_minus_").replace(" ", "_")
             place = "test" if model == "boosting" else model
-            told |= {f"{place}/{row.figure}{end}": float(v) for end, v in (("", row.value), ("_low", row.low), ("_high", row.high))}
+            ends = {"": "value", "_low": "low", "_high": "high"}
+            told |= {f"{place}/{row['figure']}{end}": row[column] for end, column in ends.items()}
     return {name: float(value) for name, value in told.items() if np.isfinite(value)}

@@ -21,7 +21,7 @@ from .production import FLOOR, Curve, grown
 
 # What is held to be likely before the table is seen; on the log scale, as (centre, standard deviation).
 PRIOR_R = (np.log(0.4), 0.8)  # 0.11 to 1.5 a year: from slow sharks to quick sardines
-PRIOR_K = (np.log(12.0), 1.6)  # in largest catches: from about 1 to 170, for a stock may be hardly fished at all
+PRIOR_K = (np.log(20.0), 2.0)  # in largest catches: from below 1 to 500, for a stock may be hardly fished at all
 PRIOR_START = (np.log(0.8), 0.5)  # the first year's share of K
 # Error sizes: scaled inverse chi-square, as much as NOISE_WEIGHT years of evidence for these values.
 NOISE_WEIGHT, NOISE_PROCESS, NOISE_LOOKING = 4.0, 0.10, 0.15
@@ -189,24 +189,24 @@ class _Problem:
             gradient[:, place] += a * nature * slope
             matrix[:, place, place] += a * slope**2
         matrix[:, t[:-1], t[1:]] -= a * dx
-        for place, slope in ((r_at, -dr), (k_at, -dk)):
-            gradient[:, place] += (a * nature * slope).sum(axis=1)
-            matrix[:, t[:-1], place] += a * slope * -dx
-            matrix[:, t[1:], place] += a * slope
+        for at, slope in ((r_at, -dr), (k_at, -dk)):
+            gradient[:, at] += (a * nature * slope).sum(axis=1)
+            matrix[:, t[:-1], at] += a * slope * -dx
+            matrix[:, t[1:], at] += a * slope
         matrix[:, r_at, r_at] += (a * dr**2).sum(axis=1)
         matrix[:, k_at, k_at] += (a * dk**2).sum(axis=1)
         matrix[:, r_at, k_at] += (a * dr * dk).sum(axis=1)
         gradient[:, t] -= b * seen
         matrix[:, t, t] += b
         total, weighted = b.sum(axis=1), (b * seen).sum(axis=1)
-        for place in (k_at, q_at):
-            gradient[:, place] -= weighted
-            matrix[:, t, place] += b
-            matrix[:, place, place] += total
+        for at in (k_at, q_at):
+            gradient[:, at] -= weighted
+            matrix[:, t, at] += b
+            matrix[:, at, at] += total
         matrix[:, k_at, q_at] += total
-        for place, value, (centre, sd) in ((r_at, log_r, PRIOR_R), (k_at, log_k, PRIOR_K), (0, x[:, 0], PRIOR_START)):
-            gradient[:, place] += (value - centre) / sd**2
-            matrix[:, place, place] += 1 / sd**2
+        for at, value, (centre, sd) in ((r_at, log_r, PRIOR_R), (k_at, log_k, PRIOR_K), (0, x[:, 0], PRIOR_START)):
+            gradient[:, at] += (value - centre) / sd**2
+            matrix[:, at, at] += 1 / sd**2
         gradient[:, q_at] += self._q_weight() * log_q
         matrix[:, q_at, q_at] += self._q_weight()
         upper = np.triu(matrix, 1)
@@ -219,9 +219,7 @@ class _Problem:
         dx, dr, dk = self.derivatives(z)
         slopes = [-dx, np.ones_like(dx), -dr, -dk]
         places = [t[:-1], t[1:], np.full(years - 1, years), np.full(years - 1, years + 1)]
-        doubt = sum(
-            slopes[i] * slopes[j] * covariance[:, places[i], places[j]] for i in range(4) for j in range(4)
-        )
+        doubt = sum(slopes[i] * slopes[j] * covariance[:, places[i], places[j]] for i in range(4) for j in range(4))
         border = [t, np.full(years, years + 1), np.full(years, years + 2)]
         unseen = sum(covariance[:, border[i], border[j]] for i in range(3) for j in range(3))
         nature_square = (nature**2 + doubt).sum(axis=1) + NOISE_WEIGHT * NOISE_PROCESS**2

@@ -23,7 +23,12 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from .features import HISTORY, SPECIES
 
-FOLDS, CUTS, AHEAD, EVERY = 5, 4, 5, 3  # groups of stocks, moments in time, years tested behind each, years between rows
+FOLDS, CUTS, AHEAD, EVERY = (
+    5,
+    4,
+    5,
+    3,
+)  # groups of stocks, moments in time, years tested behind each, years between rows
 FEWEST_STOCKS, FEWEST_OF_A_KIND = 30, 8
 RESAMPLES, REPEATS, BINS = 1000, 5, 8
 PREDICTORS = [*HISTORY.values(), *SPECIES.values()]
@@ -48,7 +53,7 @@ class Learnt:
     folds: int
 
     def figure(self, model: str, name: str) -> pd.Series:
-        return self.figures.set_index(["model", "figure"]).loc[(model, name)]
+        return self.figures[(self.figures["model"] == model) & (self.figures["figure"] == name)].iloc[0]
 
 
 def _columns(numeric: list[str], words: list[str]) -> ColumnTransformer:
@@ -62,7 +67,12 @@ def models(seed: int) -> dict[str, Pipeline]:
     """From what everybody would guess to what a machine can find."""
     history, words = list(HISTORY.values()), list(SPECIES.values())
     trees = HistGradientBoostingClassifier(
-        max_iter=120, learning_rate=0.05, max_leaf_nodes=8, min_samples_leaf=30, l2_regularization=1.0, random_state=seed
+        max_iter=120,
+        learning_rate=0.05,
+        max_leaf_nodes=8,
+        min_samples_leaf=30,
+        l2_regularization=1.0,
+        random_state=seed,
     )
     return {
         "ignorance": make_pipeline(_columns(["catch_to_peak"], []), DummyClassifier(strategy="prior")),
@@ -120,7 +130,9 @@ def learn(table: pd.DataFrame, *, seed: int = 0, advance: Callable[[], None] = l
         part, tested = table.iloc[fold.train], table.iloc[fold.test]
         told = tested[["entity", "year", "below"]].assign(cut=fold.cut)
         for name, model in models(seed).items():
-            fitted = _calibrated(model, part, seed) if name == "boosting" else model.fit(part[PREDICTORS], part["below"])
+            fitted = (
+                _calibrated(model, part, seed) if name == "boosting" else model.fit(part[PREDICTORS], part["below"])
+            )
             told[name] = fitted.predict_proba(tested[PREDICTORS])[:, 1]
         answers.append(told)
         if tested["below"].nunique() == 2:
@@ -186,7 +198,9 @@ def figures(answers: pd.DataFrame, names: list[str], seed: int, resamples: int =
     stock = pd.factorize(answers["entity"])[0]
     rows_of = [np.flatnonzero(stock == number) for number in range(stock.max() + 1)]
     chance = np.random.default_rng(seed)
-    draws = [np.concatenate([rows_of[k] for k in chance.integers(0, len(rows_of), len(rows_of))]) for _ in range(resamples)]
+    draws = [
+        np.concatenate([rows_of[k] for k in chance.integers(0, len(rows_of), len(rows_of))]) for _ in range(resamples)
+    ]
     point = {name: _scores(below, given) for name, given in chances.items()}
     again = {name: pd.DataFrame([_scores(below[d], given[d]) for d in draws]) for name, given in chances.items()}
     rows = []
@@ -206,8 +220,10 @@ def reliability(answers: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     rows = []
     for name in names:
         place = np.minimum((answers[name] * BINS).astype(int), BINS - 1)
-        for number, part in answers.groupby(place):
-            rows.append((name, int(number), len(part), part[name].mean(), part["below"].mean()))
+        for number in range(BINS):
+            part = answers[place == number]
+            if len(part):
+                rows.append((name, number, len(part), part[name].mean(), part["below"].mean()))
     return pd.DataFrame(rows, columns=["model", "bin", "stocks", "said", "true"])
 
 

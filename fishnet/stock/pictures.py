@@ -1,7 +1,7 @@
 """Figures as text: each is one SVG that goes into the page as it is, so that the page needs nothing beside it."""
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
@@ -13,6 +13,7 @@ from matplotlib import font_manager, rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from fishnet.measure.lettering import font_files, shown
@@ -20,6 +21,7 @@ from fishnet.measure.lettering import font_files, shown
 from .fitting import Fit
 from .intervals import Doubt
 from .learning import Learnt
+from .production import grown
 from .projecting import Future
 from .status import BIOMASS
 
@@ -27,7 +29,7 @@ INK, SOFT, PALE = "#22303c", "#8a97a3", "#e8edf2"
 BLUE, RED, GREEN, YELLOW, ORANGE = "#2b6cb0", "#c53030", "#38a169", "#ecc94b", "#ed8936"
 FIELDS = {(1, 0): "#c6e7cf", (1, 1): "#fbdcb8", (0, 0): "#fdf1bf", (0, 1): "#f5c6c6"}  # (B ≥ Bmsy, F > Fmsy)
 CLASS_COLOURS = dict(zip(BIOMASS, (RED, ORANGE, YELLOW, GREEN), strict=True))
-MOST_PANELS, MOST_NAMED = 20, 24
+MOST_PANELS, MOST_NAMED = 20, 36
 
 
 class Canvas(Figure):
@@ -90,8 +92,14 @@ def draw_sustainable(shares: pd.DataFrame, order: list[str]) -> str:
             axes.fill_between(year, share, 100, color="#f5c6c6", linewidth=0)
             axes.fill_between(year, 0, share, color="#c6e7cf", linewidth=0)
             axes.plot(year, share, color=INK, linewidth=1.2, marker="o", markersize=2.5)
-            axes.annotate(f"{share[-1]:.0f} %", (year[-1], share[-1]), xytext=(-3, -11), fontsize=8,
-                          textcoords="offset points", ha="right")
+            axes.annotate(
+                f"{share[-1]:.0f} %",
+                (year[-1], share[-1]),
+                xytext=(-3, -11),
+                fontsize=8,
+                textcoords="offset points",
+                ha="right",
+            )
             axes.set_title(shown(entity.replace(" (FAO)", ""), 30), fontsize=8.5, loc="left")
             axes.set(ylim=(0, 100))
             axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -111,13 +119,18 @@ def draw_ratios(frame: pd.DataFrame, order: list[str]) -> str:
                     continue
                 axes.plot(part["year"], part[what], color=colour, linewidth=1.4)
                 if f"{what}_low" in part:
-                    axes.fill_between(part["year"], part[f"{what}_low"], part[f"{what}_high"], color=colour, alpha=0.13, linewidth=0)
+                    axes.fill_between(
+                        part["year"], part[f"{what}_low"], part[f"{what}_high"], color=colour, alpha=0.13, linewidth=0
+                    )
             axes.set_title(shown(entity, 30), fontsize=8.5, loc="left")
             axes.set_ylim(0, 3.2)
             axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         figure.legend(
             handles=[axes.plot([], [], color=BLUE, label="B/Bmsy")[0], axes.plot([], [], color=RED, label="F/Fmsy")[0]],
-            loc="outside upper left", ncols=2, frameon=False, fontsize=9,
+            loc="outside upper left",
+            ncols=2,
+            frameon=False,
+            fontsize=9,
         )
     return figure.address
 
@@ -146,16 +159,18 @@ def draw_kobe(now: pd.DataFrame, path: pd.DataFrame, path_name: str) -> str:
         left.scatter(at["b"], at["u"], s=22, color=INK, alpha=0.8, linewidths=0, zorder=3)
         if len(at) <= MOST_NAMED:
             for row in at.itertuples():
-                left.annotate(shown(str(row.entity), 22), (row.b, row.u), xytext=(4, 2), textcoords="offset points", fontsize=6.5)
+                left.annotate(
+                    shown(str(row.entity), 22), (row.b, row.u), xytext=(4, 2), textcoords="offset points", fontsize=6.5
+                )
         left.set_title(f"each in its last year ({len(now)})", fontsize=10, loc="left")
         _draw_path(right, path)
-        right.set_title(f"{shown(path_name, 40)}, {path['year'].min()} to {path['year'].max()}", fontsize=10, loc="left")
+        right.set_title(
+            f"{shown(path_name, 40)}, {path['year'].min()} to {path['year'].max()}", fontsize=10, loc="left"
+        )
     return figure.address
 
 
-def _box(start: tuple[int, int], size: tuple[float, float], colour: str):
-    from matplotlib.patches import Rectangle
-
+def _box(start: tuple[int, int], size: tuple[float, float], colour: str) -> Rectangle:
     return Rectangle(start, *size, facecolor=colour, edgecolor="none", zorder=0)
 
 
@@ -171,8 +186,13 @@ def draw_stocks(counts: pd.DataFrame, below: pd.DataFrame) -> str:
     """How many stocks in which class, and the share below Bmsy with its interval."""
     with _drawing(11, 3.4) as figure:
         left, right = figure.subplots(1, 2, sharex=True)
-        left.stackplot(counts["year"], *[counts[name] for name in BIOMASS], labels=BIOMASS,
-                       colors=[CLASS_COLOURS[name] for name in BIOMASS], linewidth=0)
+        left.stackplot(
+            counts["year"],
+            *[counts[name] for name in BIOMASS],
+            labels=BIOMASS,
+            colors=[CLASS_COLOURS[name] for name in BIOMASS],
+            linewidth=0,
+        )
         left.set_ylabel("stocks assessed")
         left.legend(loc="upper left", frameon=False, fontsize=8, reverse=True)
         right.fill_between(below["year"], 100 * below["low"], 100 * below["high"], color=RED, alpha=0.15, linewidth=0)
@@ -199,7 +219,9 @@ def draw_catches(frame: pd.DataFrame, name: str, most: int) -> str:
         if len(top):
             last = int(top["year"].max())
             rows = top[top["year"] == last].nlargest(most, "catch")[::-1]
-            right.barh([shown(str(entity), 26) for entity in rows["entity"]], rows["catch"] / 1e6, color=BLUE, height=0.65)
+            right.barh(
+                [shown(str(entity), 26) for entity in rows["entity"]], rows["catch"] / 1e6, color=BLUE, height=0.65
+            )
             right.set_xlabel("million tonnes caught")
             right.set_title(f"largest catches, {last}", loc="left", fontsize=10)
         else:
@@ -219,7 +241,9 @@ def draw_fit(found: Fit, doubt: Doubt, years: np.ndarray) -> str:
     ratio = np.exp(found.states[0]) / found.curve.bmsy
     with _drawing(11, 5.6) as figure:
         (seen, left_over), (surplus, caught) = figure.subplots(2, 2)
-        seen.fill_between(years, ratio * np.exp(-1.645 * sd), ratio * np.exp(1.645 * sd), color=BLUE, alpha=0.15, linewidth=0)
+        seen.fill_between(
+            years, ratio * np.exp(-1.645 * sd), ratio * np.exp(1.645 * sd), color=BLUE, alpha=0.15, linewidth=0
+        )
         seen.plot(years, ratio, color=BLUE, linewidth=1.6, label="fitted, 90 %")
         seen.plot(years, index / (q * k * found.curve.bmsy), ".", color=INK, markersize=4.5, label="seen, divided by q")
         seen.axhline(1, color=SOFT, linewidth=0.8, linestyle=(0, (4, 3)))
@@ -228,8 +252,8 @@ def draw_fit(found: Fit, doubt: Doubt, years: np.ndarray) -> str:
         _draw_residuals(left_over, found, years)
         p = np.linspace(0.001, 1.1, 200)
         surplus.plot(p * k, r * found.curve.shape(p) * k, color=BLUE, linewidth=1.6)
-        grown = biomass[1:] - biomass[:-1] + found.series.catch[0, :-1]
-        surplus.scatter(biomass[:-1], grown, c=years[:-1], cmap="viridis", s=14, linewidths=0)
+        added = biomass[1:] - biomass[:-1] + found.series.catch[0, :-1]
+        surplus.scatter(biomass[:-1], added, c=years[:-1], cmap="viridis", s=14, linewidths=0)
         surplus.axvline(found.curve.bmsy * k, color=SOFT, linewidth=0.8, linestyle=(0, (4, 3)))
         surplus.axhline(0, color=SOFT, linewidth=0.6)
         surplus.set(xlabel="biomass", ylabel="surplus a year", xlim=(0, 1.15 * max(k, float(biomass.max()))))
@@ -237,7 +261,9 @@ def draw_fit(found: Fit, doubt: Doubt, years: np.ndarray) -> str:
         caught.bar(years, found.series.catch[0], color=SOFT, width=0.8)
         caught.axhspan(msy.low, msy.high, color=GREEN, alpha=0.15, linewidth=0)
         caught.axhline(msy.value, color=GREEN, linewidth=1.4, label="MSY, 90 %")
-        caught.set_ylim(0, 1.1 * max(float(found.series.catch.max()), min(msy.high, 3 * float(found.series.catch.max()))))
+        caught.set_ylim(
+            0, 1.1 * max(float(found.series.catch.max()), min(msy.high, 3 * float(found.series.catch.max())))
+        )
         caught.set_ylabel("catch")
         caught.legend(frameon=False, fontsize=8)
         for axes in (seen, left_over, caught):
@@ -248,8 +274,6 @@ def draw_fit(found: Fit, doubt: Doubt, years: np.ndarray) -> str:
 def _draw_residuals(axes: Axes, found: Fit, years: np.ndarray) -> None:
     """Both errors in standard deviations; a pattern here means that the model is missing something."""
     log_r, log_k, log_q = (float(v[0]) for v in (found.log_r, found.log_k, found.log_q))
-    from .production import grown
-
     x = found.states[0]
     expected = grown(found.curve, np.exp(x[:-1]), np.exp(log_r), found.series.catch[0, :-1] * np.exp(-log_k))
     nature = (x[1:] - expected) / float(found.process[0])
@@ -275,7 +299,9 @@ def draw_futures(found: Fit, years: np.ndarray, futures: list[Future]) -> str:
             axes.set_title(future.rule, fontsize=9, loc="left")
             axes.set_ylim(0, None)
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-            axes.text(0.02, 0.03, f"above Bmsy in {ahead[-1]}: {future.above[-1]:.0%}", transform=axes.transAxes, fontsize=8)
+            axes.text(
+                0.02, 0.03, f"above Bmsy in {ahead[-1]}: {future.above[-1]:.0%}", transform=axes.transAxes, fontsize=8
+            )
         figure.axes[0].set_ylabel("B/Bmsy")
     return figure.address
 
@@ -289,8 +315,15 @@ def draw_learning(learnt: Learnt) -> str:
         told, trusted, used = figure.subplots(1, 3)
         rows = learnt.figures[(learnt.figures["figure"] == "auc") & ~learnt.figures["model"].str.contains("−")]
         place = np.arange(len(rows))[::-1]
-        told.errorbar(rows["value"], place, xerr=[rows["value"] - rows["low"], rows["high"] - rows["value"]],
-                      fmt="o", color=BLUE, markersize=5, linewidth=1.4)
+        told.errorbar(
+            rows["value"],
+            place,
+            xerr=[rows["value"] - rows["low"], rows["high"] - rows["value"]],
+            fmt="o",
+            color=BLUE,
+            markersize=5,
+            linewidth=1.4,
+        )
         told.axvline(0.5, color=SOFT, linewidth=0.8, linestyle=(0, (4, 3)))
         told.set_yticks(place, list(rows["model"]))
         told.set(xlim=(0.4, 1.0), ylim=(-0.6, len(rows) - 0.4), xlabel="area under the curve, 95 % over stocks")
@@ -298,17 +331,21 @@ def draw_learning(learnt: Learnt) -> str:
         for name, colour in (("logistic", SOFT), ("boosting", BLUE)):
             part = learnt.reliability[learnt.reliability["model"] == name]
             trusted.plot(part["said"], part["true"], color=colour, linewidth=1, alpha=0.6)
-            trusted.scatter(part["said"], part["true"], s=8 + 250 * part["stocks"] / part["stocks"].sum(), color=colour, label=name)
+            trusted.scatter(
+                part["said"], part["true"], s=8 + 250 * part["stocks"] / part["stocks"].sum(), color=colour, label=name
+            )
         trusted.set(xlim=(0, 1), ylim=(0, 1), xlabel="said: probability to be below Bmsy", ylabel="share that is")
         trusted.legend(frameon=False, fontsize=8, loc="upper left")
         top = learnt.importances.head(10)[::-1]
         if len(top):
-            used.barh(top["feature"], top["drop"], color=BLUE, height=0.6,
-                      xerr=[np.maximum(top["drop"] - top["low"], 0), np.maximum(top["high"] - top["drop"], 0)],
-                      error_kw={"linewidth": 0.8, "ecolor": SOFT})
+            used.barh(
+                top["feature"],
+                top["drop"],
+                color=BLUE,
+                height=0.6,
+                xerr=[np.maximum(top["drop"] - top["low"], 0), np.maximum(top["high"] - top["drop"], 0)],
+                error_kw={"linewidth": 0.8, "ecolor": SOFT},
+            )
         used.set_xlabel("area lost when it is shuffled")
         used.tick_params(axis="y", labelsize=7.5)
     return figure.address
-
-
-Drawing = Callable[..., str]

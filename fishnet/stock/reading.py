@@ -238,10 +238,15 @@ def _measured(path: Path, raw: pd.DataFrame, at: dict[str, str], told: dict[str,
 
 def _from_stacked(path: Path, raw: pd.DataFrame, meanings, at: dict[str, str]):
     """A column that names the variable and one that holds its value, as in RAM Legacy's `timeseries`."""
-    ids = [header for header, meaning in meanings.items() if meaning and meaning.what in ("stock", "entity", "year",
-           *ATTRIBUTES, "area")]
+    ids = [
+        header
+        for header, meaning in meanings.items()
+        if meaning and meaning.what in ("stock", "entity", "year", *ATTRIBUTES, "area")
+    ]
     names = {name: meaning_of(name.rsplit("-", 1)[0]) or meaning_of(name) for name in raw[at["variable"]].unique()}
-    known = {name: found for name, found in names.items() if found and found.what in VALUES}
+    known: dict[str, Meaning | None] = {
+        str(name): found for name, found in names.items() if found and found.what in VALUES
+    }
     if not known:
         raise BadInput(_something_else(path, raw, f"no row of {at['variable']} is about catch, biomass or status"))
     chosen = [name for name, meaning in _one_each(known).items() if meaning]
@@ -268,7 +273,9 @@ def _tidy(path: Path, raw: pd.DataFrame, meanings: dict[str, Meaning | None]) ->
             out[what] = raw[labels[what]].str.strip()
     if "stock" in labels and (place := labels.get("entity") or labels.get("area")):
         out["region"] = raw[place].str.strip()
-    parts = [_part(path, raw, out, known, group) for group in sorted({m.group for m in known.values() if m.what in VALUES})]
+    parts = [
+        _part(path, raw, out, known, group) for group in sorted({m.group for m in known.values() if m.what in VALUES})
+    ]
     frame = pd.concat([part for part in parts if len(part)], ignore_index=True) if any(map(len, parts)) else parts[0]
     if frame.empty:
         raise BadInput(f"{path}: all of its cells are blank.")
@@ -333,11 +340,15 @@ def _relative(frame: pd.DataFrame, taken: list[tuple[str, str]]) -> tuple[list[t
     middle = float(frame["biomass"].median())
     if not 0.05 < middle < 20:
         return taken, []
-    frame.rename(columns=lambda name: name.replace("biomass", "b_bmsy") if name.startswith("biomass") else name,
-                 inplace=True)
+    frame.rename(
+        columns=lambda name: name.replace("biomass", "b_bmsy") if name.startswith("biomass") else name, inplace=True
+    )
     why = f" (values of about {middle:.1f} beside a fishing pressure)"
     taken = [
-        (header, words.replace(MEANINGS["biomass"], MEANINGS["b_bmsy"], 1) + why if words.startswith("biomass") else words)
+        (
+            header,
+            words.replace(MEANINGS["biomass"], MEANINGS["b_bmsy"], 1) + why if words.startswith("biomass") else words,
+        )
         for header, words in taken
     ]
     return taken, ["biomass is relative to Bmsy; columns= says otherwise if it is not"]

@@ -24,8 +24,18 @@ def sample(stocks: int = STOCKS, years: int = YEARS, seed: int = 7) -> tuple[pd.
         one = made_stock(curve, story, chance, years=years, r=float(chance.uniform(*GROUPS[group])))
         name = f"{group[:3].upper()}{number + 1:02d}"
         tables.append(_published(one, name, group, sea, chance))
-        truths.append({"stockid": name, "curve": curve.name, "r": one.r, "K": one.k, "MSY": one.msy, "Bmsy": one.bmsy,
-                       "Fmsy": one.fmsy, "story": story})
+        truths.append(
+            {
+                "stockid": name,
+                "curve": curve.name,
+                "r": one.r,
+                "K": one.k,
+                "MSY": one.msy,
+                "Bmsy": one.bmsy,
+                "Fmsy": one.fmsy,
+                "story": story,
+            }
+        )
     return pd.concat(tables, ignore_index=True), pd.DataFrame(truths)
 
 

@@ -20,6 +20,8 @@ class Truth:
     k: float
     states: np.ndarray  # log P
     story: str
+    process: float  # standard deviations of log errors
+    looking: float
 
     @property
     def msy(self) -> float:
@@ -78,7 +80,7 @@ def made_stock(
     q = 1.0 if absolute else float(np.exp(chance.uniform(-9, -3)))
     index = q * biomass * np.exp(chance.normal(0, looking, years))
     series = Series(catch=catch * k, index=index[None, :], absolute=absolute)
-    return Truth(series, curve, r, k, states[0], story)
+    return Truth(series, curve, r, k, states[0], story, process, looking)
 
 
 def _level(curve: Curve, r: float, taken: float) -> float:

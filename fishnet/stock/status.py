@@ -35,7 +35,7 @@ def classified(frame: pd.DataFrame) -> pd.DataFrame:
     out = frame[["kind", "entity", "year"]].copy()
     for what in ("b_bmsy", "u_umsy"):
         for column in (what, f"{what}_low", f"{what}_high"):
-            out[column] = frame[column] if column in frame else np.nan
+            out[column] = frame.get(column, np.nan)
     out = out[out["b_bmsy"].notna() | out["u_umsy"].notna()].reset_index(drop=True)
     out["biomass_class"] = biomass_class(out["b_bmsy"])
     pressure = pd.Series(np.where(out["u_umsy"] <= 1, *FISHING), index=out.index, dtype=object)
@@ -94,6 +94,11 @@ def below_bmsy(frame: pd.DataFrame, fewest: int = 5, level: float = 0.95) -> pd.
     out["share"] = out["below"] / out["stocks"]
     out["low"], out["high"] = wilson(out["share"], out["stocks"], level)
     return out
+
+
+def most_assessed(below: pd.DataFrame) -> pd.Series:
+    """The year in which most stocks were assessed; of several, the latest."""
+    return below[below["stocks"] == below["stocks"].max()].iloc[-1]
 
 
 def wilson(share, count, level: float = 0.95):
