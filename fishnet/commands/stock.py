@@ -38,6 +38,8 @@ def stock(config: DictConfig) -> dict[str, float]:
     if config.curve not in CURVES:
         raise BadInput(f"curve={config.curve}: choose from {', '.join(CURVES)}.")
     if config.out is not None:
+        if Path(config.out).expanduser().is_file():
+            raise BadInput(f"out={config.out} is a file: give the name of a folder.")
         check_writable("out", config.out)
     from fishnet.stock.findings import figures
     from fishnet.tracking.store import check_store

@@ -117,7 +117,7 @@ def lived_again(found: Fit, resamples: int, seed: int) -> tuple[Series, dict[str
 
 
 def _error_interval(value: float, again: np.ndarray, tail: float) -> Interval:
-    """As far as refits fall from the value they were drawn with, on either side: their lean is known, its sense is not."""
+    """As far as refits fall from what they were drawn with, on either side."""
     low, high = np.quantile(np.log(again / value), [tail, 1 - tail])
     reach = max(abs(low), abs(high))
     return Interval(float(value), float(value * np.exp(-reach)), float(value * np.exp(reach)))

@@ -7,6 +7,7 @@ the numbers, because a reader that guesses silently is not to be trusted.
 
 import csv
 import io
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -340,9 +341,7 @@ def _relative(frame: pd.DataFrame, taken: list[tuple[str, str]]) -> tuple[list[t
     middle = float(frame["biomass"].median())
     if not 0.05 < middle < 20:
         return taken, []
-    frame.rename(
-        columns=lambda name: name.replace("biomass", "b_bmsy") if name.startswith("biomass") else name, inplace=True
-    )
+    frame.columns = [re.sub(r"^biomass", "b_bmsy", name) for name in frame.columns]
     why = f" (values of about {middle:.1f} beside a fishing pressure)"
     taken = [
         (
