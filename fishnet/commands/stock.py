@@ -123,7 +123,7 @@ def _learn(config: DictConfig, found: "Findings") -> None:
     from rich.progress import Progress
 
     from fishnet.stock.features import stock_years
-    from fishnet.stock.learning import folds, learn, reason_not_to
+    from fishnet.stock.predicting import folds, learn, reason_not_to
 
     parts = [stock_years(frame) for frame in found.frames if {"catch", "b_bmsy"} <= set(frame)]
     table = max(parts, key=len) if parts else pd.DataFrame()
@@ -166,7 +166,7 @@ def last_words(found: "Findings", folder: Path, run_id: str) -> None:
         print(f"  {answer}")
     for one in found.dynamics:
         if one.warnings:
-            log.warning("%s: the data do not carry a fit: %s", one.chosen.title, "; ".join(one.warnings))
+            log.warning("take care with %s: %s", one.chosen.title, "; ".join(one.warnings))
     print(f"{'page':12s}{folder / 'page.html'}")
     print(f"{'tables':12s}{folder / 'tables'}")
     print(f"{'run':12s}{run_id}  ·  fishnet compare  ·  fishnet ui", flush=True)

@@ -10,7 +10,7 @@ import pandas as pd
 from fishnet.errors import BadInput
 
 from .dynamics import Dynamics, fit_table, future_table, path_table
-from .learning import Learnt
+from .predicting import Learnt
 from .reading import Sheet, read
 from .status import below_bmsy, changes, class_counts, classified, joined, latest, sustainable, sustainable_of_stocks
 

@@ -20,7 +20,7 @@ from fishnet.measure.lettering import font_files, shown
 
 from .fitting import Fit
 from .intervals import Doubt
-from .learning import Learnt
+from .predicting import Learnt
 from .production import grown
 from .projecting import Future
 from .status import BIOMASS

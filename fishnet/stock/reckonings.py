@@ -38,15 +38,12 @@ def _one(chapter: Chapter, one: Dynamics, truth: pd.DataFrame | None) -> None:
     chosen = one.chosen
     chapter.head(f"{chosen.title}, {chosen.years[0]} to {chosen.years[-1]}")
     if one.warnings:
-        chapter.warn(
-            "These data do not carry a fit: " + "; ".join(one.warnings) + ". Read the figures below as questions."
-        )
+        chapter.warn("; ".join(one.warnings) + ". Read the figures below as questions.")
     chapter.say(_which(one), *chosen.notes)
     if chosen.measure == "b_bmsy":
         chapter.say(
             "The table's B/Bmsy is itself the answer of an assessment; only its shape is used here, not its level, "
-            "so the "
-            "B/Bmsy below is a second opinion and not a copy."
+            "so the B/Bmsy below is a second opinion and not a copy."
         )
     known = _known(truth, chosen.entity)
     names = list(one.fits)

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fishnet.stock import learning
+from fishnet.stock import predicting
 from fishnet.stock.features import HISTORY, stock_years
-from fishnet.stock.learning import auc, calibration_error, folds, learn, reason_not_to
+from fishnet.stock.predicting import auc, calibration_error, folds, learn, reason_not_to
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def table():
 @pytest.fixture
 def quick(monkeypatch):
     for name, value in {"RESAMPLES": 60, "FOLDS": 3, "CUTS": 2, "REPEATS": 2}.items():
-        monkeypatch.setattr(learning, name, value)
+        monkeypatch.setattr(predicting, name, value)
 
 
 def test_features_know_nothing_of_later_years(table):
@@ -40,7 +40,7 @@ def test_features_know_nothing_of_later_years(table):
     names = list(HISTORY.values())
     pd.testing.assert_frame_equal(whole.loc[:2000, names], cut[names])
     assert whole.loc[2009, "catch_to_peak"] == pytest.approx(18 / 19)
-    assert not {"b_bmsy", "entity", "year", "below"} & set(learning.PREDICTORS)
+    assert not {"b_bmsy", "entity", "year", "below"} & set(predicting.PREDICTORS)
 
 
 def test_folds_share_no_stock_and_look_forward(table):
