@@ -77,8 +77,7 @@ def _words() -> Chapter:
         "share of "
         "the fish that is then taken each year is Fmsy. Two ratios tell how a stock is: B/Bmsy (below 1 there is less "
         "fish than would yield most; below 0.8 FAO calls it overfished) and F/Fmsy (above 1 more is taken than "
-        "Bmsy can "
-        "bear: that is overfishing). Some tables write U/Umsy, with the share taken instead of the rate.",
+        "Bmsy can bear: that is overfishing). Some tables write U/Umsy, with the share taken instead of the rate.",
     )
     return chapter
 
@@ -134,8 +133,7 @@ def _ratios(found: Findings) -> Chapter | None:
     chapter.show(
         pictures.draw_kobe(now, path, path_name),
         "Left: every stock or group in its last year with both ratios. Right: one of them through time. Points "
-        "beyond the "
-        "frame are drawn at its edge.",
+        "beyond the frame are drawn at its edge.",
     )
     counts = now["quadrant"].value_counts()
     chapter.tabulate(["quadrant", "how many"], [(name, int(counts.get(name, 0))) for name in QUADRANTS.values()])
@@ -180,8 +178,7 @@ def _stocks(found: Findings) -> Chapter | None:
     chapter.say(
         f"Most stocks were assessed in {peak.year:.0f}: {peak.stocks:.0f}, of which {peak.below:.0f} lay below Bmsy "
         f"({peak.share:.0%}; 95 % interval {peak.low:.0%} to {peak.high:.0%}). The number of assessed stocks changes "
-        "from "
-        "year to year: where it falls, the last stocks to be reported decide the share, so the ends of the "
+        "from year to year: where it falls, the last stocks to be reported decide the share, so the ends of the "
         "right-hand line "
         "say less than its middle."
     )
@@ -210,8 +207,7 @@ def _catches(found: Findings) -> Chapter | None:
     chapter.say(
         f"{name}: the catch was largest in {top.year}, {top.catch / 1e6:.1f} million tonnes, and was "
         f"{last.catch / 1e6:.1f} million in {last.year}. A catch that no longer grows while boats do is how "
-        "overfishing "
-        "looks when nobody measures biomass."
+        "overfishing looks when nobody measures biomass."
     )
     chapter.show(
         pictures.draw_catches(frame, name, 12), "Left: wild catch and aquaculture. Right: the largest catches."

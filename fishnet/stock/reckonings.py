@@ -18,8 +18,7 @@ def dynamics_chapter(found: Findings) -> Chapter | None:
         "A surplus-production model is the simplest that answers a manager: next year's biomass is this year's, "
         "plus the "
         "surplus, minus the catch. Schaefer's curve puts the largest surplus at K/2, Fox's at 37 % of K. Two kinds "
-        "of chance "
-        "are kept apart: nature's (good and bad years) and ours (a survey sees more or less than there is).",
+        "of chance are kept apart: nature's (good and bad years) and ours (a survey sees more or less than there is).",
         "Every interval holds the truth nine times in ten if the model is right: the fitted stock is lived again "
         "many times, "
         "fitted again each time, and how far those fits miss sets the width. Believed beforehand, with the range "
@@ -114,8 +113,7 @@ def learning_chapter(found: Findings) -> Chapter | None:
         "Most stocks of the world have catches and no assessment. So: from the history of its catches and the kind "
         "of species, "
         f"which stock lies below Bmsy? {asked} questions about {stocks} stocks were asked of models that knew neither "
-        "the "
-        f"stock nor the years ({learnt.folds} folds: groups of stocks, each after a moment in time). "
+        f"the stock nor the years ({learnt.folds} folds: groups of stocks, each after a moment in time). "
         f"{learnt.answers['below'].mean():.0%} of the answers are 'below'."
     )
     chapter.show(
@@ -142,7 +140,6 @@ def learning_chapter(found: Findings) -> Chapter | None:
         f"The rule of thumb looks at one figure only: the catch now against the largest so far. Boosting is {verdict} "
         "it "
         f"({gain.value:+.3f}, {gain.low:+.3f} to {gain.high:+.3f}). Such answers sort stocks for a closer look; they "
-        "are no "
-        "assessment: catches also fall because a quota, a price or a war says so."
+        "are no assessment: catches also fall because a quota, a price or a war says so."
     )
     return chapter
