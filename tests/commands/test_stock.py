@@ -127,3 +127,14 @@ def test_the_made_table_from_the_shell_on_with_learning_and_its_run(here):
         metrics = {key for (key,) in database.execute("select key from metrics")}
     assert {"test/auc", "test/auc_low", "test/auc_high", "test/brier", "rule_of_thumb/auc"} <= metrics
     assert (here / "artifacts" / "stock").exists()
+
+
+def test_each_default_in_the_configuration_equals_the_functions():
+    import inspect
+
+    from fishnet.commands.entry import compose
+    from fishnet.stock.dynamics import dynamics
+
+    settings, parameters = compose("stock", []), inspect.signature(dynamics).parameters
+    for key in ("curve", "resamples", "horizon", "catch", "fishing", "seed"):
+        assert settings[key] == parameters[key].default, key
