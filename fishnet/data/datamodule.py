@@ -60,7 +60,7 @@ class ImageFolderData(L.LightningDataModule):
         fold: int | None = None,
         split_file: str | None = None,
         image_size: int | None = None,
-        augment: Literal["none", "light", "photo", "affine"] = "light",
+        augment: Literal["none", "mirror", "light", "photo", "affine"] = "light",
         balance: Literal["none", "weights", "sampler"] = "none",
         batch_size: int = 32,
         workers: int = 0,
