@@ -34,9 +34,9 @@ def answers(found: Findings) -> list[str]:
         row = found.status.below.iloc[-1]
         peak = most_assessed(found.status.below)
         said.append(
-            f"{peak.share:.0%} of the {peak.stocks:.0f} stocks assessed in {peak.year:.0f} lay below Bmsy "
-            f"(95 % interval {peak.low:.0%} to {peak.high:.0%})"
-            + (f"; in {row.year:.0f}, {row.share:.0%} of {row.stocks:.0f}." if row.year != peak.year else ".")
+            f"{100 * peak.share:.0f} % of the {peak.stocks:.0f} stocks assessed in {peak.year:.0f} lay below Bmsy "
+            f"(95 % interval {100 * peak.low:.0f} % to {100 * peak.high:.0f} %)"
+            + (f"; in {row.year:.0f}, {100 * row.share:.0f} % of {row.stocks:.0f}." if row.year != peak.year else ".")
         )
     carried = [one for one in found.dynamics if not one.warnings]
     for one in carried[:3]:
@@ -177,10 +177,9 @@ def _stocks(found: Findings) -> Chapter | None:
     peak = most_assessed(below)
     chapter.say(
         f"Most stocks were assessed in {peak.year:.0f}: {peak.stocks:.0f}, of which {peak.below:.0f} lay below Bmsy "
-        f"({peak.share:.0%}; 95 % interval {peak.low:.0%} to {peak.high:.0%}). The number of assessed stocks changes "
-        "from year to year: where it falls, the last stocks to be reported decide the share, so the ends of the "
-        "right-hand line "
-        "say less than its middle."
+        f"({100 * peak.share:.0f} %; 95 % interval {100 * peak.low:.0f} % to {100 * peak.high:.0f} %). The number of "
+        "assessed stocks changes from year to year: where it falls, the last stocks to be reported decide the share, "
+        "so the ends of the right-hand line say less than its middle."
     )
     chapter.show(
         pictures.draw_stocks(found.status.counts, below),

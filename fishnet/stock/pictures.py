@@ -300,7 +300,11 @@ def draw_futures(found: Fit, years: np.ndarray, futures: list[Future]) -> str:
             axes.set_ylim(0, None)
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             axes.text(
-                0.02, 0.03, f"above Bmsy in {ahead[-1]}: {future.above[-1]:.0%}", transform=axes.transAxes, fontsize=8
+                0.02,
+                0.03,
+                f"above Bmsy in {ahead[-1]}: {100 * future.above[-1]:.0f} %",
+                transform=axes.transAxes,
+                fontsize=8,
             )
         figure.axes[0].set_ylabel("B/Bmsy")
     return figure.address

@@ -72,7 +72,11 @@ def project(
         x = _next(found, p, r, taken, chance)
     ratio = np.array(states)
     tail = (1 - level) / 2
-    rule = f"{catch:,.4g} caught every year" if catch is not None else f"fished at {fishing:g} × Fmsy every year"
+    rule = (
+        f"{float(f'{catch:.4g}'):,g} caught every year"
+        if catch is not None
+        else f"fished at {fishing:g} × Fmsy every year"
+    )
     return Future(
         rule,
         np.quantile(ratio, [tail, 0.5, 1 - tail], axis=1),

@@ -114,7 +114,7 @@ def learning_chapter(found: Findings) -> Chapter | None:
         "of species, "
         f"which stock lies below Bmsy? {asked} questions about {stocks} stocks were asked of models that knew neither "
         f"the stock nor the years ({learnt.folds} folds: groups of stocks, each after a moment in time). "
-        f"{learnt.answers['below'].mean():.0%} of the answers are 'below'."
+        f"{100 * learnt.answers['below'].mean():.0f} % of the answers are 'below'."
     )
     chapter.show(
         pictures.draw_learning(learnt),
