@@ -22,6 +22,7 @@ VERBS = {
     "predict": ("use", "a checkpoint on photos: a CSV of probabilities, with a column for 'not sure'"),
     "explain": ("see", "a checkpoint on photos: what it looks at, as raw maps and red pictures"),
     "compare": ("see", "runs as a table: metrics, what differs, links into the MLflow UI"),
+    "stock": ("know", "tables of catch and biomass: a page on how the fish are, with fits, futures and their doubt"),
     "ui": ("see", "the MLflow UI on this machine"),
 }
 

@@ -19,10 +19,10 @@ GOALS = {"32-true": 9.5, "bf16-mixed": 20.0}
 
 
 def cases(options: Options) -> Iterator[Case]:
-    root = options.root or folder(500, 400)
-    for backbone, size, most in (("resnet18", 224, 3), ("resnet101", 224, 3)):
+    for backbone, photos in (("resnet101", 256), ("resnet18", 400)):
+        root = options.root or folder(500, photos)
         for precision, goal in GOALS.items():
-            yield case(root, backbone, size, precision, goal, most)
+            yield case(root, backbone, 224, precision, goal, most=3)
 
 
 def case(root: Path, backbone: str, size: int, precision: str, goal: float, most: int) -> Case:
@@ -30,7 +30,7 @@ def case(root: Path, backbone: str, size: int, precision: str, goal: float, most
 
     def fit(stored: bool) -> dict[str, float]:
         torch.manual_seed(0)
-        settings = {"image_size": size, "batch_size": 16, "augment": "none", "duplicates": "ignore"}
+        settings = {"image_size": size, "augment": "none", "duplicates": "ignore"}
         data = ImageFolderData(root=str(root), cache=str(scratch), **settings)
         model = ImageClassifier(classes=data.classes, backbone=backbone, freeze="backbone", image_size=size)
         fast = stored and precision != "32-true"

@@ -4,10 +4,12 @@ import logging
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytorch_lightning as L
 
+from fishnet.data.arrays import Stored
 from fishnet.data.cache import cache_place
-from fishnet.models.features import folder_features, has_features
+from fishnet.models.features import backbone_digest, folder_features, has_features
 
 log = logging.getLogger("fishnet")
 
@@ -34,21 +36,34 @@ class FrozenFeatures(L.Callback):
             place = Path(self._scratch.name)
         else:
             place = cache_place(data.index.root, data.cache) / "features"
-        views = range(data.views) if data.augment != "none" else ()
-        stored = [self._features(trainer, pl_module, data, place, view) for view in (None, *views)]
-        data.serve_features(stored[0], stored[1:])
-        told = f"{data.views} fixed views (data.views={data.views})" if views else "one view"
+        source = _Source(trainer, pl_module, data, place)
+        data.serve_features(source.features)
+        fixed = data.views if data.augment != "none" else 0
+        told = f"{fixed} fixed views (data.views={fixed})" if fixed else "one view"
         log.info("The backbone is frozen: its head trains on stored features of %s a photo.", told)
 
-    @staticmethod
-    def _features(trainer: L.Trainer, model, data, place: Path, view: int | None):
-        precision = trainer.precision_plugin
+
+class _Source:
+    """Features of the rows that a loader serves, made when it is: a test split that is left alone costs nothing."""
+
+    def __init__(self, trainer: L.Trainer, model: L.LightningModule, data, place: Path) -> None:
+        self.model, self.data, self.place = model, data, place
+        self.precision = trainer.precision_plugin
+        self.weights = backbone_digest(model.network)  # type: ignore[arg-type]
+
+    def features(self, rows: np.ndarray, training: bool) -> list[Stored]:
+        """One list entry a view: the fixed ones for training, else the plain one."""
+        fixed = range(self.data.views) if training and self.data.augment != "none" else ()
+        return [self._view(rows, view) for view in fixed] or [self._view(rows, None)]
+
+    def _view(self, rows: np.ndarray, view: int | None) -> Stored:
+        data = self.data
         return folder_features(
-            model,
-            data.table["sha256"].tolist(),
-            lambda positions: data.batches(positions, view=view, device=model.device),
-            place=place,
-            about={**data.view_settings(view), "precision": precision.precision},
+            self.model,
+            data.table["sha256"].iloc[rows].tolist(),
+            lambda places: data.batches(rows[places], view=view, device=self.model.device),
+            place=self.place,
+            about={**data.view_settings(view), "precision": self.precision.precision, "weights": self.weights},
             label="asking the frozen backbone" if view is None else f"view {view + 1} of {data.views}",
-            context=precision.forward_context,
+            context=self.precision.forward_context,
         )

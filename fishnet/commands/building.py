@@ -58,6 +58,8 @@ def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, wat
     """Lightning's own trainer; the guards are not for choosing, the rest is."""
     chosen = [instantiate(node, _convert_="all") for node in config.callbacks.values() if node is not None]
     guards: list[L.Callback] = [SeededSteps(seed=config.seed), watch, FiniteLoss(), Pace(), EpochLines()]
+    if config.get("tune"):  # its loss is meant to run away, and its epochs mean nothing
+        guards = [SeededSteps(seed=config.seed), watch]
     on_terminal = sys.stderr.isatty()
     try:
         lightnings = {key: value for key, value in config.trainer.items() if key not in OURS}
@@ -152,7 +154,10 @@ def _write(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-NO_PARAMETER = ("_target_", "_partial_", "tracking", "callbacks", "out", "resume", "name", "prefetch", "checkpoint")
+NO_PARAMETER = (
+    *("_target_", "_partial_", "tracking", "callbacks", "range_test"),
+    *("out", "resume", "name", "prefetch", "checkpoint"),
+)
 HOUSEKEEPING = {
     "data": (
         "root",

@@ -19,6 +19,7 @@ TYPES_OF_TOP = {
     "seed": "int",
     "test": "bool",
     "prefetch": "bool",
+    "tune": "str | None",
     "monitor": "str",
     "part": "str",
     "sure": "float",
@@ -31,6 +32,13 @@ TYPES_OF_TOP = {
     "time": "bool",
     "all_classes": "bool",
     "pictures": "int",
+    "fits": "int",
+    "resamples": "int",
+    "horizon": "int",
+    "fishing": "float",
+    "catch": "float | None",
+    "learn": "bool",
+    "curve": "str",
 }
 
 
@@ -48,7 +56,15 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "batch_size": at_least(1),
     "last": at_least(1),
     "pictures": at_least(0),
+    "fits": ((lambda value: 0 <= value <= 200), "this is 0 to 200"),
+    "resamples": ((lambda value: 50 <= value <= 5000), "this is 50 to 5000"),
+    "horizon": ((lambda value: 1 <= value <= 100), "this is 1 to 100 years"),
+    "catch": at_least(0),
+    "fishing": ((lambda value: 0 <= value <= 20), "this is 0 to 20 times Fmsy"),
     "port": ((lambda value: 1 <= value <= 65535), "choose one from 1 to 65535"),
+    "range_test.low": above_0,
+    "range_test.high": above_0,
+    "range_test.steps": at_least(20),
     "model.lr": above_0,
     "model.dropout": below_1,
     "model.momentum": below_1,
@@ -67,6 +83,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "callbacks.heatmaps.photos": at_least(0),
     "callbacks.heatmaps.per_class": at_least(0),
     "callbacks.report.resamples": at_least(0),
+    "callbacks.views.photos": at_least(0),
 }
 
 # What validation logs each epoch; a test holds this list against the module.
@@ -79,6 +96,7 @@ MONITORS = [
     "val/f1_weighted",
     "val/calibration_error",
 ]
+TUNES = ["lr"]
 PARTS = ["all", "train", "val", "test"]
 
 
@@ -86,9 +104,10 @@ def validate(config: DictConfig, *, multirun: bool = False) -> None:
     """Raise BadInput with one sentence for the first thing that cannot be right."""
     OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     for key, kind in TYPES_OF_TOP.items():
-        if key in config and not fits(config[key], ast.Name(kind)):
-            raise BadInput(f"{key}={config[key]}: this takes {describe(ast.Name(kind))}.")
-    for seam in ("data", "model", "trainer", "tracking"):
+        annotation = ast.parse(kind, mode="eval").body
+        if key in config and not fits(config[key], annotation):
+            raise BadInput(f"{key}={config[key]}: this takes {describe(annotation)}.")
+    for seam in ("data", "model", "trainer", "tracking", "range_test"):
         if seam in config:
             _check_types(config, seam)
     for name in config.get("callbacks") or {}:
@@ -126,10 +145,26 @@ def _check_ranges(config: DictConfig) -> None:
 def _check_choices(config: DictConfig) -> None:
     if "part" in config and config.part not in PARTS:
         raise BadInput(f"part={config.part}: choose from {', '.join(PARTS)}.")
+    if config.get("tune") is not None:
+        _check_tuning(config)
     for key in ("monitor", "callbacks.best.monitor", "callbacks.early_stopping.monitor"):
         monitor = OmegaConf.select(config, key)
         if monitor is not None and monitor not in MONITORS:
             raise BadInput(f"{key}={monitor}: validation reports no such figure; {nearest(monitor, MONITORS)}")
+
+
+def _check_tuning(config: DictConfig) -> None:
+    if config.tune not in TUNES:
+        raise BadInput(f"tune={config.tune}: choose from {', '.join(TUNES)}.")
+    if config.range_test.low >= config.range_test.high:
+        raise BadInput(
+            f"range_test.low={config.range_test.low} is not below range_test.high={config.range_test.high}: "
+            "the rates of a range test rise."
+        )
+    if config.resume is not None:
+        raise BadInput("tune=lr takes minutes and starts anew each time: leave resume= out.")
+    if _several(config.trainer):
+        raise BadInput("tune=lr runs on one device: say trainer.devices=1.")
 
 
 def _check_data(data: DictConfig) -> None:
@@ -190,9 +225,12 @@ def check_weights(model: DictConfig) -> None:
 
 
 def _check_trainer(trainer: DictConfig, multirun: bool) -> None:
-    several = trainer.devices not in (1, "1") or trainer.num_nodes > 1 or "ddp" in str(trainer.strategy)
-    if multirun and several:
+    if multirun and _several(trainer):
         raise BadInput(
             "-m runs its jobs in one process, where several devices would start the whole sweep again on each: "
             "run the jobs singly, or sweep with trainer.devices=1."
         )
+
+
+def _several(trainer: DictConfig) -> bool:
+    return trainer.devices not in (1, "1") or trainer.num_nodes > 1 or "ddp" in str(trainer.strategy)

@@ -32,6 +32,8 @@ FREE_TEXT = {
     "api",
     "pages",
     "media",
+    "columns",
+    "stock",
 }
 _VERB_KEYS = {"compare": {"experiment"}, "ui": set(), "predict": {"model"}}
 OPEN_BRANCHES = ("model.backbone_args.",)  # their keys are the backbone's, not ours: Hydra has to be told to add them

@@ -23,7 +23,7 @@ def train(config: DictConfig) -> dict[str, float]:
 
     from fishnet.tracking.store import check_store
 
-    from . import building, pace, running
+    from . import building, pace, running, tuning
     from .folders import is_first, run_folder
     from .resuming import check_classes, resumed
 
@@ -40,6 +40,8 @@ def train(config: DictConfig) -> dict[str, float]:
         if is_first():
             check_store(config.tracking.uri, home=Path.cwd())
         arithmetic = pace.settle(config, model)
+        if config.tune:
+            tuning.arrange(config, photos=len(data.rows("train")))
         logger = building.build_logger(config, folder=folder, command="train", run_id=run_id)
         trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
         running.announce(data)
@@ -47,6 +49,8 @@ def train(config: DictConfig) -> dict[str, float]:
             building.write_records(config, data, folder, logger)
             logger.set_tags({"fishnet.precision": arithmetic or config.trainer.precision})
             trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
+            if config.tune:
+                return tuning.told(trainer, folder=folder, logger=logger)
             running.measure(trainer, model, data, logger=logger, test=config.test)
         running.summary(trainer, folder=folder, logger=logger, measured="test set")
     return {name: float(value) for name, value in trainer.callback_metrics.items()}

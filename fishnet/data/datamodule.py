@@ -1,6 +1,6 @@
 """Glue: index, split, transforms and loaders behind one LightningDataModule of plain values."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +35,8 @@ from .splits import check_counts, split
 from .views import AUGMENTATIONS, View
 from .working import working_side
 
+Features = Callable[[np.ndarray, bool], Sequence[Stored]]  # rows, for training? → one store a view, in their order
+
 
 class ImageFolderData(L.LightningDataModule):
     """A folder of class folders, split by group and served in batches of uint8 images.
@@ -58,7 +60,7 @@ class ImageFolderData(L.LightningDataModule):
         fold: int | None = None,
         split_file: str | None = None,
         image_size: int | None = None,
-        augment: Literal["none", "light", "photo", "affine"] = "light",
+        augment: Literal["none", "mirror", "light", "photo", "affine"] = "light",
         balance: Literal["none", "weights", "sampler"] = "none",
         batch_size: int = 32,
         workers: int = 0,
@@ -81,7 +83,7 @@ class ImageFolderData(L.LightningDataModule):
         self.cache, self.cache_limit, self.views = cache, cache_limit, views
         self._images: dict[tuple[int, str], Decoded | Stored] = {}
         self.preprocessing: Any = None  # of a model that looks at the photos without a trainer
-        self._features: tuple[Stored, Sequence[Stored]] | None = None
+        self._features: Features | None = None
         self.tested = "test"  # the part that the test loader serves; `fishnet evaluate` may choose another
         self.fewest = 2  # classes, unless a model brings its own:
         self.spoken: list[str] | None = None
@@ -180,7 +182,7 @@ class ImageFolderData(L.LightningDataModule):
         rank, world = self._place()
         sampler = EpochSampler(rows, seed=self.seed, weights=weights, rank=rank, world=world)
         alone = len(sampler) % self.batch_size == 1 and len(sampler) > 1  # batch norm cannot learn from a single photo
-        return self._loader(ResumableLoader, self._served(self.augment, training=True), sampler, drop_last=alone)
+        return self._loader(ResumableLoader, self._served("train"), sampler, drop_last=alone)
 
     def val_dataloader(self) -> DataLoader:
         return self.evaluation_loader("val")
@@ -194,7 +196,7 @@ class ImageFolderData(L.LightningDataModule):
     def evaluation_loader(self, part: str) -> DataLoader:
         rank, world = self._place()
         sampler = EvaluationSampler(self.rows(part), rank=rank, world=world)
-        return self._loader(DataLoader, self._served("none", training=False), sampler)
+        return self._loader(DataLoader, self._served(part), sampler)
 
     def on_after_batch_transfer(self, batch: dict, dataloader_idx: int) -> dict:
         """What a preset does to whole batches happens here, on the model's device."""
@@ -206,9 +208,9 @@ class ImageFolderData(L.LightningDataModule):
         dataset = self._dataset("none")
         return torch.stack([dataset[(row, row)]["image"] for row in rows])
 
-    def serve_features(self, plain: Stored, views: Sequence[Stored]) -> None:
-        """From here on loaders serve what a frozen backbone has said, of the evaluation view and of training views."""
-        self._features = plain, views or [plain]
+    def serve_features(self, features: Features) -> None:
+        """From here on loaders serve what a frozen backbone says of their rows, asked for when a loader is made."""
+        self._features = features
 
     def batches(self, rows: np.ndarray, *, view: int | None, device: torch.device) -> Iterator[dict]:
         """Batches of rows on a device: their evaluation view (None), or one of the fixed training views."""
@@ -227,11 +229,12 @@ class ImageFolderData(L.LightningDataModule):
         images = self._working_images(working_side(size, crop), interpolation)
         return PhotoDataset(images, self.table.label.to_numpy(), View(size, augment))
 
-    def _served(self, augment: str, *, training: bool) -> Dataset:
+    def _served(self, part: str) -> Dataset:
+        training = part == "train"
         if self._features is None:
-            return self._dataset(augment)
-        plain, views = self._features
-        return FeatureDataset(views if training else [plain], self.table.label.to_numpy())
+            return self._dataset(self.augment if training else "none")
+        rows = self.rows(part)
+        return FeatureDataset(self._features(rows, training), self.table.label.to_numpy(), rows)
 
     def _loader(self, kind, dataset: Dataset, sampler, **more):
         return kind(

@@ -49,10 +49,12 @@ class PhotoDataset(Dataset):
 
 
 class FeatureDataset(Dataset):
-    """Stored features in the place of photos; of several fixed views the draw's key chooses one."""
+    """Stored features of some rows in the place of photos; of several fixed views the draw's key chooses one."""
 
-    def __init__(self, views: Sequence[Stored], labels: np.ndarray) -> None:
+    def __init__(self, views: Sequence[Stored], labels: np.ndarray, rows: np.ndarray) -> None:
         self.views, self.labels = views, labels
+        self.place = np.full(len(labels), -1)
+        self.place[rows] = np.arange(len(rows))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -61,7 +63,8 @@ class FeatureDataset(Dataset):
         rows, keys = (np.array(column, dtype=np.int64) for column in zip(*draws, strict=True))
         positions = np.where(rows >= 0, rows, -1 - rows)
         views = keys % len(self.views)
-        features = [self.views[view][place].reshape(-1) for view, place in zip(views, positions, strict=True)]
+        places = self.place[positions]
+        features = [self.views[view][place].reshape(-1) for view, place in zip(views, places, strict=True)]
         return {
             "features": torch.from_numpy(np.stack(features)),
             "label": torch.from_numpy(self.labels[positions]),

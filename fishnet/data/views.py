@@ -8,7 +8,7 @@ import numpy as np
 from fishnet.errors import BadInput
 from fishnet.names import nearest
 
-AUGMENTATIONS = ("none", "light", "photo", "affine")
+AUGMENTATIONS = ("none", "mirror", "light", "photo", "affine")
 CROPS = {"light": (0.7, 1.0), "photo": (0.4, 1.0)}  # shares of the photo's area
 NARROWEST, WIDEST = 0.8, 1.25  # a piece's width over its height
 

@@ -73,6 +73,14 @@ def captioned(picture: Image.Image, caption: Caption) -> Image.Image:
     return tile
 
 
+def labelled(picture: Image.Image, text: str) -> Image.Image:
+    """The picture with one line under it."""
+    tile = Image.new("RGB", (picture.width, picture.height + LINE + GAP), PAPER)
+    tile.paste(picture, (0, 0))
+    _line(ImageDraw.Draw(tile), picture.height + GAP // 2, tile.width, "", text, "", INK)
+    return tile
+
+
 def _line(pencil: ImageDraw.ImageDraw, top: int, width: int, before: str, name: str, after: str, colour) -> None:
     """Only the name is cut when the line is too long."""
     for length in range(60, 1, -1):

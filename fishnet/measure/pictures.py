@@ -32,7 +32,7 @@ def _families() -> list[str]:
 
 
 @contextmanager
-def _drawing(path: Path, width: float, height: float) -> Iterator[Figure]:
+def drawing(path: Path, width: float, height: float) -> Iterator[Figure]:
     """A figure that belongs to nobody (no pyplot, no global state) and is saved whole or not at all."""
     ink = {f"{part}color": INK for part in ("text.", "axes.label", "xtick.", "ytick.")}
     settings: dict[Any, Any] = {"font.family": _families(), "text.parse_math": False, "axes.edgecolor": SOFT, **ink}
@@ -44,7 +44,7 @@ def _drawing(path: Path, width: float, height: float) -> Iterator[Figure]:
             figure.savefig(temporary, format="png", dpi=120, bbox_inches="tight", pad_inches=0.15)
 
 
-def _bare(axes: Axes, *sides: str) -> None:
+def bare(axes: Axes, *sides: str) -> None:
     for side in sides:
         axes.spines[side].set_visible(False)
 
@@ -54,7 +54,7 @@ def draw_confusions(matrix: np.ndarray, names: list[str], path: Path) -> None:
     count, shares = len(names), row_shares(matrix)
     side = max(4.2, 0.62 * count) if count <= MANY else min(6 + 0.13 * count, 24)
     shade = PowerNorm(1.0 if count <= MANY else 0.6, vmin=0, vmax=1)  # without numbers, faint cells must still show
-    with _drawing(path, side + 2.2, side + 1.6) as figure:
+    with drawing(path, side + 2.2, side + 1.6) as figure:
         axes = figure.add_subplot()
         image = axes.imshow(shares, cmap="Blues", norm=shade, interpolation="nearest")
         _name_both_sides(axes, names, size=9.0 if count <= MANY else max(3.0, min(9.0, 40 * side / count)))
@@ -73,7 +73,7 @@ def _name_both_sides(axes: Axes, names: list[str], size: float) -> None:
     axes.set_xlabel("answer", fontsize=11)
     axes.set_ylabel("true class", fontsize=11)
     axes.tick_params(length=0)
-    _bare(axes, "top", "right", "left", "bottom")
+    bare(axes, "top", "right", "left", "bottom")
 
 
 def _write_cells(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
@@ -89,7 +89,7 @@ def draw_dendrogram(tree: np.ndarray, names: list[str], path: Path) -> None:
     """The further to the right two classes join, the more often the model takes one for the other."""
     count = len(names)
     height = max(2.2, min(0.28 * count + 1.2, 30))
-    with _drawing(path, 8.5, height) as figure:
+    with drawing(path, 8.5, height) as figure:
         axes = figure.add_subplot()
         dendrogram(
             tree,
@@ -105,12 +105,12 @@ def draw_dendrogram(tree: np.ndarray, names: list[str], path: Path) -> None:
         axes.set_xlabel("distance = 1 − mean share of photos taken for the other", fontsize=10)
         axes.grid(axis="x", color="#e8edf2", linewidth=0.8)
         axes.set_axisbelow(True)
-        _bare(axes, "top", "right", "left")
+        bare(axes, "top", "right", "left")
 
 
 def draw_reliability(before: Reliability, after: Reliability, temperature: float, path: Path) -> None:
     """On the diagonal a probability means what it says; below it the model is surer than it is right."""
-    with _drawing(path, 6.2, 6.6) as figure:
+    with drawing(path, 6.2, 6.6) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
         upper.plot([0, 1], [0, 1], color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
         _curve(upper, lower, before, RED, f"as trained, error {before.error:.3f}")
@@ -121,7 +121,7 @@ def draw_reliability(before: Reliability, after: Reliability, temperature: float
         )  # clear of the points
         lower.set(xlabel="confidence", ylabel="share of photos", ylim=(0, None))
         for axes in (upper, lower):
-            _bare(axes, "top", "right")
+            bare(axes, "top", "right")
 
 
 def _curve(upper: Axes, lower: Axes, part: Reliability, colour: str, title: str) -> None:

@@ -18,7 +18,7 @@ from fishnet.names import slugs
 
 from .backbones import build_backbone, freeze, frozen_to_eval, single_head
 from .optimisation import make_optimizer, make_scheduler
-from .preprocessing import preprocessing_of
+from .preprocessing import contrasted, preprocessing_of, whitened
 
 
 class ImageClassifier(L.LightningModule):
@@ -39,6 +39,7 @@ class ImageClassifier(L.LightningModule):
         freeze: Literal["none", "backbone"] | int = "none",
         dropout: float = 0.0,
         image_size: int | None = None,
+        preprocess: list[str] | None = None,
         optimizer: Literal["sgd", "adam", "adamw", "adamax", "rmsprop"] = "sgd",
         lr: float = 0.01,
         momentum: float = 0.9,
@@ -64,7 +65,7 @@ class ImageClassifier(L.LightningModule):
         )
         _freeze(self.network, freeze)
         self.train()  # Lightning keeps the mode it finds, and frozen layers are not to be found in training mode
-        self.preprocessing = preprocessing_of(self.network, image_size)
+        self.preprocessing = preprocessing_of(self.network, image_size, preprocess)
         self.register_buffer("mean", torch.tensor(self.preprocessing.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(self.preprocessing.std).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("temperature", torch.ones(()))
@@ -87,7 +88,7 @@ class ImageClassifier(L.LightningModule):
             return
         if getattr(data, "image_size", None) not in (None, self.preprocessing.size):
             self.hparams["image_size"] = data.image_size  # the checkpoint must know what it was trained at
-            self.preprocessing = preprocessing_of(self.network, data.image_size)
+            self.preprocessing = preprocessing_of(self.network, data.image_size, self.hparams["preprocess"])
         if getattr(data, "balance", "none") == "weights":
             self.class_weights.copy_(torch.as_tensor(data.class_weights, dtype=torch.float32))
 
@@ -98,9 +99,11 @@ class ImageClassifier(L.LightningModule):
 
     def pixels(self, images: Tensor) -> Tensor:
         """What the network itself takes: numbers around zero."""
+        steps = self.preprocessing.steps
+        images = contrasted(images, steps)
         if images.dtype == torch.uint8:
             images = images.float() / 255
-        return (images - self.mean) / self.std
+        return whitened(images) if "whiten" in steps else (images - self.mean) / self.std
 
     def answer(self, batch: dict) -> Tensor:
         """Logits of a batch of photos, or of what the frozen backbone has said of them before."""
@@ -124,10 +127,10 @@ class ImageClassifier(L.LightningModule):
         frozen_to_eval(self.network)
         return self
 
-    def training_step(self, batch: dict, batch_idx: int) -> Tensor:
-        loss, _ = self.shared_step(batch, "train")
+    def training_step(self, batch: dict, batch_idx: int) -> dict:
+        loss, told = self.shared_step(batch, "train")
         self._rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-        return loss
+        return {"loss": loss, **told}
 
     def validation_step(self, batch: dict, batch_idx: int) -> dict:
         return self.shared_step(batch, "val")[1]

@@ -1,6 +1,7 @@
-"""The small network of the older studies: convolution blocks, global pooling, one dense layer.
+"""The small networks of the older studies, as settings of one class: convolution blocks, a summary, a dense layer.
 
 It has the few methods of a timm model that the classifier relies on: `backbone=cnn` is a backbone like any other.
+L2 on its weights is `model.weight_decay`, dropout before the answer `model.dropout`.
 """
 
 from itertools import pairwise
@@ -10,12 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from fishnet.errors import BadInput
+from fishnet.names import nearest
 
 ACTIVATIONS = {"relu": nn.ReLU, "elu": nn.ELU, "selu": nn.SELU, "tanh": nn.Tanh, "gelu": nn.GELU}
+POOLS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 
 
 class SmallCNN(nn.Module):
-    """3×3 convolutions, each followed by an activation and a halving of the map."""
+    """Convolutions, each followed by an activation and (but for the last, unless `pool_last`) a halving of the map.
+
+    `grid=1` is global average pooling. A larger grid keeps that many cells a side, flattened, so that the answer may
+    depend on places as it does behind a plain flattening, and still no photo size is built into the weights.
+    """
 
     pretrained_cfg: ClassVar[dict] = {
         "input_size": (3, 128, 128),
@@ -30,34 +37,56 @@ class SmallCNN(nn.Module):
         *,
         num_classes: int,
         filters: list[int] | None = None,
+        kernel: int = 3,
+        pool: str = "max",
+        pool_last: bool = False,
+        grid: int = 1,
         dense: int = 64,
         dropout: float = 0.0,
         activation: str = "relu",
         batch_norm: bool = True,
     ) -> None:
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise BadInput(f"activation {activation!r} is unknown: choose from {', '.join(ACTIVATIONS)}.")
+        _check(filters=filters, kernel=kernel, pool=pool, grid=grid, dense=dense, activation=activation)
         widths = [3, *(filters or [32, 64, 128, 128])]
         blocks: list[nn.Module] = []
         for index, (before, after) in enumerate(pairwise(widths)):
-            blocks.append(nn.Conv2d(before, after, 3, padding=1, bias=not batch_norm))
+            blocks.append(nn.Conv2d(before, after, kernel, padding=kernel // 2, bias=not batch_norm))
             if batch_norm:
                 blocks.append(nn.BatchNorm2d(after))
             blocks.append(ACTIVATIONS[activation]())
-            if index < len(widths) - 2:
-                blocks.append(nn.MaxPool2d(2))
+            if pool != "none" and (pool_last or index < len(widths) - 2):
+                blocks.append(POOLS[pool](2))
         self.features = nn.Sequential(*blocks)
-        self.neck = nn.Sequential(nn.Linear(widths[-1], dense), ACTIVATIONS[activation]())
+        self.summary = nn.AdaptiveAvgPool2d(grid)
+        width = widths[-1] * grid**2
+        self.neck = nn.Sequential(*([nn.Linear(width, dense), ACTIVATIONS[activation]()] if dense else []))
         self.dropout = nn.Dropout(dropout)  # the head's own: a frozen neck must not silence it
-        self.head = nn.Linear(dense, num_classes)
+        self.head = nn.Linear(dense or width, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        pooled = torch.flatten(nn.functional.adaptive_avg_pool2d(self.features(images), 1), 1)
-        return self.head(self.dropout(self.neck(pooled)))
+        summary = torch.flatten(self.summary(self.features(images)), 1)
+        return self.head(self.dropout(self.neck(summary)))
 
     def get_classifier(self) -> nn.Module:
         return self.head
 
     def group_matcher(self, coarse: bool = False) -> dict:
         return {"stem": r"^features\.0\.", "blocks": r"^features\.(\d+)"}
+
+
+def _check(*, filters, kernel, pool, grid, dense, activation) -> None:
+    def refuse(key: str, value: object, sentence: str) -> None:
+        raise BadInput(f"model.backbone_args.{key}={value}: {sentence}.")
+
+    if filters is not None and not (filters and all(type(width) is int and width > 0 for width in filters)):
+        refuse("filters", filters, "give the filters of each block, such as [32,64]")
+    if type(kernel) is not int or kernel < 1 or kernel % 2 == 0:
+        refuse("kernel", kernel, "an odd number of pixels keeps a map in its place")
+    if type(grid) is not int or grid < 1:
+        refuse("grid", grid, "1 is global average pooling, 4 keeps four by four places")
+    if type(dense) is not int or dense < 0:
+        refuse("dense", dense, "a number of units, or 0 for no dense layer")
+    for key, value, known in (("pool", pool, [*POOLS, "none"]), ("activation", activation, list(ACTIVATIONS))):
+        if value not in known:
+            refuse(key, value, f"{value!r} is unknown; {nearest(str(value), known).rstrip('?')}")

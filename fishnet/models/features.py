@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -59,21 +60,23 @@ def folder_features(
     progress: bool = True,
     context: Callable[[], AbstractContextManager] = nullcontext,
 ) -> Stored:
-    """The features of the photos with these digests, in their order; `batches(positions)` shows the missing ones.
+    """The features of the photos with these digests, in their order; `batches(positions)` shows the missing ones in
+    theirs.
 
-    `about` says which views those are; what the model is and how it wants its photos is added here.
+    `about` says which weights and which views those are; how the model wants its photos is added here.
     """
     head = single_head(model.network)
     assert head is not None, "has_features() was not asked"
-    about = {**about, **model.preprocessing.as_dict(), "weights": backbone_digest(model.network, head), "version": 1}
+    about = {**about, **model.preprocessing.as_dict(), "version": 2}
     name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
     store = Store(place / name, dtype="float32", about=about)
 
     def make(positions: np.ndarray) -> Made:
+        left = iter(positions.tolist())
         for batch in batches(positions):
             with context():
                 features, _ = features_of(model.network, head, model.pixels(batch["image"]))
-            yield from zip(batch["index"].tolist(), features.float().cpu().numpy(), strict=True)
+            yield from zip(islice(left, len(features)), features.float().cpu().numpy(), strict=True)
 
     with unchanged(model):
         shapes = np.tile(np.array([1, 1, head.in_features], np.int32), (len(keys), 1))
@@ -81,12 +84,14 @@ def folder_features(
     return store.read(keys)
 
 
-def backbone_digest(network: nn.Module, head: nn.Module) -> str:
+def backbone_digest(network: nn.Module) -> str:
     """Of every weight and statistic but the classifier's own."""
+    head = single_head(network)
+    assert head is not None, "has_features() was not asked"
     digest = hashlib.sha256()
     own = {id(tensor) for tensor in (*head.parameters(), *head.buffers())}
     for name, tensor in (*network.named_parameters(), *network.named_buffers()):
         if id(tensor) not in own:
             digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+            digest.update(tensor.detach().cpu().contiguous().flatten().numpy().data)
     return digest.hexdigest()

@@ -75,6 +75,23 @@ def FORBIDDEN(*_):
     raise AssertionError("the backbone was asked again")
 
 
+def test_a_test_split_that_is_left_alone_is_not_asked_about(shapes, tmp_path, monkeypatch):
+    asked: list[int] = []
+    batches = ImageFolderData.batches
+
+    def noting(self, rows, **how):
+        asked.extend(rows.tolist())
+        return batches(self, rows, **how)
+
+    monkeypatch.setattr(ImageFolderData, "batches", noting)
+    monkeypatch.setattr(L.Trainer, "test", lambda *_, **__: [{}])
+    _, _, data = trained(shapes, tmp_path, stored=True, cache=str(tmp_path / "cache"), epochs=1)
+    digests = data.table.sha256
+    wanted = set(digests.iloc[[*data.rows("train"), *data.rows("val")]])
+    assert set(digests.iloc[asked]) == wanted
+    assert len(asked) == len(wanted)
+
+
 def test_other_weights_have_other_features(shapes, tmp_path):
     cache = str(tmp_path / "cache")
     trained(shapes, tmp_path, stored=True, cache=cache, epochs=1)

@@ -1,0 +1,45 @@
+"""The page in a real browser: every figure comes, and nobody outside is asked."""
+
+import functools
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from fishnet.stock.chapters import answers, chapters
+from fishnet.stock.choosing import candidates
+from fishnet.stock.dynamics import dynamics
+from fishnet.stock.findings import Findings, status_of
+from fishnet.stock.page import page as page_text
+from fishnet.stock.reading import read_frame
+from fishnet.stock.sample import sample
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def address(tmp_path):
+    made, truth = sample(stocks=16, years=35)
+    sheet = read_frame(Path("sample.csv"), made)
+    found = Findings([sheet], ["odd.csv is empty: download it again."], status_of([sheet.frame]), truth=truth)
+    found.dynamics = [dynamics(one, resamples=50) for one in candidates(found.frames)[:1]]
+    (tmp_path / "page.html").write_text(page_text("Fish", "about", answers(found), chapters(found)), encoding="utf-8")
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/page.html"
+    server.shutdown()
+
+
+def test_every_figure_is_drawn_and_nothing_is_fetched(page, address):
+    page.open(address)
+    page.await_words("Five words first", "How stocks grow", "odd.csv is empty")
+    count = page.run("return document.images.length")
+    assert count >= 5
+    page.await_true(lambda: len(page.loaded_images()) == count, f"{count} figures")
+    assert page.run("return document.documentElement.scrollWidth <= window.innerWidth")
+    page.picture("stock")
+    for chapter in page.run("return [...document.querySelectorAll('nav a')].map(a => a.getAttribute('href'))"):
+        assert page.run("return !!document.querySelector(arguments[0])", chapter)
+    assert page.hosts() == {"127.0.0.1"}

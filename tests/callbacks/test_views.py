@@ -1,0 +1,42 @@
+"""What the network is shown can be looked at."""
+
+import pytorch_lightning as L
+from PIL import Image
+
+from fishnet import ImageClassifier, ImageFolderData
+from fishnet.callbacks.views import Views
+
+
+def sheet_of(shapes, tmp_path, steps: list[str], augment: str) -> tuple[int, int] | None:
+    data = ImageFolderData(root=str(shapes), image_size=32, batch_size=8, augment=augment)
+    model = ImageClassifier(classes=data.classes, backbone="cnn", preprocess=steps, image_size=32)
+    trainer = L.Trainer(
+        max_epochs=1,
+        limit_train_batches=1,
+        limit_val_batches=0,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+        callbacks=[Views(photos=2)],
+    )
+    trainer.fit(model, datamodule=data)
+    picture = tmp_path / "views" / "photos.jpg"
+    if not picture.exists():
+        return None
+    with Image.open(picture) as image:
+        return image.size
+
+
+def test_each_step_and_three_training_views_have_a_column(shapes, tmp_path):
+    narrow = sheet_of(shapes, tmp_path / "a", ["equalize"], "none")
+    wide = sheet_of(shapes, tmp_path / "b", ["autocontrast", "equalize", "whiten"], "mirror")
+    assert narrow is not None and wide is not None
+    column = (narrow[0] - 6) // 2
+    assert wide == (6 + 7 * column, narrow[1])
+
+
+def test_where_nothing_is_done_nothing_is_drawn(shapes, tmp_path):
+    assert sheet_of(shapes, tmp_path, [], "none") is None

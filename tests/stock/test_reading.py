@@ -1,0 +1,159 @@
+"""Tables as publishers write them, each with the same few numbers; and what is refused, in one sentence."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from fishnet.errors import BadInput
+from fishnet.stock.reading import read
+
+
+def table(tmp_path: Path, text: str | bytes, name: str = "table.csv") -> Path:
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+ROWS = "cod,2000,10\ncod,2001,\ncod,2002,30\n"
+
+
+@pytest.mark.parametrize(
+    ("header", "what"),
+    [
+        ("stockid,year,catch", "catch"),
+        ("stockid,tsyear,TCbest", "catch"),
+        ("Stock,Year,Total catch (tonnes)", "catch"),
+        ("stockid,year,landings (t)", "catch"),
+        ("Entity,Year,Capture fisheries (tonnes)", "catch"),
+        ("Entity,Year,Aquaculture production (metric tons)", "aquaculture"),
+        ("stockid,year,TBbest", "biomass"),
+        ("stockid,year,SSB", "biomass"),
+        ("stockid,year,CPUE", "index"),
+        ("stockid,year,BdivBmsypref", "b_bmsy"),
+        ("stockid,year,B/Bmsy", "b_bmsy"),
+        ("stockid,year,bbmsy_ram", "b_bmsy"),
+        ("stockid,year,UdivUmsypref", "u_umsy"),
+        ("stockid,year,F/Fmsy", "u_umsy"),
+        ("stockid,year,ERdivERmsy", "u_umsy"),
+        ("Entity,Year,Biologically sustainable", "sustainable"),
+        ("Entity,Year,Share of fish stocks within biologically sustainable levels", "sustainable"),
+        ("Entity,Year,Overexploited", "overfished"),
+    ],
+)
+def test_one_variable_has_many_headers(tmp_path, header, what):
+    sheet = read(table(tmp_path, f"{header}\n{ROWS}"))
+    assert sheet.frame["year"].tolist() == [2000, 2002]  # the blank one says nothing
+    assert sheet.frame[what].tolist() == [10, 30]
+    assert [name for name, _ in sheet.taken] == header.split(",")
+    assert sheet.notes == ["1 row without any value left out"]
+
+
+def test_regions_and_taxa_in_one_column_are_told_apart_and_ranges_kept(tmp_path):
+    text = (
+        "Entity,Year,biomass_mean_region,biomass_q25_region,fishing_pressure_mean_region,biomass_mean_taxa,"
+        "fishing_pressure_mean_taxa\nJapan,2000,0.5,0.4,1.2,,\nGadids,2000,,,,1.5,0.8\nNowhere,2000,,,,,\n"
+    )
+    sheet = read(table(tmp_path, text))
+    rows = sheet.frame.set_index("entity")
+    assert rows["kind"].to_dict() == {"Japan": "region", "Gadids": "taxon"}
+    assert rows.loc["Japan", ["b_bmsy", "b_bmsy_low", "u_umsy"]].tolist() == [0.5, 0.4, 1.2]
+    assert rows.loc["Gadids", "b_bmsy"] == 1.5
+    assert "beside a fishing pressure" in dict(sheet.taken)["biomass_mean_region"]
+
+
+def test_years_as_columns_flags_and_other_signs(tmp_path):
+    """FAO's download: a title above, brackets round years, letters behind estimates, dots for nothing."""
+    text = (
+        "FAO capture\n\nCountry (Name),ASFIS species (Name),Unit,[1950],[1951],[1952]\n"
+        'Norway,Cod,Tonnes - live weight,"1,200 F",...,1 300\nPeru,Anchoveta,Tonnes - live weight,5,6,7\n'
+    )
+    sheet = read(table(tmp_path, text))
+    found = sheet.frame.set_index(["entity", "year"])["catch"]
+    assert found["Norway · Cod"].to_dict() == {1950: 1200, 1952: 1300}
+    assert found["Peru · Anchoveta"].sum() == 18
+
+
+def test_variables_below_each_other(tmp_path):
+    text = "stockid,tsid,tsyear,tsvalue\nCOD,TC-MT,2000,10\nCOD,TB-MT,2000,50\nCOD,R-E00,2000,7\nCOD,TC-MT,2001,11\n"
+    sheet = read(table(tmp_path, text))
+    assert sheet.frame["catch"].tolist() == [10, 11]
+    assert sheet.frame["biomass"].iloc[0] == 50
+
+
+@pytest.mark.parametrize("written", ["semicolon", "tab", "bom", "latin", "utf16"])
+def test_separators_and_encodings(tmp_path, written):
+    text = "stockid,year,catch\nÉglefin,2000,1.5\nÉglefin,2001,2\n"
+    data = {
+        "semicolon": text.replace(",", ";").replace("1.5", "1,5").encode(),
+        "tab": text.replace(",", "\t").encode(),
+        "bom": text.encode("utf-8-sig"),
+        "latin": text.encode("cp1252"),
+        "utf16": text.encode("utf-16"),
+    }[written]
+    frame = read(table(tmp_path, data)).frame
+    assert frame["entity"].unique().tolist() == ["Églefin"]
+    assert frame["catch"].tolist() == [1.5, 2]
+
+
+def test_units_and_shares_are_brought_to_one(tmp_path):
+    assert read(table(tmp_path, "Entity,Year,Catch (thousand tonnes)\nx,2000,2\n")).frame["catch"].item() == 2000
+    shares = read(table(tmp_path, "Entity,Year,Biologically sustainable\nx,2000,0.6\nx,2001,0.5\n"))
+    assert shares.frame["sustainable"].tolist() == [60, 50]
+
+
+def test_of_two_columns_the_best_and_the_user_is_always_right(tmp_path):
+    path = table(tmp_path, "stockid,year,SSB,TBbest,odd\nx,2000,1,2,3\n")
+    assert read(path).frame["biomass"].item() == 2
+    assert read(path, "SSB=biomass").frame["biomass"].item() == 1
+    sheet = read(path, "odd=catch, TBbest=nothing, SSB=nothing")
+    assert sheet.tells == ["catch"]
+    assert dict(sheet.taken)["odd"] == "catch (as you said)"
+
+
+HEADER_ONLY = b"Entity,Code,Year"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (HEADER_ONLY, "a header (Entity, Code, Year) and no rows"),
+        (b"", "is empty"),
+        (b"\n \n", "is empty"),
+        (b"<!DOCTYPE html><html><body>Entity,Year,catch</body></html>", "a web page"),
+        (b"\xef\xbb\xbf\n  <html lang='en'>", "a web page"),
+        (b"PK\x03\x04rest", "a spreadsheet"),
+        (b'{"error": "gone"}', "JSON"),
+        (b"\x00\x01\x02", "no text"),
+        (b"stockid,year,catch\ncod,2000,1\ncod,2001,2\ncod,2000,3\n", "has the year 2000 twice (rows 2 and 4)"),
+        (b"stockid,year,biomass\ncod,2000,5\ncod,2001,-5\n", "row 3: biomass = '-5' is negative"),
+        (b"stockid,year,catch\ncod,2000,lots\n", "row 2: catch = 'lots' is no number"),
+        (b"stockid,year,catch\ncod,2000,inf\n", "is no finite number"),
+        (b"stockid,year,catch\ncod,20000,1\n", "is no year"),
+        (b"Entity,Year,Biologically sustainable\nx,2000,140\n", "more than 100 %"),
+        (b"sepal,petal,species\n1,2,setosa\n", "a table of something else"),
+        (b"Entity,Year,GDP per capita\nx,2000,5\n", "no column holds catches"),
+        (b"stockid,year,catch\ncod,2000,\n", "all of its cells are blank"),
+        (b"stockid,year,catch\ncod,2000,1,9,9,9\n", "no whole table"),
+        (b'stockid,year,catch\n"cod,2000,1\n', "no whole table"),
+        (b"Country,1950,1951,1952\nNorway,1,2,3\n", "nothing says what its yearly columns measure"),
+        (b"stockid,tsid,tsyear,tsvalue\nC,TC-MT,2000,1\nC,TC-MT,2000,2\n", "is there twice"),
+    ],
+)
+def test_what_cannot_be_right_is_one_sentence(tmp_path, text, reason):
+    with pytest.raises(BadInput) as refused:
+        read(table(tmp_path, text, "odd.csv"))
+    said = str(refused.value)
+    assert reason in said
+    assert "odd.csv" in said and "\n" not in said and said.endswith(".")
+
+
+@pytest.mark.parametrize("columns", ["catch", "=catch", "odd=fish", "nowhere=catch"])
+def test_corrections_that_correct_nothing(tmp_path, columns):
+    with pytest.raises(BadInput, match="columns"):
+        read(table(tmp_path, "stockid,year,odd\nx,2000,1\n"), columns)
+
+
+def test_a_list_of_species_is_its_own_kind(tmp_path):
+    sheet = read(table(tmp_path, "scientificname,spp_category\nGadus morhua,Cods\nGadus morhua,Cods\n"))
+    pd.testing.assert_frame_equal(sheet.frame, pd.DataFrame({"species": ["Gadus morhua"], "category": ["Cods"]}))
