@@ -67,20 +67,21 @@ class Collector:
             self._decoders.shutdown()
             recover(self.root, self.ledger)  # files that were finished while the connections were already closed
             for folder in folders:
-                if (self.root / folder).is_dir():
-                    settle_folder(self.root / folder)
+                settle_folder(self.root / folder)
 
     async def _guarded(self, work, crew: list[asyncio.Task]):
-        """A worker that fails ends the work: it would otherwise be waited for in vain."""
+        """A worker that fails ends the work, which would otherwise wait for it in vain; so does whoever cancels."""
         task = asyncio.ensure_future(work)
-        await asyncio.wait([task, *crew], return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        try:
+            await asyncio.wait([task, *crew], return_when=asyncio.FIRST_COMPLETED)
             for one in crew:
                 if one.done() and (error := one.exception()):
                     raise error
-        return await task
+            return await task
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
 
     async def _first_round(self, folders: dict[str, Taxon], queue: asyncio.Queue) -> None:
         self._forget_shared()
@@ -110,7 +111,8 @@ class Collector:
             self.ledger.add(folder, portion)
             count += len(portion)
             self.watcher.listing(folder, count)
-        self.ledger.end_of_list(folder, self.source.told)
+        if count:  # an empty list is asked for again: there may be more tomorrow
+            self.ledger.end_of_list(folder, self.source.told)
 
     async def _list_all(self, unlisted: dict[str, Taxon]) -> None:
         places = {taxon.identity: folder for folder, taxon in unlisted.items()}
@@ -122,7 +124,8 @@ class Collector:
             self.watcher.listing(folder, counts[folder])
             await asyncio.sleep(0)
         for folder in unlisted:
-            self.ledger.end_of_list(folder, self.source.told)
+            if counts[folder]:
+                self.ledger.end_of_list(folder, self.source.told)
 
     async def _hand_out(self, folder: str, queue: asyncio.Queue) -> int:
         """As many as are missing, in turn; a photo that failed in this command is left for the next one."""

@@ -8,6 +8,7 @@ from itertools import groupby
 from sqlite3 import Row
 
 from fishnet.collect.ledger import COPY, KEPT, REFUSED, Ledger
+from fishnet.collect.photo import is_numbered
 
 NOTICE_OBSERVERS = 3  # people do not take one picture three times to the last bit: it is a notice, not a photo
 TWO_CLASSES = "the same photo under two classes"
@@ -27,14 +28,18 @@ def _verdicts(ledger: Ledger) -> Iterator[tuple[Row, str, str]]:
     for _, group in groupby(ledger.same_bytes(), key=lambda row: row["sha256"]):
         rows = list(group)
         live = [row for row in rows if row["fate"] != REFUSED]
-        observers = {row["observer"] or row["photo_id"] for row in rows}
-        if len(observers) >= NOTICE_OBSERVERS:
+        if len({_whose(row) for row in rows}) >= NOTICE_OBSERVERS:
             yield from ((row, REFUSED, NOTICE) for row in live)
         elif len({row["folder"] for row in rows}) > 1:
             yield from ((row, REFUSED, TWO_CLASSES) for row in live)
         elif live and live[0]["fate"] == KEPT:
             said = f"the same bytes as {live[0]['photo_id']}"
             yield from ((row, COPY, said) for row in live[1:] if row["fate"] == KEPT)
+
+
+def _whose(row: Row) -> str:
+    """Without an observer a photo of its own number is somebody's; many addresses of one file are nobody's."""
+    return row["observer"] or (row["photo_id"] if is_numbered(row["url"]) else "")
 
 
 def copies_of(ledger: Ledger) -> dict[tuple[str, str], list[Row]]:

@@ -8,10 +8,12 @@ answers differently the second time gains nothing.
 import ipaddress
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.request import getproxies
 
 from yarl import URL
+
+from fishnet.errors import BadInput
 
 PORTS = {"http": 80, "https": 443}
 _LOCAL = re.compile(r"(^|\.)(localhost|local|localdomain|internal|intranet|lan|home|corp|arpa|onion)$")
@@ -29,8 +31,7 @@ class Gate:
     def __init__(self, hosts: Iterable[str] = (), trusted: Iterable[str] = ()) -> None:
         self._hosts = {host.lower() for host in hosts}
         self._trusted = {one.lower() for one in trusted}
-        proxies = (URL(proxy if "://" in proxy else f"http://{proxy}") for proxy in getproxies().values() if proxy)
-        self._proxies = {f"{proxy.host}:{proxy.port}" for proxy in proxies if proxy.host}
+        self._proxies = set(_proxies())
         self._known_sockets: set[tuple[str, int]] = set()
 
     def allow(self, *hosts: str) -> None:
@@ -79,6 +80,19 @@ class Gate:
 
 class ForbiddenAddress(OSError):
     """Raised inside the client, which wraps every OSError of a connection."""
+
+
+def _proxies() -> Iterator[str]:
+    """host:port of the environment's proxies; whoever sets those decides where the way to the network begins."""
+    for scheme, proxy in getproxies().items():
+        if not proxy or scheme == "no":
+            continue
+        try:
+            address = URL(proxy if "://" in proxy else f"http://{proxy}")
+        except ValueError as error:
+            raise BadInput(f"{scheme}_proxy={proxy} is no address of a proxy ({error}).") from error
+        if address.host:
+            yield f"{address.host}:{address.port}"
 
 
 def public_name(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sqlite3
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from fishnet.collect.collecting import Collector, Watcher
 from fishnet.collect.fetching import Fetcher
 from fishnet.collect.gate import Gate
 from fishnet.collect.ledger import COPY, DELETED, FAILED, KEPT, REFUSED, WAITING, WITHDRAWN, Ledger
-from fishnet.collect.manifest import write_refused, write_tables
+from fishnet.collect.manifest import MANIFEST, write_refused, write_tables
 from fishnet.collect.naming import class_folders
 from fishnet.collect.plan import HOSTS, Plan
 from fishnet.collect.politeness import Limits, Politeness
@@ -40,33 +41,43 @@ class ClassResult:
 
 @dataclass(frozen=True)
 class Result:
+    """`classes` are all that the folder holds, `asked` those of this command."""
+
     root: Path
     classes: list[ClassResult]
+    asked: frozenset[str]
     refused: Path
     failed: int
 
+    def check(self) -> None:
+        """A class without a photo is a failure, whether nothing was found or nothing could be kept."""
+        said = [_missing(one) for one in self.classes if one.folder in self.asked and not one.kept]
+        if said:
+            raise WorkFailed(f"{'; '.join(said)}.")
+
+
+def _missing(one: ClassResult) -> str:
+    if not one.found:
+        return f"nothing was found of {one.name} with these filters (licences, quality, place, dates)"
+    why = next(iter(one.reasons), "unknown")
+    return f"of {one.name}, none of {counted(one.found, 'photo')} could be kept (most often: {why})"
+
 
 def collect(plan: Plan, watcher: Watcher) -> Result:
-    """Writes the tables also when it is interrupted; a class of which nothing was found is a failure."""
-    with _ledger(plan) as ledger:
+    """Writes the tables also when it is interrupted."""
+    with _in_words(plan), _ledger(plan) as ledger:
         _check_settings(plan, ledger)
-        _run(_collect(plan, ledger, watcher))
-        result = _result(plan, ledger)
-    empty = [one for one in result.classes if not one.found]
-    if empty:
-        names = ", ".join(one.name for one in empty)
-        raise WorkFailed(
-            f"nothing was found of {names} with these filters (licences, quality, place, dates); "
-            f"of the others, {counted(sum(one.kept for one in result.classes), 'photo')} are in {plan.root}."
-        )
-    return result
+        asked = _run(_collect(plan, ledger, watcher))
+        return _result(plan, ledger, asked)
 
 
 def refreshed(plan: Plan) -> list[tuple[str, str, str]]:
     """Asks again about what was kept, with the settings of the collection itself."""
     if not plan.ledger.exists():
         raise BadInput(f"name={plan.name}: nothing was collected under this name here, so nothing can be refreshed.")
-    with _ledger(plan) as ledger:
+    if not plan.root.is_dir():
+        raise BadInput(f"name={plan.name}: {plan.root} is not there any more, so nothing in it can be refreshed.")
+    with _in_words(plan), _ledger(plan) as ledger:
         plan = _as_collected(plan, ledger.settings())
         dropped = _run(_refresh(plan, ledger))
         write_tables(ledger, plan.root, plan.source)
@@ -84,11 +95,27 @@ def _as_collected(plan: Plan, settings: dict) -> Plan:
 
 
 @contextmanager
+def _in_words(plan: Plan) -> Iterator[None]:
+    """A full disk, a cache that cannot be written, a ledger that is none: the network's troubles are told elsewhere."""
+    try:
+        yield
+    except (OSError, sqlite3.DatabaseError) as error:
+        where = getattr(error, "filename", None) or plan.ledger
+        raise WorkFailed(
+            f"name={plan.name}: {getattr(error, 'strerror', None) or error} ({where}); what was kept stays, and the "
+            "same command goes on when that is mended."
+        ) from error
+
+
+@contextmanager
 def _ledger(plan: Plan) -> Iterator[Ledger]:
     if plan.root.exists() and not plan.root.is_dir():
         raise BadInput(f"name={plan.name}: {plan.root} is a file.")
     if not plan.ledger.exists() and plan.root.is_dir() and any(plan.root.iterdir()):
-        raise BadInput(f"name={plan.name}: {plan.root} holds something else already; choose another name.")
+        what = "something else already"
+        if (plan.root / MANIFEST).exists():
+            what = f"a collection whose ledger ({plan.ledger}) is gone, so nothing can be added to it"
+        raise BadInput(f"name={plan.name}: {plan.root} holds {what}; choose another name, or move it away.")
     try:
         plan.ledger.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(plan.ledger.with_name("collect.lock"))
@@ -98,24 +125,26 @@ def _ledger(plan: Plan) -> Iterator[Ledger]:
     except OSError as error:
         raise BadInput(f"name={plan.name}: nothing can be written in {plan.root.parent} ({error.strerror}).") from error
     try:
+        if not plan.root.exists():  # whoever removes the photos wants to begin anew
+            _forget(plan.ledger)
         ledger = Ledger(plan.ledger, seed=plan.seed)
         try:
             yield ledger
         finally:
             ledger.close()
     finally:
-        lock.release()
-        if not plan.root.exists():
+        if not plan.root.exists():  # a command that was refused leaves nothing behind
             _forget(plan.ledger)
+            plan.ledger.with_name("collect.lock").unlink(missing_ok=True)
+            for folder in (plan.ledger.parent, plan.root.parent):
+                with suppress(OSError):
+                    folder.rmdir()
+        lock.release()
 
 
 def _forget(ledger: Path) -> None:
-    """A command that was refused leaves nothing behind."""
-    for file in ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", "collect.lock"):
-        ledger.with_name(file).unlink(missing_ok=True)
-    for folder in (ledger.parent, ledger.parent.parent):
-        with suppress(OSError):
-            folder.rmdir()
+    for ending in ("", "-wal", "-shm"):
+        ledger.with_name(ledger.name + ending).unlink(missing_ok=True)
 
 
 def _check_settings(plan: Plan, ledger: Ledger) -> None:
@@ -126,7 +155,8 @@ def _check_settings(plan: Plan, ledger: Ledger) -> None:
             raise BadInput(f"name={plan.name} was collected with {key}={was}: say the same, or choose another name.")
 
 
-async def _collect(plan: Plan, ledger: Ledger, watcher: Watcher) -> None:
+async def _collect(plan: Plan, ledger: Ledger, watcher: Watcher) -> frozenset[str]:
+    """The folders of the classes that were asked for."""
     async with _means(plan) as (source, fetcher):
         known = {taxon.name: taxon for taxon in ledger.classes().values()}
         known |= {taxon.identity: taxon for taxon in ledger.classes().values()}
@@ -146,6 +176,7 @@ async def _collect(plan: Plan, ledger: Ledger, watcher: Watcher) -> None:
             await collector.collect(folders)
         finally:
             write_tables(ledger, plan.root, plan.source)
+        return frozenset(folders)
 
 
 def _typed(ledger: Ledger) -> dict:
@@ -233,7 +264,7 @@ def _run(work: Coroutine):
     return asyncio.run(watched())
 
 
-def _result(plan: Plan, ledger: Ledger) -> Result:
+def _result(plan: Plan, ledger: Ledger, asked: frozenset[str]) -> Result:
     every = (WAITING, KEPT, REFUSED, FAILED, COPY, DELETED, WITHDRAWN)
     classes = [
         ClassResult(
@@ -248,4 +279,4 @@ def _result(plan: Plan, ledger: Ledger) -> Result:
         for folder, taxon in ledger.classes().items()
     ]
     failed = sum(ledger.count(one.folder, FAILED) for one in classes)
-    return Result(plan.root, classes, write_refused(ledger), failed)
+    return Result(plan.root, classes, asked, write_refused(ledger), failed)

@@ -25,8 +25,10 @@ def keep(folder: Path, photo_id: str, data: bytes) -> tuple[str, str]:
 
 
 def settle_folder(folder: Path) -> None:
-    """Makes the renames of a folder last through a loss of power."""
-    if os.name == "nt":
+    """Makes the renames of a folder last through a loss of power; without a photo it would be a class without one."""
+    with suppress(OSError):
+        folder.rmdir()
+    if os.name == "nt" or not folder.is_dir():
         return
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -4,7 +4,6 @@ Each fate is a transaction of its own, which survives the death of the process a
 are tried follows from the seed and their ids alone, so a collection that was ended anywhere goes on to the same end.
 """
 
-import hashlib
 import json
 import sqlite3
 import threading
@@ -12,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
 
-from fishnet.collect.photo import Photo, Taxon
+from fishnet.collect.photo import Photo, Taxon, turn_of
 
 WAITING, KEPT, REFUSED, FAILED, COPY, DELETED, WITHDRAWN = (
     *("waiting", "kept", "refused", "failed", "copy", "deleted", "withdrawn"),
@@ -33,11 +32,6 @@ CREATE INDEX IF NOT EXISTS photos_in_turn ON photos (folder, fate, turn);
 CREATE INDEX IF NOT EXISTS photos_by_bytes ON photos (sha256);
 CREATE INDEX IF NOT EXISTS photos_by_id ON photos (photo_id);
 """
-
-
-def turn_of(seed: int, photo_id: str) -> str:
-    """A photo's place in the drawing of lots: the same whatever else was found."""
-    return hashlib.sha256(f"{seed}:{photo_id}".encode()).hexdigest()
 
 
 class Ledger:

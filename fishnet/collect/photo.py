@@ -9,7 +9,6 @@ UNKNOWN = "unknown"
 
 _SIZED = re.compile(rf"(/photos/(\d+)/)({'|'.join(SIZES)})(\.\w*)?(?=$|\?)")
 _PLACEHOLDER = re.compile(rf"/(copyright-infringement|artificially-generated-content)-({'|'.join(SIZES)})\.png$")
-_PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +47,14 @@ def photo_id_of(url: str) -> str:
     return found[2] if found else "u" + hashlib.sha256(url.encode()).hexdigest()[:20]
 
 
-def plain_id(text: str, url: str) -> str:
-    """An id that may be a file's name; ids that may not are replaced by their digest."""
-    if not text:
-        return photo_id_of(url)
-    return text if _PLAIN_ID.fullmatch(text) else "i" + hashlib.sha256(text.encode()).hexdigest()[:20]
+def is_numbered(url: str) -> bool:
+    """Whether the address is of iNaturalist's scheme, and so names one photo for ever."""
+    return _SIZED.search(url) is not None
+
+
+def turn_of(seed: int, photo_id: str) -> str:
+    """A photo's place in the drawing of lots: the same whatever else was found."""
+    return hashlib.sha256(f"{seed}:{photo_id}".encode()).hexdigest()
 
 
 def is_placeholder(url: str) -> bool:

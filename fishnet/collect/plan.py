@@ -32,8 +32,8 @@ class Plan:
         per_observation: Literal["one", "all"] = "one",
         quality: Literal["research", "needs_id", "casual", "any"] = "research",
         place: int | None = None,
-        since: str | None = None,
-        until: str | None = None,
+        since: str | int | None = None,
+        until: str | int | None = None,
         size: Literal["small", "medium", "large", "original"] = "medium",
         seed: int = 0,
         pool: int = 10000,
@@ -60,13 +60,15 @@ class Plan:
         self.api, self.pages, self.media = api, pages, media
         self.trusted = tuple(str(host).lower() for host in hosts or ())
         self._check()
-        check_dates(since, until)
+        first, last = day("since", since), day("until", until)
+        if first and last and first > last:
+            raise BadInput(f"since={since} is later than until={until}.")
         self.ask = Ask(
             licences=wanted_licences(licences),
             quality=quality,
             place=place,
-            since=since,
-            until=until,
+            since=first,
+            until=last,
             per_observation=per_observation,
             size=size,
             seed=seed,
@@ -99,6 +101,8 @@ class Plan:
             raise BadInput(f"name={self.name}: give a plain word, which becomes the folder data/<name>.")
         if self.contact and not re.fullmatch(r"[\x21-\x7e ]{1,100}", self.contact):
             raise BadInput("contact: an e-mail or web address in plain letters, for the servers' owners.")
+        if self.robots != "obey" and not re.fullmatch(r"ignore \S+", self.robots):
+            raise BadInput(f"robots={self.robots}: say obey, or 'ignore <host>' for a host where you may.")
         if self.refresh:
             return
         if self.source == "list" and self.list is None:
@@ -112,11 +116,11 @@ class Plan:
                 raise BadInput(f"hosts={host}: say each as host:port, such as 127.0.0.1:8000.")
 
 
-def check_dates(since: str | None, until: str | None) -> None:
-    for key, value in (("since", since), ("until", until)):
-        try:
-            datetime.date.fromisoformat(value or "2000-01-01")
-        except ValueError:
-            raise BadInput(f"{key}={value}: a date is written as 2024-05-31.") from None
-    if since and until and since > until:
-        raise BadInput(f"since={since} is later than until={until}.")
+def day(key: str, value: str | int | None) -> str | None:
+    """`2024-05-31`; a year alone could be its first day or its last, and is refused."""
+    if value is None:
+        return None
+    try:
+        return datetime.date.fromisoformat(str(value)).isoformat()
+    except ValueError:
+        raise BadInput(f"{key}={value}: a date is written as 2024-05-31.") from None

@@ -4,7 +4,7 @@ import logging
 
 from omegaconf import DictConfig, OmegaConf
 
-from fishnet.errors import BadInput
+from fishnet.errors import BadInput, Interrupted
 from fishnet.names import counted
 
 from .checks import validate
@@ -34,9 +34,14 @@ def collect(config: DictConfig) -> None:
             print(f"{place}  {photo_id}: {reason}", flush=True)
         log.info("%s: %s dropped", plan.root, counted(len(dropped), "photo"))
         return
-    with Bars() as bars:
-        result = do_collect(plan, bars)
+    try:
+        with Bars() as bars:
+            result = do_collect(plan, bars)
+    except Interrupted:
+        log.info("%s: stopped; what was kept stays, and the same command goes on", plan.root)
+        raise
     print(table(result), flush=True)
+    result.check()
 
 
 def check_types(settings: dict) -> None:

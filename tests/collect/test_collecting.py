@@ -1,5 +1,6 @@
 """The whole way, through real processes: what arrives, what is refused and why, and what a second command does."""
 
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -8,7 +9,7 @@ import time
 
 import pytest
 from collected import ALL, everything_below, photos_in, rows_of
-from processes import environment
+from processes import environment, fishnet_itself
 from replica import World
 
 COLUMNS = (
@@ -108,26 +109,90 @@ def test_half_files_go_and_whole_ones_without_a_fate_are_taken_over(replica, col
     assert not (folder / ".77.jpg.part").exists()
 
 
-def test_a_signal_ends_it_in_order(replica, tmp_path, monkeypatch):
-    """The exit status tells the signal, the tables are written, and what was kept is in them."""
+@pytest.mark.parametrize(
+    ("number", "moment"), [(signal.SIGTERM, "/photos/"), (signal.SIGINT, "/photos/"), (signal.SIGINT, "/v1/obs")]
+)
+def test_a_signal_ends_it_in_order(replica, tmp_path, monkeypatch, number, moment):
+    """The exit status tells the signal, one sentence how to go on; what was kept is in the tables."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     replica.latency = 0.1
     command = [sys.executable, "-m", "fishnet", "collect", "name=lake", "taxa=47162", *replica.settings(), *ALL]
     process = subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True)
-    while sum(replica.served.values()) < 10:
+    while sum(moment in path for _, path in replica.log) < (20 if moment == "/photos/" else 2):
         assert process.poll() is None
         time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     _, said = process.communicate(timeout=30)
-    assert process.returncode == 143, said
-    assert "Traceback" not in said
-    assert len(rows_of(tmp_path)) >= 2
+    assert process.returncode == 128 + number, said
+    assert "Traceback" not in said and "the same command goes on" in said
     assert {row["path"] for row in rows_of(tmp_path)} == photos_in(tmp_path)
+    assert (len(rows_of(tmp_path)) >= 2) == (moment == "/photos/")
+
+
+def test_a_disk_that_is_full_ends_it_in_words_and_the_same_command_goes_on(replica, collect, tmp_path, monkeypatch):
+    """A limit on the size of a file is what a disk without room looks like to a program: the write fails."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for arguments in (["limit=2"], ALL):
+        settings = ["name=lake", "taxa=47162", *replica.settings(), *arguments]
+        command = ["bash", "-c", 'ulimit -f 4; exec "$0" -m fishnet collect "$@"', sys.executable, *settings]
+        done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+        assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+        assert "same command goes on when that is mended" in done.stderr
+    assert collect(replica, "taxa=47162", *ALL).returncode == 0
+    assert len(rows_of(tmp_path)) == len(replica.world.photo_ids(47162))
+
+
+def test_a_folder_that_was_removed_is_begun_anew(replica, collect, tmp_path):
+    assert collect(replica, "taxa=47162", "limit=30").returncode == 0
+    before = photos_in(tmp_path)
+    shutil.rmtree(tmp_path / "data/lake")
+    done = collect(replica, "refresh=true")
+    assert done.returncode == 2 and "not there any more" in done.stdout
+    assert collect(replica, "taxa=47162", "limit=30").returncode == 0
+    assert photos_in(tmp_path) == before
+
+
+def test_a_ledger_that_is_gone_or_no_ledger(replica, collect, tmp_path):
+    assert collect(replica, "taxa=47162", "limit=2").returncode == 0
+    ledger = tmp_path / "data/.lake.fishnet/ledger.sqlite"
+    ledger.write_bytes(b"nonsense" * 1000)
+    done = collect(replica, "taxa=47162", "limit=2")
+    assert done.returncode == 1 and "not a database" in done.stdout and "Traceback" not in done.stdout
+    ledger.unlink()
+    done = collect(replica, "taxa=47162", "limit=2")
+    assert done.returncode == 2 and "whose ledger" in done.stdout
+    assert len(rows_of(tmp_path)) == 2
+
+
+def test_a_taxon_without_photos_does_not_spoil_the_next_command(replica, collect, tmp_path):
+    replica.world.species.append((5, "Nemo nullus", "Nobody"))
+    done = collect(replica, "taxa=47162,5", "limit=2")
+    assert done.returncode == 1 and "nothing was found of Nemo nullus" in done.stdout
+    assert len(rows_of(tmp_path)) == 2
+    assert collect(replica, "taxa=47162", "limit=2").returncode == 0
+    calls = len(replica.calls())
+    assert collect(replica, "taxa=47162,5", "limit=2").returncode == 1
+    assert len(replica.calls()) > calls  # there may be photos of it by now
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "status", "word"),
+    [
+        ("no_proxy", "localhost,127.0.0.1,::1,.local", 0, "2 photos"),
+        ("http_proxy", "http://[bad", 2, "http_proxy=http://[bad"),
+        ("XDG_CACHE_HOME", "/proc/nowhere", 1, "/proc/nowhere"),
+    ],
+)
+def test_what_the_environment_says(replica, tmp_path, monkeypatch, name, value, status, word):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv(name, value)
+    done = fishnet_itself(tmp_path, "collect", "name=lake", "taxa=47162", "limit=2", *replica.settings())
+    assert done.returncode == status and word in done.stdout and "Traceback" not in done.stdout, done.stdout
 
 
 def test_a_server_that_is_down_ends_it_in_words_and_the_same_command_goes_on(replica, collect, tmp_path):
     replica.share, replica.faults = 1.0, ["500"]
-    done = collect(replica, "taxa=47162,47163,47164", *ALL)
+    done = collect(replica, "taxa=47162,47163,47164", "connections=32", *ALL)
     assert done.returncode == 1
     assert "in a row could not be fetched" in done.stdout and "Traceback" not in done.stdout
     replica.share = 0.0

@@ -5,7 +5,7 @@ import unicodedata
 from pathlib import Path
 
 from fishnet.collect.naming import class_folder, class_folders, named
-from fishnet.collect.photo import Taxon, is_placeholder, photo_id_of, plain_id, sized
+from fishnet.collect.photo import Taxon, is_placeholder, photo_id_of, sized
 
 WORDS = [
     "Perca",
@@ -59,9 +59,7 @@ def test_a_taxon_is_told_by_its_number():
     assert class_folder(Taxon("../..", "x")).count("/") == 0
 
 
-def test_ids_that_could_not_be_a_file_are_replaced():
-    assert plain_id("123", "u") == "123"
-    assert "/" not in plain_id("../../etc/passwd", "u")
+def test_an_address_names_its_photo():
     assert photo_id_of("https://static.inaturalist.org/photos/92152429/square.jpg?1598551272") == "92152429"
     assert photo_id_of("https://a.org/x.jpg") != photo_id_of("https://a.org/y.jpg")
 

@@ -4,12 +4,15 @@ Only for sites that allow it; iNaturalist's robots.txt does not any more. A page
 they are unknown, and it shows the most popular photos first.
 """
 
+import asyncio
 import re
 import shutil
 import tempfile
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 
 from fishnet.collect.fetching import Fetcher
 from fishnet.collect.licences import UNKNOWN
@@ -25,7 +28,8 @@ FLAGS = [
     "--blink-settings=imagesEnabled=false",  # addresses are wanted here, not a second copy of every photo
 ]
 IDLE = 3  # rounds without growth, though the page still says that it loads
-LOOK = 0.1
+LOOK = 0.1  # seconds
+PAGE_LOAD = 60  # seconds
 # Both generations of the page: since 2026 the other class names are hashes, but these words stayed.
 PHOTOS = ".PhotoBrowser .photos .TaxonPhoto .CoverImage"
 _READ = f"""
@@ -62,8 +66,16 @@ class Browser(Source):
 
     async def find(self, taxon: Taxon, after: int = 0) -> AsyncIterator[list[Photo]]:
         await check_robots(self._address(taxon), self._robots, self._fetcher)
-        addresses = _scrolled(self._address(taxon), self.ask.pool, self._patience)
-        yield [self._photo(address) for address in addresses if not is_placeholder(address)]
+        # in one thread of its own, so that progress is shown and Ctrl-C is heard while the page loads
+        with ThreadPoolExecutor(1, "browser") as thread:
+            ask, ended = asyncio.get_running_loop().run_in_executor, threading.Event()
+            rounds = _scrolled(self._address(taxon), self.ask.pool, self._patience, ended)
+            try:
+                while (addresses := await ask(thread, next, rounds, None)) is not None:
+                    yield [self._photo(address) for address in addresses if not is_placeholder(address)]
+            finally:
+                ended.set()
+                await ask(thread, rounds.close)
 
     def _address(self, taxon: Taxon) -> str:
         grade = "" if self.ask.quality == "any" else f"&quality_grade={self.ask.quality}"
@@ -75,42 +87,39 @@ class Browser(Source):
         return Photo(photo_id=photo_id_of(url), url=url)
 
 
-def _scrolled(page: str, most: int, patience: float) -> list[str]:
-    """The addresses of a page that grows while one scrolls, each photo once, in the page's order."""
-    driver, clean = _driver()
-    try:
-        driver.set_page_load_timeout(60)
+def _scrolled(page: str, most: int, patience: float, ended: threading.Event) -> Generator[list[str], None, None]:
+    """The addresses of a page that grows while one scrolls, each photo once, in the page's order; a portion a round."""
+    with _driver() as driver:
         driver.get(page)
         _await(lambda: driver.execute_script(_READ)[2], patience, lambda: _no_photos_here(driver, page))
-        found: dict[str, str] = {}
+        found: set[str] = set()
         idle = 0
         while idle < IDLE and len(found) < most:
-            before = len(found)
-            addresses, loading, _ = _grown(driver, before, patience)
-            found.update({photo_id_of(address): address for address in addresses if address})
-            if not loading and len(found) == before:
+            addresses, loading = _grown(driver, len(found), patience, ended)
+            new = {photo_id_of(address): address for address in addresses if address}
+            new = {number: address for number, address in new.items() if number not in found}
+            yield list(new.values())[: most - len(found)]
+            found |= new.keys()
+            if not loading and not new:
                 break
-            idle = idle + 1 if len(found) == before else 0
+            idle = 0 if new else idle + 1
             driver.execute_script(_SCROLL)
         else:
             if len(found) < most:
                 raise WorkFailed(f"{page} says that it loads, but shows no more than {len(found)} photos: try again.")
         if not found:
             raise _no_photos_here(driver, page)
-        return list(found.values())[:most]
-    finally:
-        clean()
 
 
-def _grown(driver, before: int, patience: float) -> tuple[list[str], bool, bool]:
+def _grown(driver, before: int, patience: float, ended: threading.Event) -> tuple[list[str], bool]:
     """The photos of the page once there are more of them or nothing loads any more; every address filled in."""
     deadline = time.monotonic() + patience
     while True:
-        styles, loading, there = driver.execute_script(_READ)
+        styles, loading, _ = driver.execute_script(_READ)
         addresses = [found[1] if (found := _ADDRESS.search(style)) else "" for style in styles]
         settled = all(addresses) and (len(set(addresses)) > before or not loading)
-        if settled or time.monotonic() > deadline:
-            return addresses, loading, there
+        if settled or time.monotonic() > deadline or ended.is_set():
+            return addresses, loading
         driver.execute_script(_SCROLL)
         time.sleep(LOOK)
 
@@ -140,11 +149,14 @@ def _no_photos_here(driver, page: str) -> WorkFailed:
     return WorkFailed(f"{page} {what} (title {title!r}, it begins: {words[:100]!r}). Nothing was collected from it.")
 
 
-def _driver():
+@contextmanager
+def _driver() -> Iterator:
+    """Chromium with a profile of its own, which is gone with it; what goes wrong in it is told in a sentence."""
     try:
         from selenium import webdriver
         from selenium.common.exceptions import WebDriverException
         from selenium.webdriver.chrome.service import Service
+        from urllib3.exceptions import HTTPError
     except ImportError as error:
         raise BadInput("source=browser needs Selenium: pip install 'fishnet-vision[browser]'.") from error
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -153,20 +165,22 @@ def _driver():
         raise BadInput(
             "source=browser needs Chromium and its driver (Debian: apt-get install chromium chromium-driver)."
         )
-    profile = tempfile.TemporaryDirectory(prefix="fishnet-browser-", ignore_cleanup_errors=True)
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for flag in [*FLAGS, f"--user-data-dir={profile.name}"]:
-        options.add_argument(flag)
-    try:
-        driver = webdriver.Chrome(options=options, service=Service(program))
-    except WebDriverException as error:
-        profile.cleanup()
-        raise WorkFailed(f"Chromium could not be started ({(error.msg or '').splitlines()[:1]}).") from error
-
-    def clean() -> None:
-        with suppress(WebDriverException):
-            driver.quit()
-        profile.cleanup()
-
-    return driver, clean
+    with tempfile.TemporaryDirectory(prefix="fishnet-browser-", ignore_cleanup_errors=True) as profile:
+        options = webdriver.ChromeOptions()
+        options.binary_location = browser
+        for flag in [*FLAGS, f"--user-data-dir={profile}"]:
+            options.add_argument(flag)
+        # a session of its own: Ctrl-C ends us in order, and we end the browser
+        service = Service(program, popen_kw={"start_new_session": True})
+        driver = None
+        try:
+            driver = webdriver.Chrome(options=options, service=service)
+            driver.set_page_load_timeout(PAGE_LOAD)
+            yield driver
+        except (WebDriverException, HTTPError) as error:
+            why = (getattr(error, "msg", None) or str(error) or type(error).__name__).splitlines()[0][:160]
+            raise WorkFailed(f"Chromium failed ({why}): the same command tries again.") from error
+        finally:
+            if driver is not None:
+                with suppress(WebDriverException, HTTPError, OSError):
+                    driver.quit()

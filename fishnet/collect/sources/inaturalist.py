@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from fishnet.collect.fetching import Fetcher, Unusable
 from fishnet.collect.licences import RESERVED, UNKNOWN, licence_code
-from fishnet.collect.photo import Photo, Taxon, is_placeholder, sized
+from fishnet.collect.photo import Photo, Taxon, is_placeholder, sized, turn_of
 from fishnet.collect.sources.naming_taxa import chosen_taxon
 from fishnet.collect.sources.source import Ask, Source
 from fishnet.errors import WorkFailed
@@ -95,7 +95,7 @@ class INaturalist(Source):
         for observation in page:
             photos = [photo for photo in _photos_of(observation, self.ask.size) if self.accepts(photo)]
             if self.ask.per_observation == "one" and photos:
-                photos = [min(photos, key=lambda photo: _lot(self.ask.seed, photo))]
+                photos = [min(photos, key=lambda photo: turn_of(self.ask.seed, photo.photo_id))]
             chosen += photos
         return chosen
 
@@ -118,9 +118,9 @@ def _checked(path: str) -> Callable[[bytes], dict]:
                 raise TypeError
             if path == "observations":
                 for one in rows:
-                    int(one["id"]), list(one["photos"])
+                    int(one["id"]), _photos_of(one, "medium")
             return answer
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise RefusedImage("an answer that is not of the API's shape") from None
 
     return read
@@ -130,13 +130,10 @@ def _last(page: list[dict]) -> int:
     return max(int(one["id"]) for one in page)
 
 
-def _lot(seed: int, photo: Photo) -> str:
-    return hashlib.sha256(f"{seed}:{photo.photo_id}".encode()).hexdigest()
-
-
 def _photos_of(observation: dict, size: str) -> list[Photo]:
     """Photos that are shown: hidden and flagged ones are replaced by a notice."""
-    lat, _, lon = (observation.get("location") or "").partition(",")
+    where = observation.get("location")
+    lat, _, lon = (where if isinstance(where, str) else "").partition(",")
     user = observation.get("user") or {}
     found = []
     for photo in observation["photos"]:

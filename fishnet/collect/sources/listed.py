@@ -1,6 +1,5 @@
 """A table of addresses and classes: what img2dataset takes, and what GBIF exports."""
 
-import csv
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,7 +8,8 @@ from yarl import URL
 from fishnet.collect.gate import Forbidden, Gate, public_name
 from fishnet.collect.licences import UNKNOWN, licence_code
 from fishnet.collect.naming import named
-from fishnet.collect.photo import Photo, Taxon, plain_id
+from fishnet.collect.photo import Photo, Taxon, photo_id_of, turn_of
+from fishnet.collect.sources.reading import header, rows
 from fishnet.collect.sources.source import Ask, Source
 from fishnet.errors import BadInput
 from fishnet.names import nearest
@@ -19,11 +19,10 @@ PORTION = 1000
 COLUMNS = {
     "url": ("url", "image_url", "identifier", "accessURI"),
     "class": ("class", "label", "species", "caption", "scientificName", "scientific_name", "taxon_name"),
-    "taxon_id": ("taxon_id", "taxonKey", "speciesKey", "taxonID"),
-    "photo_id": ("photo_id", "key"),
+    "taxon_id": ("taxon_id", "speciesKey", "taxonKey", "taxonID"),
     "licence": ("licence", "license", "license_code"),
     "attribution": ("attribution", "rightsHolder", "credit"),
-    "observation_id": ("observation_id", "gbifID", "gbifid", "occurrenceID"),
+    "observation_id": ("observation_id", "gbifID", "key", "occurrenceID"),
     "observer": ("observer", "creator", "recordedBy", "user_login"),
     "taken_on": ("taken_on", "created", "eventDate", "observed_on"),
     "lat": ("lat", "decimalLatitude", "latitude"),
@@ -44,7 +43,7 @@ class Listed(Source):
 
     async def resolve(self, names: list[str]) -> list[Taxon]:
         found: dict[str, Taxon] = {}
-        for row in _rows(self._file):
+        for row in rows(self._file):
             taxon = self._taxon(row)
             if taxon.name:
                 found.setdefault(taxon.identity, taxon)
@@ -62,23 +61,32 @@ class Listed(Source):
     async def find_all(self, taxa: list[Taxon]) -> AsyncIterator[tuple[Taxon, list[Photo]]]:
         wanted = {taxon.identity: taxon for taxon in taxa}
         portions: dict[str, list[Photo]] = {identity: [] for identity in wanted}
-        seen: set[tuple[str, str]] = set()
-        for row in _rows(self._file):
-            identity = self._taxon(row).identity
-            if identity not in wanted:
+        alone = self._alone(wanted) if self.ask.per_observation == "one" else {}
+        for identity, photo in self._photos(wanted):
+            if alone.get((identity, photo.observation_id), photo.photo_id) != photo.photo_id:
                 continue
-            photo = self._photo(row)
-            observation = (identity, photo.observation_id)
-            alone = self.ask.per_observation == "all" or not photo.observation_id or observation not in seen
-            if not photo.url or not alone or not self.accepts(photo):
-                continue
-            seen.add(observation)
             portions[identity].append(photo)
             if len(portions[identity]) == PORTION:
                 yield wanted[identity], portions[identity]
                 portions[identity] = []
         for identity, portion in portions.items():
             yield wanted[identity], portion
+
+    def _photos(self, wanted: dict[str, Taxon]) -> Iterator[tuple[str, Photo]]:
+        for row in rows(self._file):
+            identity = self._taxon(row).identity
+            if identity in wanted and (photo := self._photo(row)).url and self.accepts(photo):
+                yield identity, photo
+
+    def _alone(self, wanted: dict[str, Taxon]) -> dict[tuple[str, str], str]:
+        """Of each observation the photo on which the lot falls: the first is most often the trophy."""
+        chosen: dict[tuple[str, str], str] = {}
+        for identity, photo in self._photos(wanted):
+            if photo.observation_id:
+                observation = (identity, photo.observation_id)
+                before = chosen.get(observation, photo.photo_id)
+                chosen[observation] = min(before, photo.photo_id, key=lambda one: turn_of(self.ask.seed, one))
+        return chosen
 
     def _text(self, row: dict, name: str) -> str:
         column = self._columns.get(name)
@@ -95,7 +103,7 @@ class Listed(Source):
         place = {name: self._text(row, name) for name in ("lat", "lon")}
         said = self._text(row, "licence")
         return Photo(
-            photo_id=plain_id(self._text(row, "photo_id"), url),
+            photo_id=photo_id_of(url),  # ids of the list's own may be used twice
             url=url,
             licence=licence_code(said) if said else UNKNOWN,
             **told,
@@ -113,7 +121,7 @@ class Listed(Source):
 
 
 def _columns(file: Path) -> dict[str, str]:
-    names = _header(file)
+    names = header(file)
     folded = {name.casefold(): name for name in reversed(names)}
     found = {
         ours: folded[theirs.casefold()]
@@ -123,45 +131,6 @@ def _columns(file: Path) -> dict[str, str]:
     }
     for needed in ("url", "class"):
         if needed not in found:
-            has = ", ".join(names[:10])
-            raise BadInput(f"list={file} has no column {needed!r} (it has: {has}): name one so.")
+            has = f"it has: {', '.join(names[:10])[:200]}" if names else "it is empty"
+            raise BadInput(f"list={file} has no column {needed!r} ({has}): name one so.")
     return found
-
-
-def _header(file: Path) -> list[str]:
-    if not file.is_file():
-        raise BadInput(f"list={file} does not exist: give a CSV or Parquet file of addresses and classes.")
-    if file.suffix.lower() in (".parquet", ".pq"):
-        import pyarrow
-        import pyarrow.parquet as parquet
-
-        try:
-            return parquet.ParquetFile(file).schema_arrow.names
-        except (pyarrow.ArrowException, OSError) as error:
-            raise BadInput(f"list={file} is not a Parquet file ({str(error)[:80]}).") from error
-    try:
-        with open(file, newline="", encoding="utf-8-sig") as text:
-            return next(csv.reader(text, dialect=_dialect(text)), [])
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"list={file} cannot be read as a table in UTF-8 ({error}).") from error
-
-
-def _dialect(text) -> type[csv.Dialect]:
-    """Commas, or tabs as GBIF writes them."""
-    first = text.readline()
-    text.seek(0)
-    return csv.excel_tab if first.count("\t") > first.count(",") else csv.excel
-
-
-def _rows(file: Path) -> Iterator[dict]:
-    if file.suffix.lower() in (".parquet", ".pq"):
-        import pyarrow.parquet as parquet
-
-        for batch in parquet.ParquetFile(file).iter_batches(PORTION):
-            yield from batch.to_pylist()
-        return
-    try:
-        with open(file, newline="", encoding="utf-8-sig") as text:
-            yield from csv.DictReader(text, dialect=_dialect(text))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"list={file} cannot be read as a table in UTF-8 ({error}).") from error

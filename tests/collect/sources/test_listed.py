@@ -68,7 +68,7 @@ def test_hostile_rows_are_refused_with_a_reason_and_nothing_else_suffers(replica
     ]
     extra = [{"url": url, "class": "../../evil", "licence": "cc0"} for url in urls]
     done = collect(replica, "source=list", f"list={listed(extra=extra)}", *ALL)
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 1 and "none of 5 photos could be kept" in done.stdout, done.stdout
     assert len(rows_of(tmp_path)) == len(replica.world.label_of)
     reasons = (tmp_path / "data/.lake.fishnet/not_kept.csv").read_text()
     assert all(url in reasons for url in urls)
@@ -76,9 +76,71 @@ def test_hostile_rows_are_refused_with_a_reason_and_nothing_else_suffers(replica
     assert everything_below(tmp_path) == ["data", "photos.csv"]
 
 
+def write(file, rows, delimiter=","):
+    with open(file, "w", newline="") as out:
+        csv.writer(out, delimiter=delimiter).writerows(rows)
+    return f"list={file.name}"
+
+
+def medium(replica, taxon=47162):
+    return [f"{replica.world.base}/photos/{one}/medium.jpg" for one in replica.world.photo_ids(taxon)]
+
+
+def test_ids_of_the_lists_own_that_are_used_twice_lose_no_photo(replica, collect, tmp_path):
+    rows = [(url, ("perch", "pike")[k % 2], k // 4) for k, url in enumerate(medium(replica)[:12])]
+    done = collect(replica, "source=list", write(tmp_path / "x.csv", [("url", "class", "photo_id"), *rows], ";"), *ALL)
+    assert done.returncode == 0, done.stdout
+    assert sorted(row["url"] for row in rows_of(tmp_path)) == sorted(url for url, _, _ in rows)
+
+
+def test_one_photo_an_observation_and_not_always_the_first(replica, collect, tmp_path):
+    rows = [(url, "perch", k // 3) for k, url in enumerate(medium(replica)[:36])]
+    how = ["source=list", write(tmp_path / "x.csv", [("url", "class", "observation_id"), *rows]), "licences=any"]
+    assert collect(replica, *how).returncode == 0
+    kept = [row["url"] for row in rows_of(tmp_path)]
+    assert len(kept) == 12 and len({row["observation_id"] for row in rows_of(tmp_path)}) == 12
+    assert set(kept) != {url for url, _, _ in rows[::3]}
+
+
+def test_one_file_at_many_addresses_is_kept_once(replica, collect, tmp_path):
+    """Nobody is named, and the addresses have no photo's number: they are copies, not a notice."""
+    url = medium(replica)[0].replace("medium", "photo")
+    rows = [(f"{url}?{k}", "perch") for k in range(5)]
+    done = collect(replica, "source=list", write(tmp_path / "x.csv", [("url", "class"), *rows]), *ALL)
+    assert done.returncode == 0 and "4 × the same bytes as another" in done.stdout, done.stdout
+    assert len(rows_of(tmp_path)) == 1
+
+
+def test_an_archive_of_gbif(replica, collect, tmp_path):
+    """Species stand in another file than addresses, and quotes are only quotes."""
+    photos = [
+        ("gbifID", "identifier", "title", "creator"),
+        *((k // 2, url, '"A', "") for k, url in enumerate(medium(replica)[:6])),
+    ]
+    seen = [
+        ("gbifID", "species", "speciesKey", "eventDate"),
+        *((k, "Perca fluviatilis", 2382155, "2020-05-0" + str(k + 1)) for k in range(3)),
+    ]
+    for name, rows in (("multimedia.txt", photos), ("occurrence.txt", seen)):
+        (tmp_path / name).write_text("\n".join("\t".join(map(str, row)) for row in rows))
+    assert collect(replica, "source=list", "list=multimedia.txt", *ALL).returncode == 0
+    rows = rows_of(tmp_path)
+    assert len(rows) == 6 and {row["class"] for row in rows} == {"2382155-perca-fluviatilis"}
+    assert sorted({row["taken_on"] for row in rows}) == ["2020-05-01", "2020-05-02", "2020-05-03"]
+
+
+def test_a_list_of_which_nothing_can_be_kept_is_a_failure(replica, collect, tmp_path):
+    rows = [("url", "class"), ("http://evil.example.com:8080/a.jpg", "perch"), ("ftp://example.org/a.jpg", "perch")]
+    done = collect(replica, "source=list", write(tmp_path / "x.csv", rows), *ALL)
+    assert done.returncode == 1 and "of perch, none of 2 photos could be kept" in done.stdout, done.stdout
+    assert not [one for one in (tmp_path / "data/lake").iterdir() if one.is_dir()]
+
+
 @pytest.mark.parametrize(
     ("text", "word"),
     [
+        ("", "it is empty"),
+        ("<!DOCTYPE html>\n<p>404</p>\n", "no column 'url'"),
         ("a,b\n1,2\n", "no column 'url'"),
         ("url,b\n1,2\n", "no column 'class'"),
         ("url,class\n", "no row"),
