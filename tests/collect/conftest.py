@@ -1,11 +1,12 @@
-"""A replica of iNaturalist on loopback, and the verb in a process of its own beside it."""
+"""A replica of iNaturalist on loopback, and the verb beside it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
-from processes import fishnet_itself
 from replica import Replica, World, running
+from verbs import in_this_process
 
 
 @pytest.fixture
@@ -15,13 +16,16 @@ def replica() -> Iterator[Replica]:
 
 
 @pytest.fixture
-def collect(tmp_path, monkeypatch) -> Callable:
-    """`collect(replica, "taxa=…", …)` → the ended process; its home is tmp_path."""
+def collect(tmp_path, monkeypatch, capfd) -> Callable:
+    """`collect(replica, "taxa=…", …)` → how it ended, and what it said on both streams; its home is tmp_path."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
-    def run(replica: Replica, *arguments: str, home: Path = tmp_path):
+    def run(replica: Replica, *arguments: str, home: Path = tmp_path) -> CompletedProcess:
         home.mkdir(exist_ok=True)
+        monkeypatch.chdir(home)
         named = [] if any(one.startswith("name=") for one in arguments) else ["name=lake"]
-        return fishnet_itself(home, "collect", *named, *replica.settings(), *arguments)
+        status = in_this_process("collect", *named, *replica.settings(), *arguments)
+        said = capfd.readouterr()
+        return CompletedProcess(arguments, status, said.err + said.out)
 
     return run

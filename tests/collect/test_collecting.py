@@ -1,4 +1,4 @@
-"""The whole way, through real processes: what arrives, what is refused and why, and what a second command does."""
+"""The whole way: what arrives, what is refused and why, and what a second command does."""
 
 import shutil
 import signal
@@ -165,6 +165,7 @@ def test_a_ledger_that_is_gone_or_no_ledger(replica, collect, tmp_path):
 
 
 def test_a_taxon_without_photos_does_not_spoil_the_next_command(replica, collect, tmp_path):
+    assert replica.world.found  # of three species; the fourth has none
     replica.world.species.append((5, "Nemo nullus", "Nobody"))
     done = collect(replica, "taxa=47162,5", "limit=2")
     assert done.returncode == 1 and "nothing was found of Nemo nullus" in done.stdout
