@@ -140,8 +140,10 @@ def _check_refused(refused: pd.DataFrame, count: int, max_refused: float, root: 
 def _check_classes(table: pd.DataFrame, chosen: list[str], refused: pd.DataFrame) -> None:
     empty = sorted(set(chosen) - set(table["class"]))
     if empty:
-        broken = int(refused["path"].str.startswith(f"{empty[0]}/").sum()) if len(refused) else 0
-        why = f" ({broken} were refused)" if broken else ""
+        broken = refused[refused["path"].str.startswith(f"{empty[0]}/")] if len(refused) else refused
+        why = (
+            f" ({len(broken)} refused, such as {': '.join(broken.iloc[0][['path', 'reason']])})" if len(broken) else ""
+        )
         raise BadInput(
             f"The class folder {empty[0]!r} holds no usable photo{why}: fill it, remove it, or name the "
             "others in data.classes."

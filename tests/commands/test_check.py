@@ -32,6 +32,7 @@ def test_a_folder_with_faults(fishnet, tmp_path):
         (["data.root={shapes}", "out=sheet.txt"], ".jpg"),
         (["data.root={shapes}", "out=taken.jpg"], "exists"),
         (["data.root={shapes}", "time=perhaps"], "time=perhaps"),
+        (["data.root={shapes}", "model.backbone=nosuch"], "nosuch"),
     ],
 )
 def test_bad_input(fishnet, tmp_path, shapes, arguments, word):

@@ -10,7 +10,6 @@ from fishnet.data.check.folder import balance, groups, hidden_conditions
 from fishnet.data.check.photos import broken, changed, duplicated, in_two_classes, licences, tiny
 from fishnet.data.index import build_index
 from fishnet.data.manifest import read_manifest
-from fishnet.errors import BadInput
 
 CHECKS: list[Check] = [
     *(broken, in_two_classes, duplicated, tiny, licences, changed),
@@ -37,12 +36,7 @@ def look(root: str, settings: dict, *, progress: bool = True) -> Folder:
 
 def check(folder: Folder, checks: Sequence[Check] = tuple(CHECKS)) -> list[Finding]:
     """The gravest first, each in the order of the list."""
-    found: list[Finding] = []
-    for one in checks:
-        try:
-            found += one(folder)
-        except BadInput as error:
-            found.append(Finding(one.__name__, BLOCKS, str(error)))
+    found = [finding for one in checks for finding in one(folder)]
     return sorted(found, key=lambda finding: WEIGHTS.index(finding.weight))
 
 

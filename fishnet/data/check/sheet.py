@@ -12,6 +12,7 @@ from fishnet.images import load_image
 
 SIDE, GAP, COLUMNS, ROWS = 150, 8, 6, 2
 LINE = 16
+TAIL = 8  # signs of a file's name that are always shown
 
 
 def sheet(root: Path, found: list[Finding]) -> Image.Image | None:
@@ -34,8 +35,8 @@ def sheet(root: Path, found: list[Finding]) -> Image.Image | None:
             left, upper = GAP + column * (SIDE + GAP), top + row * tile
             page.paste(_tile(root / place), (left, upper))
             folder, _, name = place.partition("/")
-            for line, text in enumerate((what, folder, name)):
-                pen.text((left, upper + SIDE + 2 + line * LINE), _cut(text, SIDE, 12), fill=INK, font=_font(12))
+            for line, (text, tail) in enumerate(((what, 0), (folder, 0), (name, TAIL))):
+                pen.text((left, upper + SIDE + 2 + line * LINE), _cut(text, SIDE, 12, tail), fill=INK, font=_font(12))
         top += count * tile + GAP
     return page
 
@@ -64,10 +65,12 @@ def _font(size: int):
     return ImageFont.load_default(size)
 
 
-def _cut(text: str, width: int, size: int) -> str:
+def _cut(text: str, width: int, size: int, tail: int = 0) -> str:
+    """As much of it as fits; the last `tail` signs stay, for files of one animal differ only there."""
     font = _font(size)
     if font.getlength(text) <= width:
         return text
-    while text and font.getlength(text + "...") > width:
-        text = text[:-1]
-    return text + "..."
+    begin, end = text[: len(text) - tail], text[len(text) - tail :]
+    while begin and font.getlength(f"{begin}...{end}") > width:
+        begin = begin[:-1]
+    return f"{begin}...{end}"
