@@ -90,7 +90,7 @@ def _proxies() -> Iterator[str]:
         try:
             address = URL(proxy if "://" in proxy else f"http://{proxy}")
         except ValueError as error:
-            raise BadInput(f"{scheme}_proxy={proxy} is no address of a proxy ({error}).") from error
+            raise BadInput(f"{scheme}_proxy in the environment is no address of a proxy ({error}).") from error
         if address.host:
             yield f"{address.host}:{address.port}"
 

@@ -71,7 +71,7 @@ def collect(plan: Plan, watcher: Watcher) -> Result:
         return _result(plan, ledger, asked)
 
 
-def refreshed(plan: Plan) -> list[tuple[str, str, str]]:
+def refreshed(plan: Plan, watcher: Watcher) -> list[tuple[str, str, str]]:
     """Asks again about what was kept, with the settings of the collection itself."""
     if not plan.ledger.exists():
         raise BadInput(f"name={plan.name}: nothing was collected under this name here, so nothing can be refreshed.")
@@ -79,7 +79,7 @@ def refreshed(plan: Plan) -> list[tuple[str, str, str]]:
         raise BadInput(f"name={plan.name}: {plan.root} is not there any more, so nothing in it can be refreshed.")
     with _in_words(plan), _ledger(plan) as ledger:
         plan = _as_collected(plan, ledger.settings())
-        dropped = _run(_refresh(plan, ledger))
+        dropped = _run(_refresh(plan, ledger, watcher))
         write_tables(ledger, plan.root, plan.source)
         return dropped
 
@@ -184,11 +184,11 @@ def _typed(ledger: Ledger) -> dict:
     return {name: by_identity[one] for name, one in ledger.notes("typed:").items() if one in by_identity}
 
 
-async def _refresh(plan: Plan, ledger: Ledger) -> list[tuple[str, str, str]]:
+async def _refresh(plan: Plan, ledger: Ledger, watcher: Watcher) -> list[tuple[str, str, str]]:
     async with _means(plan) as (source, _):
         if source.at_once:
             await source.resolve([])
-        return await refresh(plan.root, ledger, source, drop_many=plan.drop_many)
+        return await refresh(plan.root, ledger, source, watcher, drop_many=plan.drop_many)
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
+from fishnet.collect.collecting import Watcher
 from fishnet.collect.copies import copies_of
 from fishnet.collect.keeping import remove
 from fishnet.collect.ledger import COPY, KEPT, WITHDRAWN, Ledger
@@ -15,13 +16,20 @@ MOST_AT_ONCE, ENOUGH_TO_DOUBT = 0.5, 20
 DELETED_THERE = "deleted at the source"
 
 
-async def refresh(root: Path, ledger: Ledger, source: Source, *, drop_many: bool = False) -> list[tuple[str, str, str]]:
+async def refresh(
+    root: Path, ledger: Ledger, source: Source, watcher: Watcher, *, drop_many: bool = False
+) -> list[tuple[str, str, str]]:
     """(file, photo id, reason) of what was dropped; nothing is dropped before all has been asked."""
     rows = list(ledger.photos(KEPT, COPY))
     verdicts: list[tuple] = []
     for folder, taxon in ledger.classes().items():
         known = {row["photo_id"]: row for row in rows if row["folder"] == folder}
-        today = await source.today(taxon, [_photo(row) for row in known.values()]) if known else {}
+        today: dict[str, Photo] = {}
+        if known:
+            watcher.fetching(folder, 0, len(known))
+            async for portion in source.today(taxon, [_photo(row) for row in known.values()]):
+                today |= {photo.photo_id: photo for photo in portion}
+                watcher.fetching(folder, len(today.keys() & known), len(known))
         verdicts += [(row, today.get(photo_id)) for photo_id, row in known.items()]
     dropped = [(row, photo) for row, photo in verdicts if photo is None or not source.accepts(photo)]
     if len(dropped) > max(ENOUGH_TO_DOUBT, MOST_AT_ONCE * len(rows)) and not drop_many:

@@ -29,7 +29,8 @@ def collect(config: DictConfig) -> None:
 
     plan = Plan(**settings)
     if plan.refresh:
-        dropped = refreshed(plan)
+        with Bars() as bars:
+            dropped = refreshed(plan, bars)
         for place, photo_id, reason in dropped:
             print(f"{place}  {photo_id}: {reason}", flush=True)
         log.info("%s: %s dropped", plan.root, counted(len(dropped), "photo"))

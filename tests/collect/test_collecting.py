@@ -1,11 +1,15 @@
 """The whole way: what arrives, what is refused and why, and what a second command does."""
 
+import os
+import pty
+import re
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 from collected import ALL, everything_below, photos_in, rows_of
@@ -180,7 +184,7 @@ def test_a_taxon_without_photos_does_not_spoil_the_next_command(replica, collect
     ("name", "value", "status", "word"),
     [
         ("no_proxy", "localhost,127.0.0.1,::1,.local", 0, "2 photos"),
-        ("http_proxy", "http://[bad", 2, "http_proxy=http://[bad"),
+        ("http_proxy", "http://[bad", 2, "http_proxy"),
         ("XDG_CACHE_HOME", "/proc/nowhere", 1, "/proc/nowhere"),
     ],
 )
@@ -271,3 +275,44 @@ def test_without_a_proxy_nothing_is_asked_of_the_host_itself(replica, collect, t
     done = collect(replica, "taxa=47162")
     assert done.returncode == 1 and "no connection" in done.stdout
     assert replica.log == []
+
+
+def test_a_proxy_of_the_environment_brings_what_cannot_be_reached(replica, collect, tmp_path, monkeypatch):
+    """The host's name is nobody's: only the proxy can have answered."""
+    monkeypatch.setenv("http_proxy", replica.world.base)
+    monkeypatch.setenv("no_proxy", "localhost,::1")
+    urls = [f"http://photos.example.org/photos/{one}/medium.jpg" for one in replica.world.photo_ids(47162)[:5]]
+    (tmp_path / "x.csv").write_text("\n".join(["url,class", *(f"{url},perch" for url in urls)]))
+    done = collect(replica, "source=list", "list=x.csv", *ALL)
+    assert done.returncode == 0, done.stdout
+    assert sorted(row["url"] for row in rows_of(tmp_path)) == sorted(urls)
+    assert sorted(path for _, path in replica.log) == sorted(urls)
+
+
+def test_place_days_and_quality(replica, collect, tmp_path):
+    ask = ["taxa=47162", "limit=null", "place=6712", "since=2013-01-01", "until=2021-12-31"]
+    assert collect(replica, *ask, "licences=any").returncode == 0
+    perch = [one for one in replica.world.found if one["taxon"][0] == 47162 and one["place"] == 6712]
+    inside = [one for one in perch if "2013" <= one["day"] <= "2021-12-31" and one["grade"] == "research"]
+    assert {int(row["observation_id"]) for row in rows_of(tmp_path)} == {one["id"] for one in inside}
+    assert 0 < len(inside) < len(perch)
+
+
+def test_a_bar_a_species_where_somebody_looks(replica, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    replica.latency = 0.05
+    mine, theirs = pty.openpty()
+    command = [sys.executable, "-m", "fishnet", "collect", "name=lake", "taxa=47162,47163", "limit=8"]
+    command += [*replica.settings(), "connections=1"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment() | {"COLUMNS": "120"}, stderr=theirs) as process:
+        os.close(theirs)
+        said = b""
+        with suppress(OSError):  # the terminal's other end is closed
+            while portion := os.read(mine, 65536):
+                said += portion
+    os.close(mine)
+    assert process.returncode == 0
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.decode())
+    assert "47162-perca-fluviatilis: listing" in plain
+    for folder in ("47162-perca-fluviatilis", "47163-esox-lucius"):
+        assert re.search(rf"{folder} +\S+ [1-8]/8", plain), plain[-2000:]

@@ -57,6 +57,8 @@ class Replica:
                 head = await reader.readuntil(b"\r\n\r\n")
                 target = head.split(b" ", 2)[1].decode("latin-1")
                 self._write_down(target)
+                if target.startswith("http://"):  # as a proxy is asked
+                    target = "/" + target.split("/", 3)[3]
                 if self.latency:
                     await asyncio.sleep(self.latency)
                 if await self._answer(target, writer):
@@ -177,6 +179,7 @@ def _wanted(one: dict, query: dict, world: World) -> bool:
             "id" not in query or str(one["id"]) in query["id"].split(","),
             "taxon_id" not in query or one["taxon"][0] == int(query["taxon_id"]),
             "quality_grade" not in query or one["grade"] == query["quality_grade"],
+            "place_id" not in query or one["place"] == int(query["place_id"]),
             "d1" not in query or one["day"] >= query["d1"],
             "d2" not in query or one["day"] <= query["d2"],
             bool(codes),

@@ -53,6 +53,7 @@ class World:
             where = (round(chance.uniform(40, 60), 5), round(chance.uniform(0, 20), 5))
             grade = "needs_id" if chance.random() < 0.1 else "research"
             told = {"id": 50_000 + 7 * number, "taxon": taxon, "photos": photos, "user": user}
+            told["place"] = (6712, 1)[number // len(self.species) % 2]
             observations.append(told | {"day": day, "where": where, "grade": grade})
         return observations
 
@@ -100,7 +101,7 @@ class World:
             ],
             "sounds": [],
             "identifications_count": 1,
-            "place_ids": [6712],
+            "place_ids": [one["place"]],
         }  # fmt: skip
 
     def _photo(self, photo: tuple, user: int) -> dict:

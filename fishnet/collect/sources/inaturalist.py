@@ -47,15 +47,12 @@ class INaturalist(Source):
                 return
             after = _last(page)
 
-    async def today(self, taxon: Taxon, photos: list[Photo]) -> dict[str, Photo]:
+    async def today(self, taxon: Taxon, photos: list[Photo]) -> AsyncIterator[list[Photo]]:
         numbers = sorted({photo.observation_id for photo in photos if photo.observation_id})
-        found: dict[str, Photo] = {}
         for start in range(0, len(numbers), BY_ID):
             few = numbers[start : start + BY_ID]
             answer = await self._answer("observations", id=",".join(few), per_page=PAGE)
-            every = (photo for one in answer["results"] for photo in _photos_of(one, self.ask.size))
-            found.update({photo.photo_id: photo for photo in every})
-        return found
+            yield [photo for one in answer["results"] for photo in _photos_of(one, self.ask.size)]
 
     async def _spread(self, taxon: Taxon) -> AsyncIterator[list[Photo]]:
         """Too many to list: pages from all over the range of ids, at places that the seed chooses.

@@ -49,23 +49,23 @@ class Source(ABC):
         """Photos of several classes in portions, as they come."""
         raise NotImplementedError
 
-    async def today(self, taxon: Taxon, photos: list[Photo]) -> dict[str, Photo]:
-        """Those of `photos` that the source still has, as it tells of them now."""
+    async def today(self, taxon: Taxon, photos: list[Photo]) -> AsyncIterator[list[Photo]]:
+        """Those of `photos` that the source still has, as it tells of them now; in portions."""
+        wanted = {photo.photo_id for photo in photos}
         asked, self.ask = self.ask, replace(self.ask, per_observation="all", licences=frozenset(CODES), pool=10**9)
         try:
-            return await self._known(taxon, {photo.photo_id for photo in photos})
+            async for portion in self._every(taxon):
+                yield [photo for photo in portion if photo.photo_id in wanted]
         finally:
             self.ask = asked
 
-    async def _known(self, taxon: Taxon, wanted: set[str]) -> dict[str, Photo]:
-        found: dict[str, Photo] = {}
-        if self.at_once:
-            async for _, portion in self.find_all([taxon]):
-                found.update({photo.photo_id: photo for photo in portion if photo.photo_id in wanted})
-        else:
+    async def _every(self, taxon: Taxon) -> AsyncIterator[list[Photo]]:
+        if not self.at_once:
             async for portion in self.find(taxon):
-                found.update({photo.photo_id: photo for photo in portion if photo.photo_id in wanted})
-        return found
+                yield portion
+            return
+        async for _, portion in self.find_all([taxon]):
+            yield portion
 
     def accepts(self, photo: Photo) -> bool:
         return photo.licence in self.ask.licences

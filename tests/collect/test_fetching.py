@@ -1,0 +1,88 @@
+"""Each fault of a server by itself: once, and the photo arrives; always, and there is a reason."""
+
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager
+
+import pytest
+from replica import FAULTS
+from replica.world import draw
+
+from fishnet.collect import fetching
+from fishnet.collect.fetching import Fetcher, Unusable
+from fishnet.collect.gate import Gate
+from fishnet.collect.politeness import Limits, Politeness
+from fishnet.images import load_image
+
+PHOTO = draw(1, 0, 64)
+MOST = 4 * 2**20
+
+
+@asynccontextmanager
+async def asked(tmp_path, times: int):
+    """A server whose n-th photo has the n-th fault, for the first `times` that it is asked."""
+    seen: Counter = Counter()
+
+    async def serve(reader, writer) -> None:
+        try:
+            while True:
+                number = int((await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)[1][1:].partition(b"?")[0])
+                seen[number] += 1
+                if seen[number] <= times:
+                    await list(FAULTS.values())[number](writer, PHOTO)
+                    return
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(PHOTO) + PHOTO)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    polite = Politeness(Limits(), folder=tmp_path, free=frozenset({host}))
+    try:
+        async with Fetcher(Gate([], [host]), polite, connections=64, deadline=1.5, patience=0.01) as fetcher:
+            yield fetcher, f"http://{host}"
+    finally:
+        polite.close()
+        server.close()
+
+
+async def decoded(body: bytes) -> bytes:
+    load_image(body)
+    return body
+
+
+async def one(fetcher: Fetcher, url: str) -> bytes | str:
+    try:
+        return await fetcher.photo(url, decoded)
+    except Unusable as unusable:
+        return str(unusable)
+
+
+def all_of(tmp_path, times: int) -> dict[str, bytes | str]:
+    async def fetched() -> list:
+        async with asked(tmp_path, times) as (fetcher, base):
+            return await asyncio.gather(*(one(fetcher, f"{base}/{number}") for number in range(len(FAULTS))))
+
+    return dict(zip(FAULTS, asyncio.run(fetched()), strict=True))
+
+
+@pytest.fixture(autouse=True)
+def _small_cap(monkeypatch):
+    monkeypatch.setattr(fetching, "MOST_BYTES", MOST)
+
+
+def test_a_fault_that_passes_costs_nothing(tmp_path):
+    assert {name: body for name, body in all_of(tmp_path, 1).items() if body != PHOTO} == {}
+
+
+def test_a_fault_that_stays_has_a_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(fetching, "ATTEMPTS", 2)
+    reasons = all_of(tmp_path, 100)
+    assert [name for name, reason in reasons.items() if not isinstance(reason, str) or not reason] == []
+    assert "larger than 4 MB" in reasons["endless"] == reasons["gzip bomb"]
+    assert "no whole answer within 1.5 s" in reasons["one byte at a time"] == reasons["says nothing"]
+    assert "private" in reasons["redirect to a private address"] or "hosts" in reasons["redirect to a private address"]
+    assert "cut short" in reasons["short body"] == reasons["reset"]
+    assert "web page" in reasons["HTML with status 200"]
