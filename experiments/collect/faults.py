@@ -8,8 +8,6 @@ from tests.replica import FAULTS, Replica, World, running
 
 from .processes import ALL, broken, collected, manifest, not_kept, tree
 
-PHOTOS_A_SPECIES = 2  # on average, times observations
-
 
 def proof(scale: float) -> Iterator[tuple]:
     world = World(observations=max(10, round(334 * scale)))

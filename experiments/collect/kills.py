@@ -26,21 +26,17 @@ def proof(scale: float) -> Iterator[tuple]:
         collected(whole, *settings, "connections=32")
         replica.served.clear()
         again, halves = [], 0
-        done = met = 0
+        done = 0
         while done < kills:
             before = dict(replica.served)
-            met += struck(replica, process := started(torn, *settings), chance)
+            await_moment(replica, process := started(torn, *settings), chance)
             if process.poll() is None:
                 process.kill()
                 done += 1
             process.communicate()
             time.sleep(0.15)  # what the server has on its way
             again.append(sum(count > before[one] for one, count in replica.served.items() if before.get(one)))
-            halves += (
-                len([one for one in tree(torn) if "/." not in one and one in broken(torn)])
-                if (torn / "data").exists()
-                else 0
-            )
+            halves += sum("/." not in one for one in broken(torn))
             if process.returncode == 0:
                 break
         before = dict(replica.served)
@@ -71,16 +67,15 @@ def proof(scale: float) -> Iterator[tuple]:
         )
 
 
-def struck(replica: Replica, process: subprocess.Popen, chance: random.Random) -> bool:
-    """Waits for the moment of the kill; whether photos were on their way then."""
+def await_moment(replica: Replica, process: subprocess.Popen, chance: random.Random) -> None:
+    """Waits for the moment of the kill: while it starts or lists, or while photos are on their way."""
     asked = len(replica.log)
     if chance.random() < SHARE_AT_START:
         time.sleep(chance.uniform(0, LONGEST_START))
-        return False
+        return
     deadline = time.monotonic() + 60
     while not any(path.startswith("/photos/") for _, path in replica.log[asked:]):
         if process.poll() is not None or time.monotonic() > deadline:
-            return False
+            return
         time.sleep(0.01)
     time.sleep(chance.uniform(0, LONGEST))
-    return process.poll() is None

@@ -51,7 +51,7 @@ def proof(scale: float) -> Iterator[tuple]:
 
 
 def drawn(folder: Path, scale: float) -> float:
-    """Popular and rare taxa as in nature: how often one is seen falls with its rank."""
+    """20,000 species, each seen about equally often, and three that are asked for."""
     folder.mkdir()
     count, photos = round(OBSERVATIONS * scale), round(PHOTOS * scale)
     key = "md5(CAST({} AS VARCHAR))::UUID"
