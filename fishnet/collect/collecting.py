@@ -47,7 +47,7 @@ class Collector:
     _failures: int = 0
     _tried: set[tuple[str, str]] = field(default_factory=set)
     # more threads than cores: while one waits for the disk, another decodes
-    _decoders: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4 * _cores(), "decode"))
+    _decoders: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4 * cores(), "decode"))
 
     async def collect(self, folders: dict[str, Taxon]) -> None:
         """Lists and fetches overlap in the first round; later rounds replace what was refused."""
@@ -217,5 +217,5 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def _cores() -> int:
+def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
