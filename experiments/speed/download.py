@@ -18,6 +18,7 @@ from fishnet.collect.ledger import Ledger
 from fishnet.collect.photo import Photo, Taxon
 from fishnet.collect.politeness import Limits, Politeness
 from fishnet.collect.sources.source import Ask, Source
+from fishnet.collect.watcher import Nobody
 from fishnet.images import load_image
 
 from .pairing import Case, Options
@@ -139,12 +140,6 @@ class Ready(Source):
 
     async def find(self, taxon: Taxon, after: int = 0):
         yield [Photo(str(number), f"http://{self._host}/photos/{number}/medium.jpg") for number in range(PHOTOS)]
-
-
-class Nobody:
-    def listing(self, folder: str, found: int) -> None: ...
-    def fetching(self, folder: str, kept: int, wanted: int) -> None: ...
-    def fetched(self, folder: str, kept: bool) -> None: ...
 
 
 _number = itertools.count()

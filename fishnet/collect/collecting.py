@@ -10,7 +10,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from fishnet.collect.copies import NOTICE, settle
 from fishnet.collect.fetching import Fetcher, Unreachable, Unusable
@@ -18,21 +17,12 @@ from fishnet.collect.keeping import adopted, found, keep, remove, settle_folder,
 from fishnet.collect.ledger import COPY, DELETED, FAILED, KEPT, REFUSED, WAITING, Ledger
 from fishnet.collect.photo import Photo, Taxon, is_placeholder
 from fishnet.collect.sources.source import Source
+from fishnet.collect.watcher import Watcher
 from fishnet.errors import WorkFailed
 from fishnet.headers import RefusedImage
 
 GONE_BY_HAND = "deleted by hand"
 MOST_FAILURES = 50  # one after the other: the server is down, and asking on would only be a burden
-
-
-class Watcher(Protocol):
-    """Who shows how far it has come."""
-
-    def listing(self, folder: str, found: int) -> None: ...
-
-    def fetching(self, folder: str, kept: int, wanted: int) -> None: ...
-
-    def fetched(self, folder: str, kept: bool) -> None: ...
 
 
 @dataclass

@@ -98,12 +98,15 @@ class Fetcher:
 
         return await self._patiently(url, accept, calls=True)
 
-    async def file(self, url: str, target: Path) -> None:
-        """A large file, in portions of its own: a transfer that broke off goes on where it was."""
+    async def file(self, url: str, target: Path, seen: Callable[[int, int | None], None]) -> None:
+        """A large file, in portions of its own: a transfer that broke off goes on where it was.
+
+        `seen` is told how many bytes are here, and of how many if the server says.
+        """
         hidden = target.with_name(f".{target.name}.part")
         for attempt in range(ATTEMPTS):
             try:
-                await self._continued(url, hidden)
+                await self._continued(url, hidden, seen)
                 os.replace(hidden, target)
                 hidden.with_suffix(".mark").unlink(missing_ok=True)
                 return
@@ -113,7 +116,7 @@ class Fetcher:
                     raise trouble from None
                 await asyncio.sleep(backoff(attempt, self._patience))
 
-    async def _continued(self, url: str, hidden: Path) -> None:
+    async def _continued(self, url: str, hidden: Path, seen: Callable[[int, int | None], None]) -> None:
         """Only of the very file that was begun: its mark (ETag) is kept beside it and has to be the same."""
         mark = hidden.with_suffix(".mark")
         there = hidden.stat().st_size if hidden.exists() and mark.exists() else 0
@@ -126,9 +129,12 @@ class Fetcher:
                 mark.unlink(missing_ok=True)
                 if "ETag" in answer.headers:
                     mark.write_text(answer.headers["ETag"])
-            with open(hidden, "ab" if answer.status == 206 else "wb") as out:
+            there = there if answer.status == 206 else 0
+            total = None if answer.content_length is None else there + answer.content_length
+            with open(hidden, "ab" if there else "wb") as out:
                 while portion := await asyncio.wait_for(answer.content.read(PORTION), self._deadline):
                     out.write(portion)
+                    seen(out.tell(), total)
                 out.flush()
                 os.fsync(out.fileno())
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
-from fishnet.collect.collecting import Collector, Watcher
+from fishnet.collect.collecting import Collector
 from fishnet.collect.fetching import Fetcher
 from fishnet.collect.gate import Gate
 from fishnet.collect.ledger import COPY, DELETED, FAILED, KEPT, REFUSED, WAITING, WITHDRAWN, Ledger
@@ -22,6 +22,7 @@ from fishnet.collect.politeness import Limits, Politeness
 from fishnet.collect.refreshing import refresh
 from fishnet.collect.sources.inaturalist import INaturalist
 from fishnet.collect.sources.source import Source
+from fishnet.collect.watcher import Watcher
 from fishnet.errors import BadInput, Interrupted, WorkFailed
 from fishnet.names import counted
 
@@ -157,7 +158,7 @@ def _check_settings(plan: Plan, ledger: Ledger) -> None:
 
 async def _collect(plan: Plan, ledger: Ledger, watcher: Watcher) -> frozenset[str]:
     """The folders of the classes that were asked for."""
-    async with _means(plan) as (source, fetcher):
+    async with _means(plan, watcher) as (source, fetcher):
         known = {taxon.name: taxon for taxon in ledger.classes().values()}
         known |= {taxon.identity: taxon for taxon in ledger.classes().values()}
         typed = {**_typed(ledger), **known}
@@ -185,14 +186,14 @@ def _typed(ledger: Ledger) -> dict:
 
 
 async def _refresh(plan: Plan, ledger: Ledger, watcher: Watcher) -> list[tuple[str, str, str]]:
-    async with _means(plan) as (source, _):
+    async with _means(plan, watcher) as (source, _):
         if source.at_once:
             await source.resolve([])
         return await refresh(plan.root, ledger, source, watcher, drop_many=plan.drop_many)
 
 
 @asynccontextmanager
-async def _means(plan: Plan) -> AsyncIterator[tuple[Source, Fetcher]]:
+async def _means(plan: Plan, watcher: Watcher) -> AsyncIterator[tuple[Source, Fetcher]]:
     """The source and its way to the network, both closed at the end."""
     gate = Gate(HOSTS, plan.trusted)
     politeness = Politeness(_limits(plan), free=frozenset(one for one in plan.trusted if _is_local(one)))
@@ -202,7 +203,7 @@ async def _means(plan: Plan) -> AsyncIterator[tuple[Source, Fetcher]]:
             patience=min(1.0, plan.pause),
         )  # fmt: skip
         async with fetcher:
-            yield _source(plan, gate, fetcher), fetcher
+            yield _source(plan, gate, fetcher, watcher), fetcher
     finally:
         politeness.close()
 
@@ -221,7 +222,7 @@ def _is_local(host: str) -> bool:
     return urlsplit(f"//{host}").hostname in LOCAL
 
 
-def _source(plan: Plan, gate: Gate, fetcher: Fetcher) -> Source:
+def _source(plan: Plan, gate: Gate, fetcher: Fetcher, watcher: Watcher) -> Source:
     api = INaturalist(plan.ask, fetcher, api=plan.api)
     if plan.source == "list":
         from fishnet.collect.sources.listed import Listed
@@ -231,7 +232,7 @@ def _source(plan: Plan, gate: Gate, fetcher: Fetcher) -> Source:
     if plan.source == "open_data":
         from fishnet.collect.sources.open_data import OpenData
 
-        return OpenData(plan.ask, plan.tables, fetcher, media=plan.media)
+        return OpenData(plan.ask, plan.tables, fetcher, watcher, media=plan.media)
     if plan.source == "browser":
         from fishnet.collect.sources.browser import Browser
 

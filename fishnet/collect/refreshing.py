@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
-from fishnet.collect.collecting import Watcher
 from fishnet.collect.copies import copies_of
 from fishnet.collect.keeping import remove
 from fishnet.collect.ledger import COPY, KEPT, WITHDRAWN, Ledger
 from fishnet.collect.photo import Photo
 from fishnet.collect.sources.source import Source
+from fishnet.collect.watcher import Watcher
 from fishnet.errors import WorkFailed
 
 MOST_AT_ONCE, ENOUGH_TO_DOUBT = 0.5, 20

@@ -6,10 +6,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from fishnet.collect.job import ClassResult, Result
+from fishnet.collect.watcher import Watcher
 from fishnet.names import counted
 
 
-class Bars:
+class Bars(Watcher):
     """What is listed, then what is kept; on stderr, and only where somebody looks."""
 
     def __init__(self) -> None:
@@ -25,20 +26,20 @@ class Bars:
     def __exit__(self, *_) -> None:
         self._bars.stop()
 
-    def listing(self, folder: str, found: int) -> None:
-        self._bars.update(self._task(folder), description=f"{folder}: listing, {found} found", total=None)
+    def listing(self, name: str, found: int) -> None:
+        self._bars.update(self._task(name), description=f"{name}: listing, {found} found", total=None)
 
-    def fetching(self, folder: str, kept: int, wanted: int) -> None:
-        self._bars.update(self._task(folder), description=folder, completed=kept, total=wanted)
+    def fetching(self, name: str, kept: int, wanted: int | None) -> None:
+        self._bars.update(self._task(name), description=name, completed=kept, total=wanted)
 
-    def fetched(self, folder: str, kept: bool) -> None:
+    def fetched(self, name: str, kept: bool) -> None:
         if kept:
-            self._bars.update(self._task(folder), advance=1)
+            self._bars.update(self._task(name), advance=1)
 
-    def _task(self, folder: str) -> TaskID:
-        if folder not in self._tasks:
-            self._tasks[folder] = self._bars.add_task(folder, total=None)
-        return self._tasks[folder]
+    def _task(self, name: str) -> TaskID:
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=None)
+        return self._tasks[name]
 
 
 def table(result: Result) -> str:

@@ -4,11 +4,13 @@ The four files are turned into Parquet once (columns are read alone, and skipped
 every later question takes seconds.
 """
 
+import asyncio
 import hashlib
 import json
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 from fishnet.collect.fetching import Fetcher
@@ -18,6 +20,7 @@ from fishnet.collect.politeness import cache_folder
 from fishnet.collect.sources.naming_taxa import nearest_rows
 from fishnet.collect.sources.source import Ask, Source
 from fishnet.collect.sources.tables import brought
+from fishnet.collect.watcher import Watcher
 from fishnet.errors import BadInput, WorkFailed
 
 PORTION = 1000
@@ -46,13 +49,15 @@ class OpenData(Source):
         ask: Ask,
         tables: str,
         fetcher: Fetcher,
+        watcher: Watcher,
         *,
         media: str = "https://inaturalist-open-data.s3.amazonaws.com",
     ) -> None:
         super().__init__(ask)
         if ask.place is not None:
             raise BadInput(f"place={ask.place}: the open-data tables know no places; use source=inaturalist for that.")
-        self._where, self._fetcher, self._media = tables, fetcher, media.rstrip("/")
+        self._where, self._fetcher, self._watcher = tables, fetcher, watcher
+        self._media = media.rstrip("/")
         self._ready: Path | None = None
 
     async def resolve(self, names: list[str]) -> list[Taxon]:
@@ -63,7 +68,7 @@ class OpenData(Source):
         await self._prepare()
         wanted = {int(taxon.identity): taxon for taxon in taxa}
         with _database(self._folder) as sql:
-            self._gather(sql, list(wanted))
+            await _beside(sql, lambda: self._gather(sql, list(wanted)))
             for number, taxon in wanted.items():
                 rows = sql.execute(_CHOSEN, {"class": number, "seed": str(self.ask.seed), "pool": self.ask.pool})
                 while portion := rows.fetchmany(PORTION):
@@ -81,8 +86,8 @@ class OpenData(Source):
 
     async def _prepare(self) -> None:
         if self._ready is None:
-            files = await brought(self._where, list(TABLES), self._fetcher)
-            self._ready = _converted(files)
+            files = await brought(self._where, list(TABLES), self._fetcher, self._watcher)
+            self._ready = await _converted(files, self._watcher)
 
     @property
     def _folder(self) -> Path:
@@ -180,7 +185,20 @@ def _text(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 
-def _converted(files: dict[str, Path]) -> Path:
+async def _beside(sql, work: Callable[[], None]) -> None:
+    """In a thread, so that progress is shown and Ctrl-C is heard, which ends the question."""
+    asked = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        await asyncio.shield(asked)
+    except asyncio.CancelledError:
+        while not asked.done():
+            sql.interrupt()
+            await asyncio.wait([asked], timeout=0.1)
+        asked.exception()
+        raise
+
+
+async def _converted(files: dict[str, Path], watcher: Watcher) -> Path:
     """The tables as Parquet, in the user's cache; made once for these files."""
     state = json.dumps({name: [str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns] for name, f in files.items()})
     folder = cache_folder() / "open_data" / hashlib.sha256(state.encode()).hexdigest()[:16]
@@ -188,26 +206,28 @@ def _converted(files: dict[str, Path]) -> Path:
     for name, file in files.items():
         target = folder / f"{name}.parquet"
         if not target.exists():
-            _convert(file, target, TABLES[name], folder)
+            watcher.fetching(f"{name} as Parquet, once", 0, None)
+            with _database(None) as sql:
+                sql.execute(f"SET temp_directory={_text(folder / 'spill')}")
+                await _beside(sql, partial(_convert, sql, file, target, TABLES[name]))
+            watcher.fetching(f"{name} as Parquet, once", 1, 1)
     return folder
 
 
-def _convert(file: Path, target: Path, columns: dict[str, str], folder: Path) -> None:
+def _convert(sql, file: Path, target: Path, columns: dict[str, str]) -> None:
     hidden = target.with_name(f".{target.name}.{os.getpid()}.part")
     duckdb = _duckdb()
-    with _database(None) as sql:
-        sql.execute(f"SET temp_directory={_text(folder / 'spill')}")
-        read = f"read_csv({_text(file)}, delim='\t', header=true, quote='', escape='', all_varchar=true, nullstr='')"
-        try:
-            there = [row[0] for row in sql.execute(f"DESCRIBE SELECT * FROM {read}").fetchall()]
-            for name in columns:
-                if name not in there:
-                    raise BadInput(f"{file} has no column {name!r} (it has: {', '.join(there[:12])}).")
-            chosen = ", ".join(f"TRY_CAST({name} AS {kind}) AS {name}" for name, kind in columns.items())
-            sql.execute(f"COPY (SELECT {chosen} FROM {read}) TO {_text(hidden)} (FORMAT parquet, COMPRESSION zstd)")
-            os.replace(hidden, target)
-        except duckdb.Error as error:
-            why = re.sub(r"\s+", " ", str(error))[:160]
-            raise WorkFailed(f"{file} cannot be read as a tab-separated table ({why}).") from error
-        finally:
-            hidden.unlink(missing_ok=True)
+    read = f"read_csv({_text(file)}, delim='\t', header=true, quote='', escape='', all_varchar=true, nullstr='')"
+    try:
+        there = [row[0] for row in sql.execute(f"DESCRIBE SELECT * FROM {read}").fetchall()]
+        for name in columns:
+            if name not in there:
+                raise BadInput(f"{file} has no column {name!r} (it has: {', '.join(there[:12])}).")
+        chosen = ", ".join(f"TRY_CAST({name} AS {kind}) AS {name}" for name, kind in columns.items())
+        sql.execute(f"COPY (SELECT {chosen} FROM {read}) TO {_text(hidden)} (FORMAT parquet, COMPRESSION zstd)")
+        os.replace(hidden, target)
+    except duckdb.Error as error:
+        why = re.sub(r"\s+", " ", str(error))[:160]
+        raise WorkFailed(f"{file} cannot be read as a tab-separated table ({why}).") from error
+    finally:
+        hidden.unlink(missing_ok=True)

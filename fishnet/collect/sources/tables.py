@@ -5,15 +5,16 @@ from pathlib import Path
 
 from fishnet.collect.fetching import Fetcher, Unusable
 from fishnet.collect.politeness import cache_folder
+from fishnet.collect.watcher import Watcher
 from fishnet.errors import BadInput, WorkFailed
 
 ENDINGS = (".csv.gz", ".csv", ".tsv.gz", ".tsv")
 
 
-async def brought(where: str, names: list[str], fetcher: Fetcher) -> dict[str, Path]:
+async def brought(where: str, names: list[str], fetcher: Fetcher, watcher: Watcher) -> dict[str, Path]:
     """Each table's file; `where` is a folder, an https address or s3://bucket/path."""
     if "://" in where:
-        return {name: await _brought(_https(where), name, fetcher) for name in names}
+        return {name: await _brought(_https(where), name, fetcher, watcher) for name in names}
     folder = Path(where).expanduser()
     found = {name: _in_folder(folder, name) for name in names}
     missing = [name for name, file in found.items() if file is None]
@@ -36,13 +37,17 @@ def _https(where: str) -> str:
     return where.rstrip("/")
 
 
-async def _brought(base: str, name: str, fetcher: Fetcher) -> Path:
+async def _brought(base: str, name: str, fetcher: Fetcher, watcher: Watcher) -> Path:
     folder = cache_folder() / "open_data" / hashlib.sha256(base.encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}.csv.gz"
+
+    def seen(here: int, total: int | None) -> None:
+        watcher.fetching(f"{file.name}, MB", here // 2**20, None if total is None else total // 2**20)
+
     if not file.exists():
         try:
-            await fetcher.file(f"{base}/{name}.csv.gz", file)
+            await fetcher.file(f"{base}/{name}.csv.gz", file, seen)
         except Unusable as unusable:
             raise WorkFailed(f"{base}/{name}.csv.gz could not be brought here: {unusable}.") from unusable
     return file

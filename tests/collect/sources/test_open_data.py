@@ -1,8 +1,15 @@
 """The monthly tables, small: the same photos as from the API, and tables that are none."""
 
+import asyncio
+import gzip
 import shutil
+import time
 
+import duckdb
+import pytest
 from collected import ALL, everything_below, rows_of
+
+from fishnet.collect.sources.open_data import _beside
 
 
 def test_the_tables_tell_the_same_photos_as_the_api(replica, collect, tmp_path):
@@ -72,3 +79,37 @@ def test_unknown_names_and_tables_that_are_not_there(replica, collect, tmp_path)
     assert done.returncode == 2 and "nowhere" in done.stdout
     shutil.rmtree(tables)
     assert everything_below(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (b"not packed", "cannot be read as a tab-separated table"),
+        (gzip.compress(b"a\tb\n1\t2\n"), "has no column"),
+    ],
+    ids=["not packed", "other columns"],
+)
+def test_tables_that_are_none(replica, collect, tmp_path, body, word):
+    tables = replica.world.write_tables(tmp_path / "tables")
+    (tables / "photos.csv.gz").write_bytes(body)
+    done = collect(replica, "taxa=47162", "source=open_data", f"tables={tables}")
+    assert done.returncode in (1, 2) and word in done.stdout and "Traceback" not in done.stdout, done.stdout
+    assert not list((tmp_path / "cache").rglob("*.part"))
+
+
+def test_a_question_that_would_take_hours_ends_with_the_command():
+    sql = duckdb.connect()
+    sql.execute("SET threads=1")
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(
+            _beside(sql, lambda: sql.execute("SELECT sum(hash(i)) FROM range(1000000000000) t(i)"))
+        )
+        await asyncio.sleep(0.3)
+        task.cancel()
+        await task
+
+    begin = time.monotonic()
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cancelled())
+    assert time.monotonic() - begin < 10
