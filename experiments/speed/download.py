@@ -129,8 +129,6 @@ def decode_seconds(data: list[bytes]) -> float:
 class Ready(Source):
     """A thousand photos of one class."""
 
-    name = "list"
-
     def __init__(self, host: str) -> None:
         super().__init__(Ask())
         self._host = host

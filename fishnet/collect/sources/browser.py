@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
 from fishnet.collect.fetching import Fetcher
-from fishnet.collect.licences import UNKNOWN
 from fishnet.collect.photo import Photo, Taxon, is_placeholder, photo_id_of, sized
 from fishnet.collect.robots import check_robots
 from fishnet.collect.sources.inaturalist import INaturalist
@@ -40,8 +39,6 @@ _ADDRESS = re.compile(r"""url\(["']?(.*?)["']?\)""")
 
 
 class Browser(Source):
-    name = "browser"
-
     def __init__(
         self,
         ask: Ask,
@@ -53,10 +50,6 @@ class Browser(Source):
         patience: float = 20.0,
     ) -> None:
         super().__init__(ask)
-        if UNKNOWN not in ask.licences:
-            raise BadInput(
-                "source=browser: a page does not tell the licence of a photo, so licences=any has to be said."
-            )
         self._fetcher, self._names, self._pages, self._robots = fetcher, names, pages.rstrip("/"), robots
         self._patience = patience
 

@@ -22,8 +22,6 @@ BY_ID = 100
 
 
 class INaturalist(Source):
-    name = "inaturalist"
-
     def __init__(self, ask: Ask, fetcher: Fetcher, *, api: str = "https://api.inaturalist.org/v1") -> None:
         super().__init__(ask)
         self._fetcher, self._api = fetcher, api.rstrip("/")

@@ -33,7 +33,6 @@ COLUMNS = {
 class Listed(Source):
     """The list's own hosts may be asked, as far as they are public; redirects may lead to no others."""
 
-    name = "list"
     at_once = True
 
     def __init__(self, ask: Ask, file: Path, gate: Gate) -> None:

@@ -41,7 +41,6 @@ TABLES = {
 
 
 class OpenData(Source):
-    name = "open_data"
     at_once = True
 
     def __init__(
@@ -70,7 +69,7 @@ class OpenData(Source):
         with _database(self._folder) as sql:
             await _beside(sql, lambda: self._gather(sql, list(wanted)))
             for number, taxon in wanted.items():
-                rows = sql.execute(_CHOSEN, {"class": number, "seed": str(self.ask.seed), "pool": self.ask.pool})
+                rows = sql.execute(_CHOSEN, {"class": number, "pool": self.ask.pool})
                 while portion := rows.fetchmany(PORTION):
                     yield taxon, [self._photo(row) for row in portion]
 
@@ -152,7 +151,7 @@ QUALIFY NOT $one OR row_number() OVER (PARTITION BY o.class, p.observation_uuid 
 """
 _CHOSEN = """
 SELECT f.photo_id, f.extension, f.license, f.observation_uuid, b.login, b.name, f.observed_on, f.latitude, f.longitude
-FROM (SELECT * FROM found WHERE class = $class ORDER BY sha256($seed || ':' || CAST(photo_id AS VARCHAR)) LIMIT $pool) f
+FROM (SELECT * FROM found WHERE class = $class ORDER BY turn LIMIT $pool) f
 LEFT JOIN observers b USING (observer_id) ORDER BY f.turn
 """
 _NEAR = """

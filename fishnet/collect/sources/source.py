@@ -30,7 +30,6 @@ class Source(ABC):
     A source that reads tables finds the photos of all classes in one pass (`at_once`, then `find_all`).
     """
 
-    name: ClassVar[str]
     at_once: ClassVar[bool] = False
     told: str = ""
 
