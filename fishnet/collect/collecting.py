@@ -101,8 +101,7 @@ class Collector:
             self.ledger.add(folder, portion)
             count += len(portion)
             self.watcher.listing(folder, count)
-        if count:  # an empty list is asked for again: there may be more tomorrow
-            self.ledger.end_of_list(folder, self.source.told)
+        self._end_of_list(folder, taxon, count)
 
     async def _list_all(self, unlisted: dict[str, Taxon]) -> None:
         places = {taxon.identity: folder for folder, taxon in unlisted.items()}
@@ -113,9 +112,12 @@ class Collector:
             counts[folder] += len(portion)
             self.watcher.listing(folder, counts[folder])
             await asyncio.sleep(0)
-        for folder in unlisted:
-            if counts[folder]:
-                self.ledger.end_of_list(folder, self.source.told)
+        for folder, taxon in unlisted.items():
+            self._end_of_list(folder, taxon, counts[folder])
+
+    def _end_of_list(self, folder: str, taxon: Taxon, count: int) -> None:
+        """An empty list is asked for again: there may be more tomorrow."""
+        self.ledger.end_of_list(folder, self.source.told.get(taxon.identity, ""), listed=count > 0)
 
     async def _hand_out(self, folder: str, queue: asyncio.Queue) -> int:
         """As many as are missing, in turn; a photo that failed in this command is left for the next one."""

@@ -59,7 +59,8 @@ class Result:
 
 def _missing(one: ClassResult) -> str:
     if not one.found:
-        return f"nothing was found of {one.name} with these filters (licences, quality, place, dates)"
+        told = f": {one.told}" if one.told else ""
+        return f"nothing was found of {one.name} with these filters (licences, quality, place, dates){told}"
     why = next(iter(one.reasons), "unknown")
     return f"of {one.name}, none of {counted(one.found, 'photo')} could be kept (most often: {why})"
 

@@ -80,8 +80,8 @@ class Ledger:
     def listed(self, folder: str) -> bool:
         return bool(self._sql.execute("SELECT listed FROM classes WHERE folder = ?", (folder,)).fetchone()[0])
 
-    def end_of_list(self, folder: str, told: str = "") -> None:
-        self._sql.execute("UPDATE classes SET listed = 1, told = ? WHERE folder = ?", (told, folder))
+    def end_of_list(self, folder: str, told: str = "", *, listed: bool = True) -> None:
+        self._sql.execute("UPDATE classes SET listed = ?, told = ? WHERE folder = ?", (listed, told, folder))
 
     def told(self, folder: str) -> str:
         """What the source had to say about its list."""

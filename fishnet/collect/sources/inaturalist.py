@@ -33,11 +33,11 @@ class INaturalist(Source):
     async def find(self, taxon: Taxon, after: int = 0) -> AsyncIterator[list[Photo]]:
         total = (await self._answer("observations", **self._filters(taxon), per_page=1))["total_results"]
         if total > self.ask.pool:
-            self.told = f"a sample of {self.ask.pool} observations of {total}, from all over their years"
+            said = f"a sample of {self.ask.pool} observations of {total}, from all over their years"
+            self.told[taxon.identity] = said
             async for portion in self._spread(taxon):
                 yield portion
             return
-        self.told = ""
         while True:
             page = await self._page(taxon, after)
             yield self._photos(page)

@@ -1,5 +1,6 @@
 """A table of addresses and classes: what img2dataset takes, and what GBIF exports."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from fishnet.collect.photo import Photo, Taxon, photo_id_of, turn_of
 from fishnet.collect.sources.reading import header, rows
 from fishnet.collect.sources.source import Ask, Source
 from fishnet.errors import BadInput
-from fishnet.names import nearest
+from fishnet.names import counted, nearest
 
 PORTION = 1000
 # The first of these columns that is there; the last ones are GBIF's (Darwin Core) and iNaturalist's exports'.
@@ -39,6 +40,8 @@ class Listed(Source):
         super().__init__(ask)
         self._file, self._gate = file, gate
         self._columns = _columns(file)
+        if "licence" not in self._columns and UNKNOWN not in ask.licences:
+            raise BadInput(f"list={file} has no column of licences: say licences=any if its photos may be used.")
 
     async def resolve(self, names: list[str]) -> list[Taxon]:
         found: dict[str, Taxon] = {}
@@ -61,27 +64,32 @@ class Listed(Source):
         wanted = {taxon.identity: taxon for taxon in taxa}
         portions: dict[str, list[Photo]] = {identity: [] for identity in wanted}
         alone = self._alone(wanted) if self.ask.per_observation == "one" else {}
+        closed: Counter[str] = Counter()
         for identity, photo in self._photos(wanted):
+            if not self.accepts(photo):
+                closed[identity] += 1
+                continue
             if alone.get((identity, photo.observation_id), photo.photo_id) != photo.photo_id:
                 continue
             portions[identity].append(photo)
             if len(portions[identity]) == PORTION:
                 yield wanted[identity], portions[identity]
                 portions[identity] = []
+        self.told = {one: f"{counted(closed[one], 'photo')} of other licences left out" for one in closed}
         for identity, portion in portions.items():
             yield wanted[identity], portion
 
     def _photos(self, wanted: dict[str, Taxon]) -> Iterator[tuple[str, Photo]]:
         for row in rows(self._file):
             identity = self._taxon(row).identity
-            if identity in wanted and (photo := self._photo(row)).url and self.accepts(photo):
+            if identity in wanted and (photo := self._photo(row)).url:
                 yield identity, photo
 
     def _alone(self, wanted: dict[str, Taxon]) -> dict[tuple[str, str], str]:
         """Of each observation the photo on which the lot falls: the first is most often the trophy."""
         chosen: dict[tuple[str, str], str] = {}
         for identity, photo in self._photos(wanted):
-            if photo.observation_id:
+            if photo.observation_id and self.accepts(photo):
                 observation = (identity, photo.observation_id)
                 before = chosen.get(observation, photo.photo_id)
                 chosen[observation] = min(before, photo.photo_id, key=lambda one: turn_of(self.ask.seed, one))

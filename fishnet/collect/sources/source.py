@@ -25,16 +25,16 @@ class Ask:
 
 
 class Source(ABC):
-    """`told` is what a user should know about the last list, such as that it is a part of a longer one.
+    """`told` is what a user should know about a class's list, by its identity: that it is a part of a longer one.
 
     A source that reads tables finds the photos of all classes in one pass (`at_once`, then `find_all`).
     """
 
     at_once: ClassVar[bool] = False
-    told: str = ""
 
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
+        self.told: dict[str, str] = {}
 
     @abstractmethod
     async def resolve(self, names: list[str]) -> list[Taxon]:

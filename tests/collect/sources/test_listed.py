@@ -1,6 +1,7 @@
 """A list of addresses: CSV, Parquet, GBIF's columns, and rows that lead where no list should lead."""
 
 import csv
+import re
 
 import pytest
 from collected import ALL, everything_below, photos_in, rows_of
@@ -129,6 +130,15 @@ def test_an_archive_of_gbif(replica, collect, tmp_path):
     assert sorted({row["taken_on"] for row in rows}) == ["2020-05-01", "2020-05-02", "2020-05-03"]
 
 
+def test_photos_of_other_licences_are_counted(replica, collect, listed, tmp_path):
+    table = listed()
+    done = collect(replica, "source=list", f"list={table}", "per_observation=all", "limit=null", "licences=[cc0]")
+    assert done.returncode == 0, done.stdout
+    assert {row["licence"] for row in rows_of(tmp_path)} == {"cc0"}
+    left = len(replica.world.label_of) - len(rows_of(tmp_path))
+    assert sum(map(int, re.findall(r"(\d+) photos of other licences left out", done.stdout))) == left
+
+
 def test_a_list_of_which_nothing_can_be_kept_is_a_failure(replica, collect, tmp_path):
     rows = [("url", "class"), ("http://evil.example.com:8080/a.jpg", "perch"), ("ftp://example.org/a.jpg", "perch")]
     done = collect(replica, "source=list", write(tmp_path / "x.csv", rows), *ALL)
@@ -143,7 +153,8 @@ def test_a_list_of_which_nothing_can_be_kept_is_a_failure(replica, collect, tmp_
         ("<!DOCTYPE html>\n<p>404</p>\n", "no column 'url'"),
         ("a,b\n1,2\n", "no column 'url'"),
         ("url,b\n1,2\n", "no column 'class'"),
-        ("url,class\n", "no row"),
+        ("url,class\nhttp://example.org/a.jpg,perch\n", "licences=any"),
+        ("url,class,licence\n", "no row"),
         (None, "does not exist"),
     ],
 )
