@@ -32,11 +32,14 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class Unusable(Exception):
-    """What came, or did not come; asking again may go better unless it is `final`."""
+    """What came, or did not come; asking again may go better unless it is `final`.
 
-    def __init__(self, reason: str, *, final: bool = False, wait: float | None = None) -> None:
+    A host that is `crowded` wants to be left alone by everybody, for `wait` seconds if it says how long.
+    """
+
+    def __init__(self, reason: str, *, final: bool = False, crowded: bool = False, wait: float | None = None) -> None:
         super().__init__(reason)
-        self.final, self.wait = final, wait
+        self.final, self.crowded, self.wait = final, crowded, wait
 
 
 class Unreachable(Unusable):
@@ -148,10 +151,11 @@ class Fetcher:
                 trouble = unusable
             if trouble.final or attempt == ATTEMPTS - 1:
                 raise trouble
-            if trouble.wait is not None:
-                self._politeness.rest(_host(url), trouble.wait)
+            wait = backoff(attempt, self._patience) if trouble.wait is None else trouble.wait
+            if trouble.crowded:
+                self._politeness.rest(_host(url), wait)
             else:
-                await asyncio.sleep(backoff(attempt, self._patience))
+                await asyncio.sleep(wait)
         raise AssertionError("unreachable")
 
     async def _once(self, url: str, calls: bool) -> bytes:
@@ -249,7 +253,8 @@ def _by_status(answer: aiohttp.ClientResponse) -> Unusable:
     if status in GONE:
         return Unusable(GONE[status], final=True)
     wait = retry_after(answer.headers) if status in (429, 503) else None
-    return Unreachable(f"the server answered {status} {answer.reason or ''}".strip(), wait=wait)
+    crowded = status == 429 or wait is not None
+    return Unreachable(f"the server answered {status} {answer.reason or ''}".strip(), crowded=crowded, wait=wait)
 
 
 def _host(url: str) -> str:

@@ -86,3 +86,16 @@ def test_a_fault_that_stays_has_a_reason(tmp_path, monkeypatch):
     assert "private" in reasons["redirect to a private address"] or "hosts" in reasons["redirect to a private address"]
     assert "cut short" in reasons["short body"] == reasons["reset"]
     assert "web page" in reasons["HTML with status 200"]
+
+
+@pytest.mark.parametrize(("fault", "rests"), [("429", True), ("503 with Retry-After", True), ("503", False)])
+def test_a_host_that_is_crowded_is_left_alone_by_all_connections(tmp_path, monkeypatch, fault, rests):
+    rested = []
+    monkeypatch.setattr(Politeness, "rest", lambda self, host, seconds: rested.append(seconds))
+
+    async def fetched() -> bytes | str:
+        async with asked(tmp_path, 1) as (fetcher, base):
+            return await one(fetcher, f"{base}/{list(FAULTS).index(fault)}")
+
+    assert asyncio.run(fetched()) == PHOTO
+    assert bool(rested) == rests
