@@ -15,6 +15,7 @@ from yarl import URL
 
 from fishnet.errors import BadInput
 
+UNNAMED = ("is none of the usual ones, and was not named in hosts=", "is not among the hosts that may be asked")
 PORTS = {"http": 80, "https": 443}
 _LOCAL = re.compile(r"(^|\.)(localhost|local|localdomain|internal|intranet|lan|home|corp|arpa|onion)$")
 _NAME = re.compile(r"(?=.{4,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
@@ -54,9 +55,9 @@ class Gate:
         if f"{host}:{port}" in self._trusted:
             return address
         if port != PORTS[address.scheme]:
-            raise Forbidden(f"port {port} of {host}: only the usual ports are asked")
+            raise Forbidden(f"port {port} of {host} {UNNAMED[0]}")
         if host not in self._hosts:
-            raise Forbidden(f"{host or 'no host'} is not among the hosts that may be asked")
+            raise Forbidden(f"{host or 'no host'} {UNNAMED[1]}")
         if not public_name(host):
             raise Forbidden(f"{host} is not the name of a public machine")
         return address

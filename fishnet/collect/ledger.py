@@ -124,6 +124,12 @@ class Ledger:
             "UPDATE photos SET fate = ?, reason = ? WHERE folder = ? AND photo_id = ?", (fate, reason, folder, photo_id)
         )
 
+    def try_again(self, reason: str) -> None:
+        """Photos that were refused for what is not so any more."""
+        self._sql.execute(
+            "UPDATE photos SET fate = ?, reason = '' WHERE fate = ? AND instr(reason, ?)", (WAITING, REFUSED, reason)
+        )
+
     def end_many(self, rows: Iterable[tuple[str, str, str, str]]) -> None:
         """(folder, id, fate, reason), all at once."""
         with self._alone:

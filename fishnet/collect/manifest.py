@@ -13,7 +13,7 @@ COLUMNS = [
     *("path", "class", "sha256", "source", "photo_id", "observation_id", "observer", "licence", "attribution", "url"),
     *("taken_on", "lat", "lon", "fetched_at"),
 ]
-MANIFEST, CLASSES = "manifest.csv", "classes.csv"
+MANIFEST, CLASSES, NOT_KEPT = "manifest.csv", "classes.csv", "not_kept.csv"
 
 
 def write_tables(ledger: Ledger, root: Path, source: str) -> None:
@@ -23,16 +23,15 @@ def write_tables(ledger: Ledger, root: Path, source: str) -> None:
     ledger.write_note("manifest", _replace(root / MANIFEST, COLUMNS, rows, before=ledger))
     names = [(folder, one.identity, one.name, one.rank, one.common_name) for folder, one in ledger.classes().items()]
     _replace(root / CLASSES, ["class", "taxon_id", "name", "rank", "common_name"], names)
-    write_refused(ledger)
+    _write_not_kept(ledger)
 
 
-def write_refused(ledger: Ledger) -> Path:
+def _write_not_kept(ledger: Ledger) -> None:
     """Every photo that was found and is not there, with the reason; beside the ledger."""
-    file = ledger.file.with_name("not_kept.csv")
     named = ("folder", "photo_id", "url", "fate", "reason")
     lost = ledger.photos(REFUSED, FAILED, COPY, DELETED, WITHDRAWN)
-    _replace(file, ["class", *named[1:]], ([row[name] for name in named] for row in lost))
-    return file
+    rows = ([row[name] for name in named] for row in lost)
+    _replace(ledger.file.with_name(NOT_KEPT), ["class", *named[1:]], rows)
 
 
 def put_aside(ledger: Ledger, file: Path) -> None:

@@ -5,7 +5,7 @@ import textwrap
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from fishnet.collect.job import ClassResult, Result
+from fishnet.collect.result import ClassResult, Result
 from fishnet.collect.watcher import Watcher
 from fishnet.names import counted
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fishnet.collect.job import ClassResult, Result
+from fishnet.collect.result import ClassResult, Result
 from fishnet.collect.showing import table
 
 

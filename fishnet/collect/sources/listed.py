@@ -43,13 +43,16 @@ class Listed(Source):
         if "licence" not in self._columns and UNKNOWN not in ask.licences:
             raise BadInput(f"list={file} has no column of licences: say licences=any if its photos may be used.")
 
+    async def prepare(self) -> None:
+        for row in rows(self._file):
+            self._allow(self._text(row, "url"))
+
     async def resolve(self, names: list[str]) -> list[Taxon]:
         found: dict[str, Taxon] = {}
         for row in rows(self._file):
             taxon = self._taxon(row)
             if taxon.name:
                 found.setdefault(taxon.identity, taxon)
-            self._allow(self._text(row, "url"))
         if not found:
             raise BadInput(f"list={self._file} holds no row with a class.")
         if not names:

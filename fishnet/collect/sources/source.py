@@ -36,6 +36,9 @@ class Source(ABC):
         self.ask = ask
         self.told: dict[str, str] = {}
 
+    async def prepare(self) -> None:  # noqa: B027 (most need nothing)
+        """What is needed before a photo is fetched, also by a command that goes on and lists nothing any more."""
+
     @abstractmethod
     async def resolve(self, names: list[str]) -> list[Taxon]:
         """The classes that are meant; unknown and ambiguous names are refused with what could be meant."""

@@ -164,3 +164,12 @@ def test_lists_that_are_none(replica, collect, tmp_path, text, word):
     done = collect(replica, "source=list", "list=x.csv")
     assert done.returncode == 2 and word in done.stdout, done.stdout
     assert everything_below(tmp_path) == (["x.csv"] if text is not None else [])
+
+
+def test_a_host_that_is_named_later_is_asked_then(replica, collect, tmp_path):
+    table = write(tmp_path / "x.csv", [("url", "class"), *((url, "perch") for url in medium(replica)[:4])])
+    first = collect(replica, "source=list", table, *ALL, "hosts=['127.0.0.1:1']")
+    assert first.returncode == 1 and "not named in hosts=" in first.stdout, first.stdout
+    assert replica.log == []
+    assert collect(replica, "source=list", table, *ALL).returncode == 0
+    assert len(rows_of(tmp_path)) == 4
