@@ -149,7 +149,7 @@ def draw_kobe(now: pd.DataFrame, path: pd.DataFrame, path_name: str) -> str:
             axes.set(xlim=(0, most_b), ylim=(0, most_u), xlabel="B/Bmsy: how much fish there is")
         left.set_ylabel("F/Fmsy: how hard it is fished")
         for x, y, ha, va, words in (
-            (0.02, 0.98, "left", "top", "overfished, and overfishing"),
+            (0.02, 0.98, "left", "top", "overfished and overfishing"),
             (0.98, 0.98, "right", "top", "overfishing begins"),
             (0.02, 0.02, "left", "bottom", "recovering"),
             (0.98, 0.02, "right", "bottom", "healthy"),
