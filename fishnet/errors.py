@@ -4,6 +4,8 @@ Bad input is the user's to mend: one sentence, exit status 2. A failure of the w
 Everything else is a defect of ours and keeps its traceback.
 """
 
+import errno
+
 
 class BadInput(Exception):
     """Something the user gave is wrong; the message says what, and what to do."""
@@ -15,6 +17,16 @@ class WorkFailed(Exception):
     """The input was right, but the work could not be finished; what was made before is intact."""
 
     status = 1
+
+
+def disk_trouble(error: OSError) -> WorkFailed | None:
+    """A full disk (or quota, or size limit) in one sentence; None for any other error."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return None
+    return WorkFailed(
+        f"{error.filename or 'a file'} could not be written ({error.strerror}): is the disk full? "
+        "What was there is intact."
+    )
 
 
 class Interrupted(BaseException):

@@ -102,13 +102,16 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     raise RefusedImage("a JPEG file of too many parts")
 
 
-def jpeg_turn(data: bytes) -> int:
-    """How to turn a JPEG that has been checked before: the walk ends where the picture begins."""
+def jpeg_turn(data: bytes) -> int | None:
+    """How to turn a JPEG that has been checked before; None where only the whole walk can tell.
+
+    This one ends where the picture begins, and few files have anything to say behind that.
+    """
     for code, start, end in _jpeg_segments(data):
-        if data.startswith(_EXIF, start + 2):
-            return orientation(data[start + 8 : end])
         if code == _SOS:
-            break
+            return 1 if data.find(_EXIF, start) < 0 else None
+        if code not in _JPEG_FRAMES and data.startswith(_EXIF, start + 2) and end > start + 8:
+            return orientation(data[start + 8 : end])
     return 1
 
 

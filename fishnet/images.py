@@ -52,41 +52,49 @@ def load_image(source: Path | str | bytes, *, min_side: int | None = None) -> Im
         raise RefusedImage(_reason(header.format, error)) from error
 
 
-def load_pixels(source: Path | str | bytes, *, sha256: str = "", min_side: int | None = None) -> "np.ndarray":
-    """The same picture as height × width × 3 bytes.
+def load_pixels(
+    source: Path | str | bytes, *, sha256: str = "", min_side: int | None = None
+) -> "tuple[np.ndarray, tuple[int, int]]":
+    """The same picture as height × width × 3 bytes, and the full size: upright width and height.
 
     A JPEG whose bytes have the digest that the index wrote down has been through the hardened decoder once already:
-    it takes a faster one, which would be a danger with anything else.
+    it takes a faster one, which would be a danger with anything else. Bytes of another digest are refused.
     """
     import numpy as np
 
     data = source if isinstance(source, bytes) else read_bytes(source)
-    if sha256 and hashlib.sha256(data).hexdigest() == sha256:
-        pixels = _fast_jpeg(data, min_side) if data.startswith(b"\xff\xd8\xff") else None
-        if pixels is not None:
-            return pixels
-    return np.array(load_image(data, min_side=min_side))
+    if sha256:
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise RefusedImage("its bytes have changed since then")
+        fast = _fast_jpeg(data, min_side) if data.startswith(b"\xff\xd8\xff") else None
+        if fast is not None:
+            return fast
+    image = load_image(data, min_side=min_side)
+    return np.array(image), image.info["full_size"]
 
 
-def _fast_jpeg(data: bytes, min_side: int | None) -> "np.ndarray | None":
-    """What Pillow's draft mode gives, pixel for pixel, in half the time; None for colours that decoders disagree on."""
+def _fast_jpeg(data: bytes, min_side: int | None) -> "tuple[np.ndarray, tuple[int, int]] | None":
+    """What Pillow's draft mode gives, pixel for pixel, in half the time; None where decoders may disagree."""
     import numpy as np
     import simplejpeg
 
-    height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
-    if colours not in ("YCbCr", "Gray"):
-        return None
-    shrink = next((k for k in (8, 4, 2) if min_side and min(width, height) // k >= min_side), 1)
-    least = {"min_height": -(-height // shrink), "min_width": -(-width // shrink)} if shrink > 1 else {}
-    pixels = simplejpeg.decode_jpeg(data, **least, min_factor=1)
     turn = jpeg_turn(data)
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+        if turn is None or colours not in ("YCbCr", "Gray"):
+            return None
+        shrink = next((k for k in (8, 4, 2) if min_side and min(width, height) // k >= min_side), 1)
+        least = {"min_height": -(-height // shrink), "min_width": -(-width // shrink)} if shrink > 1 else {}
+        pixels = simplejpeg.decode_jpeg(data, **least, min_factor=1)
+    except ValueError:  # kinds of JPEG that this decoder does not know, and files that Pillow forgives
+        return None
     if turn >= 5:
         pixels = pixels.transpose(1, 0, 2)
     if turn in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     if turn in (3, 4, 7, 8):
         pixels = pixels[::-1]
-    return np.ascontiguousarray(pixels)
+    return np.ascontiguousarray(pixels), (height, width) if turn >= 5 else (width, height)
 
 
 def read_bytes(path: Path | str) -> bytes:

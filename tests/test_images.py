@@ -251,13 +251,60 @@ KINDS = {
 def test_the_fast_decoder_shows_what_the_hardened_one_shows(kind, min_side):
     data = KINDS[kind]
     hardened = np.asarray(load_image(data, min_side=min_side)).astype(int)
-    fast = load_pixels(data, sha256=hashlib.sha256(data).hexdigest(), min_side=min_side).astype(int)
+    fast, full_size = load_pixels(data, sha256=hashlib.sha256(data).hexdigest(), min_side=min_side)
     assert fast.shape == hardened.shape
-    assert np.abs(fast - hardened).mean() < 0.5
+    assert full_size == load_image(data).size
+    assert np.abs(fast.astype(int) - hardened).mean() < 0.5
 
 
-@pytest.mark.parametrize("digest", ["", "0" * 64])
-def test_bytes_that_nobody_verified_never_reach_it(digest, monkeypatch):
+def exif(turn: int, order: bytes = b"II") -> bytes:
+    sign = "<" if order == b"II" else ">"
+    tag = struct.pack(f"{sign}HHIHH", 0x0112, 3, 1, turn, 0)
+    return b"Exif\0\0" + order + struct.pack(f"{sign}HI", 42, 8) + struct.pack(f"{sign}H", 1) + tag + b"\0" * 4
+
+
+def segment(what: bytes) -> bytes:
+    return b"\xff\xe1" + struct.pack(">H", len(what) + 2) + what
+
+
+ODD_EXIFS = {
+    "empty before": lambda plain: plain[:2] + segment(b"Exif\0\0") + segment(exif(6)) + plain[2:],
+    "two": lambda plain: plain[:2] + segment(exif(6)) + segment(exif(3)) + plain[2:],
+    "behind the picture": lambda plain: plain[:-2] + segment(exif(6)) + plain[-2:],
+    "behind the end": lambda plain: plain + segment(exif(6)),
+    "big-endian": lambda plain: plain[:2] + segment(exif(8, b"MM")) + plain[2:],
+}
+
+
+@pytest.mark.parametrize("kind", ODD_EXIFS)
+def test_both_decoders_turn_a_photo_alike_wherever_it_says_how(kind):
+    data = ODD_EXIFS[kind](KINDS["plain"])
+    hardened = np.asarray(load_image(data)).astype(int)
+    fast, full_size = load_pixels(data, sha256=hashlib.sha256(data).hexdigest())
+    assert full_size == (hardened.shape[1], hardened.shape[0])
+    assert np.abs(fast.astype(int) - hardened).mean() < 0.5
+
+
+@pytest.mark.parametrize("where", ["decode_jpeg", "decode_jpeg_header"])
+def test_what_the_fast_decoder_cannot_read_the_hardened_one_does(where, monkeypatch):
+    import simplejpeg
+
+    def unknown(*_, **__):
+        raise ValueError("Unsupported JPEG data precision 12")
+
+    monkeypatch.setattr(simplejpeg, where, unknown)
+    data = KINDS["turned 6"]
+    pixels, full_size = load_pixels(data, sha256=hashlib.sha256(data).hexdigest())
+    assert np.array_equal(pixels, np.asarray(load_image(data)))
+    assert full_size == (60, 90)
+
+
+def test_other_bytes_than_those_of_the_index_are_refused():
+    with pytest.raises(RefusedImage, match="have changed"):
+        load_pixels(KINDS["plain"], sha256="0" * 64)
+
+
+def test_bytes_that_nobody_verified_never_reach_it(monkeypatch):
     import simplejpeg
 
     def forbidden(*_, **__):
@@ -265,6 +312,6 @@ def test_bytes_that_nobody_verified_never_reach_it(digest, monkeypatch):
 
     monkeypatch.setattr(simplejpeg, "decode_jpeg", forbidden)
     monkeypatch.setattr(simplejpeg, "decode_jpeg_header", forbidden)
-    assert load_pixels(KINDS["plain"], sha256=digest).shape == (60, 90, 3)
+    assert load_pixels(KINDS["plain"])[0].shape == (60, 90, 3)
     with pytest.raises(RefusedImage):
-        load_pixels(KINDS["plain"][:200], sha256=digest)
+        load_pixels(KINDS["plain"][:200])

@@ -24,12 +24,14 @@ def main() -> None:
 
 def table(rows: pd.DataFrame) -> str:
     """The same for the README."""
-    lines = ["| stage | case | measured [95 %] | goal | | agreement |", "|---|---|---|---|---|---|"]
+    lines = ["| stage | case | measured [95 %] | rounds | goal | | agreement |", "|---|---|---|---|---|---|---|"]
     for row in rows.itertuples():
         sign = "≤" if row.bound == "at most" else "≥"
-        figure = f"{row.ratio:.3g}× [{row.low:.3g}, {row.high:.3g}]"
+        figure = f"{row.ratio:.3g}×" + (f" [{row.low:.3g}, {row.high:.3g}]" if row.rounds > 1 else "")
         met = "met" if row.met else "**missed**"
-        lines.append(f"| {row.stage} | {row.case} | {figure} | {sign} {row.goal:g}× | {met} | {row.agreement} |")
+        lines.append(
+            f"| {row.stage} | {row.case} | {figure} | {row.rounds} | {sign} {row.goal:g}× | {met} | {row.agreement} |"
+        )
     return "\n".join(lines)
 
 

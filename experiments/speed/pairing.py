@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+ENOUGH = 15  # rounds, for an interval to speak for a bar
+
 
 @dataclass(frozen=True)
 class Options:
@@ -47,8 +49,8 @@ class Row:
 
     @property
     def met(self) -> bool:
-        """A bar within a tenth of 1 holds when the interval contains it."""
-        near_one = abs(self.goal - 1) <= 0.1
+        """A bar within a tenth of 1 holds when the interval of enough rounds contains it."""
+        near_one = abs(self.goal - 1) <= 0.1 and self.rounds >= ENOUGH
         if self.inverse:
             return self.agreed and (self.ratio <= self.goal or (near_one and self.low <= self.goal))
         return self.agreed and (self.ratio >= self.goal or (near_one and self.high >= self.goal))

@@ -4,9 +4,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from .pairing import Case, Options
+from fishnet.__main__ import VERBS
 
-VERBS = ("train", "evaluate", "predict", "compare", "ui")
+from .pairing import Case, Options
 
 
 def cases(options: Options) -> Iterator[Case]:

@@ -43,7 +43,13 @@ def quieten() -> None:
     """Lightning's advice that does not apply here; anything else it warns of is still heard."""
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for message in ("isinstance.treespec", "The number of training batches", "The '.*dataloader' does not have many"):
+    advice = (
+        "isinstance.treespec",
+        "The number of training batches",
+        "The '.*dataloader' does not have many",
+        "Found .* module.* in eval mode",
+    )
+    for message in advice:
         warnings.filterwarnings("ignore", message=f".*{message}")
     warnings.filterwarnings("ignore", message=".*exists and is not empty")  # a run's own folder
     warnings.filterwarnings("ignore", message=".*sync_dist=True")  # torchmetrics has synchronised these already

@@ -115,9 +115,12 @@ def validate(config: DictConfig, *, multirun: bool = False) -> None:
             _check_types(config, f"callbacks.{name}")
     _check_ranges(config)
     _check_choices(config)
+    _check_homes(config)
     if "data" in config:
         _check_data(config.data)
         _check_place(config)
+    if "data" in config and "model" in config:
+        _check_fixed_views(config)
     if "trainer" in config:
         _check_trainer(config.trainer, multirun)
 
@@ -133,6 +136,18 @@ def _check_types(config: DictConfig, seam: str) -> None:
         annotation, _ = schema.get(key, (None, None))
         if annotation is not None and not fits(value, annotation):
             raise BadInput(f"{seam}.{key}={value}: this takes {describe(annotation)}.")
+
+
+def _check_homes(config: DictConfig, above: str = "") -> None:
+    """`~name` in any place that is a path: whether there is such a user."""
+    for key, value in cast("dict[str, object]", config).items():
+        if isinstance(value, DictConfig):
+            _check_homes(value, f"{above}{key}.")
+        elif isinstance(value, str) and value.startswith("~"):
+            try:
+                Path(value).expanduser()
+            except RuntimeError:
+                raise BadInput(f"{above}{key}={value}: there is no user {value[1:].split('/')[0]} here.") from None
 
 
 def _check_ranges(config: DictConfig) -> None:
@@ -175,6 +190,10 @@ def _check_data(data: DictConfig) -> None:
         raise BadInput(f"data.val={data.val} and data.test={data.test} leave nothing to train on.")
     if (data.folds is None) != (data.fold is None):
         raise BadInput("data.folds (how many) and data.fold (which one is the test set) go together.")
+    if data.views and data.augment == "none":
+        raise BadInput(
+            f"data.views={data.views} are fixed random views, and data.augment=none makes none: leave one out."
+        )
     if data.folds is not None and not 0 <= data.fold < data.folds:
         raise BadInput(f"data.fold={data.fold}: with data.folds={data.folds} the folds are 0 to {data.folds - 1}.")
     if data._target_.endswith("ReefData"):
@@ -193,17 +212,18 @@ def _check_reef(data: DictConfig) -> None:
 
 
 def _check_place(config: DictConfig) -> None:
-    """A run must not lie among the photos, where its pictures would be a class the next time."""
-    out = Path(config.out or "outputs").expanduser()
     if config.data._target_.endswith("ImageFolderData") and not config.get("resume"):
-        root = Path(config.data.root).expanduser().resolve()
-        if out.resolve().is_relative_to(root):
-            raise BadInput(
-                f"out={out} lies inside data.root={config.data.root}, where its pictures would become a class: "
-                "give a folder elsewhere."
-            )
+        check_outside(config.out or "outputs", "data.root", config.data.root)
     if config.out is not None:
         check_writable("out", config.out)
+
+
+def check_outside(out: str, key: str, photos: str) -> None:
+    """What is made must not lie among the photos, where its pictures would be a class the next time."""
+    if Path(out).expanduser().resolve().is_relative_to(Path(photos).expanduser().resolve()):
+        raise BadInput(
+            f"out={out} lies inside {key}={photos}, where its pictures would become a class: give a folder elsewhere."
+        )
 
 
 def check_writable(key: str, place: str) -> None:
@@ -222,6 +242,14 @@ def check_weights(model: DictConfig) -> None:
         from fishnet.models.published import check_cached
 
         check_cached(model.backbone)
+
+
+def _check_fixed_views(config: DictConfig) -> None:
+    if config.data.get("views") and config.model.freeze != "backbone":
+        raise BadInput(
+            f"data.views={config.data.views} are for a frozen backbone, whose features are computed once: "
+            "say model.freeze=backbone, or leave them out."
+        )
 
 
 def _check_trainer(trainer: DictConfig, multirun: bool) -> None:

@@ -20,7 +20,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from fishnet.errors import BadInput, Interrupted, WorkFailed
+from fishnet.errors import BadInput, Interrupted, WorkFailed, disk_trouble
 from fishnet.names import nearest
 
 from .checks import validate
@@ -42,8 +42,10 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
     def job(config: DictConfig) -> object:
         try:
             return work(config)
-        except (BadInput, WorkFailed, HydraException, OmegaConfBaseException) as raised:
+        except (BadInput, WorkFailed, HydraException, OmegaConfBaseException, OSError) as raised:
             error = in_our_words(raised, config_name)
+            if error is None:
+                raise
             _say(error)
             if not _in_this_process():
                 raise error from raised
@@ -75,9 +77,12 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
         _leave(130)
     except BrokenPipeError:  # `fishnet train --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (HydraException, OmegaConfBaseException) as error:
-        _say(in_our_words(error, config_name))
-        raise SystemExit(2) from None
+    except (HydraException, OmegaConfBaseException, OSError) as raised:
+        ours = in_our_words(raised, config_name)
+        if ours is None:
+            raise
+        _say(ours)
+        raise SystemExit(ours.status) from None
 
 
 def _misused(message: str, verb: str) -> NoReturn:
@@ -85,13 +90,20 @@ def _misused(message: str, verb: str) -> NoReturn:
     raise SystemExit(BadInput.status)
 
 
-def in_our_words(error: Exception, config_name: str) -> BadInput | WorkFailed:
-    """What a constructor of ours has refused comes wrapped by Hydra; the rest is Hydra's own complaint."""
+def in_our_words(error: Exception, config_name: str) -> BadInput | WorkFailed | None:
+    """What a constructor of ours has refused comes wrapped by Hydra; the rest is Hydra's own complaint.
+
+    None for what the file system says, unless the disk is full: that would be a defect of ours.
+    """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, (BadInput, WorkFailed)):
             return cause
+        if isinstance(cause, OSError) and (full := disk_trouble(cause)):
+            return full
         cause = cause.__cause__
+    if isinstance(error, OSError) and not isinstance(error, HydraException):
+        return None
     return BadInput(explain(error, config_name))
 
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from fishnet.errors import BadInput
 from fishnet.names import counted
 
-from .checks import check_writable, validate
+from .checks import check_outside, check_writable, validate
 from .entry import start
 from .predict import find_photos
 
@@ -32,6 +32,8 @@ def explain(config: DictConfig) -> dict[str, float]:
         raise BadInput(f"out={config.out} is a file: give the name of a folder.")
     if (out / "maps.npy").exists():
         raise BadInput(f"out={config.out} holds maps already: choose another folder, or delete that one.")
+    if place.is_dir():
+        check_outside(config.out, "images", config.images)
     check_writable("out", config.out)
     photos = find_photos(place)
     import torch
@@ -43,7 +45,9 @@ def explain(config: DictConfig) -> dict[str, float]:
 
     model = load_model(Path(config.checkpoint)).to("cuda" if torch.cuda.is_available() else "cpu")
     table, batches, views = (_class_folders if _in_class_folders(place, photos) else _loose)(config, model, photos)
-    about = hashlib.sha256(f"{_digest(model)} {table['sha256'].tolist()} {config.all_classes}".encode()).hexdigest()
+    wishes = sorted(model.preprocessing.as_dict().items())
+    told = f"{_digest(model)} {wishes} {table['sha256'].tolist()} {config.all_classes}"
+    about = hashlib.sha256(told.encode()).hexdigest()
     shown = track(batches, total=-(-len(table) // config.batch_size), description="explaining", transient=True)
     found = write_maps(model, shown, table, out, all_classes=config.all_classes, about=about)
     drawn = _draw(found, views, out / "pictures", config.pictures)

@@ -40,7 +40,7 @@ def run_folder(config: DictConfig, *, name: str, resumed: bool = False) -> Itera
         reserved = made(wanted)
     else:
         wanted = Path(hydra.runtime.output_dir if numbered else config.out).expanduser().absolute()
-        reserved = claimed(wanted)
+        reserved = claimed(wanted, resumable="resume" in config)
     with nullcontext(wanted) if resumed or not is_first() else reserved as folder:
         os.environ[FOLDER] = str(folder)
         yield folder
@@ -72,12 +72,13 @@ def made(wanted: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[Path]:
+def claimed(folder: Path, *, resumable: bool = True) -> Iterator[Path]:
     """This very folder: new or empty, and claimed by a file that only one command can create."""
     missing = _make_parents(folder / RESERVED) or [folder]  # an empty one is no loss
     try:
         if any(entry.name != RESERVED for entry in folder.iterdir()):
-            raise BadInput(f"out={folder} is in use: give another folder, or resume={folder} to go on with that run.")
+            cure = f", or resume={folder} to go on with that run" if resumable else ""
+            raise BadInput(f"out={folder} is in use: give another folder{cure}.")
         (folder / RESERVED).touch(exist_ok=False)
     except FileExistsError as error:
         raise BadInput(

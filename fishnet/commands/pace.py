@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from fishnet.data.replacing import replacing
 from fishnet.models.classifier import ImageClassifier
-from fishnet.models.precision import PLAIN, Setting, fastest, measured
+from fishnet.models.precision import PLAIN, SETTINGS, Setting, fastest, measured
 
 log = logging.getLogger("fishnet")
 
@@ -85,7 +85,8 @@ def _known() -> dict[str, dict[Setting, float]]:
     """What earlier runs have measured, so that a repeated run makes the same choice; nothing where that is lost."""
     try:
         saved = json.loads(_file().read_text())
-        return {key: {Setting(*one): float(speed) for one, speed in speeds} for key, speeds in saved.items()}
+        speeds = {key: {Setting(*one): float(speed) for one, speed in pairs} for key, pairs in saved.items()}
+        return {key: pairs for key, pairs in speeds.items() if PLAIN in pairs and set(pairs) <= set(SETTINGS)}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 

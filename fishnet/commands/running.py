@@ -1,6 +1,5 @@
 """The steps of a run that are more than one call: what was found, its figures, its last words."""
 
-import errno
 import logging
 import math
 import os
@@ -18,7 +17,7 @@ from fishnet.callbacks.checkpoints import BestCheckpoint, read_checkpoint, write
 from fishnet.callbacks.report import Report
 from fishnet.data.datamodule import ImageFolderData
 from fishnet.data.seen import state_folder
-from fishnet.errors import Interrupted, WorkFailed
+from fishnet.errors import Interrupted, WorkFailed, disk_trouble
 from fishnet.measure.bootstrap import Interval
 from fishnet.models.classifier import ImageClassifier
 from fishnet.names import counted
@@ -103,12 +102,7 @@ def in_words(error: BaseException, config: DictConfig) -> BaseException:
             f"the GPU ran out of memory at data.batch_size={size}: try data.batch_size={max(1, size // 2)} "
             f"trainer.accumulate_grad_batches={window * 2}, which trains alike."
         )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return WorkFailed(
-            f"{error.filename or 'a file'} could not be written ({error.strerror}): is the disk full? "
-            "What was there is intact."
-        )
-    return error
+    return (disk_trouble(error) if isinstance(error, OSError) else None) or error
 
 
 def summary(trainer: L.Trainer, *, folder: Path, logger, measured: str) -> None:

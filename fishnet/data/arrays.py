@@ -19,6 +19,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from fishnet.data.replacing import replacing
+from fishnet.errors import WorkFailed
 
 _log = logging.getLogger("fishnet")
 _ROW = np.dtype([("key", "S80"), ("offset", "<i8"), ("shape", "<i4", (3,))])
@@ -74,12 +75,20 @@ class Store:
             first.setdefault(key.encode(), position)
         return np.array(sorted(place for key, place in first.items() if key not in known), dtype=np.int64)
 
-    def read(self, keys: Sequence[str]) -> Stored:
+    def read(self, keys: Sequence[str], shapes: np.ndarray) -> Stored:
+        """The arrays of these keys, all of which are here; what has another shape was written by a broken hand."""
         known = self._known()
         order = np.argsort(known["key"])
         wanted = np.array([key.encode() for key in keys], dtype=_ROW["key"])
         place = order[np.searchsorted(known["key"], wanted, sorter=order)]
+        if not np.array_equal(known["shape"][place], shapes):
+            raise WorkFailed(f"The cache in {self.folder} is damaged: delete it and start again.")
         return Stored(self.data, self.dtype, known["offset"][place], known["shape"][place])
+
+    def forget(self) -> None:
+        """Start empty. Files are unlinked, not cut short: another process may have them mapped."""
+        for file in (self.rows, self.data):
+            file.unlink(missing_ok=True)
 
     def fill(
         self,
@@ -100,19 +109,43 @@ class Store:
 
     def _known(self) -> np.ndarray:
         """The rows written down; none where they do not fit the settings or the data, which is said once."""
-        try:
-            rows = np.load(self.rows, allow_pickle=False)
-            if rows.dtype != _ROW or self.made_by.read_text() != self.about:
-                raise ValueError("it was made by other settings")
-            if self.data.stat().st_size < _end(rows, self.dtype):
-                raise ValueError("it is cut short")
-            return rows
-        except FileNotFoundError:
+        if not self.rows.exists():
             return np.zeros(0, _ROW)
-        except (OSError, ValueError, EOFError) as error:
-            _log.warning("The cache in %s cannot be used (%s): it is made again.", self.folder, error)
-            self.rows.unlink(missing_ok=True)
+        rows = _rows_in(self.rows)
+        wrong = "it is damaged" if rows is None else self._wrong(rows)
+        if rows is None or wrong:
+            _log.warning("The cache in %s cannot be used (%s): it is made again.", self.folder, wrong)
+            self.forget()
             return np.zeros(0, _ROW)
+        return rows
+
+    def _wrong(self, rows: np.ndarray) -> str:
+        if not (self.made_by.exists() and self.data.exists()):
+            return "a part of it is missing"
+        if self.made_by.read_text(errors="replace") != self.about:
+            return "it was made by other settings"
+        return "it is cut short" if self.data.stat().st_size < _end(rows, self.dtype) else ""
+
+
+def is_store(folder: Path) -> bool:
+    """Whether a Store has made this folder."""
+    try:
+        about = json.loads((folder / "about.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(about, dict) and "dtype" in about and (folder / "data.bin").is_file()
+
+
+def _rows_in(file: Path) -> np.ndarray | None:
+    """None where these are no rows, whatever they are."""
+    try:
+        rows = np.load(file, allow_pickle=False)
+        sound = rows.dtype == _ROW and rows.ndim == 1 and (rows["offset"] >= 0).all() and (rows["shape"] > 0).all()
+    except OSError:
+        raise
+    except Exception:
+        return None
+    return rows if sound else None
 
 
 def _sizes(rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -168,8 +201,8 @@ class _Filling:
         finally:
             try:
                 self._write_down(file)
+            finally:  # a full disk is given back what cannot be used
                 os.ftruncate(file, _end(self.known, self.store.dtype))
-            finally:
                 os.close(file)
 
     def _write(self, file: int, made: Made, number_of: dict[int, int]) -> None:
@@ -196,7 +229,7 @@ class _Filling:
         if not self.done:
             return
         os.fsync(file)
-        self.known = np.concatenate([self.known, self.new[np.array(self.done)]])
-        self.done = []
+        known = np.concatenate([self.known, self.new[np.array(self.done)]])
         with replacing(self.store.rows) as temporary, open(temporary, "wb") as rows:
-            np.save(rows, self.known)
+            np.save(rows, known)
+        self.known, self.done = known, []

@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -21,14 +21,14 @@ import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 
-from fishnet.data.arrays import Made, Store, Stored
+from fishnet.data.arrays import Made, Store, Stored, is_store
 from fishnet.data.seen import state_folder
 from fishnet.data.working import working_image, working_shape
 from fishnet.errors import WorkFailed
 from fishnet.images import RefusedImage
 
 _log = logging.getLogger("fishnet")
-_VERSION = 1  # raise it when the working image changes
+_VERSION = 2  # raise it when the working image changes
 _KEEP_FREE = 0.05  # of the disk
 _AHEAD = 8  # photos a core may have waiting
 
@@ -81,10 +81,10 @@ def working_images(
 
     try:
         place.mkdir(parents=True, exist_ok=True)
-        why_not = _no_room(store, shapes, store.missing(keys), limit)
+        why_not = _no_room(store, keys, shapes, limit)
         if not why_not:
             store.fill(keys, shapes, partial(_on_all_cores, make), label="decoding photos once", progress=progress)
-            return store.read(keys)
+            return store.read(keys, shapes)
     except OSError as error:
         why_not = f"{error.strerror or error}"
     _log.warning("No decode cache in %s (%s): photos are decoded each time they are needed.", place, why_not)
@@ -109,27 +109,49 @@ def _on_all_cores(make: Callable[[int], tuple[int, np.ndarray]], positions: np.n
         torch.set_num_threads(before)
 
 
-def _no_room(store: Store, shapes: np.ndarray, missing: np.ndarray, limit: float) -> str:
-    """Why the cache cannot take what is missing; caches of other settings in the same place have to go first."""
-    wanted = int(shapes[missing].astype(np.int64).prod(axis=1).sum())
-    here = _bytes_in(store.folder)
-    others = sorted(
-        (f for f in store.folder.parent.glob("*px-*") if f != store.folder), key=lambda f: f.stat().st_mtime
-    )
-    while others and wanted and here + wanted + sum(map(_bytes_in, others)) > limit * 1e9:
-        _remove(others.pop(0))
+def _no_room(store: Store, keys: Sequence[str], shapes: np.ndarray, limit: float) -> str:
+    """Why the cache cannot take what is missing; what is older in the same place goes first, where that helps."""
+    wanted, here = _bytes_of(shapes[store.missing(keys)]), _bytes_in(store.folder)
+    if not wanted:
+        return ""
+    stale = []
+    if here + wanted > limit * 1e9:  # much of what is here may be of photos that have changed or gone
+        stale, here = [store.folder], 0
+        wanted = _bytes_of(shapes[np.unique(np.array(keys), return_index=True)[1]])
     if here + wanted > limit * 1e9:
         return f"it would take {(here + wanted) / 1e9:.1f} GB, more than data.cache_limit={limit:g}"
     disk = shutil.disk_usage(store.folder.parent)
-    if wanted > disk.free - _KEEP_FREE * disk.total:
+    free = disk.free - _KEEP_FREE * disk.total
+    older = _stores_beside(store.folder)
+    if wanted > free + sum(map(_bytes_in, stale + older)):
         return f"it would take {wanted / 1e9:.1f} GB, and the disk has {disk.free / 1e9:.1f} GB left"
-    return ""
+    freed = sum(map(_remove, stale))
+    surplus = max(here + wanted + sum(map(_bytes_in, older)) - limit * 1e9, wanted - free - freed)
+    while older and surplus > 0:
+        surplus -= _remove(older.pop(0))
+    return "other caches in that place are in use" if surplus > 0 else ""
 
 
-def _remove(folder: Path) -> None:
-    """A cache can be made again; one that is just being made is left alone."""
+def _stores_beside(own: Path) -> list[Path]:
+    """Folders that we have made, of photos and of features, the oldest first; whatever else lies there is not ours."""
+    place = own.parent
+    ours = [
+        folder for folder in (*place.glob("*px-*"), *place.glob("features/*")) if folder != own and is_store(folder)
+    ]
+    return sorted(ours, key=lambda folder: folder.stat().st_mtime)
+
+
+def _remove(folder: Path) -> int:
+    """A cache can be made again; one that is just being made is left alone. The bytes that this has freed."""
+    freed = _bytes_in(folder)
     with suppress(Timeout), FileLock(folder / "lock", timeout=0):
         shutil.rmtree(folder, ignore_errors=True)
+        return freed
+    return 0
+
+
+def _bytes_of(shapes: np.ndarray) -> int:
+    return int(shapes.astype(np.int64).prod(axis=1).sum())
 
 
 def _bytes_in(folder: Path) -> int:

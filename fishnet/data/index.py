@@ -60,7 +60,7 @@ def build_index(
     listing = listing or list_photos(root)
     chosen = chosen_folders(listing.classes, classes, fewest)
     selected = frozenset(chosen)
-    wanted = np.array([name in selected for _, name, _, _ in listing.photos], bool)
+    wanted = np.array([name in selected for _, name, *_ in listing.photos], bool)
     photos = known_photos(listing, wanted=wanted, workers=workers, progress=progress)
     refused = _refused(photos, listing, chosen)
     _check_refused(refused, len(photos) + len(listing.refused), max_refused, listing.root)

@@ -20,13 +20,13 @@ _SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "te
 class Listing:
     root: Path
     classes: list[str] = field(default_factory=list)
-    photos: list[tuple[str, str, int, int]] = field(default_factory=list)  # path, class, size, mtime_ns
+    photos: list[tuple[str, str, int, int, int]] = field(default_factory=list)  # path, class, size, mtime_ns, ctime_ns
     refused: list[tuple[str, str]] = field(default_factory=list)
     left_out: Counter = field(default_factory=Counter)
 
     def counts(self) -> dict[str, int]:
         """Each class folder with the number of its photos."""
-        found = Counter(name for _, name, _, _ in self.photos)
+        found = Counter(name for _, name, *_ in self.photos)
         return {name: found[name] for name in self.classes}
 
     def warnings(self) -> list[str]:
@@ -108,7 +108,7 @@ def _list_file(listing: Listing, name: str, entry: os.DirEntry, path: str) -> No
         listing.refused.append((_shown(path), "the file's name is not valid UTF-8"))
     else:
         state = entry.stat()
-        listing.photos.append((path, name, state.st_size, state.st_mtime_ns))
+        listing.photos.append((path, name, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
 
 
 def _stays_inside(root: Path, link: str) -> bool:

@@ -22,10 +22,10 @@ from fishnet.data.replacing import replacing
 from fishnet.data.scan import scan
 
 _log = logging.getLogger(__name__)
-_STATE = {"size": "int64", "mtime_ns": "int64"}
+_STATE = {"size": "int64", "mtime_ns": "int64", "ctime_ns": "int64"}  # ctime: tools that edit may put mtime back
 _FACTS = {"sha256": "str", "phash": "uint64", "width": "int32", "height": "int32", "reason": "str"}
 _FILE = "index.parquet"
-_VERSION = b"1"  # raise it when the loader's verdicts or the hash change
+_VERSION = b"2"  # raise it when the loader's verdicts or the hash change
 _SAVE_EVERY = 20.0  # seconds
 
 

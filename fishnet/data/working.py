@@ -26,13 +26,13 @@ def working_shape(width: int, height: int, side: int) -> tuple[int, int, int]:
 
 def working_image(path: Path, *, sha256: str, side: int, interpolation: str) -> np.ndarray:
     """Decoded, scaled with antialiasing, very long photos cut to their middle; `sha256` as in the index, or empty."""
-    pixels = load_pixels(path, sha256=sha256, min_side=round(1.5 * side))
-    scale = side / min(pixels.shape[:2])
-    size = [round(length * scale) for length in pixels.shape[:2]]
+    pixels, full_size = load_pixels(path, sha256=sha256, min_side=round(1.5 * side))
+    pixels = _middle(pixels, LONGEST * min(pixels.shape[:2]))
+    size = working_shape(*full_size, side)[:2]  # the index knows it too, whatever size the decoder left
     scaled = functional.resize(
-        torch.from_numpy(pixels).permute(2, 0, 1), size, interpolation=_MODES[interpolation], antialias=True
+        torch.from_numpy(pixels).permute(2, 0, 1), list(size), interpolation=_MODES[interpolation], antialias=True
     )
-    return np.ascontiguousarray(_middle(scaled.permute(1, 2, 0).numpy(), LONGEST * side))
+    return np.ascontiguousarray(scaled.permute(1, 2, 0).numpy())
 
 
 def _middle(image: np.ndarray, most: int) -> np.ndarray:

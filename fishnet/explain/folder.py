@@ -5,6 +5,7 @@ compared; they are computed in float32 and kept as float16. A run that was ended
 """
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -121,17 +122,28 @@ class _Writing:
         if self.done != self.photos:
             raise WorkFailed(f"maps of {self.done} photos were made where {self.photos} were to be.")
         self.files.clear()
-        for name in ("maps", "logits"):
-            self.part(name).replace(self.out / f"{name}.npy")
         with replacing(self.out / "maps.csv") as temporary:
             table.to_csv(temporary, index=False)
+        for name in ("logits", "maps"):  # maps.npy is the last to come: where it is, all is
+            self.part(name).replace(self.out / f"{name}.npy")
         self._progress().unlink(missing_ok=True)
 
     def _open(self, name: str, shape: tuple[int, ...], kind: type) -> np.memmap:
-        mode = "r+" if self.done else "w+"
-        if mode == "w+":
-            return np.lib.format.open_memmap(self.part(name), mode=mode, dtype=kind, shape=shape)
-        return np.lib.format.open_memmap(self.part(name), mode=mode)
+        if self.done:
+            return np.lib.format.open_memmap(self.part(name), mode="r+")
+        file = np.lib.format.open_memmap(self.part(name), mode="w+", dtype=kind, shape=shape)
+        self._reserve(name)
+        return file
+
+    def _reserve(self, name: str) -> None:
+        """A full disk is an error that can be told here; under a mapped page it would kill the process."""
+        path = self.part(name)
+        try:
+            with open(path, "rb+") as opened:
+                os.posix_fallocate(opened.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            path.unlink()
+            raise OSError(error.errno, error.strerror, str(self.out)) from error
 
     def _progress(self) -> Path:
         return self.out / ".progress.json"

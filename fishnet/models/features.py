@@ -67,7 +67,7 @@ def folder_features(
     """
     head = single_head(model.network)
     assert head is not None, "has_features() was not asked"
-    about = {**about, **model.preprocessing.as_dict(), "version": 2}
+    about = {**about, **model.preprocessing.as_dict(), "version": 3}
     name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
     store = Store(place / name, dtype="float32", about=about)
 
@@ -81,7 +81,7 @@ def folder_features(
     with unchanged(model):
         shapes = np.tile(np.array([1, 1, head.in_features], np.int32), (len(keys), 1))
         store.fill(keys, shapes, make, label=label, progress=progress)
-    return store.read(keys)
+    return store.read(keys, shapes)
 
 
 def backbone_digest(network: nn.Module) -> str:

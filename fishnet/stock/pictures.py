@@ -72,6 +72,8 @@ def _panels(figure: Figure, count: int, columns: int = 4) -> list[Axes]:
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for axes in grid[count:]:
         axes.set_visible(False)
+    for axes in grid[max(count - columns, 0) : count]:  # the lowest of their columns
+        axes.tick_params(labelbottom=True)
     return list(grid[:count])
 
 
@@ -92,15 +94,8 @@ def draw_sustainable(shares: pd.DataFrame, order: list[str]) -> str:
             axes.fill_between(year, share, 100, color="#f5c6c6", linewidth=0)
             axes.fill_between(year, 0, share, color="#c6e7cf", linewidth=0)
             axes.plot(year, share, color=INK, linewidth=1.2, marker="o", markersize=2.5)
-            axes.annotate(
-                f"{share[-1]:.0f} %",
-                (year[-1], share[-1]),
-                xytext=(-3, -11),
-                fontsize=8,
-                textcoords="offset points",
-                ha="right",
-            )
             axes.set_title(shown(entity.replace(" (FAO)", ""), 30), fontsize=8.5, loc="left")
+            axes.set_title(f"{share[-1]:.0f} %", fontsize=8.5, loc="right", fontweight="bold")
             axes.set(ylim=(0, 100))
             axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
             axes.yaxis.set_major_formatter(PercentFormatter(decimals=0))
@@ -149,7 +144,7 @@ def draw_kobe(now: pd.DataFrame, path: pd.DataFrame, path_name: str) -> str:
             axes.set(xlim=(0, most_b), ylim=(0, most_u), xlabel="B/Bmsy: how much fish there is")
         left.set_ylabel("F/Fmsy: how hard it is fished")
         for x, y, ha, va, words in (
-            (0.02, 0.98, "left", "top", "overfished, and overfishing"),
+            (0.02, 0.98, "left", "top", "overfished and overfishing"),
             (0.98, 0.98, "right", "top", "overfishing begins"),
             (0.02, 0.02, "left", "bottom", "recovering"),
             (0.98, 0.02, "right", "bottom", "healthy"),

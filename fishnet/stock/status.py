@@ -15,7 +15,7 @@ QUADRANTS = {
     (True, True): "healthy",
     (True, False): "overfishing begins",
     (False, True): "recovering",
-    (False, False): "overfished, and overfishing",
+    (False, False): "overfished and overfishing",
 }
 
 

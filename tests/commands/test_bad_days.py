@@ -1,5 +1,6 @@
 """What training survives, and how it ends when it does not: always in order, with one sentence and whole files."""
 
+import csv
 import errno
 import json
 
@@ -98,6 +99,21 @@ def test_a_disk_that_fills_up_elsewhere(fishnet, tiny, tmp_path, monkeypatch):
     assert ended.status == 1
     assert "No space left on device" in the_sentence(ended)
     assert the_run(tmp_path)[1].info.status == "FAILED"
+
+
+def test_a_disk_that_fills_up_in_a_verb_that_has_no_run(fishnet, tiny, tmp_path, monkeypatch):
+    assert fishnet("train", *tiny, *BRIEF, "out=run").status == 0
+
+    class Full:
+        def writerow(self, row):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(csv, "writer", lambda *_, **__: Full())
+    (root,) = (word.removeprefix("data.root=") for word in tiny if word.startswith("data.root="))
+    ended = fishnet("predict", "checkpoint=run/checkpoints/best.ckpt", f"images={root}", "out=answers.csv")
+    assert ended.status == 1
+    assert "No space left on device" in the_sentence(ended)
+    assert not list(tmp_path.glob("*answers.csv*"))
 
 
 @pytest.fixture

@@ -1,8 +1,12 @@
 """fishnet explain: maps of every photo, pictures of those that tell most, and bad input in one sentence."""
 
+import errno
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 
@@ -40,6 +44,34 @@ def test_one_photo_for_all_classes_and_a_broken_one_beside_it(fishnet, checkpoin
     assert [path.name for path in (tmp_path / "why" / "pictures").iterdir()] == ["000_a b.jpg"]
 
 
+def test_a_full_disk_is_told_before_the_first_map(fishnet, checkpoint, shapes, tmp_path, monkeypatch):
+    def full(file, start, size):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "posix_fallocate", full)
+        ended = fishnet("explain", f"checkpoint={checkpoint}", f"images={shapes}", "out=why")
+    assert ended.status == 1
+    (line,) = [line for line in ended.err.splitlines() if line.startswith("fishnet:")]
+    assert "No space left on device" in line
+    assert not list((tmp_path / "why").glob("*.npy"))
+    assert fishnet("explain", f"checkpoint={checkpoint}", f"images={shapes}", "out=why").status == 0
+
+
+def test_a_model_that_wants_its_photos_otherwise_starts_anew(fishnet, checkpoint, shapes, tmp_path, monkeypatch):
+    from fishnet.explain import folder as room
+
+    seen: list[str] = []
+    write = room.write_maps
+    monkeypatch.setattr(room, "write_maps", lambda *a, about, **k: seen.append(about) or write(*a, about=about, **k))
+    stored = torch.load(tmp_path / checkpoint, weights_only=True)
+    stored["hyper_parameters"]["preprocess"] = ["autocontrast"]
+    torch.save(stored, tmp_path / "other.ckpt")
+    for number, one in enumerate((checkpoint, checkpoint, "other.ckpt")):
+        assert fishnet("explain", f"checkpoint={one}", f"images={shapes}", f"out=why{number}", "pictures=0").status == 0
+    assert seen[0] == seen[1] != seen[2]
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
@@ -47,6 +79,7 @@ def test_one_photo_for_all_classes_and_a_broken_one_beside_it(fishnet, checkpoin
         (["images={shapes}", "pictures=-1"], "pictures=-1"),
         (["images={shapes}", "all_classes=maybe"], "all_classes"),
         (["images={shapes}", "out=run/run.json"], "is a file"),
+        (["images={shapes}", "out={shapes}/why"], "lies inside images="),
     ],
 )
 def test_bad_input_is_one_sentence(fishnet, checkpoint, shapes, arguments, word):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fishnet.data.arrays import Store
+from fishnet.errors import WorkFailed
 
 KEYS = [f"{number:064x}" for number in range(40)]
 SHAPES = np.array([[number % 5 + 1, 3, 2] for number in range(40)], np.int32)
@@ -35,14 +36,14 @@ def store(tmp_path) -> Store:
 
 
 def holds(store: Store, keys=KEYS) -> bool:
-    stored = store.read(keys)
+    stored = store.read(keys, SHAPES[[KEYS.index(key) for key in keys]])
     return all(np.array_equal(stored[place], array(KEYS.index(key))) for place, key in enumerate(keys))
 
 
 def test_arrays_come_back_in_the_asked_order_and_through_a_pickle(store):
     fill(store)
     wanted = [KEYS[7], KEYS[0], KEYS[7], KEYS[39]]
-    stored = pickle.loads(pickle.dumps(store.read(wanted)))
+    stored = pickle.loads(pickle.dumps(store.read(wanted, SHAPES[[7, 0, 7, 39]])))
     assert [int(stored[place].flat[0]) for place in range(4)] == [7, 0, 7, 39]
 
 
@@ -91,17 +92,65 @@ def test_a_full_disk_leaves_a_store_that_can_be_read(store, monkeypatch):
     assert holds(store)
 
 
-@pytest.mark.parametrize("damage", ["cut", "settings", "rows", "nonsense"])
+def test_a_disk_too_full_for_the_rows_gives_back_what_cannot_be_used(store, monkeypatch):
+    fill(store, KEYS[:10])
+    before = store.data.stat().st_size
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        fill(store)
+    monkeypatch.undo()
+    assert store.data.stat().st_size == before
+    assert holds(store, KEYS[:10])
+    fill(store)
+    assert holds(store)
+
+
+def test_a_store_that_is_made_anew_leaves_an_open_one_as_it_was(store):
+    fill(store)
+    opened = store.read(KEYS, SHAPES)
+    store.made_by.write_text("{}")
+    fill(store, KEYS[:1])
+    assert all(np.array_equal(opened[place], array(place)) for place in range(40))
+
+
+def test_rows_of_other_shapes_are_not_believed(store):
+    fill(store)
+    with pytest.raises(WorkFailed, match="damaged"):
+        store.read(KEYS, SHAPES + 1)
+
+
+def rewritten(store: Store, **changes) -> None:
+    rows = np.load(store.rows)
+    for name, value in changes.items():
+        rows[name][3] = value
+    np.save(store.rows, rows)
+
+
+DAMAGES = {
+    "cut": lambda store: os.truncate(store.data, store.data.stat().st_size - 1),
+    "settings": lambda store: store.made_by.write_text("{}"),
+    "rows": lambda store: store.rows.write_bytes(store.rows.read_bytes()[:-5]),
+    "nonsense": lambda store: store.rows.write_bytes(b"nonsense"),
+    "a zip": lambda store: store.rows.write_bytes(b"PK\x03\x04 no zip"),
+    "an archive": lambda store: (np.savez(f"{store.rows}.npz", a=KEYS), os.replace(f"{store.rows}.npz", store.rows)),
+    "objects": lambda store: store.rows.write_bytes(pickle.dumps(KEYS)),
+    "one number": lambda store: np.save(store.rows, np.zeros((), np.load(store.rows).dtype)),
+    "before the start": lambda store: rewritten(store, offset=-8),
+    "no size": lambda store: rewritten(store, shape=0),
+    "negative size": lambda store: rewritten(store, shape=-1),
+    "no settings": lambda store: store.made_by.unlink(),
+    "no data": lambda store: store.data.unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_what_does_not_fit_together_is_made_again_and_said_once(store, damage, caplog):
     fill(store)
-    if damage == "cut":
-        os.truncate(store.data, store.data.stat().st_size - 1)
-    elif damage == "settings":
-        store.made_by.write_text("{}")
-    elif damage == "rows":
-        store.rows.write_bytes(store.rows.read_bytes()[:-5])
-    else:
-        store.rows.write_bytes(b"nonsense")
+    DAMAGES[damage](store)
     assert len(store.missing(KEYS)) == 40
     fill(store)
     assert holds(store)

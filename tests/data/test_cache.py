@@ -1,6 +1,7 @@
 """The decode cache: the same bytes as without it, never more than allowed, and no reason to stop."""
 
 import errno
+import hashlib
 import logging
 import mmap
 import os
@@ -13,7 +14,7 @@ from PIL import Image
 
 from fishnet import ImageFolderData
 from fishnet.data import cache as room
-from fishnet.data.arrays import Stored
+from fishnet.data.arrays import Store, Stored
 from fishnet.errors import WorkFailed
 
 
@@ -98,6 +99,58 @@ def test_caches_of_other_settings_make_room(photos, tmp_path):
     )
     assert batches(larger)
     assert [folder.name.split("px")[0] for folder in place.glob("*px-*")] == [str(round(40 / 0.875))]
+
+
+def test_what_is_not_ours_is_left_alone_and_so_is_what_would_not_help(photos, tmp_path):
+    place = tmp_path / "cache"
+    batches(data(photos, cache=str(place)))
+    (old,) = place.glob("*px-*")
+    size = (old / "data.bin").stat().st_size
+    (place / "holiday 200px-wide").mkdir()
+    (place / "holiday 200px-wide" / "data.bin").write_bytes(b"x" * size)
+    for limit, kept in ((size / 2e9, True), (2 * size / 1e9, False)):  # too little for the new one, then enough
+        larger = ImageFolderData(
+            root=str(photos), image_size=40, duplicates="ignore", cache=str(place), cache_limit=limit
+        )
+        assert batches(larger)
+        assert old.exists() is kept
+    assert (place / "holiday 200px-wide" / "data.bin").stat().st_size == size
+
+
+def test_photos_that_changed_do_not_fill_the_cache_for_ever(photos, tmp_path):
+    place = tmp_path / "cache"
+    batches(data(photos, cache=str(place)))
+    (store,) = place.glob("*px-*")
+    size = (store / "data.bin").stat().st_size
+    for seed in range(3):
+        for path in photos.glob("*/photo_*.jpg"):
+            draw_photo(path, 0, 100 * seed + int(path.stem[-3:]))
+        images = batches(data(photos, cache=str(place), cache_limit=1.3 * size / 1e9))
+        assert (store / "data.bin").stat().st_size <= 1.3 * size
+        assert all(torch.equal(a, b) for a, b in zip(images, batches(data(photos, cache="off")), strict=True))
+
+
+def test_features_make_room_too(photos, tmp_path):
+    place = tmp_path / "cache"
+    old = Store(place / "features" / "abc", dtype="float32", about={})
+    old.fill(
+        ["k"], np.array([[1, 1, 50_000]]), lambda _: iter([(0, np.zeros((1, 1, 50_000)))]), label="", progress=False
+    )
+    batches(data(photos, cache=str(place), cache_limit=2e-4))
+    assert not old.folder.exists()
+    assert list(place.glob("*px-*/data.bin"))
+
+
+def test_a_photo_that_was_edited_under_its_old_time_is_seen(photos):
+    batches(data(photos))
+    path = photos / "disc" / "photo_000.jpg"
+    state, before = path.stat(), path.read_bytes()
+    draw_photo(path, 1, 5)
+    new = path.read_bytes()[: len(before)]
+    path.write_bytes(new + b"\0" * (len(before) - len(new)))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    digests = data(photos, max_refused=1.0).index.table.set_index("path").sha256
+    assert digests.get("disc/photo_000.jpg") != hashlib.sha256(before).hexdigest()
 
 
 def test_a_disk_that_fills_up_is_one_line_and_training_goes_on(photos, caplog, monkeypatch):

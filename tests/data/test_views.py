@@ -1,5 +1,7 @@
 """Views: what a photo's key draws is the same on every device and in every batch, and is what its preset says."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -42,6 +44,19 @@ def test_the_evaluation_view_is_torchvisions(tmp_path, size, interpolation):
     usual = v2.Compose([v2.Resize(36, interpolation=v2.InterpolationMode(interpolation)), v2.CenterCrop(32)])
     expected = np.asarray(usual(photo)).astype(int)
     assert np.abs(centre(image, 32).astype(int) - expected).mean() < 1.5
+
+
+ODD = [(641, 481), (2048, 1363), (1920, 1281), (1023, 1535), (799, 601), (3001, 257), (65000, 3)]
+
+
+@pytest.mark.parametrize("size", ODD)
+@pytest.mark.parametrize("side", [48, 224, 256])
+def test_the_working_size_follows_from_the_photos_size_whatever_the_decoder_left(tmp_path, size, side):
+    path = tmp_path / "a.jpg"
+    Image.linear_gradient("L").resize(size).save(path, quality=80)
+    for digest in ("", hashlib.sha256(path.read_bytes()).hexdigest()):
+        image = working_image(path, sha256=digest, side=side, interpolation="bilinear")
+        assert image.shape == working_shape(*size, side)
 
 
 def test_pieces_have_the_share_and_the_shape_of_the_preset():

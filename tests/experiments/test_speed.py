@@ -2,9 +2,12 @@
 
 import csv
 
+import pandas as pd
 import pytest
 
 from experiments.speed import pairing
+from experiments.speed.__main__ import main, stages
+from experiments.speed.chart import table
 from experiments.speed.pairing import Case, measure
 from experiments.speed.table import append, show
 
@@ -53,6 +56,7 @@ def test_a_bar_near_one_holds_when_the_interval_contains_it():
     below = pairing.Row("x", 0.98, 0.95, 1.01, 1.0, False, 15, 1, 1, True, "")
     assert below.met
     assert not pairing.Row("x", 0.98, 0.95, 0.99, 1.0, False, 15, 1, 1, True, "").met
+    assert not pairing.Row("x", 0.98, 0.95, 1.01, 1.0, False, 5, 1, 1, True, "").met
     assert not pairing.Row("x", 1.8, 1.5, 2.2, 2.0, False, 15, 1, 1, True, "").met
     assert pairing.Row("x", 1.04, 1.01, 1.08, 1.02, True, 15, 1, 1, True, "").met
 
@@ -65,11 +69,44 @@ def test_rows_are_kept_with_the_machine(case, tmp_path):
     assert float(rows[0]["ratio"]) > 1
 
 
+def test_one_round_has_no_interval_to_show():
+    rows = pd.DataFrame(
+        [
+            {"stage": "a", "case": "b", "ratio": 2.0, "low": 2.0, "high": 2.0, "rounds": rounds, "goal": 1.5}
+            | {"bound": "at least", "met": True, "agreement": "same"}
+            for rounds in (1, 15)
+        ]
+    )
+    one, many = table(rows).splitlines()[2:]
+    assert "2× | 1 |" in one
+    assert "2× [2, 2] | 15 |" in many
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["start", "--only", "nothing-like-it"], "nothing-like-it"),
+        (["start", "--rounds", "0"], "--rounds 0"),
+        (["decode", "--root", "nowhere"], "nowhere does not exist"),
+        (["strat"], "decode"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments, said, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("sys.argv", ["speed", *arguments, "--csv", str(tmp_path / "r.csv")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "r.csv").exists()
+
+
+def test_every_stage_is_found_by_its_file():
+    assert {"decode", "loader", "train", "frozen", "cam", "overlay", "log", "start"} <= set(stages())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["overlay", "start"])
 def test_a_stage_runs_as_a_command(stage, tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["speed", stage, "--rounds", "1", "--csv", str(tmp_path / "r.csv")])
-    from experiments.speed.__main__ import main
-
     main()
     assert all(row["agreed"] == "True" for row in csv.DictReader((tmp_path / "r.csv").open()))

@@ -61,7 +61,7 @@ def test_five_regional_figures_by_hand(fao, tmp_path):
     assert now.loc["Japan", ["year", "biomass_class", "quadrant"]].tolist() == [
         2016,
         "overfished",
-        "overfished, and overfishing",
+        "overfished and overfishing",
     ]
     assert now.loc["US Alaska", ["year", "biomass_class", "quadrant"]].tolist() == [2014, "above Bmsy", "healthy"]
 
@@ -90,7 +90,7 @@ def test_classes_and_quadrants_at_their_ends():
         None,
     ]
     b, u = pd.Series([1.0, 1.0, 0.9, 0.9, 1.0]), pd.Series([1.0, 1.1, 1.0, 1.1, np.nan])
-    said = ["healthy", "overfishing begins", "recovering", "overfished, and overfishing", None]
+    said = ["healthy", "overfishing begins", "recovering", "overfished and overfishing", None]
     assert quadrant(b, u).tolist() == said
 
 
