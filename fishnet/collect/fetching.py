@@ -113,8 +113,8 @@ class Fetcher:
                 os.replace(hidden, target)
                 hidden.with_suffix(".mark").unlink(missing_ok=True)
                 return
-            except (Unusable, Forbidden, aiohttp.ClientError, OSError) as error:
-                trouble = error if isinstance(error, Unusable) else Unreachable(str(error))
+            except (Unusable, Forbidden, aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+                trouble = error if isinstance(error, Unusable) else Unreachable(self._in_words(error))
                 if trouble.final or isinstance(error, Forbidden) or attempt == ATTEMPTS - 1:
                     raise trouble from None
                 await asyncio.sleep(backoff(attempt, self._patience))
@@ -124,7 +124,9 @@ class Fetcher:
         mark = hidden.with_suffix(".mark")
         there = hidden.stat().st_size if hidden.exists() and mark.exists() else 0
         rest = {"Range": f"bytes={there}-", "If-Range": mark.read_text()} if there else {}
-        async with self._session.get(self._gate.check(url), allow_redirects=False, headers=rest) as answer:
+        async with asyncio.timeout(self._deadline):  # for each portion, as the whole may take hours
+            answer = await self._session.get(self._gate.check(url), allow_redirects=False, headers=rest)
+        async with answer:
             if answer.status not in (200, 206):
                 mark.unlink(missing_ok=True)  # whatever it was that cannot be continued
                 raise _by_status(answer)
@@ -168,12 +170,8 @@ class Fetcher:
                 return await self._body(url)
         except Forbidden as forbidden:
             raise Unusable(str(forbidden), final=True) from None
-        except TimeoutError:
-            raise Unreachable(f"no whole answer within {self._deadline:g} s") from None
-        except aiohttp.ClientPayloadError:
-            raise Unreachable("the answer was cut short") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise Unreachable(_in_words(error)) from error
+            raise Unreachable(self._in_words(error)) from error
 
     async def _body(self, url: str) -> bytes:
         """Follows redirects by hand: every hop has to pass the gate."""
@@ -189,6 +187,19 @@ class Fetcher:
                 else:
                     raise _by_status(answer)
         raise Unusable(f"more than {HOPS} redirects")
+
+    def _in_words(self, error: BaseException) -> str:
+        if isinstance(error, Forbidden):
+            return str(error)
+        if isinstance(error, TimeoutError):
+            return f"no whole answer within {self._deadline:g} s"
+        if isinstance(error, aiohttp.ClientPayloadError):
+            return "the answer was cut short"
+        if isinstance(error, aiohttp.ClientConnectorError):
+            return f"no connection ({error.os_error or error})"
+        if isinstance(error, aiohttp.ServerDisconnectedError):
+            return "the server hung up"
+        return f"no usable answer ({type(error).__name__})"
 
     def _next_hop(self, address: URL, answer: aiohttp.ClientResponse) -> URL:
         """A redirect that leads astray is this answer's fault, and the next answer may be right."""
@@ -260,11 +271,3 @@ def _by_status(answer: aiohttp.ClientResponse) -> Unusable:
 def _host(url: str) -> str:
     """host:port, as far as it can be told from the text."""
     return url.split("://", 1)[-1].split("/", 1)[0].lower()
-
-
-def _in_words(error: BaseException) -> str:
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return f"no connection ({error.os_error or error})"
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "the server hung up"
-    return f"no usable answer ({type(error).__name__})"

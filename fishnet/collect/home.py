@@ -20,6 +20,7 @@ def opened(plan: Plan) -> Iterator[Ledger]:
 
 
 def check_settings(plan: Plan, ledger: Ledger) -> None:
+    """Other settings would put photos that were found in two ways into one folder."""
     before = ledger.settings()
     for key, value in plan.fixed.items():
         if before and before.get(key) != value:

@@ -136,12 +136,13 @@ def test_a_signal_ends_it_in_order(replica, tmp_path, monkeypatch, number, momen
 def test_a_disk_that_is_full_ends_it_in_words_and_the_same_command_goes_on(replica, collect, tmp_path, monkeypatch):
     """A limit on the size of a file is what a disk without room looks like to a program: the write fails."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for arguments in (["limit=2"], ALL):
+    for arguments, kilobytes in ((["limit=2"], 4), (ALL, 200)):  # at the first word of the ledger; in the middle
         settings = ["name=lake", "taxa=47162", *replica.settings(), *arguments]
-        command = ["bash", "-c", 'ulimit -f 4; exec "$0" -m fishnet collect "$@"', sys.executable, *settings]
+        command = ["bash", "-c", f'ulimit -f {kilobytes}; exec "$0" -m fishnet collect "$@"', sys.executable, *settings]
         done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
         assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
         assert "same command goes on when that is mended" in done.stderr
+        assert bool(photos_in(tmp_path)) == (kilobytes == 200)
     assert collect(replica, "taxa=47162", *ALL).returncode == 0
     assert len(rows_of(tmp_path)) == len(replica.world.photo_ids(47162))
 

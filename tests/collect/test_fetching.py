@@ -19,7 +19,7 @@ MOST = 4 * 2**20
 
 
 @asynccontextmanager
-async def asked(tmp_path, times: int):
+async def asked(tmp_path, times: int, deadline: float = 1.5):
     """A server whose n-th photo has the n-th fault, for the first `times` that it is asked."""
     seen: Counter = Counter()
 
@@ -41,7 +41,7 @@ async def asked(tmp_path, times: int):
     host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     polite = Politeness(Limits(), folder=tmp_path, free=frozenset({host}))
     try:
-        async with Fetcher(Gate([], [host]), polite, connections=64, deadline=1.5, patience=0.01) as fetcher:
+        async with Fetcher(Gate([], [host]), polite, connections=64, deadline=deadline, patience=0.01) as fetcher:
             yield fetcher, f"http://{host}"
     finally:
         polite.close()
@@ -99,3 +99,21 @@ def test_a_host_that_is_crowded_is_left_alone_by_all_connections(tmp_path, monke
 
     assert asyncio.run(fetched()) == PHOTO
     assert bool(rested) == rests
+
+
+@pytest.mark.parametrize(
+    ("fault", "word"),
+    [("says nothing", "within 0.5 s"), ("short body", "cut short"), ("500", "500")],
+)
+def test_a_large_file_comes_whole_or_ends_in_words(tmp_path, monkeypatch, fault, word):
+    monkeypatch.setattr(fetching, "ATTEMPTS", 2)
+
+    async def brought(times: int) -> None:
+        async with asked(tmp_path, times, deadline=0.5) as (fetcher, base):
+            await fetcher.file(f"{base}/{list(FAULTS).index(fault)}", tmp_path / "table", lambda here, total: None)
+
+    with pytest.raises(Unusable, match=word):
+        asyncio.run(brought(9))
+    assert not (tmp_path / "table").exists()
+    asyncio.run(brought(1))
+    assert (tmp_path / "table").read_bytes() == PHOTO
