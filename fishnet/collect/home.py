@@ -34,10 +34,10 @@ def _in_words(plan: Plan) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.DatabaseError) as error:
-        where = getattr(error, "filename", None) or plan.ledger
+        where = error.filename if isinstance(error, OSError) else plan.ledger
+        what = f"{getattr(error, 'strerror', None) or error}{f' ({where})' if where else ''}"
         raise WorkFailed(
-            f"name={plan.name}: {getattr(error, 'strerror', None) or error} ({where}); what was kept stays, and the "
-            "same command goes on when that is mended."
+            f"name={plan.name}: {what}; what was kept stays, and the same command goes on when that is mended."
         ) from error
 
 
