@@ -5,6 +5,7 @@ they are unknown, and it shows the most popular photos first.
 """
 
 import asyncio
+import os
 import re
 import shutil
 import tempfile
@@ -22,10 +23,11 @@ from fishnet.collect.sources.source import Ask, Source
 from fishnet.errors import BadInput, WorkFailed
 
 FLAGS = [
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
+    *("--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1500,950"),
     "--blink-settings=imagesEnabled=false",  # addresses are wanted here, not a second copy of every photo
 ]
+NO_SANDBOX = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []  # for root there is none
 IDLE = 3  # rounds without growth, though the page still says that it loads
 LOOK = 0.1  # seconds
 PAGE_LOAD = 60  # seconds
@@ -161,7 +163,7 @@ def _driver() -> Iterator:
     with tempfile.TemporaryDirectory(prefix="fishnet-browser-", ignore_cleanup_errors=True) as profile:
         options = webdriver.ChromeOptions()
         options.binary_location = browser
-        for flag in [*FLAGS, f"--user-data-dir={profile}"]:
+        for flag in [*FLAGS, f"--user-data-dir={profile}", *NO_SANDBOX]:
             options.add_argument(flag)
         # a session of its own: Ctrl-C ends us in order, and we end the browser
         service = Service(program, popen_kw={"start_new_session": True})
