@@ -16,6 +16,7 @@ from fishnet.commands.quoting import quoted
 
 VERBS = {
     "train": ("make", "class folders → a trained, measured, explained and tracked classifier"),
+    "study": ("make", "a protocol of stages: searches, folds and repeats that choose a model"),
     "evaluate": ("make", "a checkpoint on a folder: metrics with intervals, confusions"),
     "predict": ("use", "a checkpoint on photos: a CSV of probabilities, with a column for 'not sure'"),
     "explain": ("see", "a checkpoint on photos: what it looks at, as raw maps and red pictures"),

@@ -26,6 +26,9 @@ GUESTS = {
     "mlflow": "tracking",
     "selenium": "collect",
     "pytorch_grad_cam": "explain",
+    "optuna": "studies",
+    "submitit": "studies",
+    "ray": "studies",
 }
 
 

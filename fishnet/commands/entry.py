@@ -29,7 +29,8 @@ log = logging.getLogger("fishnet")
 
 CONF = "pkg://fishnet.conf"
 LAST_WORD = 30.0  # seconds
-MULTIRUN = ("-m", "--multirun")  # may stand anywhere, though argparse wants all overrides on one side of it
+MULTIRUN = ("-m", "--multirun")
+WITH_VALUE = ("--config-dir", "-cd")
 MOST_CHECKED = 50  # values of one sweep that are checked before anything starts
 
 
@@ -55,7 +56,7 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
         if failures:
             raise failures[0]
 
-    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in MULTIRUN)
+    sys.argv[1:] = options_first(sys.argv[1:])
     parser = get_args_parser()
     parser.error = lambda message: _misused(message, config_name)  # type: ignore[method-assign]
     arguments = parser.parse_args()
@@ -78,6 +79,16 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
     except (HydraException, OmegaConfBaseException) as error:
         _say(in_our_words(error, config_name))
         raise SystemExit(2) from None
+
+
+def options_first(words: list[str]) -> list[str]:
+    """Options may stand anywhere, though argparse wants all overrides on one side of them."""
+    options: list[str] = []
+    rest: list[str] = []
+    for place, word in enumerate(words):
+        chosen = word in MULTIRUN or word in WITH_VALUE or (place > 0 and words[place - 1] in WITH_VALUE)
+        (options if chosen else rest).append(word)
+    return [*options, *rest]
 
 
 def _misused(message: str, verb: str) -> NoReturn:
@@ -119,7 +130,10 @@ def compose(config_name: str, overrides: list[str], config_dir: str | None = Non
     """A verb's configuration without running it."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
 
+    if GlobalHydra.instance().is_initialized():  # inside a verb: with its own search path
+        return hydra_compose(config_name, overrides=overrides)
     extra = [f"hydra.searchpath=[file://{os.path.abspath(config_dir)}]"] if config_dir else []
     with initialize_config_module("fishnet.conf", version_base="1.3"):
         return hydra_compose(config_name, overrides=[*overrides, *extra])

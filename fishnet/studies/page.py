@@ -1,0 +1,258 @@
+"""report.html: one page a study, without a network: what was tried, what may be believed, what was chosen and why."""
+
+import html
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fishnet.names import counted
+from fishnet.tracking.layout import duration
+
+from . import pictures
+from .differences import Difference, against, alike
+from .engine import StageState
+from .journal import Journal
+from .keeper import write_whole
+from .protocol import Protocol
+from .scoring import Scored
+from .selection import ranked
+from .table import expected_seconds
+
+CSS = """
+body{font:15px/1.5 system-ui,sans-serif;color:#22303c;max-width:62rem;margin:2rem auto;padding:0 1.2rem;background:#fff}
+h1{margin-bottom:.2rem} h2{margin-top:2.6rem;border-top:1px solid #e2e8f0;padding-top:1.2rem}
+table{border-collapse:collapse;font-size:13px;margin:.8rem 0;display:block;overflow-x:auto}
+th,td{padding:.28rem .6rem;text-align:right;border-bottom:1px solid #edf2f7;white-space:nowrap}
+th:first-child,td:first-child,td.l,th.l{text-align:left} td.l{white-space:normal;min-width:11rem}
+tr.kept td{background:#f0fff4;font-weight:600} tr.failed td{color:#c53030} tr.pruned td{color:#975a16}
+.soft{color:#5a6b7b} svg{max-width:100%;height:auto} code{background:#f4f6f8;padding:.05rem .3rem;border-radius:3px}
+summary{cursor:pointer;color:#2b6cb0} .why{background:#f7fafc;border-left:4px solid #2f855a;padding:.5rem .9rem}
+"""
+
+
+def write_page(
+    path: Path, protocol: Protocol, states: Sequence[StageState], journal: Journal, given: Sequence[str]
+) -> None:
+    parts = [_head(protocol, states, given)]
+    parts += [_stage(number, state, journal) for number, state in enumerate(states, 1)]
+    body = "\n".join(parts)
+    title = html.escape(f"{protocol.name}: {protocol.title}")
+    write_whole(
+        path,
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{CSS}</style><body>{body}</body></html>\n',
+    )
+
+
+def _head(protocol: Protocol, states: Sequence[StageState], given: Sequence[str]) -> str:
+    trials = [one for state in states for one in state.scored]
+    spent = sum(one.seconds for one in trials)
+    failed = sum(one.state == "failed" for one in trials)
+    trainings = sum(len(one.results) for one in trials)
+    expected = expected_seconds(states)
+    open_stages = [state.stage.name for state in states if state.choice is None]
+    told = f"{counted(len(trials), 'trial')} in {counted(trainings, 'training')}, {duration(spent)} of training"
+    told += f", {failed} failed" if failed else ""
+    if open_stages:
+        told += f"; not decided yet: {', '.join(open_stages)}"
+        told += f" (about {duration(expected)} more for the stage at hand)" if expected is not None else ""
+    rows = "".join(_summary_row(number, state) for number, state in enumerate(states, 1))
+    words = f"<p class=soft>with <code>{html.escape(' '.join(given))}</code></p>" if given else ""
+    return (
+        f"<h1>{html.escape(protocol.title)}</h1>"
+        f"<p class=soft>study <code>{html.escape(protocol.name)}</code> · {told}</p>"
+        f"{words}<p>{html.escape(protocol.claim)}</p>"
+        "<table><tr><th>stage</th><th>trials</th><th class=l>chosen</th><th>by</th><th>time spent</th></tr>"
+        f"{rows}</table>"
+    )
+
+
+def _summary_row(number: int, state: StageState) -> str:
+    names = [
+        kept.get("name", f"fold {kept.get('fold')}") for kept in (state.choice.told["kept"] if state.choice else [])
+    ]
+    shown = ", ".join(map(str, names)) or "–"
+    cells = [
+        f"<a href='#s{number}'>{number} {html.escape(state.stage.name)}</a>",
+        f"{len(state.scored)}",
+        html.escape(shown),
+        html.escape(state.stage.score if state.stage.keep != "lr" else "range test"),
+        duration(sum(one.seconds for one in state.scored)),
+    ]
+    marks = ["", "", " class=l", "", ""]
+    return "<tr>" + "".join(f"<td{m}>{c}</td>" for m, c in zip(marks, cells, strict=True)) + "</tr>"
+
+
+def _stage(number: int, state: StageState, journal: Journal) -> str:
+    stage = state.stage
+    parts = [f"<h2 id='s{number}'>{number} · {html.escape(stage.name)}</h2><p>{html.escape(stage.title)}</p>"]
+    if not state.scored:
+        return "".join([*parts, "<p class=soft>This stage has not begun.</p>"])
+    how = {"grid": "every point of a grid", "list": "a list", "random": "random points", "tpe": "points asked of TPE"}
+    told = [how[stage.search.kind]]
+    told += [f"{stage.folds} folds"] if stage.folds else ["one split"]
+    told += [counted(len(stage.seeds), "seed")]
+    told += ["the test split was touched"] if stage.test else ["the test split was left alone"]
+    parts.append(f"<p class=soft>{', '.join(told)}; scored by <code>{html.escape(stage.score)}</code></p>")
+    if state.choice is not None:
+        parts.append(_why(state.choice.told))
+    if stage.keep == "lr":
+        return "".join([*parts, _rates(state, journal)])
+    order = ranked(stage, state.scored)
+    kept = kept_names(state)
+    key = stage.score
+    differences = {one.trial.name: against(order[0], one, journal, key) for one in order[1:]} if order else {}
+    same = {name for name, found in differences.items() if order and alike(order[0], found)}
+    if len(order) > 1:
+        parts.append(pictures.ranking(order, key, same, kept, _bars(order, journal, key)))
+        parts.append(_in_words(order, differences, same, bool(stage.folds)))
+        parts.append(pictures.parallel(order, key, kept))
+    if order:
+        parts.append(pictures.curves(order, journal, key))
+        parts.append("<p class=soft>Learning curves: dotted on training photos, solid on validation photos.</p>")
+    parts.append(_table(state, order, differences, kept))
+    if stage.test and len(order) > 1:
+        parts.append(_on_test(order, journal))
+    return "".join(parts)
+
+
+def kept_names(state: StageState) -> set[str]:
+    return {str(kept.get("name")) for kept in state.choice.told["kept"]} if state.choice else set()
+
+
+def _why(told: dict[str, Any]) -> str:
+    names = [str(kept.get("name", f"fold {kept.get('fold')}")) for kept in told["kept"]]
+    text = f"Chosen: <b>{html.escape(', '.join(names))}</b>, {html.escape(told['rule'])}."
+    if told.get("ties"):
+        text += f" Ties, broken by the order of the protocol: {html.escape(', '.join(map(str, told['ties'])))}."
+    if told.get("votes"):
+        votes = "; ".join(
+            f"{key}: " + ", ".join(f"{value} in {n}" for value, n in counts.items())
+            for key, counts in told["votes"].items()
+        )
+        text += f" Votes of the folds: {html.escape(votes)}."
+    settings = told["kept"][0].get("settings", {}) if told["kept"] else {}
+    chosen = " ".join(f"{key}={value}" for key, value in settings.items())
+    return f"<div class=why>{text}<br><code>{html.escape(chosen)}</code></div>"
+
+
+def _in_words(order: Sequence[Scored], differences: dict[str, Difference | None], same: set[str], folds: bool) -> str:
+    best = order[0].trial.name
+    unknown = [name for name, found in differences.items() if found is None]
+    how = sorted({found.how for found in differences.values() if found is not None})
+    if same:
+        named = html.escape(", ".join(sorted(same)[:8])) + (" …" if len(same) > 8 else "")
+        text = (
+            f"<b>{len(same)} of {len(order) - 1}</b> cannot be told from the best ({html.escape(best)}): the 95 % "
+            f"interval of the difference holds zero (blue: {named}). Choosing among these is chance."
+        )
+    elif differences and len(unknown) < len(differences):
+        text = f"The best ({html.escape(best)}) differs from every other by more than chance explains."
+    else:
+        text = ""
+    more = f" Differences are {'; '.join(how)}; not corrected for how many were looked at." if how else ""
+    if unknown:
+        more += f" Of {len(unknown)} nothing can be said: no training or photo in common with the best."
+    more += " Folds share training photos, so their intervals are a little too narrow." if folds else ""
+    return f"<p>{text}<span class=soft>{more}</span></p>"
+
+
+def _bars(order: Sequence[Scored], journal: Journal, key: str) -> dict[str, tuple[float, float]]:
+    """Of trials with a single training: the interval over its photos, drawn again by group."""
+    import numpy as np
+
+    from fishnet.measure.bootstrap import intervals
+    from fishnet.measure.predictions import Predictions
+
+    from .differences import BY_PHOTO, answers
+
+    part, _, figure = key.partition("/")
+    found: dict[str, tuple[float, float]] = {}
+    for one in order[: pictures.MOST_ROWS]:
+        cells = list(one.values(key))
+        table = answers(one, journal, cells[0], "validation.csv") if len(cells) == 1 and figure in BY_PHOTO else None
+        if table is None or part != "val" or table["group"].nunique() < 2:
+            continue
+        names = sorted({*table["class"], *table["predicted"]})
+        number = {name: place for place, name in enumerate(names)}
+        label = np.array([number[name] for name in table["class"]])
+        said = np.eye(len(names))[[number[name] for name in table["predicted"]]]
+        drawn = intervals(Predictions(np.arange(len(label)), label, said), table["group"].to_numpy(), len(names))
+        found[one.trial.name] = drawn[figure].low, drawn[figure].high
+    return found
+
+
+def _table(
+    state: StageState, order: Sequence[Scored], differences: dict[str, Difference | None], kept: set[str]
+) -> str:
+    stage, test = state.stage, state.stage.test
+    keys = [stage.score] + (["test/accuracy", "test/f1_weighted", "test/loss"] if test else ["val/loss"])
+    heads = ["trial", *keys, "behind the best", "best epoch", "parameters", "learn", "time"]
+    rows = []
+    for one in [*order, *(other for other in state.scored if other not in order)]:
+        found = differences.get(one.trial.name)
+        behind = "" if found is None else f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+        trained = next((r["trained"] for r in one.results.values() if r.get("trained")), None)
+        cells = [html.escape(one.trial.name), *(_figure(one, key) for key in keys), behind]
+        cells += ["" if math.isnan(one.epochs_to_best) else f"{one.epochs_to_best:.3g}"]
+        cells += ["" if n is None else f"{n:,}" for n in (one.parameters, trained)]
+        cells += [duration(one.seconds)]
+        mark = "kept" if one.trial.name in kept else one.state
+        rows.append(f"<tr class={mark}>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+        for cell, result in one.deaths:
+            why = f"{result['status']} ({cell.name}): {result['cause']}"
+            rows.append(f"<tr class=failed><td class=l colspan={len(heads)}>↳ {html.escape(why[:400])}</td></tr>")
+        if one.state == "pruned":
+            why = next(result["cause"] for result in one.results.values() if result["status"] == "pruned")
+            rows.append(f"<tr class=pruned><td class=l colspan={len(heads)}>↳ {html.escape(why)}</td></tr>")
+    head = "".join(f"<th>{html.escape(word)}</th>" for word in heads)
+    return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+
+
+def _figure(one: Scored, key: str) -> str:
+    worth = one.spread(key)
+    if not worth.n:
+        return ""
+    if worth.n > 1:
+        return f"{worth.mean:.3f} ± {worth.sd:.3f} ({worth.n})"
+    figures = next(iter(one.results.values()))["figures"]
+    low, high = (figures.get(f"{key}_{end}") for end in ("low", "high"))
+    return f"{worth.mean:.3f}" + (f" [{low:.2f}, {high:.2f}]" if low is not None and high is not None else "")
+
+
+def _on_test(order: Sequence[Scored], journal: Journal) -> str:
+    """The test set speaks once, at the end, of arms that were all asked about the same photos."""
+    key = "test/accuracy"
+    known = [one for one in order if one.spread(key).n]
+    if len(known) < 2:
+        return ""
+    top = max(known, key=lambda one: one.spread(key).mean)
+    rest = [(one, against(top, one, journal, key)) for one in known if one is not top]
+    same = [one.trial.name for one, found in rest if alike(top, found)]
+    text = f"On the test photos {html.escape(top.trial.name)} has the highest accuracy. "
+    text += (
+        f"It cannot be told from {html.escape(', '.join(same))}."
+        if same
+        else "Every other arm is behind it by more than chance explains."
+    )
+    return f"<p>{text} <span class=soft>All arms of one fold were tested on the same photos.</span></p>"
+
+
+def _rates(state: StageState, journal: Journal) -> str:
+    import base64
+
+    parts = []
+    for one in state.scored:
+        for cell in one.trial.cells:
+            picture = journal.run_of(cell) / "report" / "lr.png"
+            result = one.results.get(cell.digest, {})
+            rate = result.get("lr")
+            told = f"lr {rate:.3g}" if rate else html.escape(str(result.get("cause", "")))
+            parts.append(f"<p><b>{html.escape(one.trial.name)}</b>: {told}</p>")
+            if picture.is_file():
+                data = base64.b64encode(picture.read_bytes()).decode()
+                parts.append(
+                    f"<img style='max-width:100%' alt='loss against learning rate' src='data:image/png;base64,{data}'>"
+                )
+    return "".join(parts)

@@ -1,0 +1,136 @@
+"""The study in the terminal: a table that lives while trainings run, or a line for each that ends."""
+
+import logging
+import math
+import sys
+import time
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from fishnet.tracking.layout import duration
+
+from .engine import StageState
+from .scoring import Scored
+from .selection import ranked
+
+log = logging.getLogger("fishnet")
+
+COLOURS = {"finished": "green", "failed": "red", "pruned": "yellow", "running": "cyan", "open": ""}
+MOST = 12  # rows of a stage while it lives; the best of them
+
+
+class Watcher:
+    """On a terminal a live table; elsewhere one line a trial, as a log file wants it."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(width=None if sys.stdout.isatty() else 160)
+        self._live: Live | None = None
+        self._told: set[tuple[str, str]] = set()
+        self._drawn = 0.0
+
+    def __enter__(self) -> "Watcher":
+        if self.console.is_terminal:
+            self._live = Live(console=self.console, auto_refresh=False, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def __call__(self, states: Sequence[StageState]) -> None:
+        if self._live is not None:
+            if time.monotonic() - self._drawn > 0.5:
+                self._drawn = time.monotonic()
+                current = next((s for s in states if s.ended is None and s.began is not None), states[-1])
+                self._live.update(Group(stage_table(current, most=MOST), progress_line(states)), refresh=True)
+            return
+        for state in states:
+            for one in state.scored:
+                key = (state.stage.name, one.trial.digest)
+                if one.state != "open" and key not in self._told:
+                    self._told.add(key)
+                    log.info("%s", trial_line(state, one))
+
+
+def trial_line(state: StageState, one: Scored) -> str:
+    done = sum(1 for other in state.scored if other.state != "open")
+    total = max(state.planned, len(state.scored))
+    worth = figure(one) if one.state == "finished" else f"{one.state}: {cause(one)}"
+    return f"{state.stage.name} {done}/{total}  {one.trial.name}  {worth}  {duration(one.seconds)}"
+
+
+def progress_line(states: Sequence[StageState]) -> Text:
+    """How far it is, and how long it may take."""
+    done = sum(1 for state in states for one in state.scored if one.state != "open")
+    running = sum(len(state.running) for state in states)
+    stage = next((number for number, s in enumerate(states, 1) if s.ended is None and s.began is not None), len(states))
+    expected = expected_seconds(states)
+    rest = "" if expected is None else f", about {duration(expected)} more for this stage"
+    return Text(f"stage {stage} of {len(states)}, {done} trials done, {running} running{rest}", style="dim")
+
+
+def expected_seconds(states: Sequence[StageState]) -> float | None:
+    """Of the stage at hand: its open trainings at the mean of those that ended, so many at a time as run now."""
+    for state in states:
+        if state.ended is not None or state.began is None:
+            continue
+        taken = [r["seconds"] for one in state.scored for r in one.results.values()]
+        if not taken:
+            return None
+        cells = sum(len(one.trial.cells) for one in state.scored)
+        per_trial = cells / max(1, len(state.scored))
+        left = max(state.planned, len(state.scored)) * per_trial - len(taken)
+        return max(0.0, left) * sum(taken) / len(taken) / max(1, len(state.running))
+    return None
+
+
+def stage_table(state: StageState, most: int | None = None) -> Table:
+    stage = state.stage
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, title_justify="left")
+    table.title = f"{stage.name}: {stage.title}" if stage.title != stage.name else stage.name
+    headings = ("trial", "state", stage.score, "test accuracy", "best epoch", "parameters", "took")
+    shown = {name: name not in ("test accuracy",) or stage.test for name in headings}
+    for name in headings:
+        if shown[name]:
+            table.add_column(name, justify="left" if name in ("trial", "state") else "right", no_wrap=name != "trial")
+    order = ranked(stage, state.scored)
+    rest = [one for one in state.scored if one not in order]
+    rows = [*order, *rest]
+    kept = {str(one.get("name")) for one in state.choice.told["kept"]} if state.choice else set()
+    for one in rows[: most or len(rows)]:
+        table.add_row(*_cells(state, one, one.trial.name in kept, stage.test))
+    if most and len(rows) > most:
+        table.add_row(f"and {len(rows) - most} more", *([""] * (sum(shown.values()) - 1)))
+    return table
+
+
+def _cells(state: StageState, one: Scored, kept: bool, test: bool) -> list[Text | str]:
+    running = any(cell.digest in state.running for cell in one.trial.cells)
+    word = "running" if one.state == "open" and running else one.state
+    name = Text(("● " if kept else "  ") + one.trial.name)
+    said = Text(word if word in ("finished", "running", "open") else f"{word}: {cause(one)}", style=COLOURS[word])
+    said.truncate(70, overflow="ellipsis")
+    epochs = "" if math.isnan(one.epochs_to_best) else f"{one.epochs_to_best:.3g}"
+    count = "" if one.parameters is None else f"{one.parameters:,}"
+    cells: list[Text | str] = [name, said, figure(one)]
+    if test:
+        cells.append(figure(one, "test/accuracy"))
+    return [*cells, epochs, count, duration(one.seconds)]
+
+
+def figure(one: Scored, key: str | None = None) -> str:
+    worth = one.spread(key)
+    if not worth.n:
+        return ""
+    return f"{worth.mean:.3f}" if worth.n == 1 else f"{worth.mean:.3f} ± {worth.sd:.3f} ({worth.n})"
+
+
+def cause(one: Scored) -> str:
+    found = [result["cause"] for result in one.results.values() if result["cause"]]
+    return found[0] if found else ""
