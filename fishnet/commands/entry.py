@@ -170,7 +170,10 @@ def explain(error: Exception, config_name: str) -> str:
         key = missing[1].split("@")[0]
         known = known_keys(config_name)
         if key in known:
-            return f"the key {key} belongs to data=reef, and another data set was chosen."
+            branch = key.rsplit(".", 1)[0]
+            if key.startswith("data."):
+                return f"the key {key} belongs to data=reef, and another data set was chosen."
+            return f"the key {key} has no place here, for {branch} is left out ({branch}=null) by what was chosen."
         return f"there is no key {key}: {nearest(key, known)}"
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} is needed: say {error.full_key}=…"

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from fishnet.errors import BadInput, Interrupted
-from fishnet.names import slug
 
 from .checks import MONITORS, check_writable, validate
 from .composing import Composer, own_keys
@@ -41,7 +40,7 @@ def study(config: DictConfig) -> None:
         trials=config.trials,
     )
     home = Path.cwd()
-    folder = Path(config.out or Path("outputs") / f"study_{slug(name)}").expanduser().absolute()
+    folder = Path(config.out or Path("outputs") / f"study_{name.replace('/', '_')}").expanduser().absolute()
     mirror = Mirror(protocol, folder, uri=config.tracking.uri, home=home, experiment=config.tracking.experiment)
     compose = Composer(given, searched=_searched(protocol))
     check_folds(config, protocol, compose)
@@ -76,7 +75,7 @@ def run(engine: Any, mirror: Any, given: list[str]) -> None:
     """Everything has been checked: from here on files are written."""
     from rich.console import Console
 
-    from fishnet.studies.page import write_page
+    from fishnet.studies.page import LivingPage
     from fishnet.studies.table import Watcher, stage_table
 
     folder = engine.journal.folder
@@ -84,20 +83,20 @@ def run(engine: Any, mirror: Any, given: list[str]) -> None:
     for sentence in engine.journal.changed(engine.protocol, given):
         log.warning(sentence)
     console = Console(width=None if os.isatty(1) else 160)
+    page = LivingPage(engine.protocol, engine.journal, given)
     with heard(), mirror.opened(engine):
         try:
             with Watcher(console) as watcher:
-                engine.watch(watcher)
+                engine.watch([watcher, page])
                 engine.run()
         finally:
             for state in engine.states:
                 if state.scored:
                     console.print(stage_table(state))
-            with suppress(OSError):
-                write_page(folder / "report.html", engine.protocol, engine.states, engine.journal, given)
+            page.write(engine.states)
             if (folder / "selected.json").is_file():
                 console.print(f"{'chosen':12s}{folder / 'selected.json'}", soft_wrap=True, highlight=False)
-            console.print(f"{'report':12s}{folder / 'report.html'}", soft_wrap=True, highlight=False)
+            console.print(f"{'report':12s}{page.path}", soft_wrap=True, highlight=False)
         verdict = engine.verdict()
         if verdict is not None:
             raise verdict

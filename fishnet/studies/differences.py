@@ -34,6 +34,8 @@ def against(best: Scored, other: Scored, journal: Journal, key: str) -> Differen
     common = sorted(set(first) & set(second), key=str)
     if len(common) > 1:
         worth = spread([first[cell] - second[cell] for cell in common])
+        if worth.sd < 1e-9 and worth.mean != 0:  # a few equal differences are no certainty
+            return _by_photo(best, other, journal, key, common[0])
         return Difference(worth.mean, worth.low, worth.high, f"paired over {worth.n} trainings")
     if len(common) == 1:
         return _by_photo(best, other, journal, key, common[0])

@@ -6,7 +6,7 @@ All that must survive is in the journal; this object can be killed at any moment
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -71,7 +71,7 @@ class Engine:
         self.protocol, self.journal = protocol, journal
         self._compose, self._executor, self._limits, self._job = compose, executor, limits, job
         self._retry, self._ended = retry, ended
-        self._watch: Watch = lambda states: None
+        self._watchers: Sequence[Watch] = ()
         self.states = [StageState(stage) for stage in protocol.stages]
         self._kept: dict[str, list[Candidate]] = {}
         self._live: dict[str, tuple[Cell, Trial, Running]] = {}
@@ -80,8 +80,13 @@ class Engine:
         self._looked = 0.0
         self._replaying = False
 
-    def watch(self, watch: Watch) -> None:
-        self._watch = watch
+    def watch(self, watchers: Sequence[Watch]) -> None:
+        """Whoever is to be told, several times a second."""
+        self._watchers = watchers
+
+    def _watch(self) -> None:
+        for watch in self._watchers:
+            watch(self.states)
 
     def run(self) -> dict[str, Any]:
         """What each stage has chosen; WorkFailed where a stage cannot choose."""
@@ -95,7 +100,7 @@ class Engine:
                 self._kept[state.stage.name] = state.choice.candidates
                 chosen[state.stage.name] = state.choice.told
                 self.journal.write_selected(chosen)
-                self._watch(self.states)
+                self._watch()
         finally:
             self._stop()
         return chosen
@@ -141,7 +146,7 @@ class Engine:
             self._poll(state, waiting)
             self._prune(state)
             self._score(state)
-            self._watch(self.states)
+            self._watch()
             if exhausted and not waiting and not self._live:
                 return
             if self._live or waiting:
@@ -243,7 +248,7 @@ class Engine:
                 self._lost[digest] = self._lost.get(digest, 0) + 1
             if self._lost.get(digest, 0) >= LOST:
                 told = "it was asked to stop" if status == STOPPED else f"its keeper ended with status {status}"
-                self.journal.give_up(cell, f"{told}, {LOST} times", time.time())
+                self.journal.give_up(cell, f"{told}, {LOST} times{self.journal.last_words(cell)}", time.time())
                 self._ended(state, trial)
             else:
                 waiting.append((cell, trial, time.monotonic() + BUSY_PAUSE))

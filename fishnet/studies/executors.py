@@ -18,7 +18,7 @@ from fishnet.errors import BadInput, WorkFailed
 from fishnet.names import nearest
 from fishnet.tracking.process import start_time
 
-from .keeper import PATIENCE
+from .keeper import PATIENCE, SAID
 
 if TYPE_CHECKING:
     from submitit import Job
@@ -66,7 +66,7 @@ class Local:
         self.home = home
 
     def start(self, folder: Path) -> Running:
-        with (folder / "keeper.txt").open("ab") as said:
+        with (folder / SAID).open("ab") as said:
             process = subprocess.Popen(
                 [*KEEPER, str(folder), "--lifeline"],
                 cwd=self.home,

@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from .keeper import JOB, RESULT, RUN, busy, write_whole
+from .keeper import JOB, RESULT, RUN, SAID, busy, write_whole
 from .protocol import Protocol, Stage
 from .settings import Settings
 from .trials import Cell
@@ -67,6 +67,13 @@ class Journal:
         lost = {"status": "killed", "cause": cause, "exit": -9, "seconds": 0.0, "started": now, "ended": now}
         more = {"attempts": 0, "host": "", "figures": {}, "best_epoch": None, "epochs": 0, "parameters": None}
         write_whole(self.place(cell) / RESULT, json.dumps({**lost, **more, "trained": None, "lr": None}, indent=1))
+
+    def last_words(self, cell: Cell) -> str:
+        """Of a keeper that should have said nothing."""
+        said = self.place(cell) / SAID
+        lines = said.read_text(errors="replace").split("\n") if said.is_file() else []
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return f": {last[:200]}" if last else ""
 
     # ---- what searches have asked
 

@@ -27,6 +27,7 @@ from typing import IO, Any
 from .causes import Death, cause_of, system_kills
 
 JOB, RESULT, LOG, LOCK, RUN, PRUNE = "job.json", "result.json", "log.txt", "lock", "run", "prune"
+SAID = "keeper.txt"  # empty, unless a keeper has a defect
 BUSY, STOPPED = 75, 76  # exit statuses: another keeper has it; asked to stop before it had ended
 PATIENCE = 60.0  # seconds to leave a checkpoint in
 POLL = 0.1

@@ -1,7 +1,10 @@
 """report.html: one page a study, without a network: what was tried, what may be believed, what was chosen and why."""
 
+import base64
 import html
+import logging
 import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,24 +18,60 @@ from .engine import StageState
 from .journal import Journal
 from .keeper import write_whole
 from .protocol import Protocol
+from .remaining import remaining
 from .scoring import Scored
 from .selection import ranked
-from .table import expected_seconds
+
+log = logging.getLogger("fishnet")
 
 CSS = """
-body{font:15px/1.5 system-ui,sans-serif;color:#22303c;max-width:62rem;margin:2rem auto;padding:0 1.2rem;background:#fff}
+body{font:15px/1.5 system-ui,sans-serif;color:#22303c;max-width:78rem;margin:2rem auto;padding:0 1.2rem;background:#fff}
 h1{margin-bottom:.2rem} h2{margin-top:2.6rem;border-top:1px solid #e2e8f0;padding-top:1.2rem}
 table{border-collapse:collapse;font-size:13px;margin:.8rem 0;display:block;overflow-x:auto}
 th,td{padding:.28rem .6rem;text-align:right;border-bottom:1px solid #edf2f7;white-space:nowrap}
 th:first-child,td:first-child,td.l,th.l{text-align:left} td.l{white-space:normal;min-width:11rem}
 tr.kept td{background:#f0fff4;font-weight:600} tr.failed td{color:#c53030} tr.pruned td{color:#975a16}
 .soft{color:#5a6b7b} svg{max-width:100%;height:auto} code{background:#f4f6f8;padding:.05rem .3rem;border-radius:3px}
-summary{cursor:pointer;color:#2b6cb0} .why{background:#f7fafc;border-left:4px solid #2f855a;padding:.5rem .9rem}
+summary{cursor:pointer;color:#2b6cb0}
+pre{font-size:12px;overflow-x:auto} img{max-width:100%}
+.why{background:#f7fafc;border-left:4px solid #2f855a;padding:.5rem .9rem}
 """
+MOST_PICTURED = 4_000_000  # bytes of pictures in a page that is to be mailed
+REFRESH = '<meta http-equiv="refresh" content="30">'
+EVERY = 60.0  # seconds between two pages of a study that runs
+
+
+class LivingPage:
+    """While a study runs the page follows: at the end of each stage, and now and then between."""
+
+    def __init__(self, protocol: Protocol, journal: Journal, given: Sequence[str]) -> None:
+        self.protocol, self.journal, self.given = protocol, journal, given
+        self.path = journal.folder / "report.html"
+        self._told, self._at = (0, 0), time.monotonic()
+
+    def __call__(self, states: Sequence[StageState]) -> None:
+        chosen = sum(state.choice is not None for state in states)
+        trials = sum(one.state != "open" for state in states for one in state.scored)
+        news = chosen != self._told[0] or (trials != self._told[1] and time.monotonic() - self._at > EVERY)
+        if news and chosen < len(states):
+            self.write(states, live=True)
+            self._told, self._at = (chosen, trials), time.monotonic()
+
+    def write(self, states: Sequence[StageState], *, live: bool = False) -> None:
+        try:
+            write_page(self.path, self.protocol, states, self.journal, self.given, live=live)
+        except OSError as error:  # a full disk; what was chosen stands in selected.json
+            log.warning("The page could not be written: %s", error)
 
 
 def write_page(
-    path: Path, protocol: Protocol, states: Sequence[StageState], journal: Journal, given: Sequence[str]
+    path: Path,
+    protocol: Protocol,
+    states: Sequence[StageState],
+    journal: Journal,
+    given: Sequence[str],
+    *,
+    live: bool = False,
 ) -> None:
     parts = [_head(protocol, states, given)]
     parts += [_stage(number, state, journal) for number, state in enumerate(states, 1)]
@@ -40,7 +79,7 @@ def write_page(
     title = html.escape(f"{protocol.name}: {protocol.title}")
     write_whole(
         path,
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>{REFRESH if live else ""}'
         f'<meta name="viewport" content="width=device-width"><style>{CSS}</style><body>{body}</body></html>\n',
     )
 
@@ -50,13 +89,13 @@ def _head(protocol: Protocol, states: Sequence[StageState], given: Sequence[str]
     spent = sum(one.seconds for one in trials)
     failed = sum(one.state == "failed" for one in trials)
     trainings = sum(len(one.results) for one in trials)
-    expected = expected_seconds(states)
+    left = remaining(states).whole
     open_stages = [state.stage.name for state in states if state.choice is None]
     told = f"{counted(len(trials), 'trial')} in {counted(trainings, 'training')}, {duration(spent)} of training"
     told += f", {failed} failed" if failed else ""
     if open_stages:
         told += f"; not decided yet: {', '.join(open_stages)}"
-        told += f" (about {duration(expected)} more for the stage at hand)" if expected is not None else ""
+        told += f" (about {duration(left)} more)" if left else ""
     rows = "".join(_summary_row(number, state) for number, state in enumerate(states, 1))
     words = f"<p class=soft>with <code>{html.escape(' '.join(given))}</code></p>" if given else ""
     return (
@@ -69,10 +108,7 @@ def _head(protocol: Protocol, states: Sequence[StageState], given: Sequence[str]
 
 
 def _summary_row(number: int, state: StageState) -> str:
-    names = [
-        kept.get("name", f"fold {kept.get('fold')}") for kept in (state.choice.told["kept"] if state.choice else [])
-    ]
-    shown = ", ".join(map(str, names)) or "–"
+    shown = ", ".join(_chosen(state.choice.told)) if state.choice else "–"
     cells = [
         f"<a href='#s{number}'>{number} {html.escape(state.stage.name)}</a>",
         f"{len(state.scored)}",
@@ -106,14 +142,18 @@ def _stage(number: int, state: StageState, journal: Journal) -> str:
     same = {name for name, found in differences.items() if order and alike(order[0], found)}
     if len(order) > 1:
         parts.append(pictures.ranking(order, key, same, kept, _bars(order, journal, key)))
+        parts.append("<p class=soft>Green: chosen. Blue: cannot be told from the best. Grey: behind the best.</p>")
         parts.append(_in_words(order, differences, same, bool(stage.folds)))
         parts.append(pictures.parallel(order, key, kept))
     if order:
-        parts.append(pictures.curves(order, journal, key))
-        parts.append("<p class=soft>Learning curves: dotted on training photos, solid on validation photos.</p>")
+        if curves := pictures.curves(order, journal, key):
+            parts.append(curves)
+            parts.append("<p class=soft>Learning curves: dotted on training photos, solid on validation photos.</p>")
     parts.append(_table(state, order, differences, kept))
     if stage.test and len(order) > 1:
         parts.append(_on_test(order, journal))
+    if stage.test and order:
+        parts.append(_evidence(next((one for one in order if one.trial.name in kept), order[0]), journal))
     return "".join(parts)
 
 
@@ -122,8 +162,7 @@ def kept_names(state: StageState) -> set[str]:
 
 
 def _why(told: dict[str, Any]) -> str:
-    names = [str(kept.get("name", f"fold {kept.get('fold')}")) for kept in told["kept"]]
-    text = f"Chosen: <b>{html.escape(', '.join(names))}</b>, {html.escape(told['rule'])}."
+    text = f"Chosen: <b>{html.escape(', '.join(_chosen(told)))}</b>, {html.escape(told['rule'])}."
     if told.get("ties"):
         text += f" Ties, broken by the order of the protocol: {html.escape(', '.join(map(str, told['ties'])))}."
     if told.get("votes"):
@@ -132,9 +171,20 @@ def _why(told: dict[str, Any]) -> str:
             for key, counts in told["votes"].items()
         )
         text += f" Votes of the folds: {html.escape(votes)}."
-    settings = told["kept"][0].get("settings", {}) if told["kept"] else {}
-    chosen = " ".join(f"{key}={value}" for key, value in settings.items())
-    return f"<div class=why>{text}<br><code>{html.escape(chosen)}</code></div>"
+    lines = {}
+    for kept in told["kept"]:
+        chosen = " ".join(f"{key}={value}" for key, value in kept.get("settings", {}).items())
+        if chosen:
+            lines[chosen] = f"<br>{html.escape(str(kept['name']))}: <code>{html.escape(chosen)}</code>"
+    return f"<div class=why>{text}{''.join(lines.values())}</div>"
+
+
+def _chosen(told: dict[str, Any]) -> list[str]:
+    """Names once each; of winners of folds, with their folds."""
+    folds: dict[str, list[str]] = {}
+    for kept in told["kept"]:
+        folds.setdefault(str(kept["name"]), []).extend([str(kept["fold"])] if "fold" in kept else [])
+    return [f"{name} (fold {', '.join(where)})" if where else name for name, where in folds.items()]
 
 
 def _in_words(order: Sequence[Scored], differences: dict[str, Difference | None], same: set[str], folds: bool) -> str:
@@ -187,8 +237,10 @@ def _table(
     state: StageState, order: Sequence[Scored], differences: dict[str, Difference | None], kept: set[str]
 ) -> str:
     stage, test = state.stage, state.stage.test
-    keys = [stage.score] + (["test/accuracy", "test/f1_weighted", "test/loss"] if test else ["val/loss"])
-    heads = ["trial", *keys, "behind the best", "best epoch", "parameters", "learn", "time"]
+    figure = stage.score.removeprefix("val/")
+    keys = [stage.score, "val/loss"] + (["test/accuracy", f"test/{figure}", "test/loss"] if test else [])
+    keys = list(dict.fromkeys(keys))
+    heads = ["trial", *keys, "behind the best", "best epoch", "parameters", "learning", "time"]
     rows = []
     for one in [*order, *(other for other in state.scored if other not in order)]:
         found = differences.get(one.trial.name)
@@ -239,9 +291,36 @@ def _on_test(order: Sequence[Scored], journal: Journal) -> str:
     return f"<p>{text} <span class=soft>All arms of one fold were tested on the same photos.</span></p>"
 
 
-def _rates(state: StageState, journal: Journal) -> str:
-    import base64
+def _evidence(one: Scored, journal: Journal) -> str:
+    """Of what was chosen: the report class by class, and photos with the true and the predicted name."""
+    run = journal.run_of(one.trial.cells[0])
+    parts = []
+    report = run / "report" / "classification_report.txt"
+    if report.is_file():
+        parts.append(f"<pre>{html.escape(report.read_text(encoding='utf-8'))}</pre>")
+    room = MOST_PICTURED
+    for sheet in sorted((run / "gradcam").glob("*.jpg")):
+        room -= sheet.stat().st_size
+        if room < 0:
+            parts.append(f"<p class=soft>More in <code>{html.escape(str(sheet.parent))}</code></p>")
+            break
+        parts.append(_embedded(sheet, f"photos of {sheet.stem}"))
+    if not parts:
+        return ""
+    where = f"{one.trial.name}, {one.trial.cells[0].name}"
+    return (
+        f"<details><summary>Test photos of {html.escape(where)}: class by class, with the true and the predicted name"
+        f"</summary>{''.join(parts)}</details>"
+    )
 
+
+def _embedded(picture: Path, words: str) -> str:
+    kind = "jpeg" if picture.suffix == ".jpg" else "png"
+    data = base64.b64encode(picture.read_bytes()).decode()
+    return f"<img alt='{html.escape(words, quote=True)}' src='data:image/{kind};base64,{data}'>"
+
+
+def _rates(state: StageState, journal: Journal) -> str:
     parts = []
     for one in state.scored:
         for cell in one.trial.cells:
@@ -251,8 +330,5 @@ def _rates(state: StageState, journal: Journal) -> str:
             told = f"lr {rate:.3g}" if rate else html.escape(str(result.get("cause", "")))
             parts.append(f"<p><b>{html.escape(one.trial.name)}</b>: {told}</p>")
             if picture.is_file():
-                data = base64.b64encode(picture.read_bytes()).decode()
-                parts.append(
-                    f"<img style='max-width:100%' alt='loss against learning rate' src='data:image/png;base64,{data}'>"
-                )
+                parts.append(_embedded(picture, "loss against learning rate"))
     return "".join(parts)

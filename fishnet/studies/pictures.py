@@ -51,7 +51,7 @@ def ranking(rows: Sequence[Scored], key: str, alike: set[str], kept: set[str], b
         axes = figure.add_subplot()
         for place, one in enumerate(reversed(rows)):
             worth, name = one.spread(key), one.trial.name
-            colour = GREEN if name in kept else BLUE if name in alike else SOFT
+            colour = GREEN if name in kept else BLUE if name in alike or one is rows[0] else SOFT
             low, high = (worth.low, worth.high) if worth.n > 1 else bars.get(name, (math.nan, math.nan))
             if math.isfinite(low):
                 axes.plot([low, high], [place, place], color=colour, linewidth=2, alpha=0.55, solid_capstyle="butt")
@@ -62,6 +62,9 @@ def ranking(rows: Sequence[Scored], key: str, alike: set[str], kept: set[str], b
         axes.set_yticks(range(len(rows)), [_short(one.trial.name) for one in reversed(rows)])
         axes.set_ylim(-0.7, len(rows) - 0.3)
         axes.set_xlabel(key)
+        if not key.endswith("loss"):  # intervals of a few folds reach beyond what a share can be
+            low, high = axes.get_xlim()
+            axes.set_xlim(max(low, -0.02), min(high, 1.02))
         axes.grid(axis="x", color="#e2e8f0", linewidth=0.8)
         axes.set_axisbelow(True)
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from fishnet.tracking.layout import duration
 
 from .engine import StageState
+from .remaining import remaining
 from .scoring import Scored
 from .selection import ranked
 
@@ -70,24 +71,10 @@ def progress_line(states: Sequence[StageState]) -> Text:
     done = sum(1 for state in states for one in state.scored if one.state != "open")
     running = sum(len(state.running) for state in states)
     stage = next((number for number, s in enumerate(states, 1) if s.ended is None and s.began is not None), len(states))
-    expected = expected_seconds(states)
-    rest = "" if expected is None else f", about {duration(expected)} more for this stage"
+    left = remaining(states)
+    rest = "" if left.stage is None else f", about {duration(left.stage)} more for this stage"
+    rest += f" and {duration(left.later)} for later ones" if left.later else ""
     return Text(f"stage {stage} of {len(states)}, {done} trials done, {running} running{rest}", style="dim")
-
-
-def expected_seconds(states: Sequence[StageState]) -> float | None:
-    """Of the stage at hand: its open trainings at the mean of those that ended, so many at a time as run now."""
-    for state in states:
-        if state.ended is not None or state.began is None:
-            continue
-        taken = [r["seconds"] for one in state.scored for r in one.results.values()]
-        if not taken:
-            return None
-        cells = sum(len(one.trial.cells) for one in state.scored)
-        per_trial = cells / max(1, len(state.scored))
-        left = max(state.planned, len(state.scored)) * per_trial - len(taken)
-        return max(0.0, left) * sum(taken) / len(taken) / max(1, len(state.running))
-    return None
 
 
 def stage_table(state: StageState, most: int | None = None) -> Table:

@@ -9,7 +9,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .protocol import Stage
@@ -196,9 +196,15 @@ def merged(trials: list[Trial]) -> list[Trial]:
         if trial.digest in found:
             first = found[trial.digest]
             new = tuple(cell for cell in trial.cells if cell not in first.cells)
-            trial = Trial(**{**first.__dict__, "cells": first.cells + new})
+            trial = replace(first, name=_joined(first.name, trial.name), cells=first.cells + new)
         found[trial.digest] = trial
     return list(found.values())
+
+
+def _joined(first: str, second: str) -> str:
+    """`f0-lr0.1` and `f1-lr0.1` are one trial, `f0+f1-lr0.1`."""
+    (head, _, rest), (other, _, same) = first.partition("-"), second.partition("-")
+    return f"{head}+{other}-{rest}" if rest and rest == same else first
 
 
 def digest_of(config: Mapping[str, Any], without: tuple[str, ...] = ()) -> str:

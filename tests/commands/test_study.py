@@ -153,7 +153,7 @@ def test_the_published_studies_run_from_end_to_end(name, tmp_path_factory):
     home = tmp_path_factory.getbasetemp() / "published"
     status, said = ended(command(home, f"study={name}", *QUICK, *SMOKE[name], "trials=2", "jobs=2"))
     assert status == 0, said[-3000:]
-    folder = home / "outputs" / f"study_{name.replace('_', '-')}"
+    folder = home / "outputs" / f"study_{name}"
     chosen = json.loads((folder / "selected.json").read_text())
     page = (folder / "report.html").read_text()
     assert all(stage in page for stage in chosen)
