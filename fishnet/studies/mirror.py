@@ -10,8 +10,8 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from fishnet.errors import BadInput
 from fishnet.tracking.client import one_line
-from fishnet.tracking.offline import send_offline, start_nested
+from fishnet.tracking.offline import send_offline, start_nested, tell_parent
 from fishnet.tracking.store import Store, open_store
 
 from .journal import GOOD, Journal
@@ -210,7 +210,7 @@ class Mirror:
 
     def _close_trial(self, state: StageState, one: Scored) -> None:
         run = self._runs[self._key(state.stage.name, one.trial.digest)]
-        self._tell(run, _figures(one), {}, STATUS.get(one.state, "FAILED"))
+        self._tell(run, _figures(one), {}, STATUS.get(one.state, "FAILED"), params=one.trial.settings)
 
     def _close_stage(self, state: StageState) -> None:
         finished = [one for one in state.scored if one.state == "finished"]
@@ -241,13 +241,25 @@ class Mirror:
         self._tell(run, figures, {}, status, [path for path in files if path.is_file()])
 
     def _tell(
-        self, run: str, figures: dict[str, float], tags: dict[str, Any], status: str, files: list[Path] | None = None
+        self,
+        run: str,
+        figures: dict[str, float],
+        tags: dict[str, Any],
+        status: str,
+        files: Sequence[Path] = (),
+        params: Mapping[str, Any] | None = None,
     ) -> None:
-        from fishnet.tracking.offline import tell_parent
-
-        tell_parent(self._open(), run, figures=figures, tags=tags, status=status, files=files or [], at=time.time())
-        with suppress(ValueError):
-            self._sent.setdefault(run, "")
+        tell_parent(
+            self._open(),
+            run,
+            figures=figures,
+            tags=tags,
+            params=params or {},
+            files=files,
+            status=status,
+            at=time.time(),
+        )
+        self._sent.setdefault(run, "")
 
 
 def _figures(one: Scored) -> dict[str, float]:

@@ -154,12 +154,19 @@ def curves(rows: Sequence[Scored], journal: Journal, key: str) -> str:
                         axes.plot([e + 1 for e in mean], list(mean.values()), style, color=colour, linewidth=1.4)
             axes.set_xlabel("epoch")
             axes.set_ylabel(label)
+            if name == "loss" and _wide([c.get("val/loss", {}) for lines in told.values() for c in lines]):
+                axes.set_yscale("log")  # one that ran away would hide all others
             _whole_ticks(axes)
         handles = [axes_of[0].plot([], [], color=c)[0] for c, _ in zip(colours, chosen, strict=False)]
         labels = [_short(one.trial.name, 30) for one in chosen]
         figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=8)
 
     return drawn(9.4, 3.1, draw)
+
+
+def _wide(curves_of: Sequence[Mapping[int, float]]) -> bool:
+    values = [value for curve in curves_of for value in curve.values() if value > 0]
+    return bool(values) and max(values) > 20 * sorted(values)[len(values) // 2]
 
 
 def _whole_ticks(axes: Axes) -> None:

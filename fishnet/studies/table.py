@@ -81,7 +81,8 @@ def stage_table(state: StageState, most: int | None = None) -> Table:
     stage = state.stage
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, title_justify="left")
     table.title = f"{stage.name}: {stage.title}" if stage.title != stage.name else stage.name
-    headings = ("trial", "state", stage.score, "test accuracy", "best epoch", "parameters", "took")
+    worth = "learning rate" if stage.keep == "lr" else stage.score
+    headings = ("trial", "state", worth, "test accuracy", "best epoch", "parameters", "took")
     shown = {name: name not in ("test accuracy",) or stage.test for name in headings}
     for name in headings:
         if shown[name]:
@@ -114,7 +115,8 @@ def _cells(state: StageState, one: Scored, kept: bool, test: bool) -> list[Text 
 def figure(one: Scored, key: str | None = None) -> str:
     worth = one.spread(key)
     if not worth.n:
-        return ""
+        rates = [result["lr"] for result in one.results.values() if result.get("lr")]
+        return f"lr {', '.join(f'{rate:.2g}' for rate in rates)}" if rates and key is None else ""
     return f"{worth.mean:.3f}" if worth.n == 1 else f"{worth.mean:.3f} ± {worth.sd:.3f} ({worth.n})"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,14 +136,16 @@ def tell_parent(
     *,
     figures: Mapping[str, float],
     tags: Mapping[str, Any],
+    params: Mapping[str, Any],
+    files: Sequence[Path],
     status: str,
-    files: list[Path],
     at: float,
 ) -> None:
     moment = int(at * 1000)
     numbers, _ = finite(figures)
     records: list[dict[str, Any]] = [{"kind": "metrics", "time": moment, "step": 0, "values": numbers}]
     records += [{"kind": "tags", "values": as_tags(tags)}] if tags else []
+    records += [{"kind": "params", "values": dict(params)}] if params else []
     records += [{"kind": "artifacts", "source": str(path), "path": ""} for path in files]
     records.append({"kind": "status", "status": status, "time": moment})
     _send(store.client(), run_id, records)
