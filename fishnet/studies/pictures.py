@@ -29,6 +29,7 @@ STYLE: dict[Any, Any] = {
     "xtick.color": INK,
     "ytick.color": INK,
 }
+PAPER: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8}
 MOST_ROWS, MOST_CURVES = 40, 8
 
 
@@ -75,6 +76,7 @@ def parallel(rows: Sequence[Scored], key: str, kept: set[str]) -> str:
     """Each trial a line through what it chose, to what it reached; empty where fewer than two things differ."""
     keys = sorted({k for one in rows for k in one.trial.point})
     keys = [k for k in keys if len({repr(one.trial.point.get(k)) for one in rows}) > 1]
+    keys = [k for k in keys if not any(_follows(k, other, rows) for other in keys)]
     if not keys or len(rows) < 3:
         return ""
     scales = [_scale([one.trial.point.get(k) for one in rows], k) for k in keys]
@@ -100,7 +102,7 @@ def parallel(rows: Sequence[Scored], key: str, kept: set[str]) -> str:
         for place, (_, marks) in enumerate([*scales, (None, [(0.0, f"{low:.3f}"), (1.0, f"{high:.3f}")])]):
             axes.axvline(place, color=SOFT, linewidth=0.8)
             for height, text in marks:
-                axes.text(place + 0.02, height, text, fontsize=8, va="center")
+                axes.text(place + 0.02, height, text, fontsize=8, va="center", bbox=PAPER)
         names = [k.rsplit(".", 1)[-1] for k in keys]
         axes.set_xticks(range(len(keys) + 1), [*names, key])
         axes.set_yticks([])
@@ -110,6 +112,15 @@ def parallel(rows: Sequence[Scored], key: str, kept: set[str]) -> str:
             side.set_visible(False)
 
     return drawn(8.4, 3.0, draw)
+
+
+def _follows(key: str, other: str, rows: Sequence[Scored]) -> bool:
+    """Whether the other choice already says this one, as a network says its padding; numbers drawn at random do not."""
+    pairs = {(repr(one.trial.point.get(other)), repr(one.trial.point.get(key))) for one in rows}
+    others, own = ({pair[place] for pair in pairs} for place in (0, 1))
+    return len(pairs) == len(others) < len(rows) and (
+        len(own) < len(others) or (len(own) == len(others) and other < key)
+    )
 
 
 def _scale(values: Sequence[Any], key: str) -> tuple[Callable[[Any], float], list[tuple[float, str]]]:
@@ -123,7 +134,8 @@ def _scale(values: Sequence[Any], key: str) -> tuple[Callable[[Any], float], lis
     texts = sorted({repr(v) for v in values}, key=lambda text: (_number(text), text))
     step = 1.0 / max(1, len(texts) - 1)
     places = {text: number * step for number, text in enumerate(texts)}
-    marks = [(height, text.strip("'").rsplit("/", 1)[-1][:16]) for text, height in places.items()]
+    marks = [(height, text.strip("'").rsplit("/", 1)[-1][:20]) for text, height in places.items()]
+    marks = [(height, "–" if text == "None" else text) for height, text in marks]
     return (lambda v: places[repr(v)]), marks
 
 
@@ -156,6 +168,7 @@ def curves(rows: Sequence[Scored], journal: Journal, key: str) -> str:
             axes.set_ylabel(label)
             if name == "loss" and _wide([c.get("val/loss", {}) for lines in told.values() for c in lines]):
                 axes.set_yscale("log")  # one that ran away would hide all others
+                axes.yaxis.set_major_formatter("{x:g}")
             _whole_ticks(axes)
         handles = [axes_of[0].plot([], [], color=c)[0] for c, _ in zip(colours, chosen, strict=False)]
         labels = [_short(one.trial.name, 30) for one in chosen]

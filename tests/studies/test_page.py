@@ -23,7 +23,7 @@ def test_it_tells_choice_cause_and_ties_without_asking_a_network(study):
     text = page.path.read_text()
     asked = re.findall(r"""(?:src|href)=["']([^"']*)""", text)
     assert asked and all(one.startswith(("#", "data:")) for one in asked)
-    assert "Chosen: <b>good</b>" in text and "Ties, broken by the order of the protocol: good-y2" in text
+    assert "Chosen: <b>good</b>" in text and "Ties, broken by the order of the protocol: y2" in text
     assert "exited (fold 0, seed 0)" in text and "status 3" in text
     assert "0.905 ± 0.007 (2)" in text
     assert "perch &lt;1&gt;" in text and "data:image/jpeg;base64," in text
