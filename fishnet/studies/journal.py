@@ -4,7 +4,8 @@ study.json                 the protocol as it was run the last time, stage by st
 asked/<stage>.jsonl        points that a search drew, in their order
 trials/<digest>/           one training: job.json, log.txt, result.json, run/ (the run's own folder)
 selected.json              what each stage has chosen, and why
-report.html
+results.csv                every trial a row
+report.html                the page
 """
 
 import hashlib

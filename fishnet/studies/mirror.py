@@ -237,7 +237,7 @@ class Mirror:
             kept = {one.get("name") for one in last.choice.told["kept"]}  # type: ignore[union-attr]
             best = next((one for one in last.scored if one.trial.name in kept), None)
             figures |= _figures(best) if best is not None else {}
-        files = [self.folder / name for name in ("report.html", "selected.json", "study.json")]
+        files = [self.folder / name for name in ("report.html", "results.csv", "selected.json", "study.json")]
         self._tell(run, figures, {}, status, [path for path in files if path.is_file()])
 
     def _tell(

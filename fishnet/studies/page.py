@@ -19,8 +19,9 @@ from .journal import Journal
 from .keeper import write_whole
 from .protocol import Protocol
 from .remaining import remaining
+from .results import write_results
 from .scoring import Scored
-from .selection import ranked
+from .selection import kept_names, ranked
 
 log = logging.getLogger("fishnet")
 
@@ -59,6 +60,7 @@ class LivingPage:
 
     def write(self, states: Sequence[StageState], *, live: bool = False) -> None:
         try:
+            write_results(self.path.with_name("results.csv"), states)
             write_page(self.path, self.protocol, states, self.journal, self.given, live=live)
         except OSError as error:  # a full disk; what was chosen stands in selected.json
             log.warning("The page could not be written: %s", error)
@@ -136,7 +138,7 @@ def _stage(number: int, state: StageState, journal: Journal) -> str:
     if stage.keep == "lr":
         return "".join([*parts, _rates(state, journal)])
     order = ranked(stage, state.scored)
-    kept = kept_names(state)
+    kept = kept_names(state.choice)
     key = stage.score
     differences = {one.trial.name: against(order[0], one, journal, key) for one in order[1:]} if order else {}
     same = {name for name, found in differences.items() if order and alike(order[0], found)}
@@ -155,10 +157,6 @@ def _stage(number: int, state: StageState, journal: Journal) -> str:
     if stage.test and order:
         parts.append(_evidence(next((one for one in order if one.trial.name in kept), order[0]), journal))
     return "".join(parts)
-
-
-def kept_names(state: StageState) -> set[str]:
-    return {str(kept.get("name")) for kept in state.choice.told["kept"]} if state.choice else set()
 
 
 def _why(told: dict[str, Any]) -> str:
@@ -245,10 +243,9 @@ def _table(
     for one in [*order, *(other for other in state.scored if other not in order)]:
         found = differences.get(one.trial.name)
         behind = "" if found is None else f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
-        trained = next((r["trained"] for r in one.results.values() if r.get("trained")), None)
         cells = [html.escape(one.trial.name), *(_figure(one, key) for key in keys), behind]
         cells += ["" if math.isnan(one.epochs_to_best) else f"{one.epochs_to_best:.3g}"]
-        cells += ["" if n is None else f"{n:,}" for n in (one.parameters, trained)]
+        cells += ["" if n is None else f"{n:,}" for n in (one.parameters, one.learning)]
         cells += [duration(one.seconds)]
         mark = "kept" if one.trial.name in kept else one.state
         rows.append(f"<tr class={mark}>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")

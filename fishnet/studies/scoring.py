@@ -86,6 +86,11 @@ class Scored:
         return next((r["parameters"] for r in self.results.values() if r.get("parameters")), None)
 
     @property
+    def learning(self) -> int | None:
+        """Parameters that are not frozen."""
+        return next((r["trained"] for r in self.results.values() if r.get("trained")), None)
+
+    @property
     def epochs_to_best(self) -> float:
         epochs = [r["best_epoch"] + 1 for r in self.results.values() if r.get("best_epoch") is not None]
         return statistics.fmean(epochs) if epochs else math.nan

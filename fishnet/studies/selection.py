@@ -38,6 +38,11 @@ def choose(stage: Stage, trials: Sequence[Scored]) -> Choice:
     return {"top": _top, "folds": _winners, "vote": _vote}[stage.keep](stage, finished)
 
 
+def kept_names(choice: Choice | None) -> set[str]:
+    """Of the trials that go on."""
+    return {str(kept["name"]) for kept in choice.told["kept"]} if choice else set()
+
+
 def ranked(stage: Stage, trials: Sequence[Scored]) -> list[Scored]:
     """The best first; of equals the one that stands first in the protocol."""
     sign = -1 if stage.largest else 1

@@ -17,7 +17,7 @@ from fishnet.tracking.layout import duration
 from .engine import StageState
 from .remaining import remaining
 from .scoring import Scored
-from .selection import ranked
+from .selection import kept_names, ranked
 
 log = logging.getLogger("fishnet")
 
@@ -90,7 +90,7 @@ def stage_table(state: StageState, most: int | None = None) -> Table:
     order = ranked(stage, state.scored)
     rest = [one for one in state.scored if one not in order]
     rows = [*order, *rest]
-    kept = {str(one.get("name")) for one in state.choice.told["kept"]} if state.choice else set()
+    kept = kept_names(state.choice)
     for one in rows[: most or len(rows)]:
         table.add_row(*_cells(state, one, one.trial.name in kept, stage.test))
     if most and len(rows) > most:

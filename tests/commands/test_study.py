@@ -13,17 +13,17 @@ from processes import ONE_THREAD, environment
 
 from fishnet.tracking.store import open_store
 
-CONF = Path(__file__).parents[2] / "conf"
+ROOT = Path(__file__).parents[2]
+CONF = ROOT / "conf"
 QUICK = [
     "trainer=smoke",
     "trainer.precision=32-true",
     "trainer.accelerator=cpu",
     "callbacks.report.resamples=50",
-    "callbacks.heatmaps.photos=1",
-    "callbacks.heatmaps.per_class=1",
     "callbacks.views.photos=0",
     "data.photos=12",
 ]
+FEW_MAPS = ["callbacks.heatmaps.photos=1", "callbacks.heatmaps.per_class=1"]
 
 PROTOCOL = """
 title: Tried
@@ -131,9 +131,9 @@ def ended(process: subprocess.Popen, patience: float = 400.0) -> tuple[int, str]
 
 
 SMOKE = {
-    "fish_species": ["data.image_size=64", "study.seeds=[0,1]"],
-    "one_animal": ["folds=2", "data.image_size=32"],
-    "dog_breeds": ["data.image_size=32"],
+    "fish_species": ["data.image_size=64", "study.seeds=[0,1]", *FEW_MAPS],
+    "one_animal": ["folds=2", "data.image_size=32", *FEW_MAPS],
+    "dog_breeds": ["data.image_size=32", *FEW_MAPS],
     "product_images": [
         "~study.stages.sizes.search.points.xception",
         "~study.stages.sizes.search.points.inception_v3",
@@ -142,7 +142,6 @@ SMOKE = {
         "study.stages.sizes.search.space.data.batch_size=[8]",
         "study.stages.sizes.search.space.trainer.max_epochs=[1]",
         "study.stages.fine_tuned.search.space.trainer.max_epochs=[1]",
-        "range_test.steps=40",
     ],
 }
 
@@ -171,6 +170,37 @@ def test_the_published_studies_run_from_end_to_end(name, tmp_path_factory):
     assert depths == ({0, 1, 2, 3} if name in ("one_animal", "fish_species") else {0, 1, 2})
     (study,) = [run for run in runs.values() if "mlflow.parentRunId" not in run.data.tags]
     assert {one.path for one in client.list_artifacts(study.info.run_id)} >= {"report.html", "selected.json"}
+
+
+@pytest.mark.slow
+def test_what_dies_is_told_and_the_exit_status_is_one(tmp_path):
+    """The experiment with the seven ways to die, its first three trials."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", str(ROOT / "experiments" / "studies" / "run.sh"), "trials=3"],
+        cwd=tmp_path,
+        env={**environment(), **ONE_THREAD, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr[-3000:]
+    assert "1 of 3 trials failed" in done.stderr
+    table = [line for line in done.stdout.splitlines() if "finished" in line or "failed" in line]
+    assert len(table) == 3 and "a defect in a callback" in table[-1]
+
+
+@pytest.mark.slow
+def test_two_parents_of_one_study_run_no_trial_twice(tmp_path, tried):
+    both = [command(tmp_path, *tried, *QUICK) for _ in range(2)]
+    for parent in both:
+        status, said = ended(parent)
+        assert status == 0, said[-3000:]
+    results = [json.loads(p.read_text()) for p in tmp_path.glob("outputs/study_tried/trials/*/result.json")]
+    assert len(results) == 4
+    assert [result["attempts"] for result in results] == [1] * 4
+    assert len({result["started"] for result in results}) == 4
 
 
 @pytest.mark.slow

@@ -23,16 +23,19 @@ WAYS = {
 }
 
 
-def test_seven_ways_to_die_and_one_to_live(study):
+def test_of_twenty_trials_seven_die_in_seven_ways_and_thirteen_finish(study):
     points = {name: {"x": number, "do": do} for number, (name, (do, _, _)) in enumerate(WAYS.items())}
+    points |= {f"w{number}": {"x": -number} for number in range(1, 13)}
     engine = study(jobs=8, limit=4, only={"search": {"points": points}})
     engine.run()
     results = study.results()
+    assert len(results) == 20
+    assert sum(result["status"] == "finished" for result in results.values()) == 13
     for name, (_, status, words) in WAYS.items():
         assert results[name]["status"] == status, (name, results[name])
         assert words in results[name]["cause"]
     verdict = engine.verdict()
-    assert verdict is not None and "7 of 8 trials failed" in str(verdict)
+    assert verdict is not None and "7 of 20 trials failed" in str(verdict)
     assert study.selected()["only"]["kept"][0]["name"] == "well"
 
 

@@ -1,5 +1,6 @@
 """The page tells what was chosen and what may be believed, whole in one file."""
 
+import csv
 import re
 
 from fishnet.studies.page import LivingPage
@@ -29,6 +30,13 @@ def test_it_tells_choice_cause_and_ties_without_asking_a_network(study):
     assert "perch &lt;1&gt;" in text and "data:image/jpeg;base64," in text
     assert text.count("<svg") >= 2
     assert "refresh" not in text
+    rows = list(csv.DictReader((page.path.parent / "results.csv").open()))
+    assert [(row["trial"], row["chosen"], row["state"]) for row in rows[:3]] == [
+        ("good", "yes", "finished"),
+        ("bad", "", "finished"),
+        ("dies", "", "failed"),
+    ]
+    assert (rows[0]["mean"], rows[0]["trainings"]) == ("0.905", "2") and "status 3" in rows[2]["cause"]
 
 
 def test_it_follows_a_study_that_runs(study):
