@@ -7,4 +7,4 @@ shift 2
 fishnet study study=one_animal data=folder "data.root=$photos" 'data.group=(.+)_frame' data.positive=browntrout \
   'data.classes=[browntrout,chub,perch]' folds=3 jobs=2 trainer.precision=32-true trainer.max_epochs=12 \
   study.stages.random.search.trials=4 '~study.stages.grid.search.space.data' \
-  "+study.stages.arms.search.points.transfer.model.pretrained=$weights" callbacks.heatmaps=null "$@"
+  "study.stages.arms.search.points.transfer.model.pretrained=$weights" callbacks.heatmaps=null "$@"

@@ -14,10 +14,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from fishnet.errors import BadInput, Interrupted
+from fishnet.names import nearest
 
+from . import entry
 from .checks import MONITORS, check_writable, validate
 from .composing import Composer, own_keys
-from .entry import start
 
 log = logging.getLogger("fishnet")
 
@@ -26,6 +27,7 @@ def study(config: DictConfig) -> None:
     name = str(HydraConfig.get().runtime.choices["study"])
     given = [one for one in HydraConfig.get().overrides.task if not own_keys(one)]
     check(config)
+    check_stages(name, list(HydraConfig.get().overrides.task))
     from fishnet.studies.engine import Engine, Limits
     from fishnet.studies.executors import executor_named
     from fishnet.studies.journal import TRIAL_COMMAND, Journal
@@ -139,6 +141,15 @@ def check(config: DictConfig) -> None:
             raise BadInput(f"{key}: a study gives each training its own; {_instead(key)}.")
 
 
+def check_stages(name: str, overrides: list[str]) -> None:
+    """`study.stages.ratee.folds=2` would be a stage of its own."""
+    known = list(entry.compose("study", [f"study={name}"]).study.stages)
+    for one in overrides:
+        key = one.removeprefix("++").split("=")[0].split(".")
+        if one.startswith("++study.stages.") and key[2] not in known:
+            raise BadInput(f"study={name} has no stage {key[2]}; {nearest(key[2], known)}")
+
+
 def _instead(key: str) -> str:
     return {
         "resume": "the same command goes on where it stopped",
@@ -181,4 +192,4 @@ def no_sweep(base: DictConfig, overrides: list[str], jobs: object) -> None:
 
 
 if __name__ == "__main__":
-    start(study, "study", sweep=no_sweep)
+    entry.start(study, "study", sweep=no_sweep)

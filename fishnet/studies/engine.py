@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fishnet.errors import WorkFailed
+from fishnet.names import counted
 
 from .asking import ask, worst_epoch
 from .executors import Executor, Running
@@ -28,7 +29,7 @@ log = logging.getLogger("fishnet")
 POLL = 0.2
 BUSY_PAUSE = 2.0  # before a training that another study has is looked at again
 LOST = 3  # keepers that may die over one training
-LOOK_AT_CURVES = 2.0
+LOOK_AT_CURVES = 3.0  # seconds between two looks at what trainings have written so far
 
 
 @dataclass
@@ -40,6 +41,7 @@ class StageState:
     scored: list[Scored] = field(default_factory=list)
     choice: Choice | None = None
     running: dict[str, float] = field(default_factory=dict)  # digest of a training → since when
+    epochs: dict[str, int] = field(default_factory=dict)  # digest of a training that runs → epochs so far
     planned: int = 0  # trials, as far as it is known
     began: float | None = None
     ended: float | None = None
@@ -77,6 +79,7 @@ class Engine:
         self._live: dict[str, tuple[Cell, Trial, Running]] = {}
         self._lost: dict[str, int] = {}
         self._retried: set[str] = set()
+        self._curves: dict[str, dict[int, float]] = {}  # of trainings that have ended
         self._looked = 0.0
         self._replaying = False
 
@@ -144,7 +147,7 @@ class Engine:
                 waiting.extend((cell, trial, 0.0) for cell in self._take(state, trial))
             self._start(state, waiting)
             self._poll(state, waiting)
-            self._prune(state)
+            self._look(state)
             self._score(state)
             self._watch()
             if exhausted and not waiting and not self._live:
@@ -253,28 +256,37 @@ class Engine:
             else:
                 waiting.append((cell, trial, time.monotonic() + BUSY_PAUSE))
 
-    def _prune(self, state: StageState) -> None:
-        if not state.stage.search.prune or time.monotonic() - self._looked < LOOK_AT_CURVES:
+    def _look(self, state: StageState) -> None:
+        """At trainings that run: how far they are, and whether they are worth going on."""
+        if time.monotonic() - self._looked < LOOK_AT_CURVES:
             return
         self._looked = time.monotonic()
+        for digest, (cell, trial, _) in self._live.items():
+            outcome = read_outcome(self.journal.run_of(cell))
+            state.epochs[digest] = outcome.epochs
+            if state.stage.search.prune:
+                self._prune(state, cell, trial, outcome.curves.get(state.stage.score, {}))
+
+    def _prune(self, state: StageState, cell: Cell, trial: Trial, own: dict[int, float]) -> None:
         stage = state.stage
-        for cell, trial, _ in self._live.values():
-            own = read_outcome(self.journal.run_of(cell)).curves.get(stage.score, {})
-            others = [
-                curve
-                for other in state.trials
-                for twin in other.cells
-                if other is not trial
-                and (twin.fold, twin.seed) == (cell.fold, cell.seed)
-                and self.journal.result(twin) is not None
-                and (curve := read_outcome(self.journal.run_of(twin)).curves.get(stage.score))
-            ]
-            epoch = worst_epoch(own, others, largest=stage.largest) if own and len(others) >= 3 else None
-            if epoch is not None:
-                text = (
-                    f"behind the median of {len(others)} others at epoch {epoch + 1} ({stage.score} {own[epoch]:.3f})"
-                )
-                (self.journal.place(cell) / PRUNE).write_text(text)
+        others = [
+            curve
+            for other in state.trials
+            for twin in other.cells
+            if other is not trial
+            and (twin.fold, twin.seed) == (cell.fold, cell.seed)
+            and self.journal.result(twin) is not None
+            and (curve := self._curve(twin, stage.score))
+        ]
+        epoch = worst_epoch(own, others, largest=stage.largest) if own and len(others) >= 3 else None
+        if epoch is not None:
+            text = f"behind the median of {len(others)} others at epoch {epoch + 1} ({stage.score} {own[epoch]:.3f})"
+            (self.journal.place(cell) / PRUNE).write_text(text)
+
+    def _curve(self, ended: Cell, key: str) -> dict[int, float]:
+        if ended.digest not in self._curves:
+            self._curves[ended.digest] = read_outcome(self.journal.run_of(ended)).curves.get(key, {})
+        return self._curves[ended.digest]
 
     def _score(self, state: StageState) -> None:
         state.scored = [scored(trial, state.stage.score, self.journal.result) for trial in state.trials]
@@ -284,14 +296,15 @@ class Engine:
     def _stop(self) -> None:
         """Trainings that still run are asked to leave a checkpoint."""
         if self._live:
-            log.info(
-                "Ending %d trainings; they leave a checkpoint and go on from there the next time.", len(self._live)
-            )
+            ending = counted(len(self._live), "training")
+            log.info("Ending %s: a checkpoint is left, and the same command goes on from there.", ending)
         for _, _, running in self._live.values():
             running.stop()
         deadline = time.monotonic() + PATIENCE + 10
         while any(running.status() is None for _, _, running in self._live.values()) and time.monotonic() < deadline:
             time.sleep(POLL)
+        for state in self.states:
+            state.running.clear()
         self._executor.close()
 
     def deaths(self) -> list[tuple[Trial, Cell, dict[str, Any]]]:

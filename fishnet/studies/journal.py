@@ -11,6 +11,7 @@ report.html                the page
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ class Journal:
 
     def forget(self, cell: Cell) -> None:
         """Its result is put aside, so that it runs again."""
-        (self.place(cell) / RESULT).rename(self.place(cell) / "result.before.json")
+        with suppress(FileNotFoundError):  # another study of this folder has done so
+            (self.place(cell) / RESULT).rename(self.place(cell) / "result.before.json")
         self._results.pop(cell.digest, None)
 
     def busy(self, cell: Cell) -> bool:

@@ -171,6 +171,8 @@ class Keeper:
             "lr": found.lr,
         }
         write_whole(self.folder / RESULT, json.dumps(result, indent=1))
+        if status in ("finished", "pruned"):  # it never goes on: model/ holds the weights, these the optimiser's state
+            shutil.rmtree(self.folder / RUN / "checkpoints", ignore_errors=True)
         return 0
 
 

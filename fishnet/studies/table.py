@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from fishnet.names import counted
 from fishnet.tracking.layout import duration
 
 from .engine import StageState
@@ -74,7 +75,7 @@ def progress_line(states: Sequence[StageState]) -> Text:
     left = remaining(states)
     rest = "" if left.stage is None else f", about {duration(left.stage)} more for this stage"
     rest += f" and {duration(left.later)} for later ones" if left.later else ""
-    return Text(f"stage {stage} of {len(states)}, {done} trials done, {running} running{rest}", style="dim")
+    return Text(f"stage {stage} of {len(states)}, {counted(done, 'trial')} done, {running} running{rest}", style="dim")
 
 
 def stage_table(state: StageState, most: int | None = None) -> Table:
@@ -99,17 +100,26 @@ def stage_table(state: StageState, most: int | None = None) -> Table:
 
 
 def _cells(state: StageState, one: Scored, kept: bool, test: bool) -> list[Text | str]:
-    running = any(cell.digest in state.running for cell in one.trial.cells)
+    running = [cell.digest for cell in one.trial.cells if cell.digest in state.running]
     word = "running" if one.state == "open" and running else one.state
+    more = {"running": how_far(state, one, running), "failed": f": {cause(one)}", "pruned": f": {cause(one)}"}
     name = Text(("● " if kept else "  ") + one.trial.name)
-    said = Text(word if word in ("finished", "running", "open") else f"{word}: {cause(one)}", style=COLOURS[word])
+    said = Text(word + more.get(word, ""), style=COLOURS[word])
     said.truncate(70, overflow="ellipsis")
     epochs = "" if math.isnan(one.epochs_to_best) else f"{one.epochs_to_best:.3g}"
     count = "" if one.parameters is None else f"{one.parameters:,}"
     cells: list[Text | str] = [name, said, figure(one)]
     if test:
         cells.append(figure(one, "test/accuracy"))
-    return [*cells, epochs, count, duration(one.seconds)]
+    return [*cells, epochs, count, duration(one.seconds + sum(time.time() - state.running[d] for d in running))]
+
+
+def how_far(state: StageState, one: Scored, running: Sequence[str]) -> str:
+    """` 2 of 5, epoch 3 of 30`: trainings that have ended, and the epochs of those that run."""
+    trainings = f" {len(one.results)} of {len(one.trial.cells)}" if len(one.trial.cells) > 1 else ""
+    epochs = [str(state.epochs[digest]) for digest in running if state.epochs.get(digest)]
+    most = one.trial.value("trainer.max_epochs")
+    return f"{trainings}, epoch {' and '.join(epochs)} of {most}" if epochs and most else trainings
 
 
 def figure(one: Scored, key: str | None = None) -> str:

@@ -67,11 +67,12 @@ def refused(ended, *words: str) -> None:
         (["study=dog_breeds", "study.stages.arms.from=cn"], ["stage arms", "from=cn", "cnn"]),
         (["study=dog_breeds", "study.score=val/f1"], ["val/f1", "val/f1_macro"]),
         (["study=dog_breeds", "study.score=test/accuracy"], ["test split chooses nothing"]),
-        (["study=dog_breeds", "+study.stages.cnn.search.space.model.lrr=[1]"], ["model.lrr", "model.lr"]),
-        (["study=dog_breeds", "+study.stages.cnn.sarch=1"], ["sarch", "search"]),
-        (["study=dog_breeds", "+study.stages.cnn.top=30"], ["top=30", "20 trials"]),
-        (["study=dog_breeds", "+study.stages.cnn.test=true"], ["last stage alone"]),
-        (["study=dog_breeds", "+study.stages.cnn.search.space.seed=[0,1]"], ["seed", "repeat"]),
+        (["study=dog_breeds", "study.stages.cnn.search.space.model.lrr=[1]"], ["model.lrr", "model.lr"]),
+        (["study=dog_breeds", "study.stages.cnn.sarch=1"], ["sarch", "search"]),
+        (["study=dog_breeds", "study.stages.cn.top=3"], ["no stage cn", "cnn"]),
+        (["study=dog_breeds", "study.stages.cnn.top=30"], ["top=30", "20 trials"]),
+        (["study=dog_breeds", "study.stages.cnn.test=true"], ["last stage alone"]),
+        (["study=dog_breeds", "study.stages.cnn.search.space.seed=[0,1]"], ["seed", "repeat"]),
         (["study=dog_breeds", "study.stages.cnn.search.kind=gird"], ["gird", "grid"]),
         (["study=dog_breeds", "model.lr=0.1"], ["model.lr", "stage cnn"]),
         (["study=one_animal", "study.folds=40", "data.photos=30"], ["30 photos", "40 folds"]),
@@ -243,5 +244,5 @@ def test_a_stopped_study_leaves_checkpoints_and_says_so(tmp_path, tried):
     process.send_signal(signal.SIGTERM)
     status, said = ended(process)
     assert status == 128 + signal.SIGTERM, said[-2000:]
-    assert "leave a checkpoint" in said
+    assert "a checkpoint is left" in said
     assert not list(tmp_path.glob("outputs/study_tried/trials/*/result.json"))

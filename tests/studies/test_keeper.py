@@ -110,3 +110,13 @@ def test_the_last_sentence_is_the_cause(tmp_path):
     assert cause_of(1, log) == ("raised", "the loss became nan at step 3.")
     log.write_text("")
     assert "gave no reason" in cause_of(4, log).cause
+
+
+def test_only_what_may_go_on_keeps_its_checkpoints(study):
+    """With optimiser and all they are three times the weights, which stay in `model/`."""
+    leave = "(run / 'checkpoints').mkdir()"
+    points = {"well": {"x": 1, "do": leave}, "dies": {"x": 2, "do": f"{leave}; 1/0"}}
+    study(only={"search": {"points": points}}).run()
+    left = [path.parent.parent.name for path in study.folder.glob("trials/*/run/checkpoints")]
+    (dead,) = [p.parent.name for p in study.folder.glob("trials/*/result.json") if '"raised"' in p.read_text()]
+    assert left == [dead]
