@@ -114,3 +114,23 @@ def test_a_replay_finds_what_was_run_and_starts_nothing(study):
     assert again.replay()
     assert [len(state.scored) for state in again.states] == [3, 2]
     assert len(study.starts()) == 5
+
+
+FOUR_EPOCHS = """
+from pathlib import Path
+def told(value):
+    lines = [{"kind": "metrics", "time": 0, "step": n, "values": {"val/accuracy": value}} for n in range(4)]
+    lines.append({"kind": "tags", "values": {"fishnet.best_epoch": "3"}})
+    (run / "offline" / "journal.jsonl").write_text("".join(json.dumps(line) + chr(10) for line in lines))
+"""
+
+
+def test_a_training_that_stays_behind_the_others_is_ended_and_told(study):
+    points = {name: {"x": name, "do": f"{FOUR_EPOCHS}told(0.8); os._exit(0)"} for name in "abc"}
+    points["late"] = {"x": "late", "do": f"{FOUR_EPOCHS}told(0.1); time.sleep(90)"}
+    engine = study(jobs=1, only={"search": {"points": points, "prune": True}})
+    engine.run()
+    late = study.results()["late"]
+    assert late["status"] == "pruned" and "behind the median of 3 others at epoch" in late["cause"]
+    assert [one.state for one in engine.states[0].scored] == ["finished"] * 3 + ["pruned"]
+    assert engine.verdict() is None
