@@ -39,7 +39,9 @@ def drawn(width: float, height: float, draw: Callable[[Figure], None]) -> str:
         FigureCanvasSVG(figure)
         draw(figure)
         text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
+        figure.savefig(
+            text, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")), transparent=True
+        )
     svg = text.getvalue()
     return svg[svg.index("<svg") :]
 
