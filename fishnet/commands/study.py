@@ -28,7 +28,7 @@ def study(config: DictConfig) -> None:
     given = [one for one in HydraConfig.get().overrides.task if not own_keys(one)]
     check(config)
     check_stages(name, list(HydraConfig.get().overrides.task))
-    from fishnet.studies.engine import Engine, Limits
+    from fishnet.studies.engine import Engine, Limits, plan
     from fishnet.studies.executors import executor_named
     from fishnet.studies.journal import TRIAL_COMMAND, Journal
     from fishnet.studies.mirror import Mirror
@@ -46,6 +46,7 @@ def study(config: DictConfig) -> None:
     mirror = Mirror(protocol, folder, uri=config.tracking.uri, home=home, experiment=config.tracking.experiment)
     compose = Composer(given, searched=_searched(protocol))
     check_folds(config, protocol, compose)
+    plan(protocol, compose)
     limit = None if config.limit is None else config.limit * 3600
     executor = executor_named(
         config.executor,
@@ -69,7 +70,6 @@ def study(config: DictConfig) -> None:
         whole = engine.replay()
         print(mirror.deliver(engine.states, journal, "FINISHED" if whole else "KILLED"), flush=True)
         return
-    engine.plan()
     run(engine, mirror, given)
 
 

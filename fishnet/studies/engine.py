@@ -126,12 +126,6 @@ class Engine:
             self._kept[state.stage.name] = state.choice.candidates
         return True
 
-    def plan(self) -> None:
-        """What can be known before anything runs is composed once: a mistyped key is found here."""
-        for state in self.states:
-            for idea in _first_ideas(state.stage):
-                realised(state.stage, 0, idea, self._compose)
-
     # ---- one stage
 
     def _run_stage(self, state: StageState) -> None:
@@ -322,6 +316,13 @@ class Engine:
             f"{len(failed)} of {total} trials failed: the table says why, log.txt in each one's folder says more. "
             "The others are finished; retry=true runs the failed ones again."
         )
+
+
+def plan(protocol: Protocol, compose: Compose) -> None:
+    """What can be known before anything runs is composed once: a mistyped key is found here."""
+    for stage in protocol.stages:
+        for idea in _first_ideas(stage):
+            realised(stage, 0, idea, compose)
 
 
 def _first_ideas(stage: Stage) -> Iterator[Idea]:

@@ -7,10 +7,11 @@ machines must see.
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -48,9 +49,7 @@ def executor_named(name: str, *, home: Path, logs: Path, limit: float | None, se
     if name not in NAMES:
         raise BadInput(f"executor={name}: {nearest(name, list(NAMES))}")
     if name == "local":
-        if settings:
-            raise BadInput("executor_args: executor=local takes none; say jobs=2 for two at a time.")
-        return Local(home)
+        return Local(home, settings)
     if importlib.util.find_spec(name) is None:
         raise BadInput(f"executor={name}: {name} is not installed: pip install 'fishnet-vision[{name}]'.")
     return Submitit(home, logs, limit, settings) if name == "submitit" else Ray(home, settings)
@@ -62,10 +61,20 @@ def executor_named(name: str, *, home: Path, logs: Path, limit: float | None, se
 class Local:
     """Each keeper in a session of its own, at the other end of a pipe: when this process dies, it hears of it."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, settings: Mapping[str, Any]) -> None:
+        gpus = settings.get("gpus", [])
+        if set(settings) - {"gpus"} or not isinstance(gpus, list):
+            raise BadInput(
+                "executor_args: executor=local takes gpus alone, as {gpus: [0, 1]}; jobs=2 says how many at a time."
+            )
         self.home = home
+        self._gpus = {str(gpu): 0 for gpu in gpus}  # → trainings that have it
 
     def start(self, folder: Path) -> Running:
+        gpu = min(self._gpus, key=self._gpus.__getitem__, default=None)
+        chosen = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
+        if gpu is not None:
+            self._gpus[gpu] += 1
         with (folder / SAID).open("ab") as said:
             process = subprocess.Popen(
                 [*KEEPER, str(folder), "--lifeline"],
@@ -74,19 +83,29 @@ class Local:
                 stdout=said,
                 stderr=said,
                 start_new_session=True,
+                env={**os.environ, **chosen},
             )
-        return LocalRunning(process)
+        return LocalRunning(process, lambda: self._given_back(gpu))
+
+    def _given_back(self, gpu: str | None) -> None:
+        if gpu is not None:
+            self._gpus[gpu] -= 1
 
     def close(self) -> None:
         """Nothing is held."""
 
 
 class LocalRunning:
-    def __init__(self, process: subprocess.Popen) -> None:
-        self.process = process
+    def __init__(self, process: subprocess.Popen, ended: Callable[[], None]) -> None:
+        self.process, self._ended = process, ended
+        self._told = False
 
     def status(self) -> int | None:
-        return self.process.poll()
+        code = self.process.poll()
+        if code is not None and not self._told:
+            self._told = True
+            self._ended()
+        return code
 
     def stop(self) -> None:
         if self.process.stdin is not None:

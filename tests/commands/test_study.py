@@ -102,15 +102,14 @@ def test_every_protocol_composes_and_says_its_command(name):
     from fishnet.commands.checks import MONITORS
     from fishnet.commands.composing import Composer
     from fishnet.commands.entry import compose
-    from fishnet.studies.engine import Engine, Limits
-    from fishnet.studies.journal import Journal
+    from fishnet.studies.engine import plan
     from fishnet.studies.protocol import parse
 
     assert (CONF / "study" / f"{name}.yaml").read_text().startswith(f"# fishnet study study={name}")
     tree = OmegaConf.to_container(compose("study", [f"study={name}"]).study, resolve=True)
     protocol = parse(name, tree, scores=MONITORS)
     composer = Composer(["trainer=smoke", "model.pretrained=true"], searched={})
-    Engine(protocol, Journal(Path("none")), compose=composer, executor=None, limits=Limits(), job={}).plan()
+    plan(protocol, composer)
     assert [stage.test for stage in protocol.stages] == [False] * (len(protocol.stages) - 1) + [True]
 
 

@@ -37,6 +37,13 @@ def test_an_executor_that_cannot_be(tmp_path):
         asked("submitit", cluster="lokal")
 
 
+def test_trainings_that_run_together_have_a_gpu_each(study):
+    tell = "open(os.environ['STARTS'], 'a').write(os.environ['CUDA_VISIBLE_DEVICES'] + chr(10))"
+    stages = {"only": {"set": {"sleep": 0.5, "do": tell}, "search": {"space": {"x": [10, 20, 30, 40]}}}}
+    engine_with(study, "local", {"gpus": [3, 5]}, **stages).run()
+    assert {"3", "5"} <= set(study.starts())
+
+
 @pytest.mark.slow
 def test_submitit_runs_them_as_jobs(study):
     engine_with(study, "submitit", {"cluster": "local"}).run()
