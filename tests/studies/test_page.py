@@ -2,6 +2,8 @@
 
 import csv
 import re
+import subprocess
+import sys
 
 from fishnet.studies.page import LivingPage
 
@@ -37,6 +39,15 @@ def test_it_tells_choice_cause_and_ties_without_asking_a_network(study):
         ("dies", "", "failed"),
     ]
     assert (rows[0]["mean"], rows[0]["trainings"]) == ("0.905", "2") and "status 3" in rows[2]["cause"]
+
+
+def test_a_study_that_only_supervises_loads_no_torch():
+    rooms = (
+        "commands.study, fishnet.studies.engine, fishnet.studies.page, fishnet.studies.mirror, fishnet.studies.table"
+    )
+    code = f"import sys, fishnet.{rooms}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_it_follows_a_study_that_runs(study):
