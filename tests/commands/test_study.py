@@ -92,6 +92,7 @@ def test_what_cannot_be_right_is_refused_and_nothing_is_written(fishnet, tmp_pat
     assert not (tmp_path / "outputs").exists()
 
 
+ON_PHOTOS = ("one_animal", "dog_breeds", "product_images")  # their scripts take a folder and weights
 PROTOCOLS = sorted(path.stem for path in (CONF / "study").glob("*.yaml"))
 
 
@@ -111,6 +112,37 @@ def test_every_protocol_composes_and_says_its_command(name):
     composer = Composer(["trainer=smoke", "model.pretrained=true"], searched={})
     plan(protocol, composer)
     assert [stage.test for stage in protocol.stages] == [False] * (len(protocol.stages) - 1) + [True]
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_the_script_of_each_experiment_is_understood(name, tmp_path):
+    from omegaconf import OmegaConf
+
+    from fishnet.commands.checks import MONITORS
+    from fishnet.commands.composing import Composer, own_keys
+    from fishnet.commands.entry import compose
+    from fishnet.commands.quoting import quoted
+    from fishnet.studies.engine import plan
+    from fishnet.studies.protocol import parse
+
+    shim = tmp_path / "bin" / "fishnet"
+    shim.parent.mkdir()
+    shim.write_text("#!/bin/bash\nprintf '%s\\0' \"$@\"\n")
+    shim.chmod(0o755)
+    weights = tmp_path / "some weights.pth"
+    weights.touch()
+    said = subprocess.run(
+        ["bash", str(ROOT / "experiments" / name / "run.sh"), *([str(tmp_path), str(weights)] * (name in ON_PHOTOS))],
+        env={**os.environ, "PATH": f"{shim.parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    verb, *arguments = said.stdout.split("\0")[:-1]
+    overrides = [quoted(one, verb) for one in arguments]
+    config = compose(verb, overrides)
+    protocol = parse(name, OmegaConf.to_container(config.study, resolve=True), scores=MONITORS, folds=config.folds)
+    plan(protocol, Composer([one for one in overrides if not own_keys(one)], searched={}))
 
 
 def command(home: Path, *arguments: str) -> subprocess.Popen:
