@@ -9,4 +9,4 @@ fishnet study study=product_images jobs=2 data=folder "data.root=$photos" 'data.
   "study.stages.sizes.search.points.mobilenetv2.model.pretrained=$weights" \
   'study.stages.sizes.search.space.data.image_size=[80]' 'study.stages.sizes.search.space.data.batch_size=[16]' \
   'study.stages.sizes.search.space.trainer.max_epochs=[5,10]' study.stages.augmented.set.data.views=1 \
-  'study.stages.fine_tuned.search.space.trainer.max_epochs=[2]' range_test.steps=60 "$@"
+  'study.stages.fine_tuned.search.space.trainer.max_epochs=[4]' range_test.steps=60 "$@"

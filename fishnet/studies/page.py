@@ -265,9 +265,8 @@ def _figure(one: Scored, key: str) -> str:
         return ""
     if worth.n > 1:
         return f"{worth.mean:.3f} ± {worth.sd:.3f} ({worth.n})"
-    figures = next(iter(one.results.values()))["figures"]
-    low, high = (figures.get(f"{key}_{end}") for end in ("low", "high"))
-    return f"{worth.mean:.3f}" + (f" [{low:.2f}, {high:.2f}]" if low is not None and high is not None else "")
+    low, high = one.interval(key)
+    return f"{worth.mean:.3f}" + (f" [{low:.2f}, {high:.2f}]" if math.isfinite(low) else "")
 
 
 def _on_test(order: Sequence[Scored], journal: Journal) -> str:

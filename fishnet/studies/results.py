@@ -13,13 +13,14 @@ from .selection import kept_names, ranked
 
 HEAD = ["stage", "trial", "chosen", "state", "score", "mean", "sd", "low", "high", "trainings"]
 FIGURES = ["val/accuracy", "val/loss", "test/accuracy", "test/f1_macro", "test/f1_weighted", "test/loss"]
+INTERVAL = ["test/accuracy_low", "test/accuracy_high"]
 REST = ["lr", "best_epoch", "parameters", "learning", "seconds", "settings", "cause"]
 
 
 def write_results(path: Path, states: Sequence[StageState]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*HEAD, *FIGURES, *REST])
+    writer.writerow([*HEAD, *FIGURES, *INTERVAL, *REST])
     for state in states:
         order = ranked(state.stage, state.scored)
         for one in [*order, *(other for other in state.scored if other not in order)]:
@@ -37,6 +38,7 @@ def _row(state: StageState, one: Scored) -> list[object]:
         *map(_number, (worth.mean, worth.sd, worth.low, worth.high)),
         worth.n,
         *(_number(one.spread(key).mean) for key in FIGURES),
+        *map(_number, one.interval("test/accuracy")),
         ";".join(f"{result['lr']:.4g}" for result in told if result.get("lr")),
         _number(one.epochs_to_best),
         one.parameters or "",

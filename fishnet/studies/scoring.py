@@ -58,6 +58,14 @@ class Scored:
     def spread(self, key: str | None = None) -> Spread:
         return spread(list(self.values(key).values()))
 
+    def interval(self, key: str) -> tuple[float, float]:
+        """Over the trainings; of a single one, over its photos drawn again by group, as the training itself has told."""
+        worth = self.spread(key)
+        if worth.n != 1:
+            return worth.low, worth.high
+        low, high = (self.spread(f"{key}_{end}").mean for end in ("low", "high"))
+        return low, high
+
     @property
     def mean(self) -> float:
         return self.spread().mean
