@@ -59,7 +59,7 @@ class Scored:
         return spread(list(self.values(key).values()))
 
     def interval(self, key: str) -> tuple[float, float]:
-        """Over the trainings; of a single one, over its photos drawn again by group, as the training itself has told."""
+        """Over the trainings; of a single one, over its photos drawn again by group."""
         worth = self.spread(key)
         if worth.n != 1:
             return worth.low, worth.high
