@@ -17,9 +17,9 @@ stages:
   random:
     set:
       model: {{backbone: cnn, backbone_args: {{filters: [16, 32, 64]}}, scheduler: none}}
-      data: {{image_size: 32, photos: 40, augment: none}}
-      trainer: {{max_epochs: 6}}
-      callbacks: {{heatmaps: null, early_stopping: null}}
+      data: {{image_size: 48, photos: 80, batch_size: 16, augment: none}}
+      trainer: {{max_epochs: 8}}
+      callbacks: {{heatmaps: null, views: null, early_stopping: null}}
     search:
       kind: random
       trials: {trials}

@@ -19,7 +19,7 @@ from .journal import GOOD, Journal
 from .keeper import BUSY, PATIENCE, PRUNE, STOPPED
 from .outcome import read_outcome
 from .protocol import Protocol, Stage
-from .scoring import Scored, scored
+from .scoring import OTHER_PHOTOS, Scored, photos_differ, scored
 from .selection import Choice, choose
 from .settings import Settings, Space, centred
 from .trials import Candidate, Cell, Compose, Idea, Trial, listed, merged, own_settings, point_name, realised
@@ -98,6 +98,8 @@ class Engine:
             for state in self.states:
                 state.began = time.time()
                 self._run_stage(state)
+                if photos_differ(state.scored):
+                    log.warning("stage %s: %s", state.stage.name, OTHER_PHOTOS)
                 state.choice = choose(state.stage, state.scored)
                 state.ended = time.time()
                 self._kept[state.stage.name] = state.choice.candidates

@@ -169,6 +169,7 @@ class Keeper:
             "parameters": found.parameters,
             "trained": found.trained,
             "lr": found.lr,
+            "photos": found.photos,
         }
         write_whole(self.folder / RESULT, json.dumps(result, indent=1))
         if status in ("finished", "pruned"):  # it never goes on: model/ holds the weights, these the optimiser's state

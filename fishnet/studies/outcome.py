@@ -20,6 +20,7 @@ class Outcome:
     parameters: int | None = None
     trained: int | None = None
     lr: float | None = None
+    photos: str | None = None  # the digest of all that it had been given
     status: str | None = None  # the last word that was written down
     ended: float | None = None
 
@@ -48,6 +49,7 @@ def read_outcome(run: Path) -> Outcome:
     found.parameters, found.trained = (
         int(tags[key]) if key in tags else None for key in ("fishnet.parameters", "fishnet.parameters_trained")
     )
+    found.photos = tags.get("fishnet.data_digest")
     if "fishnet.best_epoch" in tags:
         found.best_epoch = int(tags["fishnet.best_epoch"])
         for key, curve in found.curves.items():

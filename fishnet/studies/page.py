@@ -20,7 +20,7 @@ from .keeper import write_whole
 from .protocol import Protocol
 from .remaining import remaining
 from .results import write_results
-from .scoring import Scored
+from .scoring import OTHER_PHOTOS, Scored, photos_differ
 from .selection import kept_names, ranked
 
 log = logging.getLogger("fishnet")
@@ -135,6 +135,8 @@ def _stage(number: int, state: StageState, journal: Journal) -> str:
     parts.append(f"<p class=soft>{', '.join(told)}; scored by <code>{html.escape(stage.score)}</code></p>")
     if state.choice is not None:
         parts.append(_why(state.choice.told))
+    if photos_differ(state.scored):
+        parts.append(f"<p><b>Beware</b>: {OTHER_PHOTOS}</p>")
     if stage.keep == "lr":
         return "".join([*parts, _rates(state, journal)])
     order = ranked(stage, state.scored)

@@ -11,6 +11,8 @@ from scipy import stats
 from .journal import GOOD
 from .trials import Cell, Trial
 
+OTHER_PHOTOS = "its trainings were given different photos (the folder was changed meanwhile): compare with care."
+
 Result = Callable[[Cell], dict[str, Any] | None]
 
 
@@ -107,6 +109,12 @@ class Scored:
         """What a search learns from it: the mean, or of a pruned trial what it had reached."""
         values = [value for cell in self.trial.cells if (value := self._of(cell, self.score)) is not None]
         return statistics.fmean(values) if values else None
+
+
+def photos_differ(trials: Sequence[Scored]) -> bool:
+    """Whether somebody has added or removed photos while a study was stopped: its figures are then not comparable."""
+    digests = {result.get("photos") for one in trials for result in one.results.values()}
+    return len(digests - {None}) > 1
 
 
 def scored(trial: Trial, score: str, result: Result) -> Scored:

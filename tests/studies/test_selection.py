@@ -6,7 +6,7 @@ from protocols import protocol
 
 from fishnet.errors import WorkFailed
 from fishnet.measure.bootstrap import difference
-from fishnet.studies.scoring import Scored, spread
+from fishnet.studies.scoring import Scored, photos_differ, spread
 from fishnet.studies.selection import choose
 from fishnet.studies.trials import Cell, Trial, digest_of
 
@@ -81,6 +81,16 @@ def test_paired_differences_are_surer_than_single_ones():
     assert found.low > 0 and found.high - found.low < 0.08
     nothing = difference(label, first, first, np.arange(300), 3, figure="accuracy")
     assert nothing == (0.0, 0.0, 0.0)
+
+
+def test_photos_that_were_changed_meanwhile_are_noticed():
+    trials = [trial(n, {0: 0.5}, {"x": n}) for n in range(3)]
+    assert not photos_differ(trials)
+    for one, photos in zip(trials, ("a", "a", None), strict=True):
+        next(iter(one.results.values()))["photos"] = photos
+    assert not photos_differ(trials)
+    next(iter(trials[2].results.values()))["photos"] = "b"
+    assert photos_differ(trials)
 
 
 def test_identity_is_what_can_change_a_result():
