@@ -70,11 +70,7 @@ class Mirror:
             if not thread.is_alive() and not self._away:
                 self._locked(lambda: self._send_all(engine.states, engine.journal, status), patience=5.0)
             if self._away:
-                log.warning(
-                    "MLflow did not get all of this study (%s): `fishnet study study=%s deliver=true` sends it.",
-                    self._away,
-                    self.protocol.name,
-                )
+                log.warning("MLflow did not get all of this study: the same command with deliver=true sends it.")
 
     def _work(self, engine: Engine) -> None:
         self._locked(lambda: self._begin(engine.states))

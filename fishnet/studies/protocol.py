@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fishnet.errors import BadInput
-from fishnet.names import nearest
+from fishnet.names import counted, nearest
 
 from .settings import Settings, Space, Times, flat, grid, parse_space, size
 
@@ -211,7 +211,7 @@ def _check_counts(stage: Stage, before: list[Stage]) -> None:
     most = most_trials(stage, before)
     if stage.top > most:
         raise BadInput(
-            f"stage {stage.name}: top={stage.top}, but it has no more than {most:.0f} trials to choose from."
+            f"stage {stage.name}: top={stage.top}, but it chooses among {counted(int(most), 'trial')} at most."
         )
 
 

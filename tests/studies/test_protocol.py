@@ -32,7 +32,7 @@ GRID = {"search": {"space": {"model": {"lr": [0.1, 0.2]}}}}
         ({"a": {"search": {"kind": "random", "space": {"x": [1]}}}}, {}, "needs trials"),
         ({"a": {"keep": "vote"}}, {}, "there are no folds"),
         ({"a": {"test": True}, "b": {}}, {}, "last stage alone"),
-        ({"a": {**GRID, "top": 3}}, {}, "no more than 2 trials"),
+        ({"a": {**GRID, "top": 3}}, {}, "among 2 trials at most"),
         ({"a": {}}, {"score": "val/f2"}, "no trial logs score=val/f2"),
         ({"a": {}}, {"seeds": 0}, "seeds=0"),
         ({"a": {"search": {"space": {"data": {"seed": [1, 2]}}}}}, {}, "data.seed is a repeat"),
