@@ -191,8 +191,10 @@ def _whole_ticks(axes: Axes) -> None:
 
 
 def _mean(curves_of: Sequence[Mapping[int, float]]) -> dict[int, float]:
-    epochs = sorted({epoch for curve in curves_of for epoch in curve})
-    return {e: sum(vs) / len(vs) for e in epochs if (vs := [c[e] for c in curves_of if e in c])}
+    """As far as all of them go: where one stops early, the mean of the others would jump."""
+    told = [curve for curve in curves_of if curve]
+    epochs = sorted(set.intersection(*(set(curve) for curve in told))) if told else []
+    return {e: sum(curve[e] for curve in told) / len(told) for e in epochs}
 
 
 def _short(text: str, most: int = 44) -> str:
