@@ -81,6 +81,8 @@ def refused(ended, *words: str) -> None:
         (["study=one_animal", "jobs=0"], ["jobs=0"]),
         (["study=one_animal", "limit=-1"], ["limit=-1"]),
         (["study=one_animal", "executor=slurm"], ["executor=slurm", "submitit"]),
+        (["study=one_animal", "executor_args={gpu: [0, 1]}"], ["gpus: [0, 1]"]),
+        (["study=one_animal", "executor=submitit", "executor_args={cluster: lokal}"], ["executor_args", "lokal"]),
         (["study=one_animal", "resume=abc"], ["resume", "the same command"]),
         (["study=one_animal", "trainer.max_epochs=many"], ["trainer.max_epochs=many"]),
         (["study=one_animal", "data=folder", "data.root=nowhere"], ["nowhere"]),
