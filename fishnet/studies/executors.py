@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -195,6 +196,7 @@ class Ray:
         asked = ("num_cpus", "num_gpus", "resources")
         self._asks: dict[str, Any] = {key: chosen.pop(key) for key in asked if key in chosen}
         self._own = not ray.is_initialized()
+        check_answers(str(chosen.get("address") or ""))
         try:
             if self._own:
                 quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
@@ -216,6 +218,16 @@ class Ray:
 
         if self._own:
             ray.shutdown()
+
+
+def check_answers(address: str) -> None:
+    """Ray itself waits for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+        except OSError as error:
+            raise BadInput(f"executor_args.address={address}: no Ray cluster answers there ({error}).") from error
 
 
 def kept_by_ray(folder: str, home: str) -> int:

@@ -30,6 +30,7 @@ STYLE: dict[Any, Any] = {
     "ytick.color": INK,
 }
 PAPER: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8}
+LOSSES = ("train/loss", "val/loss")
 MOST_ROWS, MOST_CURVES = 40, 8
 
 
@@ -168,7 +169,7 @@ def curves(rows: Sequence[Scored], journal: Journal, key: str) -> str:
                         axes.plot([e + 1 for e in mean], list(mean.values()), style, color=colour, linewidth=1.4)
             axes.set_xlabel("epoch")
             axes.set_ylabel(label)
-            if name == "loss" and _wide([c.get("val/loss", {}) for lines in told.values() for c in lines]):
+            if name == "loss" and _wide([c.get(k, {}) for lines in told.values() for c in lines for k in LOSSES]):
                 axes.set_yscale("log")  # one that ran away would hide all others
                 axes.yaxis.set_major_formatter("{x:g}")
             _whole_ticks(axes)

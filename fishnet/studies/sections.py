@@ -138,12 +138,13 @@ def _table(
     figure = stage.score.removeprefix("val/")
     keys = [stage.score, "val/loss"] + (["test/accuracy", f"test/{figure}", "test/loss"] if test else [])
     keys = list(dict.fromkeys(keys))
-    heads = ["trial", *keys, "behind the best", "best epoch", "parameters", "learning", "time"]
+    heads = ["trial", *keys, *(["behind the best"] if differences else [])]
+    heads += ["best epoch", "parameters", "learning", "time"]
     rows = []
     for one in [*order, *(other for other in state.scored if other not in order)]:
         found = differences.get(one.trial.name)
         behind = "" if found is None else f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
-        cells = [html.escape(one.trial.name), *(_figure(one, key) for key in keys), behind]
+        cells = [html.escape(one.trial.name), *(_figure(one, key) for key in keys), *([behind] if differences else [])]
         cells += ["" if math.isnan(one.epochs_to_best) else f"{one.epochs_to_best:.3g}"]
         cells += ["" if n is None else f"{n:,}" for n in (one.parameters, one.learning)]
         cells += [duration(one.seconds)]

@@ -23,6 +23,7 @@ from .selection import kept_names, ranked
 log = logging.getLogger("fishnet")
 
 COLOURS = {"finished": "green", "failed": "red", "pruned": "yellow", "running": "cyan", "open": ""}
+WIDEST = 50  # letters of a name or a cause
 MOST = 12  # rows of a stage while it lives; the best of them
 
 
@@ -87,7 +88,8 @@ def stage_table(state: StageState, most: int | None = None) -> Table:
     shown = {name: name not in ("test accuracy",) or stage.test for name in headings}
     for name in headings:
         if shown[name]:
-            table.add_column(name, justify="left" if name in ("trial", "state") else "right", no_wrap=name != "trial")
+            left = name in ("trial", "state")
+            table.add_column(name, justify="left" if left else "right", no_wrap=name != "trial")
     order = ranked(stage, state.scored)
     rest = [one for one in state.scored if one not in order]
     rows = [*order, *rest]
@@ -103,9 +105,10 @@ def _cells(state: StageState, one: Scored, kept: bool, test: bool) -> list[Text 
     running = [cell.digest for cell in one.trial.cells if cell.digest in state.running]
     word = "running" if one.state == "open" and running else one.state
     more = {"running": how_far(state, one, running), "failed": f": {cause(one)}", "pruned": f": {cause(one)}"}
-    name = Text(("● " if kept else "  ") + one.trial.name)
+    name = Text(("●\u00a0" if kept else "\u00a0\u00a0") + one.trial.name)
     said = Text(word + more.get(word, ""), style=COLOURS[word])
-    said.truncate(70, overflow="ellipsis")
+    for text in (name, said):
+        text.truncate(WIDEST, overflow="ellipsis")  # the page has the whole of it
     epochs = "" if math.isnan(one.epochs_to_best) else f"{one.epochs_to_best:.3g}"
     count = "" if one.parameters is None else f"{one.parameters:,}"
     cells: list[Text | str] = [name, said, figure(one)]

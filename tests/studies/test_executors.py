@@ -35,6 +35,8 @@ def test_an_executor_that_cannot_be(tmp_path):
         asked("local", cpus=2)
     with pytest.raises(BadInput, match="executor_args"):
         asked("submitit", cluster="lokal")
+    with pytest.raises(BadInput, match="no Ray cluster answers"):
+        asked("ray", address="127.0.0.1:9")
 
 
 def test_trainings_that_run_together_have_a_gpu_each(study):

@@ -21,7 +21,7 @@ def test_each_trial_has_a_line_and_the_dead_their_cause(study, caplog):
         engine.watch([watcher])
         engine.run()
     table = shown(stage_table(engine.states[0]))
-    assert table.index("● better") < table.index("good") < table.index("dies")
+    assert table.index("●\u00a0better") < table.index("good") < table.index("dies")
     assert "exited" not in table.split("dies")[0] and "failed: it ended with status 3" in table
     assert "only 3/3" in caplog.text and caplog.text.count("dies") == 1
 
