@@ -29,6 +29,7 @@ tr.kept td{background:#f0fff4;font-weight:600} tr.failed td{color:#c53030} tr.pr
 .soft{color:#5a6b7b} svg{max-width:100%;height:auto} code{background:#f4f6f8;padding:.05rem .3rem;border-radius:3px}
 summary{cursor:pointer;color:#2b6cb0}
 pre{font-size:12px;overflow-x:auto} img{max-width:100%}
+figure{display:inline-block;width:47%;min-width:22rem;margin:.6rem 1% .6rem 0;vertical-align:top}
 .why{background:#f7fafc;border-left:4px solid #2f855a;padding:.5rem .9rem}
 """
 REFRESH = '<meta http-equiv="refresh" content="30">'

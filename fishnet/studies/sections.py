@@ -26,7 +26,8 @@ def section(number: int, state: StageState, journal: Journal) -> str:
     if not state.scored:
         return "".join([*parts, "<p class=soft>This stage has not begun.</p>"])
     how = {"grid": "every point of a grid", "list": "a list", "random": "random points", "tpe": "points asked of TPE"}
-    told = [how[stage.search.kind]]
+    plain = list(stage.search.points) == [""] and stage.search.kind == "list"
+    told = ["no search" if plain else how[stage.search.kind]]
     told += [f"{stage.folds} folds"] if stage.folds else ["one split"]
     told += [counted(len(stage.seeds), "seed")]
     told += ["the test split was touched"] if stage.test else ["the test split was left alone"]
@@ -218,6 +219,7 @@ def _embedded(picture: Path, words: str) -> str:
 
 
 def _rates(state: StageState, journal: Journal) -> str:
+    """Two range tests beside each other."""
     parts = []
     for one in state.scored:
         for cell in one.trial.cells:
@@ -225,7 +227,8 @@ def _rates(state: StageState, journal: Journal) -> str:
             result = one.results.get(cell.digest, {})
             rate = result.get("lr")
             told = f"lr {rate:.3g}" if rate else html.escape(str(result.get("cause", "")))
-            parts.append(f"<p><b>{html.escape(one.trial.name)}</b>: {told}</p>")
-            if picture.is_file():
-                parts.append(_embedded(picture, "loss against learning rate"))
+            shown = _embedded(picture, "loss against learning rate") if picture.is_file() else ""
+            parts.append(
+                f"<figure><figcaption><b>{html.escape(one.trial.name)}</b>: {told}</figcaption>{shown}</figure>"
+            )
     return "".join(parts)
