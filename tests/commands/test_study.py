@@ -270,14 +270,22 @@ def test_a_server_that_is_away_is_told_later(tmp_path, tried):
 
 
 @pytest.mark.slow
-def test_a_stopped_study_leaves_checkpoints_and_says_so(tmp_path, tried):
-    process = command(tmp_path, *tried, *QUICK, "trainer.max_epochs=2000", "callbacks.early_stopping=null")
+def test_a_stopped_study_leaves_checkpoints_and_goes_on_from_them(tmp_path, tried):
+    words = [*tried, *QUICK, "study.stages.seeds=null", "trainer.max_epochs=60", "callbacks.early_stopping=null"]
+    words += ["callbacks.heatmaps=null", "jobs=2"]
+    process = command(tmp_path, *words)
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("outputs/study_tried/trials/*/run/checkpoints/last.ckpt")):
+    while len(list(tmp_path.glob("outputs/study_tried/trials/*/run/checkpoints/last.ckpt"))) < 2:
         assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.2)
+        time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     status, said = ended(process)
     assert status == 128 + signal.SIGTERM, said[-2000:]
     assert "a checkpoint is left" in said
     assert not list(tmp_path.glob("outputs/study_tried/trials/*/result.json"))
+    status, said = ended(command(tmp_path, *words))
+    assert status == 0, said[-2000:]
+    for path in tmp_path.glob("outputs/study_tried/trials/*/result.json"):
+        result = json.loads(path.read_text())
+        assert (result["attempts"], result["epochs"]) == (2, 60)
+        assert (path.parent / "log.txt").read_text().count("resume=") == 1
