@@ -18,6 +18,7 @@ VERBS = {
     "collect": ("make", "species names → licensed photos in class folders, with a manifest"),
     "check": ("make", "what is wrong with a folder of photos, before an hour is spent on it"),
     "train": ("make", "class folders → a trained, measured, explained and tracked classifier"),
+    "study": ("make", "a protocol of stages: searches, folds and repeats that choose a model"),
     "evaluate": ("make", "a checkpoint on a folder: metrics with intervals, confusions"),
     "predict": ("use", "a checkpoint on photos: a CSV of probabilities, with a column for 'not sure'"),
     "explain": ("see", "a checkpoint on photos: what it looks at, as raw maps and red pictures"),

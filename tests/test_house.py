@@ -27,6 +27,9 @@ GUESTS = {
     "selenium": "collect",
     "aiohttp": "collect",
     "pytorch_grad_cam": "explain",
+    "optuna": "studies",
+    "submitit": "studies",
+    "ray": "studies",
 }
 
 

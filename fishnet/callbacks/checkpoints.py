@@ -1,6 +1,5 @@
 """Checkpoints that survive: written beside their place and renamed, with a digest, taken up where they stopped."""
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -13,7 +12,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from fishnet.errors import BadInput, WorkFailed
 
-DIGESTS = ".sha256"
+from .verified import DIGESTS, digest_of, known_digests, verified
 
 
 def direction(monitor: str) -> str:
@@ -37,8 +36,8 @@ def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
             torch.save(checkpoint, file)
             file.flush()
             os.fsync(file.fileno())
-        digest = _digest(temporary)
-        known = _known_digests(path)
+        digest = digest_of(temporary)
+        known = known_digests(path)
         _write_digests(path, [*known[-1:], digest])
         os.replace(temporary, path)
         _write_digests(path, [digest])
@@ -52,16 +51,11 @@ def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def verified(path: Path) -> bool:
-    """Whether the file is what was meant to be written (a file without a digest never is)."""
-    return path.is_file() and _digest(path) in _known_digests(path)
-
-
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """A checkpoint from disk, tensors and plain values only; anything torn or foreign is one sentence."""
     if not path.is_file():
         raise BadInput(f"{path}: there is no such checkpoint.")
-    if _known_digests(path) and not verified(path):
+    if known_digests(path) and not verified(path):
         raise BadInput(f"{path} is not what was written (its digest differs): it is cut short or was changed.")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
@@ -69,27 +63,6 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:
         raise BadInput(f"{path} is no checkpoint that can be read safely ({type(error).__name__}).") from error
     return checkpoint
-
-
-def newest(folder: Path) -> Path | None:
-    """The most advanced checkpoint of a run that verifies."""
-    candidates = sorted(folder.glob("*.ckpt"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    for path in sorted(candidates, key=lambda path: path.name != "last.ckpt"):
-        if verified(path):
-            return path
-    return None
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _known_digests(path: Path) -> list[str]:
-    try:
-        return json.loads(path.with_name(path.name + DIGESTS).read_text())
-    except (OSError, ValueError):
-        return []
 
 
 def _write_digests(path: Path, digests: list[str]) -> None:

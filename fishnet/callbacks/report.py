@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytorch_lightning as L
 
+from fishnet.data.replacing import replacing
 from fishnet.measure.bootstrap import Interval
 from fishnet.measure.calibration import calibration_error, fit_temperature
 from fishnet.measure.predictions import Predictions, gathered, on_cpu
@@ -40,6 +41,7 @@ class Report(L.Callback):
         temperature = trainer.strategy.broadcast(temperature)
         pl_module.temperature.fill_(temperature)  # type: ignore[operator, union-attr]
         if trainer.is_global_zero and len(predictions):
+            write_answers(trainer, pl_module, predictions, temperature)
             error = calibration_error(predictions.probabilities(temperature), predictions.label)
             self._tell(pl_module, {"val/calibration_error_scaled": error})
 
@@ -89,6 +91,22 @@ class Report(L.Callback):
     def _tell(self, pl_module: L.LightningModule, values: dict[str, float]) -> None:
         self.figures |= values
         pl_module.log_dict(values, rank_zero_only=True)
+
+
+def write_answers(trainer: L.Trainer, pl_module: L.LightningModule, predictions: Predictions, scale: float) -> None:
+    """`report/validation.csv`: two models that saw the same validation photos can be compared photo by photo."""
+    from fishnet.measure.report import TestReport
+
+    report = TestReport(
+        predictions=predictions,
+        photos=photos_of(trainer, predictions),
+        names=class_names(pl_module, predictions),
+        temperature=scale,
+    )
+    folder = Path(trainer.default_root_dir) / "report"
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / "validation.csv") as temporary:
+        report.by_photo().to_csv(temporary, index=False)
 
 
 def class_names(pl_module: L.LightningModule, predictions: Predictions) -> list[str]:

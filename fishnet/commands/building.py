@@ -100,6 +100,15 @@ def build_model(config: DictConfig, classes: list[str]) -> ImageClassifier:
     return model
 
 
+def size_of(model: ImageClassifier) -> dict[str, int]:
+    """How many numbers the network holds, and how many of them learn."""
+    counts = [(weight.numel(), weight.requires_grad) for weight in model.parameters()]
+    return {
+        "fishnet.parameters": sum(count for count, _ in counts),
+        "fishnet.parameters_trained": sum(count for count, learns in counts if learns),
+    }
+
+
 def build_logger(
     config: DictConfig, *, folder: Path, command: str, name: str | None = None, run_id: str | None = None
 ) -> MlflowLogger:

@@ -29,7 +29,8 @@ log = logging.getLogger("fishnet")
 
 CONF = "pkg://fishnet.conf"
 LAST_WORD = 30.0  # seconds
-MULTIRUN = ("-m", "--multirun")  # may stand anywhere, though argparse wants all overrides on one side of it
+MULTIRUN = ("-m", "--multirun")
+WITH_VALUE = ("--config-dir", "-cd")
 MOST_CHECKED = 50  # values of one sweep that are checked before anything starts
 
 
@@ -57,7 +58,7 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
         if failures:
             raise failures[0]
 
-    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in MULTIRUN)
+    sys.argv[1:] = options_first(sys.argv[1:])
     parser = get_args_parser()
     parser.error = lambda message: _misused(message, config_name)  # type: ignore[method-assign]
     arguments = parser.parse_args()
@@ -83,6 +84,16 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
             raise
         _say(ours)
         raise SystemExit(ours.status) from None
+
+
+def options_first(words: list[str]) -> list[str]:
+    """Options may stand anywhere, though argparse wants all overrides on one side of them."""
+    options: list[str] = []
+    rest: list[str] = []
+    for place, word in enumerate(words):
+        chosen = word in MULTIRUN or word in WITH_VALUE or (place > 0 and words[place - 1] in WITH_VALUE)
+        (options if chosen else rest).append(word)
+    return [*options, *rest]
 
 
 def _misused(message: str, verb: str) -> NoReturn:
@@ -131,7 +142,10 @@ def compose(config_name: str, overrides: list[str], config_dir: str | None = Non
     """A verb's configuration without running it."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
 
+    if GlobalHydra.instance().is_initialized():  # inside a verb: with its own search path
+        return hydra_compose(config_name, overrides=overrides)
     extra = [f"hydra.searchpath=[file://{os.path.abspath(config_dir)}]"] if config_dir else []
     with initialize_config_module("fishnet.conf", version_base="1.3"):
         return hydra_compose(config_name, overrides=[*overrides, *extra])
@@ -168,7 +182,10 @@ def explain(error: Exception, config_name: str) -> str:
         key = missing[1].split("@")[0]
         known = known_keys(config_name)
         if key in known:
-            return f"the key {key} belongs to data=reef, and another data set was chosen."
+            branch = key.rsplit(".", 1)[0]
+            if key.startswith("data."):
+                return f"the key {key} belongs to data=reef, and another data set was chosen."
+            return f"the key {key} has no place here, for {branch} is left out ({branch}=null) by what was chosen."
         return f"there is no key {key}: {nearest(key, known)}"
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} is needed: say {error.full_key}=…"

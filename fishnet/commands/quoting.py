@@ -36,7 +36,8 @@ FREE_TEXT = {
     "stock",
 }
 _VERB_KEYS = {"compare": {"experiment"}, "ui": set(), "predict": {"model"}}
-OPEN_BRANCHES = ("model.backbone_args.",)  # their keys are the backbone's, not ours: Hydra has to be told to add them
+# what a network or a protocol leaves unsaid is no key of the configuration yet: Hydra has to be told to add it
+OPEN_BRANCHES = ("model.backbone_args.", "study.stages.", "executor_args")
 _WORDS = {"null", "true", "false", "none", ""}
 _SWEEPS = ("choice(", "range(", "glob(", "interval(")
 

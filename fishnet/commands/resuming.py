@@ -8,7 +8,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from fishnet.callbacks.checkpoints import newest, read_checkpoint
+from fishnet.callbacks.checkpoints import read_checkpoint
+from fishnet.callbacks.verified import newest
 from fishnet.errors import BadInput
 
 from .building import RECORD

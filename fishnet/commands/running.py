@@ -22,6 +22,7 @@ from fishnet.measure.bootstrap import Interval
 from fishnet.models.classifier import ImageClassifier
 from fishnet.names import counted
 from fishnet.tracking.logger import MlflowLogger
+from fishnet.tracking.session import RunSession
 from fishnet.tracking.stale import tidy
 
 from .keeping import keep_model
@@ -62,7 +63,7 @@ def opened(logger: MlflowLogger, config: DictConfig) -> Iterator[None]:
     """The run exists from here on and gets its last word, whatever comes; what died before it is closed first."""
     session = logger.start()
     try:
-        if session is not None:
+        if isinstance(session, RunSession):
             for sentence in tidy(session.store, Path.cwd() / "outputs"):
                 log.info(sentence)
         yield

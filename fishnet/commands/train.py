@@ -37,7 +37,7 @@ def train(config: DictConfig) -> dict[str, float]:
     data.check_counts()
     model = building.build_model(config, data.class_names)
     with run_folder(config, name=config.model.backbone, resumed=checkpoint is not None) as folder:
-        if is_first():
+        if is_first() and not config.tracking.offline:
             check_store(config.tracking.uri, home=Path.cwd())
         arithmetic = pace.settle(config, model)
         if config.tune:
@@ -47,7 +47,7 @@ def train(config: DictConfig) -> dict[str, float]:
         running.announce(data)
         with running.opened(logger, config):
             building.write_records(config, data, folder, logger)
-            logger.set_tags({"fishnet.precision": arithmetic or config.trainer.precision})
+            logger.set_tags({"fishnet.precision": arithmetic or config.trainer.precision, **building.size_of(model)})
             trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
             if config.tune:
                 return tuning.told(trainer, folder=folder, logger=logger)

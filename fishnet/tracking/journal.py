@@ -125,6 +125,15 @@ def owner_of(journal: Journal) -> dict[str, str] | None:
     return first if first is not None and first["kind"] == "run" else None
 
 
+def read_records(path: Path) -> Iterator[dict[str, Any]]:
+    """All whole lines of a journal that another process may still be writing."""
+    with path.open("rb") as lines:
+        for line in lines:
+            record = _parsed(line)
+            if record is not None and record["kind"] != "run":
+                yield record
+
+
 def tally(records: list[dict[str, Any]]) -> str:
     """How much that is, in words: `213 metric values and 2 artifacts`."""
     count: Counter[str] = Counter()

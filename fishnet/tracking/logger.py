@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pytorch_lightning.loggers.logger import DummyExperiment, Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from .session import RunSession, resume_run, start_run
+from .offline import OfflineSession
+from .session import Reports, RunSession, resume_run, start_run
 from .store import Store, open_store
 from .wording import steps
 
@@ -36,13 +37,15 @@ class MlflowLogger(Logger):
         tags: dict[str, str] | None = None,
         parent: str | None = None,
         run_id: str | None = None,
+        offline: bool = False,
     ) -> None:
         super().__init__()
         self._experiment_name, self._run_name = experiment, run_name
         self._uri, self._home = uri, Path(home).absolute()
         self._folder = self._home if folder is None else Path(folder).absolute()
         self._tags, self._parent, self._run_id = dict(tags or {}), parent, run_id
-        self._session: RunSession | None = None
+        self._offline = offline
+        self._session: Reports | None = None
         self._tested = "test"
 
     def call_test(self, part: str) -> None:
@@ -56,11 +59,16 @@ class MlflowLogger(Logger):
         """True in the one process of several that writes."""
         return getattr(rank_zero_only, "rank", 0) == 0
 
-    def start(self) -> RunSession | None:
+    def start(self) -> Reports | None:
         """Open the store and the run; called by the first report, or before, to hear of a bad address early."""
         if self._session is None and self.is_first:
-            self._session = self._open(open_store(self._uri, home=self._home))
+            self._session = (
+                self._written_down() if self._offline else self._open(open_store(self._uri, home=self._home))
+            )
         return self._session
+
+    def _written_down(self) -> OfflineSession:
+        return OfflineSession(folder=self._folder, run_id=self._run_id, run_name=self._run_name, tags=self._tags)
 
     def _open(self, store: Store) -> RunSession:
         if self._run_id is not None:
@@ -81,7 +89,7 @@ class MlflowLogger(Logger):
     @property
     def experiment(self) -> MlflowClient | DummyExperiment:
         session = self.start()
-        return DummyExperiment() if session is None else session.store.client()
+        return session.store.client() if isinstance(session, RunSession) else DummyExperiment()
 
     @property
     def name(self) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from fishnet.errors import BadInput
 
-from .journal import open_journal
+from .journal import Journal, open_journal
 from .outbox import EVERY, HEARTBEAT, Outbox
 from .process import Writer, this_process
 from .store import Store
@@ -32,22 +32,15 @@ PROCESS = "fishnet.process"
 PARENT = "mlflow.parentRunId"
 
 
-class RunSession:
-    """Reports of one run; every `log_…` returns at once and never raises because of the store."""
+class Reports:
+    """What a run says of itself, as lines of a journal; every `log_…` returns at once and never raises."""
 
-    def __init__(self, *, store: Store, run: Run, folder: Path, every: float = EVERY) -> None:
-        self.store = store
-        self.run_id: str = run.info.run_id
-        self.run_name: str = run.info.run_name
-        self.experiment_id: str = run.info.experiment_id
-        self.folder = folder
-        self._params: dict[str, str] = dict(run.data.params)
+    def __init__(self, *, run_id: str, run_name: str, folder: Path, journal: Journal, params: dict[str, str]) -> None:
+        self.run_id, self.run_name, self.folder = run_id, run_name, folder
+        self._journal = journal
+        self._params = params
         self._infinite: set[str] = set()
         self._ended = False
-        self._journal = open_journal(folder, self.run_id, store.uri)
-        self._outbox = Outbox(store.client(), self.run_id, self._journal, every=every)
-
-    # ---- reports
 
     def log_metrics(self, values: Mapping[str, Any], *, step: int = 0) -> None:
         numbers, infinite = finite(values)
@@ -71,7 +64,7 @@ class RunSession:
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         if tags:
-            self._journal.append({"kind": "tags", "values": _as_tags(tags)})
+            self._journal.append({"kind": "tags", "values": as_tags(tags)})
 
     def log_artifacts(self, source: Path | str, path: str = "") -> None:
         """A file or a whole folder; it has to stay on disk until it is delivered."""
@@ -98,7 +91,28 @@ class RunSession:
             }
         )
 
-    # ---- the end
+    def say_last(self, status: str) -> None:
+        self._journal.append({"kind": "status", "status": status, "time": _now()})
+
+    def finish(self, status: str = "FINISHED", *, patience: float = 15.0, limit: float | None = None) -> str:
+        """The last word; a sentence when something could not be delivered."""
+        raise NotImplementedError
+
+
+class RunSession(Reports):
+    """A run in a store: a thread delivers what is reported, and the work never waits for the store."""
+
+    def __init__(self, *, store: Store, run: Run, folder: Path, every: float = EVERY) -> None:
+        super().__init__(
+            run_id=run.info.run_id,
+            run_name=run.info.run_name,
+            folder=folder,
+            journal=open_journal(folder, run.info.run_id, store.uri),
+            params=dict(run.data.params),
+        )
+        self.store = store
+        self.experiment_id: str = run.info.experiment_id
+        self._outbox = Outbox(store.client(), self.run_id, self._journal, every=every)
 
     def flush(self, *, patience: float = 10.0, limit: float = 120.0) -> bool:
         return self._outbox.flush(patience=patience, limit=limit)
@@ -134,8 +148,8 @@ def start_run(
     experiment_id = store.experiment(experiment)
     client = store.client()
     name = free_name(store, experiment_id, run_name) if run_name else None
-    all_tags = {**_standing_tags(tags or {}), **({PARENT: parent} if parent else {})}
-    run = client.create_run(experiment_id, tags=_as_tags(all_tags), run_name=name)
+    all_tags = {**standing_tags(tags or {}), **({PARENT: parent} if parent else {})}
+    run = client.create_run(experiment_id, tags=as_tags(all_tags), run_name=name)
     if name is not None:
         _settle_name(store, run)
     return RunSession(store=store, run=run, folder=Path(folder), every=every)
@@ -156,7 +170,7 @@ def resume_run(
     writer = Writer.from_tag(run.data.tags.get(PROCESS, ""))
     if run.info.status == "RUNNING" and writer and writer.alive() and writer != this_process():
         raise BadInput(f"Run {run_id} is still written by process {writer.pid}: wait for it, or end it first.")
-    for key, value in _as_tags(_process_tags() | dict(tags or {})).items():
+    for key, value in as_tags(_process_tags() | dict(tags or {})).items():
         client.set_tag(run_id, key, value)
     client.update_run(run_id, status="RUNNING")
     try:
@@ -195,7 +209,7 @@ def _settle_name(store: Store, run: Run) -> None:
 # ---- tags
 
 
-def _standing_tags(tags: Mapping[str, Any]) -> dict[str, Any]:
+def standing_tags(tags: Mapping[str, Any]) -> dict[str, Any]:
     """Ours, and under MLflow's own names what fills its User and Source columns."""
     standing = {"mlflow.user": _user(), "mlflow.source.type": "LOCAL", **_process_tags(), **tags}
     if "fishnet.command" in tags:
@@ -216,7 +230,7 @@ def _user() -> str:
         return "unknown"
 
 
-def _as_tags(tags: Mapping[str, Any]) -> dict[str, str]:
+def as_tags(tags: Mapping[str, Any]) -> dict[str, str]:
     return {safe_key(key): cut(str(value), TAG_LENGTH) for key, value in tags.items() if value is not None}
 
 

@@ -4,7 +4,8 @@ import sys
 import pytest
 import torch
 
-from fishnet.callbacks.checkpoints import direction, newest, read_checkpoint, verified, write_checkpoint
+from fishnet.callbacks.checkpoints import direction, read_checkpoint, verified, write_checkpoint
+from fishnet.callbacks.verified import newest
 from fishnet.errors import BadInput, WorkFailed
 
 CHECKPOINT = {"state_dict": {"w": torch.zeros(10)}, "hyper_parameters": {"classes": ["a", "b"]}}

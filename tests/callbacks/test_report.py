@@ -30,6 +30,7 @@ FILES = [
     "metrics.json",
     "predictions.csv",
     "reliability.png",
+    "validation.csv",
 ]
 
 

@@ -1,0 +1,86 @@
+"""Random, then a grid around the winner, against random alone at the same number of trials: five seeds on the reef."""
+
+import argparse
+import json
+import math
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from scipy import stats
+
+COMMON = """
+title: {title}
+score: val/f1_macro
+stages:
+  random:
+    set:
+      model: {{backbone: cnn, backbone_args: {{filters: [16, 32, 64]}}, scheduler: none}}
+      data: {{image_size: 48, photos: 80, batch_size: 16, augment: none}}
+      trainer: {{max_epochs: 8}}
+      callbacks: {{heatmaps: null, views: null, early_stopping: null}}
+    search:
+      kind: random
+      trials: {trials}
+      seed: {seed}
+      space:
+        model:
+          optimizer: [sgd, adam, rmsprop]
+          lr: {{low: 1.0e-4, high: 1.0e-1, log: true}}
+"""
+GRID = """
+  grid:
+    search:
+      space: {model: {lr: {times: [0.5, 1, 2]}}}
+"""
+LAST = """
+  last:
+    test: true
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--home", type=Path, required=True, help="a folder to work in")
+    parser.add_argument("--csv", type=Path)
+    asked = parser.parse_args()
+    conf = asked.home / "conf" / "study"
+    conf.mkdir(parents=True, exist_ok=True)
+    rows = ["seed,arm,val_f1_macro,test_f1_macro"]
+    differences: dict[str, list[float]] = {"val": [], "test": []}
+    for seed in range(5):
+        worth = {}
+        # the grid holds the winner itself, which is not trained again: 4 + 2 trainings against 6
+        for arm, trials, more in (("random_grid", 4, GRID), ("random", 6, "")):
+            name = f"{arm}_{seed}"
+            (conf / f"{name}.yaml").write_text(COMMON.format(title=name, trials=trials, seed=seed) + more + LAST)
+            command = [sys.executable, "-m", "fishnet", "study", f"study={name}", "--config-dir", "conf", "jobs=2"]
+            folder = Path("outputs") / f"seed_{seed}"  # one for both: what they have in common is trained once
+            words = [f"out={folder}", "trainer.precision=32-true"]
+            subprocess.run([*command, *words], cwd=asked.home, check=True)
+            worth[arm] = figures(asked.home / folder)
+            rows.append(f"{seed},{arm},{worth[arm]['val']:.4f},{worth[arm]['test']:.4f}")
+        for part, found in differences.items():
+            found.append(worth["random_grid"][part] - worth["random"][part])
+    for part, found in differences.items():
+        half = float(stats.t.ppf(0.975, len(found) - 1)) * statistics.stdev(found) / math.sqrt(len(found))
+        mean = statistics.fmean(found)
+        print(f"{part}: random then grid minus random: {mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]")
+    if asked.csv:
+        asked.csv.write_text("\n".join(rows) + "\n")
+
+
+def figures(folder: Path) -> dict[str, float]:
+    """Of the trial that was chosen, and tested."""
+    (kept,) = json.loads((folder / "selected.json").read_text())["last"]["kept"]
+    wanted = {f"model.lr={kept['settings']['model.lr']!r}", f"model.optimizer={kept['settings']['model.optimizer']}"}
+    for path in folder.glob("trials/*/job.json"):
+        told = json.loads((path.parent / "result.json").read_text())["figures"]
+        if wanted <= set(json.loads(path.read_text())["arguments"]) and "test/f1_macro" in told:
+            return {"val": kept["val/f1_macro"], "test": told["test/f1_macro"]}
+    raise SystemExit(f"{folder} has no tested trial")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Protocols → trials → the next stage."""

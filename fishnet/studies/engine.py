@@ -1,0 +1,343 @@
+"""Runs a protocol: stage by stage, trials in as many processes as allowed, each stage's choice given to the next.
+
+All that must survive is in the journal; this object can be killed at any moment and made again.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fishnet.errors import WorkFailed
+from fishnet.names import counted
+
+from .asking import ask, worst_epoch
+from .executors import Executor, Running
+from .journal import GOOD, Journal
+from .keeper import BUSY, PATIENCE, PRUNE, STOPPED
+from .outcome import read_outcome
+from .protocol import Protocol, Stage
+from .scoring import OTHER_PHOTOS, Scored, photos_differ, scored
+from .selection import Choice, choose
+from .settings import Settings, Space, centred
+from .trials import Candidate, Cell, Compose, Idea, Trial, listed, merged, own_settings, point_name, realised
+
+log = logging.getLogger("fishnet")
+
+POLL = 0.2
+BUSY_PAUSE = 2.0  # before a training that another study has is looked at again
+LOST = 3  # keepers that may die over one training
+LOOK_AT_CURVES = 3.0  # seconds between two looks at what trainings have written so far
+
+
+@dataclass
+class StageState:
+    """What is known of a stage, for tables, pages and MLflow."""
+
+    stage: Stage
+    trials: list[Trial] = field(default_factory=list)
+    scored: list[Scored] = field(default_factory=list)
+    choice: Choice | None = None
+    running: dict[str, float] = field(default_factory=dict)  # digest of a training → since when
+    epochs: dict[str, int] = field(default_factory=dict)  # digest of a training that runs → epochs so far
+    planned: int = 0  # trials, as far as it is known
+    began: float | None = None
+    ended: float | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    jobs: int = 1
+    seconds: float | None = None
+    memory: float | None = None
+
+
+Watch = Callable[[list[StageState]], None]
+
+
+class Engine:
+    def __init__(
+        self,
+        protocol: Protocol,
+        journal: Journal,
+        *,
+        compose: Compose,
+        executor: Executor,
+        limits: Limits,
+        job: dict[str, Any],
+        retry: bool = False,
+        ended: Callable[[StageState, Trial], None] = lambda state, trial: None,
+    ) -> None:
+        self.protocol, self.journal = protocol, journal
+        self._compose, self._executor, self._limits, self._job = compose, executor, limits, job
+        self._retry, self._ended = retry, ended
+        self._watchers: Sequence[Watch] = ()
+        self.states = [StageState(stage) for stage in protocol.stages]
+        self._kept: dict[str, list[Candidate]] = {}
+        self._live: dict[str, tuple[Cell, Trial, Running]] = {}
+        self._lost: dict[str, int] = {}
+        self._retried: set[str] = set()
+        self._curves: dict[str, dict[int, float]] = {}  # of trainings that have ended
+        self._looked = 0.0
+        self._replaying = False
+
+    def watch(self, watchers: Sequence[Watch]) -> None:
+        """Whoever is to be told, several times a second."""
+        self._watchers = watchers
+
+    def _watch(self) -> None:
+        for watch in self._watchers:
+            watch(self.states)
+
+    def run(self) -> dict[str, Any]:
+        """What each stage has chosen; WorkFailed where a stage cannot choose."""
+        chosen: dict[str, Any] = {}
+        try:
+            for state in self.states:
+                state.began = time.time()
+                self._run_stage(state)
+                if photos_differ(state.scored):
+                    log.warning("stage %s: %s", state.stage.name, OTHER_PHOTOS)
+                state.choice = choose(state.stage, state.scored)
+                state.ended = time.time()
+                self._kept[state.stage.name] = state.choice.candidates
+                chosen[state.stage.name] = state.choice.told
+                self.journal.write_selected(chosen)
+                self._watch()
+        finally:
+            self._stop()
+        return chosen
+
+    def replay(self) -> bool:
+        """What the files tell, without running anything; True when every stage has chosen."""
+        self._replaying = True
+        for state in self.states:
+            state.began = state.ended = time.time()
+            for trial in self._trials_of(state):
+                if all(one.digest != trial.digest for one in state.trials):
+                    state.trials.append(trial)
+            self._score(state)
+            if any(one.state == "open" for one in state.scored):
+                return False
+            try:
+                state.choice = choose(state.stage, state.scored)
+            except WorkFailed:
+                return False
+            self._kept[state.stage.name] = state.choice.candidates
+        return True
+
+    # ---- one stage
+
+    def _run_stage(self, state: StageState) -> None:
+        source = self._trials_of(state)
+        waiting: deque[tuple[Cell, Trial, float]] = deque()
+        exhausted = False
+        while True:
+            while not exhausted and len(waiting) + len(self._live) < self._limits.jobs:
+                trial = next(source, None)
+                if trial is None:
+                    exhausted = True
+                    break
+                waiting.extend((cell, trial, 0.0) for cell in self._take(state, trial))
+            self._start(state, waiting)
+            self._poll(state, waiting)
+            self._look(state)
+            self._score(state)
+            self._watch()
+            if exhausted and not waiting and not self._live:
+                return
+            if self._live or waiting:
+                time.sleep(POLL)
+
+    def _trials_of(self, state: StageState) -> Iterator[Trial]:
+        """Grids and lists at once; searches point by point, so that each question knows the answers so far."""
+        stage = state.stage
+        if stage.search.kind in ("grid", "list"):
+            ideas = list(listed(stage, self._kept))
+            trials = [realised(stage, number, idea, self._compose) for number, idea in enumerate(ideas)]
+            trials = [replace(trial, number=number) for number, trial in enumerate(merged(trials))]
+            state.planned = len(trials)
+            yield from trials
+            return
+        received = self._kept[stage.source] if stage.source else [Candidate()]
+        state.planned = stage.search.trials * len(received)
+        for candidate in received:
+            yield from self._searched(state, candidate, prefix=len(received) > 1)
+
+    def _searched(self, state: StageState, candidate: Candidate, *, prefix: bool) -> Iterator[Trial]:
+        stage = state.stage
+        mine: list[Trial] = []
+        space = centred(stage.search.space, candidate.settings, f"stage {stage.name}")
+        place = f"{candidate.name}/{sorted(candidate.settings.items(), key=str)}"
+        folds = None if candidate.fold is None else (candidate.fold,)
+        while True:
+            history = [(trial.point, scored(trial, stage.score, self.journal.result)) for trial in mine]
+            known = [(point, one.best_so_far()) for point, one in history]
+            point = self.journal.ask(
+                stage,
+                place,
+                len(mine),
+                lambda known=known: self._new_point(stage, space, place, known),  # type: ignore[misc]
+            )
+            if point is None or len(mine) >= stage.search.trials:
+                state.planned = len(state.trials)
+                return
+            name = f"{candidate.name}-{point_name(point)}" if prefix else point_name(point)
+            trial = realised(stage, len(state.trials), Idea(candidate, name, None, point, folds), self._compose)
+            mine.append(trial)
+            yield trial
+
+    def _new_point(
+        self, stage: Stage, space: Space, place: str, known: list[tuple[Settings, float | None]]
+    ) -> Settings | None:
+        if self._replaying:
+            return None
+        return ask(stage.search, space, place=place, history=known, largest=stage.largest)
+
+    def _take(self, state: StageState, trial: Trial) -> list[Cell]:
+        """The trial belongs to the stage from now on; what of it is to be run."""
+        if any(one.digest == trial.digest for one in state.trials):
+            return []
+        state.trials.append(trial)
+        if self._retry:
+            for cell in trial.cells:
+                result = self.journal.result(cell)
+                if result is not None and result["status"] not in (GOOD, "pruned") and cell.digest not in self._retried:
+                    self.journal.forget(cell)
+                    self._retried.add(cell.digest)
+        open_cells = [cell for cell in trial.cells if self.journal.result(cell) is None]
+        if not open_cells:
+            self._ended(state, trial)
+        return open_cells
+
+    def _start(self, state: StageState, waiting: deque[tuple[Cell, Trial, float]]) -> None:
+        now = time.monotonic()
+        for _ in range(len(waiting)):
+            if len(self._live) >= self._limits.jobs:
+                return
+            cell, trial, not_before = waiting.popleft()
+            if self._settled(cell, trial):
+                self._ended(state, trial)
+            elif now < not_before or cell.digest in self._live or self.journal.busy(cell):
+                waiting.append((cell, trial, max(not_before, now + POLL)))
+            else:
+                told = {"stage": state.stage.name, "trial": trial.name, "fold": cell.fold, "seed": cell.seed}
+                limits = {"limit": self._limits.seconds, "memory": self._limits.memory}
+                folder = self.journal.prepare(cell, {**self._job, **limits, "what": told})
+                self._live[cell.digest] = cell, trial, self._executor.start(folder)
+                state.running[cell.digest] = time.time()
+
+    def _settled(self, cell: Cell, trial: Trial) -> bool:
+        """It has a result, or needs none: the rest of a trial that was pruned in one fold is not run."""
+        return self.journal.result(cell) is not None or scored(trial, "", self.journal.result).state == "pruned"
+
+    def _poll(self, state: StageState, waiting: deque[tuple[Cell, Trial, float]]) -> None:
+        for digest, (cell, trial, running) in list(self._live.items()):
+            status = running.status()
+            if status is None:
+                continue
+            del self._live[digest]
+            state.running.pop(digest, None)
+            if self.journal.result(cell) is not None:
+                self._ended(state, trial)
+                continue
+            if status != BUSY:
+                self._lost[digest] = self._lost.get(digest, 0) + 1
+            if self._lost.get(digest, 0) >= LOST:
+                told = "it was asked to stop" if status == STOPPED else f"its keeper ended with status {status}"
+                self.journal.give_up(cell, f"{told}, {LOST} times{self.journal.last_words(cell)}", time.time())
+                self._ended(state, trial)
+            else:
+                waiting.append((cell, trial, time.monotonic() + BUSY_PAUSE))
+
+    def _look(self, state: StageState) -> None:
+        """At trainings that run: how far they are, and whether they are worth going on."""
+        if time.monotonic() - self._looked < LOOK_AT_CURVES:
+            return
+        self._looked = time.monotonic()
+        for digest, (cell, trial, _) in self._live.items():
+            outcome = read_outcome(self.journal.run_of(cell))
+            state.epochs[digest] = outcome.epochs
+            if state.stage.search.prune:
+                self._prune(state, cell, trial, outcome.curves.get(state.stage.score, {}))
+
+    def _prune(self, state: StageState, cell: Cell, trial: Trial, own: dict[int, float]) -> None:
+        stage = state.stage
+        others = [
+            curve
+            for other in state.trials
+            for twin in other.cells
+            if other is not trial
+            and (twin.fold, twin.seed) == (cell.fold, cell.seed)
+            and self.journal.result(twin) is not None
+            and (curve := self._curve(twin, stage.score))
+        ]
+        epoch = worst_epoch(own, others, largest=stage.largest) if own and len(others) >= 3 else None
+        if epoch is not None:
+            text = f"behind the median of {len(others)} others at epoch {epoch + 1} ({stage.score} {own[epoch]:.3f})"
+            (self.journal.place(cell) / PRUNE).write_text(text)
+
+    def _curve(self, ended: Cell, key: str) -> dict[int, float]:
+        if ended.digest not in self._curves:
+            self._curves[ended.digest] = read_outcome(self.journal.run_of(ended)).curves.get(key, {})
+        return self._curves[ended.digest]
+
+    def _score(self, state: StageState) -> None:
+        state.scored = [scored(trial, state.stage.score, self.journal.result) for trial in state.trials]
+
+    # ---- the end
+
+    def _stop(self) -> None:
+        """Trainings that still run are asked to leave a checkpoint."""
+        if self._live:
+            ending = counted(len(self._live), "training")
+            log.info("Ending %s: a checkpoint is left, and the same command goes on from there.", ending)
+        for _, _, running in self._live.values():
+            running.stop()
+        deadline = time.monotonic() + PATIENCE + 10
+        while any(running.status() is None for _, _, running in self._live.values()) and time.monotonic() < deadline:
+            time.sleep(POLL)
+        for state in self.states:
+            state.running.clear()
+        self._executor.close()
+
+    def deaths(self) -> list[tuple[Trial, Cell, dict[str, Any]]]:
+        return [
+            (one.trial, cell, result) for state in self.states for one in state.scored for cell, result in one.deaths
+        ]
+
+    def verdict(self) -> WorkFailed | None:
+        """All trials have ended; were all of them well?"""
+        failed = [one for state in self.states for one in state.scored if one.state == "failed"]
+        if not failed:
+            return None
+        total = sum(len(state.scored) for state in self.states)
+        return WorkFailed(
+            f"{len(failed)} of {total} trials failed: the table says why, log.txt in each one's folder says more. "
+            "The others are finished; retry=true runs the failed ones again."
+        )
+
+
+def plan(protocol: Protocol, compose: Compose) -> None:
+    """What can be known before anything runs is composed once: a mistyped key is found here."""
+    for stage in protocol.stages:
+        for idea in _first_ideas(stage):
+            realised(stage, 0, idea, compose)
+
+
+def _first_ideas(stage: Stage) -> Iterator[Idea]:
+    """One point of each kind, with made-up candidates where an earlier stage has not chosen yet."""
+    search = stage.search
+    if search.kind == "list":
+        for name, listed_point in search.points.items():
+            yield Idea(Candidate(), name, listed_point.get("base"), own_settings(listed_point), None)
+    else:
+        point: Settings = {}
+        for key, domain in search.space.items():
+            values = getattr(domain, "values", None) or (getattr(domain, "low", None),)
+            if values[0] is not None:
+                point[key] = values[0]
+        for name, own in (search.points or {"": {}}).items():
+            yield Idea(Candidate(), name, own.get("base"), {**own_settings(own), **point}, None)

@@ -1,0 +1,67 @@
+"""What a training has left in its folder, read without torch and without MLflow: its figures and its curves."""
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fishnet.tracking.offline import records_of
+
+CURVED = ("train/", "val/", "optim/")
+
+
+@dataclass
+class Outcome:
+    """Figures of the best epoch and of the test; curves by epoch."""
+
+    figures: dict[str, float] = field(default_factory=dict)
+    curves: dict[str, dict[int, float]] = field(default_factory=dict)
+    best_epoch: int | None = None
+    parameters: int | None = None
+    trained: int | None = None
+    lr: float | None = None
+    photos: str | None = None  # the digest of all that it had been given
+    status: str | None = None  # the last word that was written down
+    ended: float | None = None
+
+    @property
+    def epochs(self) -> int:
+        return max(self.curves.get("train/loss", ()), default=-1) + 1
+
+
+def read_outcome(run: Path) -> Outcome:
+    """Later words win: a training that was resumed tells an epoch again, and means the second."""
+    found = Outcome()
+    tags: dict[str, str] = {}
+    for record in records_of(run):
+        if record["kind"] == "tags":
+            tags.update(record["values"])
+        elif record["kind"] == "status":
+            found.status, found.ended = record["status"], record.get("time", 0) / 1000
+        elif record["kind"] == "metrics":
+            for key, value in record["values"].items():
+                if value is None or not math.isfinite(value):
+                    continue
+                if key.startswith(CURVED):
+                    found.curves.setdefault(key, {})[record["step"]] = value
+                elif key.startswith(("test/", "best/")):
+                    found.figures[key] = value
+    found.parameters, found.trained = (
+        int(tags[key]) if key in tags else None for key in ("fishnet.parameters", "fishnet.parameters_trained")
+    )
+    found.photos = tags.get("fishnet.data_digest")
+    if "fishnet.best_epoch" in tags:
+        found.best_epoch = int(tags["fishnet.best_epoch"])
+        for key, curve in found.curves.items():
+            if found.best_epoch in curve and key.startswith("val/"):
+                found.figures[key] = curve[found.best_epoch]
+    found.lr = _lr(run / "report" / "lr.json")
+    return found
+
+
+def _lr(path: Path) -> float | None:
+    try:
+        value = json.loads(path.read_text())["lr"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return None if value is None else float(value)  # a range test that found none says so

@@ -1,0 +1,50 @@
+"""Study ▸ stage ▸ trial ▸ fold in a real store; sent twice it is there once."""
+
+import pytest
+
+from fishnet.studies.mirror import Mirror
+from fishnet.tracking.store import open_store
+
+STAGES = {
+    "first": {"folds": 2, "search": {"points": {"a": {"x": 0.5}, "b": {"x": 0.7}, "c": {"x": 1, "do": "1/0"}}}},
+    "last": {"test": True},
+}
+
+
+def runs_of(home):
+    client = open_store(None, home=home).client()
+    found = client.search_runs([one.experiment_id for one in client.search_experiments()])
+    return {run.info.run_id: run for run in found}, client
+
+
+def test_nested_runs_tell_mean_sd_and_interval(study, tmp_path):
+    engine = study(jobs=4, **STAGES)
+    study.folder.mkdir()
+    mirror = Mirror(engine.protocol, study.folder, uri=None, home=tmp_path, experiment="fishnet")
+    engine._ended = mirror.note
+    with mirror.opened(engine):
+        engine.run()
+    runs, client = runs_of(tmp_path)
+    names = {run.info.run_name: run for run in runs.values()}
+
+    def above(run):
+        parent = run.data.tags.get("mlflow.parentRunId")
+        return [runs[parent].info.run_name, *above(runs[parent])] if parent else []
+
+    assert above(names["b-fold1-seed0"]) == ["first-b", "tried 1 first", "study tried"]
+    figures = names["first-b"].data.metrics
+    assert figures["val/accuracy"] == pytest.approx(0.705)
+    assert figures["sd/val/accuracy"] == pytest.approx(0.00707, abs=1e-4)
+    assert figures["val/accuracy_low"] < 0.705 < figures["val/accuracy_high"]
+    assert names["first-b"].data.params == {"x": "0.7"}
+    assert names["c-fold0-seed0"].info.status == "FAILED"
+    assert "ZeroDivisionError" in names["c-fold0-seed0"].data.tags["fishnet.cause"]
+    assert [one.path for one in client.list_artifacts(names["c-fold0-seed0"].info.run_id)] == ["log"]
+    assert names["tried 1 first"].data.metrics["children/finished"] == 2
+    assert names["study tried"].info.status == "FINISHED"
+
+    again = study(**STAGES)
+    assert again.replay()
+    twice = Mirror(again.protocol, study.folder, uri=None, home=tmp_path, experiment="fishnet")
+    twice.deliver(again.states, again.journal, "FINISHED")
+    assert set(runs_of(tmp_path)[0]) == set(runs)

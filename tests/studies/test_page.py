@@ -1,0 +1,70 @@
+"""The page tells what was chosen and what may be believed, whole in one file."""
+
+import csv
+import re
+import subprocess
+import sys
+
+from fishnet.studies.page import LivingPage
+
+FOLDS = {
+    "first": {"search": {"points": {"good": {"x": 0.9}, "bad": {"x": 0.2}, "dies": {"x": 1, "do": "os._exit(3)"}}}},
+    "last": {"search": {"space": {"y": [1, 2]}}, "test": True},
+}
+
+
+def test_it_tells_choice_cause_and_ties_without_asking_a_network(study):
+    engine = study(first={**FOLDS["first"], "folds": 2}, last={**FOLDS["last"], "folds": 2})
+    engine.run()
+    page = LivingPage(engine.protocol, engine.journal, ["data.photos=12"])
+    run = engine.journal.run_of(engine.states[1].scored[0].trial.cells[0])
+    (run / "gradcam").mkdir()
+    (run / "gradcam" / "perch.jpg").write_bytes(b"a picture")
+    (run / "report").mkdir()
+    (run / "report" / "classification_report.txt").write_text("perch <1>")
+    page.write(engine.states)
+    text = page.path.read_text()
+    asked = re.findall(r"""(?:src|href)=["']([^"']*)""", text)
+    assert asked and all(one.startswith(("#", "data:")) for one in asked)
+    assert "Chosen: <b>good</b>" in text and "Ties, broken by the order of the protocol: y2" in text
+    assert "exited (fold 0, seed 0)" in text and "status 3" in text
+    assert "0.905 ± 0.007 (2)" in text
+    assert "perch &lt;1&gt;" in text and "data:image/jpeg;base64," in text
+    assert text.count("<svg") >= 2
+    assert "refresh" not in text
+    rows = list(csv.DictReader((page.path.parent / "results.csv").open()))
+    assert [(row["trial"], row["chosen"], row["state"]) for row in rows[:3]] == [
+        ("good", "yes", "finished"),
+        ("bad", "", "finished"),
+        ("dies", "", "failed"),
+    ]
+    assert (rows[0]["mean"], rows[0]["trainings"]) == ("0.905", "2") and "status 3" in rows[2]["cause"]
+
+
+def test_a_study_that_only_supervises_loads_no_torch():
+    rooms = (
+        "commands.study, fishnet.studies.engine, fishnet.studies.page, fishnet.studies.mirror, fishnet.studies.table"
+    )
+    code = f"import sys, fishnet.{rooms}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_it_follows_a_study_that_runs(study):
+    engine = study(first=FOLDS["first"], last=FOLDS["last"])
+    page = LivingPage(engine.protocol, engine.journal, [])
+    told = []
+
+    def look(states):
+        before = page.path.read_text() if page.path.exists() else ""
+        page(states)
+        after = page.path.read_text() if page.path.exists() else ""
+        if after != before:
+            told.append(after)
+
+    engine.watch([look])
+    engine.run()
+    (after_the_first_stage,) = told
+    assert "refresh" in after_the_first_stage and "not decided yet: last" in after_the_first_stage
+    assert re.search(r"about [\d.]+ \w+ more", after_the_first_stage)
+    assert "This stage has not begun" in after_the_first_stage

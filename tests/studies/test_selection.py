@@ -1,0 +1,101 @@
+"""What is chosen follows from results alone; ties are named; differences know their doubt."""
+
+import numpy as np
+import pytest
+from protocols import protocol
+
+from fishnet.errors import WorkFailed
+from fishnet.measure.bootstrap import difference
+from fishnet.studies.scoring import Scored, photos_differ, spread
+from fishnet.studies.selection import choose
+from fishnet.studies.trials import Cell, Trial, digest_of
+
+
+def trial(number: int, values: dict, settings: dict, state: str = "finished") -> Scored:
+    cells = tuple(Cell(f"{number}-{fold}", fold, 0, []) for fold in values)
+    made = Trial(number, f"t{number}", f"d{number}", None, settings, settings, cells, settings)
+    results = {
+        cell.digest: {"status": state, "figures": {"val/accuracy": values[cell.fold]}, "seconds": 1.0} for cell in cells
+    }
+    return Scored(made, "val/accuracy", results)
+
+
+def stage(**keys):
+    return protocol(only={"folds": 3, "search": {"space": {"x": [1, 2, 3, 4]}}, **keys}).stages[0]
+
+
+def test_top_by_mean_with_ties_named():
+    trials = [
+        trial(0, {0: 0.5, 1: 0.7}, {"x": 1}),
+        trial(1, {0: 0.9, 1: 0.9}, {"x": 2}),
+        trial(2, {0: 0.6, 1: 0.6}, {"x": 3}),
+        trial(3, {0: 1.0, 1: 1.0}, {"x": 4}, state="raised"),
+    ]
+    chosen = choose(stage(top=2), trials)
+    assert [one.name for one in chosen.candidates] == ["t1", "t0"]
+    assert chosen.told["ties"] == ["t2"]
+    assert chosen.told["kept"][1]["sd"] == pytest.approx(0.141421)
+
+
+def test_one_for_each_kind():
+    trials = [trial(n, {0: v}, {"kind": k}) for n, (v, k) in enumerate([(0.9, "a"), (0.8, "a"), (0.7, "b")])]
+    chosen = choose(stage(top=2, distinct="kind"), trials)
+    assert [one.name for one in chosen.candidates] == ["t0", "t2"]
+    with pytest.raises(WorkFailed, match=r"top=3.*2 trials that differ in kind"):
+        choose(stage(top=3, distinct="kind"), trials)
+
+
+def test_the_majority_votes_key_by_key_and_a_tie_goes_to_the_better_folds():
+    trials = [
+        trial(0, {0: 0.9, 1: 0.2, 2: 0.1}, {"lr": 0.1, "opt": "adam"}),
+        trial(1, {0: 0.1, 1: 0.8, 2: 0.2}, {"lr": 0.1, "opt": "sgd"}),
+        trial(2, {0: 0.2, 1: 0.1, 2: 0.95}, {"lr": 0.2, "opt": "adamax"}),
+    ]
+    chosen = choose(stage(keep="vote"), trials)
+    assert chosen.candidates[0].settings == {"lr": 0.1, "opt": "adamax"}
+    assert chosen.told["votes"]["lr"] == {"0.1": 2, "0.2": 1}
+    assert any(tie.startswith("opt: ") for tie in chosen.told["ties"])
+
+
+def test_each_fold_keeps_its_own_winner():
+    trials = [trial(0, {0: 0.9, 1: 0.2, 2: 0.1}, {"x": 1}), trial(1, {0: 0.1, 1: 0.8, 2: 0.2}, {"x": 2})]
+    assert [(one.fold, one.settings["x"]) for one in choose(stage(keep="folds"), trials).candidates] == [
+        (0, 1),
+        (1, 2),
+        (2, 2),
+    ]
+
+
+def test_the_interval_is_students():
+    assert spread([1.0, 2.0, 3.0])[:4] == pytest.approx((2.0, 1.0, -0.484, 4.484), abs=1e-3)
+    assert np.isnan(spread([1.0]).low)
+
+
+def test_paired_differences_are_surer_than_single_ones():
+    chance = np.random.default_rng(0)
+    label = chance.integers(0, 3, 300)
+    hard = chance.random(300) < 0.3
+    first = np.where(hard, (label + 1) % 3, label)
+    second = np.where(hard | (chance.random(300) < 0.08), (label + 1) % 3, label)
+    found = difference(label, first, second, np.arange(300), 3, figure="accuracy")
+    assert found.low > 0 and found.high - found.low < 0.08
+    nothing = difference(label, first, first, np.arange(300), 3, figure="accuracy")
+    assert nothing == (0.0, 0.0, 0.0)
+
+
+def test_photos_that_were_changed_meanwhile_are_noticed():
+    trials = [trial(n, {0: 0.5}, {"x": n}) for n in range(3)]
+    assert not photos_differ(trials)
+    for one, photos in zip(trials, ("a", "a", None), strict=True):
+        next(iter(one.results.values()))["photos"] = photos
+    assert not photos_differ(trials)
+    next(iter(trials[2].results.values()))["photos"] = "b"
+    assert photos_differ(trials)
+
+
+def test_identity_is_what_can_change_a_result():
+    config = {"out": "a", "seed": 0, "data": {"fold": 0, "cache": "x", "root": "r"}, "model": {"lr": 1}}
+    same = {"out": "b", "seed": 0, "data": {"fold": 0, "cache": "y", "root": "r"}, "model": {"lr": 1}}
+    other = {**config, "model": {"lr": 2}}
+    assert digest_of(config) == digest_of(same) != digest_of(other)
+    assert digest_of({**config, "seed": 1}, without=("seed",)) == digest_of(config, without=("seed",))
