@@ -45,8 +45,6 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
             return work(config)
         except (BadInput, WorkFailed, HydraException, OmegaConfBaseException, OSError) as raised:
             error = in_our_words(raised, config_name)
-            if error is None:
-                raise
             _say(error)
             if not _in_this_process():
                 raise error from raised
@@ -80,8 +78,6 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (HydraException, OmegaConfBaseException, OSError) as raised:
         ours = in_our_words(raised, config_name)
-        if ours is None:
-            raise
         _say(ours)
         raise SystemExit(ours.status) from None
 
@@ -101,10 +97,10 @@ def _misused(message: str, verb: str) -> NoReturn:
     raise SystemExit(BadInput.status)
 
 
-def in_our_words(error: Exception, config_name: str) -> BadInput | WorkFailed | None:
+def in_our_words(error: Exception, config_name: str) -> BadInput | WorkFailed:
     """What a constructor of ours has refused comes wrapped by Hydra; the rest is Hydra's own complaint.
 
-    None for what the file system says, unless the disk is full: that would be a defect of ours.
+    What the file system says is a defect of ours and comes out as it is, unless the disk is full.
     """
     cause: BaseException | None = error
     while cause is not None:
@@ -114,7 +110,7 @@ def in_our_words(error: Exception, config_name: str) -> BadInput | WorkFailed | 
             return full
         cause = cause.__cause__
     if isinstance(error, OSError) and not isinstance(error, HydraException):
-        return None
+        raise error
     return BadInput(explain(error, config_name))
 
 
