@@ -119,8 +119,6 @@ def validate(config: DictConfig, *, multirun: bool = False) -> None:
     if "data" in config:
         _check_data(config.data)
         _check_place(config)
-    if "data" in config and "model" in config:
-        _check_fixed_views(config)
     if "trainer" in config:
         _check_trainer(config.trainer, multirun)
 
@@ -244,7 +242,8 @@ def check_weights(model: DictConfig) -> None:
         check_cached(model.backbone)
 
 
-def _check_fixed_views(config: DictConfig) -> None:
+def check_fixed_views(config: DictConfig) -> None:
+    """For a training alone: a stage of a study is composed before it is known what will be frozen."""
     if config.data.get("views") and config.model.freeze != "backbone":
         raise BadInput(
             f"data.views={config.data.views} are for a frozen backbone, whose features are computed once: "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from .checks import check_weights, validate
+from .checks import check_fixed_views, check_weights, validate
 from .entry import start
 
 log = logging.getLogger("fishnet")
@@ -18,6 +18,7 @@ def train(config: DictConfig) -> dict[str, float]:
     if config.prefetch:
         return _prefetch(config)
     check_weights(config.model)
+    check_fixed_views(config)
     import pytorch_lightning as L
     from hydra.utils import instantiate
 
