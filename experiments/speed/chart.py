@@ -51,6 +51,7 @@ def draw(rows: pd.DataFrame, out: Path) -> None:
         axes.annotate(f"{value:.3g}×", (end, place), (7, 0), textcoords="offset points", va="center", color=INK)
     axes.set_yticks(list(places), [f"{stage}: {case}" for stage, case in zip(rows["stage"], rows["case"], strict=True)])
     axes.set_xscale("log")
+    axes.margins(y=0.01)
     axes.xaxis.set_major_formatter("{x:g}×")
     axes.axvline(1, color=BAR, linewidth=1)
     axes.set_xlabel("times as fast as the usual way (blue: goal reached; mark: the goal)")

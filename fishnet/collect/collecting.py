@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fishnet.collect.copies import NOTICE, settle
 from fishnet.collect.fetching import Fetcher, Unreachable, Unusable
-from fishnet.collect.keeping import adopted, found, keep, remove, settle_folder, sweep
+from fishnet.collect.keeping import adopted, found, keep, lay_down, remove, settle_folder, sweep
 from fishnet.collect.ledger import COPY, DELETED, FAILED, KEPT, REFUSED, WAITING, Ledger
 from fishnet.collect.photo import Photo, Taxon, is_placeholder
 from fishnet.collect.sources.source import Source
@@ -36,8 +36,8 @@ class Collector:
     watcher: Watcher
     _failures: int = 0
     _tried: set[tuple[str, str]] = field(default_factory=set)
-    # more threads than cores: while one waits for the disk, another decodes
-    _decoders: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4 * cores(), "decode"))
+    # more threads than cores would only pass the interpreter to and fro
+    _decoders: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(cores(), "decode"))
 
     async def collect(self, folders: dict[str, Taxon]) -> None:
         """Lists and fetches overlap in the first round; later rounds replace what was refused."""
@@ -45,7 +45,7 @@ class Collector:
             self.ledger.add_class(folder, taxon)
         recover(self.root, self.ledger)
         queue: asyncio.Queue = asyncio.Queue(2 * self.connections)
-        crew = [asyncio.create_task(self._work(queue)) for _ in range(self.connections)]
+        crew = [asyncio.create_task(self._work(queue)) for _ in range(self.connections + cores())]
         try:
             await self._guarded(self._first_round(folders, queue), crew)
             while await self._guarded(self._another_round(list(folders), queue), crew):
@@ -138,7 +138,8 @@ class Collector:
         return [photo for photo in photos if (folder, photo.photo_id) not in self._tried][:most]
 
     async def _work(self, queue: asyncio.Queue) -> None:
-        """One connection: it asks for the next photo when the fate of the last one is written down."""
+        """One photo after the other; a few more at work than there are connections keep those busy while others are
+        decoded."""
         while True:
             folder, photo = await queue.get()
             try:
@@ -146,9 +147,9 @@ class Collector:
             finally:
                 queue.task_done()
 
-    def _keep(self, folder: str, photo_id: str, data: bytes) -> None:
+    def _keep(self, folder: str, photo_id: str, whole: Path, data: bytes) -> None:
         """In a thread: the loop that serves all connections waits for neither a decoder nor a disk."""
-        name, sha256 = keep(self.root / folder, photo_id, data)
+        name, sha256 = keep(whole, data)
         self.ledger.kept(folder, photo_id, name, sha256, now())
 
     async def _fetch(self, folder: str, photo: Photo) -> bool:
@@ -158,7 +159,9 @@ class Collector:
             return False
 
         def accept(data: bytes) -> asyncio.Future[None]:
-            return asyncio.get_running_loop().run_in_executor(self._decoders, self._keep, folder, photo.photo_id, data)
+            whole = lay_down(self.root / folder, photo.photo_id, data)
+            loop = asyncio.get_running_loop()
+            return loop.run_in_executor(self._decoders, self._keep, folder, photo.photo_id, whole, data)
 
         try:
             await self.fetcher.photo(photo.url, accept)

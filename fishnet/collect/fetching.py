@@ -61,6 +61,7 @@ class Fetcher:
     ) -> None:
         self._gate, self._politeness = gate, politeness
         self._connections, self._deadline, self._patience = connections, deadline, patience
+        self._slots = asyncio.Semaphore(connections)  # waiting for one is not counted against the deadline
         about = f"; {contact}" if contact else ""
         self._headers = {
             "User-Agent": f"fishnet-vision/{__version__} (collects species photos with their licences{about})",
@@ -146,7 +147,9 @@ class Fetcher:
     async def _patiently(self, url: str, accept: Callable, *, calls: bool):
         for attempt in range(ATTEMPTS):
             try:
-                return await accept(await self._once(url, calls))
+                async with self._slots:
+                    body = await self._once(url, calls)
+                return await accept(body)  # the connection serves the next one meanwhile
             except RefusedImage as refusal:
                 trouble = Unusable(str(refusal))
             except Unusable as unusable:

@@ -5,22 +5,33 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from fishnet.images import load_image, read_bytes
+from fishnet.images import RefusedImage, load_image, read_bytes
 
 ENDINGS = {b"\xff\xd8": "jpg", b"\x89P": "png", b"RI": "webp", b"GI": "gif"}  # of what the loader has accepted
-PART = ".part"
+PART, WHOLE = ".part", ".whole"
 
 
-def keep(folder: Path, photo_id: str, data: bytes) -> tuple[str, str]:
-    """Decodes all of it, writes it under a hidden name and renames it; returns the file's name and the digest."""
-    load_image(data)
-    name = f"{photo_id}.{ENDINGS[data[:2]]}"
-    hidden = folder / f".{name}{PART}"
-    with open(hidden, "wb") as file:
-        file.write(data)
-        file.flush()
+def lay_down(folder: Path, photo_id: str, data: bytes) -> Path:
+    """All bytes under a hidden name, before anything else is asked for: a process that dies later has not fetched them
+    in vain."""
+    part = folder / f".{photo_id}{PART}"
+    part.write_bytes(data)
+    whole = folder / f".{photo_id}{WHOLE}"
+    os.replace(part, whole)
+    return whole
+
+
+def keep(whole: Path, data: bytes) -> tuple[str, str]:
+    """Decodes what was laid down, makes it last and gives it its name; returns that and the digest."""
+    try:
+        load_image(data)
+    except RefusedImage:
+        whole.unlink()
+        raise
+    with open(whole, "rb") as file:
         os.fsync(file.fileno())
-    os.replace(hidden, folder / name)
+    name = f"{whole.name[1:].removesuffix(WHOLE)}.{ENDINGS[data[:2]]}"
+    os.replace(whole, whole.with_name(name))
     return name, hashlib.sha256(data).hexdigest()
 
 
@@ -38,9 +49,12 @@ def settle_folder(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Removes what a process that was killed has left half written."""
+    """Removes what a process that was killed has left half written, and names what it had only laid down."""
     for part in folder.glob(f".*{PART}"):
         part.unlink(missing_ok=True)
+    for whole in folder.glob(f".*{WHOLE}"):
+        with suppress(RefusedImage):
+            keep(whole, read_bytes(whole))
 
 
 def found(folder: Path, photo_id: str) -> Path | None:

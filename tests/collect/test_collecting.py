@@ -103,14 +103,18 @@ def test_half_files_go_and_whole_ones_without_a_fate_are_taken_over(replica, col
     assert collect(replica, "taxa=47162", "limit=5").returncode == 0
     rows, served = rows_of(tmp_path), sum(replica.served.values())
     folder = tmp_path / "data/lake/47162-perca-fluviatilis"
-    (folder / ".77.jpg.part").write_bytes(b"half")
+    two = [row["photo_id"] for row in rows[:2]]
+    (folder / ".77.part").write_bytes(b"half")
+    (folder / ".78.whole").write_bytes(b"\xff\xd8\xff no photo")
+    laid_down = folder.parent / rows[1]["path"]  # a process that died before it had decoded this one
+    laid_down.rename(folder / f".{rows[1]['photo_id']}.whole")
     with sqlite3.connect(tmp_path / "data/.lake.fishnet/ledger.sqlite") as ledger:
-        ledger.execute("UPDATE photos SET fate = 'waiting', file = '' WHERE photo_id = ?", (rows[0]["photo_id"],))
+        ledger.execute("UPDATE photos SET fate = 'waiting', file = '' WHERE photo_id IN (?, ?)", two)
     ledger.close()
     assert collect(replica, "taxa=47162", "limit=5").returncode == 0
     assert [row["path"] for row in rows_of(tmp_path)] == [row["path"] for row in rows]
     assert sum(replica.served.values()) == served
-    assert not (folder / ".77.jpg.part").exists()
+    assert not list(folder.glob(".*"))
 
 
 @pytest.mark.parametrize(
