@@ -36,6 +36,7 @@ FREE_TEXT = {
     "stock",
 }
 _VERB_KEYS = {"compare": {"experiment"}, "ui": set(), "predict": {"model"}}
+_GROUPS = {"study", "experiment", "data", "model", "trainer", "callbacks", "tracking"}
 # what a network or a protocol leaves unsaid is no key of the configuration yet: Hydra has to be told to add it
 OPEN_BRANCHES = ("model.backbone_args.", "study.stages.", "executor_args")
 _WORDS = {"null", "true", "false", "none", ""}
@@ -47,6 +48,8 @@ def quoted(argument: str, verb: str) -> str:
     key, sign, value = argument.partition("=")
     if key.startswith(OPEN_BRANCHES):
         return f"++{argument}"
+    if key in _GROUPS and _is_number(value):  # a protocol may be called 2020 or inf: Hydra wants a name
+        return f"{key}={quote(value)}"
     if not sign or key.lstrip("+") not in FREE_TEXT | _VERB_KEYS.get(verb, set()):
         return argument
     if value.lower() in _WORDS or value.startswith(_SWEEPS) or _is_quoted(value):
@@ -70,3 +73,11 @@ def quote(value: str) -> str:
 
 def _is_quoted(value: str) -> bool:
     return len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True

@@ -55,6 +55,13 @@ def test_words_quotes_and_other_keys_are_left_alone(argument):
     assert quoted(argument, "train") == argument
 
 
+@pytest.mark.parametrize(
+    ("argument", "kept"), [("study=2020", "study='2020'"), ("data=inf", "data='inf'"), ("study=a1", "study=a1")]
+)
+def test_a_group_is_named_also_by_what_looks_like_a_number(argument, kept):
+    assert quoted(argument, "study") == kept
+
+
 def test_the_command_is_kept_as_typed(monkeypatch):
     typed = ["train", "data=folder", "data.root=my photos (1)", "name=Klunzinger's"]
     became: list[str] = []
