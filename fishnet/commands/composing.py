@@ -17,7 +17,7 @@ from fishnet.studies.trials import Composed
 
 from .checks import validate
 from .entry import compose, in_our_words
-from .quoting import OPEN_BRANCHES, quote
+from .quoting import OPEN_BRANCHES, quote, quoted
 
 OWN = ("study", "out", "executor", "executor_args", "jobs", "limit", "memory", "trials", "folds", "retry", "deliver")
 OFTEN = "tracking."  # of the study itself; its trainings are written down and sent by it
@@ -56,7 +56,7 @@ class Composer:
         """`after` is what the stage tries and what the study fixes (folds, seeds, test): nothing speaks after it."""
         fixed = {key for key in after if key in self.small}
         overrides = [
-            *([f"experiment={base}"] if base else []),
+            *([quoted(f"experiment={base}", "train")] if base else []),
             *self.groups,
             *written(before),
             *written({key: value for key, value in self.small.items() if key not in fixed}),
@@ -116,7 +116,7 @@ def experiments() -> list[str]:
 
 def base_settings(base: str) -> dict[str, Any]:
     """What an experiment says by itself."""
-    return OmegaConf.to_container(compose("train", [f"experiment={base}"]), resolve=False)  # type: ignore[return-value]
+    return OmegaConf.to_container(compose("train", [quoted(f"experiment={base}", "train")]), resolve=False)  # type: ignore[return-value]
 
 
 def own_folder() -> list[str]:

@@ -48,7 +48,7 @@ def quoted(argument: str, verb: str) -> str:
     key, sign, value = argument.partition("=")
     if key.startswith(OPEN_BRANCHES):
         return f"++{argument}"
-    if key in _GROUPS and _is_number(value):  # a protocol may be called 2020 or inf: Hydra wants a name
+    if key in _GROUPS and _is_name(value):
         return f"{key}={quote(value)}"
     if not sign or key.lstrip("+") not in FREE_TEXT | _VERB_KEYS.get(verb, set()):
         return argument
@@ -75,9 +75,12 @@ def _is_quoted(value: str) -> bool:
     return len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
 
 
-def _is_number(value: str) -> bool:
+def _is_name(value: str) -> bool:
+    """A protocol may be called `2020`, `inf` or `a b`: Hydra is to take it for a name."""
+    if value.startswith((*"[{$", *_SWEEPS)) or _is_quoted(value):
+        return False
     try:
         float(value)
     except ValueError:
-        return False
+        return re.fullmatch(r"[\w/,.-]*", value, flags=re.ASCII) is None
     return True

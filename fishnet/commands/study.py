@@ -20,6 +20,7 @@ from fishnet.names import nearest
 from . import entry
 from .checks import MONITORS, check_writable, validate
 from .composing import Composer, base_settings, check_given, own_folder, own_keys
+from .quoting import quoted
 
 if TYPE_CHECKING:
     from fishnet.studies.planning import Planned
@@ -152,7 +153,7 @@ def check(config: DictConfig, given: list[str]) -> None:
 
 def check_stages(name: str, overrides: list[str]) -> None:
     """`study.stages.ratee.folds=2` would be a stage of its own."""
-    known = list(entry.compose("study", [f"study={name}"]).study.stages)
+    known = list(entry.compose("study", [quoted(f"study={name}", "study")]).study.stages)
     for one in overrides:
         key = one.removeprefix("++").split("=")[0].split(".")
         if one.startswith("++study.stages.") and key[2] not in known:

@@ -1,6 +1,6 @@
 """What can be known of a protocol before anything runs.
 
-Its stages are walked with stand-ins for what earlier ones will have chosen, and each value is composed once: what is
+Its stages are walked with stand-ins for what earlier ones will have chosen, and every value is composed once: what is
 mistyped in the last stage is found here, and not after a night of earlier ones.
 """
 
@@ -84,11 +84,12 @@ def _kinds(stage: Stage, kept: Mapping[str, list[Candidate]]) -> Iterator[Idea]:
 
 
 def _values(stage: Stage, kept: Mapping[str, list[Candidate]]) -> Iterator[Idea]:
-    """Every other value, one at a time."""
+    """Every other value, those of all keys side by side: as many trials as the longest list has values."""
     first = next(_kinds(stage, kept))
-    for key, values in _tried(stage, first.candidate).items():
-        for value in values[1:MOST_TRIED]:
-            yield Idea(first.candidate, first.name, first.base, {**first.point, key: value}, first.folds)
+    tried = _tried(stage, first.candidate)
+    for place in range(1, min(MOST_TRIED, max(map(len, tried.values()), default=0))):
+        others = {key: values[min(place, len(values) - 1)] for key, values in tried.items()}
+        yield Idea(first.candidate, first.name, first.base, {**first.point, **others}, first.folds)
 
 
 def _tried(stage: Stage, candidate: Candidate) -> dict[str, tuple[Any, ...]]:

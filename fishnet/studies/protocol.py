@@ -276,9 +276,10 @@ def _check_received(stage: Stage, before: list[Stage]) -> None:
     for source in sources(stage):
         (one,) = [earlier for earlier in before if earlier.name == source]
         if one.keep == "folds" and stage.folds != one.folds:
+            here = f"here folds={stage.folds}" if stage.folds else "here there are none"
             raise BadInput(
-                f"stage {stage.name}: {source} hands on the winner of each of its {one.folds} folds, "
-                f"and here folds={stage.folds}: say folds={one.folds}, or keep: vote there."
+                f"stage {stage.name}: {source} hands on the winner of each of its {one.folds} folds, and {here}: "
+                f"say folds={one.folds}, or keep: vote there."
             )
 
 

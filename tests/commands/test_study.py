@@ -213,11 +213,11 @@ def test_the_order_of_words_is_no_other_study():
 def test_a_training_finds_the_experiments_of_ones_own(tmp_path):
     """Also in a folder with a person's name. It ends where its weights are missing: its configuration was read."""
     home = tmp_path / "Müller (2)"
-    for group, text in (("study", "stages: {only: {base: mine}}"), ("experiment", MINE)):
+    for group, text in (("study", "stages: {only: {base: mein Fisch}}"), ("experiment", MINE)):
         (home / "conf" / group).mkdir(parents=True)
-        (home / "conf" / group / "mine.yaml").write_text(text)
-    status, said = ended(command(home, "study=mine", "--config-dir", "conf", "model.pretrained=true"))
-    (result,) = [json.loads(path.read_text()) for path in home.glob("outputs/study_mine/trials/*/result.json")]
+        (home / "conf" / group / "mein Fisch.yaml").write_text(text)
+    status, said = ended(command(home, "study=mein Fisch", "--config-dir", "conf", "model.pretrained=true"))
+    (result,) = [json.loads(path.read_text()) for path in home.glob("outputs/*/trials/*/result.json")]
     assert (status, result["status"]) == (1, "refused"), said[-3000:]
     assert "resnet10t" in result["cause"] and "prefetch=true" in result["cause"]
 

@@ -68,7 +68,7 @@ RANDOM = {"kind": "random", "trials": 2, **SPACE}
         ({"a": {"keep": "lr", "top": 2}}, {}, "top has no part"),
         ({"a": {"keep": "folds", "distinct": "x"}}, {"folds": 2}, "distinct has no part"),
         ({"a": {"folds": 3, "keep": "folds"}, "b": {"folds": 2}}, {}, "each of its 3 folds"),
-        ({"a": {"folds": 3, "keep": "folds"}, "b": {}}, {}, "each of its 3 folds"),
+        ({"a": {"folds": 3, "keep": "folds"}, "b": {}}, {}, "here there are none: say folds=3"),
         ({"a": {}, "b": {"seeds": [0, 0]}}, {}, "different seeds"),
         ({"../../x": {}}, {}, "name of a stage"),
         ({"a": None}, {}, "no stages"),
