@@ -84,31 +84,21 @@ def refused(ended, *words: str) -> None:
         (["study=dog_breeds", "study.stages.cnn.search.space.seed=[0,1]"], ["seed", "repeat"]),
         (["study=dog_breeds", "study.stages.cnn.search.kind=gird"], ["gird", "grid"]),
         (["study=dog_breeds", "model.lr=0.1"], ["model.lr", "stage cnn"]),
-        (["study=one_animal", "study.folds=40", "data.photos=30"], ["30 photos", "40 folds"]),
+        (["study=fish_species", "study.folds=40", "data.photos=30"], ["30 photos", "40 folds"]),
         (["study=one_animal", "folds=1"], ["folds=1"]),
         (["study=one_animal", "jobs=0"], ["jobs=0"]),
         (["study=one_animal", "limit=-1"], ["limit=-1"]),
-        (["study=one_animal", "executor=slurm"], ["executor=slurm", "submitit"]),
-        (["study=one_animal", "executor_args={gpu: [0, 1]}"], ["gpus: [0, 1]"]),
-        (["study=one_animal", "executor=submitit", "executor_args={cluster: lokal}"], ["executor_args", "lokal"]),
+        (["study=fish_species", "executor=slurm"], ["executor=slurm", "submitit"]),
+        (["study=fish_species", "executor_args={gpu: [0, 1]}"], ["gpus: [0, 1]"]),
+        (["study=fish_species", "executor=submitit", "executor_args={cluster: lokal}"], ["executor_args", "lokal"]),
         (["study=one_animal", "resume=abc"], ["resume", "the same command"]),
         (["study=one_animal", "trainer.max_epochs=many"], ["trainer.max_epochs=many"]),
         (["study=one_animal", "data=folder", "data.root=nowhere"], ["nowhere"]),
-        (["study=one_animal", "deliver=true"], ["no trials"]),
-        (["study=one_animal", "deliver=true", "executor=submitit", "executor_args={cluster: lokal}"], ["no trials"]),
-        (["study=one_animal", "data.positive=bandfin_perhc"], ["stage baseline", "bandfin_perhc", "bandfin_perch"]),
+        (["study=fish_species", "deliver=true"], ["no trials"]),
+        (["study=fish_species", "deliver=true", "executor=submitit", "executor_args={cluster: lokal}"], ["no trials"]),
         (["study=one_animal", "memory=inf"], ["memory=inf"]),
         (["study=inf"], ["there is no study=inf"]),
         (["study=one_animal", "test=true"], ["test=true", "study.stages.NAME.test=true"]),
-        (
-            ["study=one_animal", "+study.stages.arms.base=one_animal/basline"],
-            ["one_animal/basline", "one_animal/baseline"],
-        ),
-        (["study=dog_breeds", "study.stages.cnn.search.space.model.optimizer=[adam,adamm]"], ["stage cnn", "adamm"]),
-        (
-            ["study=dog_breeds", "study.stages.arms.set={model: {backbone_args: {fliters: [8]}}}"],
-            ["fliters", "filters"],
-        ),
     ],
 )
 def test_what_cannot_be_right_is_refused_and_nothing_is_written(fishnet, tmp_path, arguments, words):
@@ -170,6 +160,44 @@ def test_the_script_of_each_experiment_is_understood(name, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("base", "settings", "words"),
+    [
+        ("one_animal/basline", {}, "did you mean one_animal/baseline"),
+        ("one_animal/baseline", {"model.optimizer": "adamm"}, "adamm: this takes"),
+        ("one_animal/baseline", {"model.backbone_args.fliters": [8]}, "fliters.*did you mean filters"),
+        ("one_animal/baseline", {"model.backbone_args.activation": "rleu"}, "this takes relu or"),
+        ("one_animal/baseline", {"model.backbone_args.filters": ["8"]}, "a list of a whole number"),
+    ],
+)
+def test_a_training_is_refused_before_there_is_one(base, settings, words):
+    from fishnet.commands.composing import Composer
+
+    with pytest.raises(BadInput, match=words):
+        Composer([], decided={})(base, {}, settings)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ({}, {"set": {"data": {"positive": "bandfin_perhc"}}}, "stage second.*did you mean 'bandfin_perch'"),
+        ({}, {"set": {"data": {"classes": ["bandfin_perch"]}}}, "stage second.*at least two"),
+        ({"set": {"data": {"photos": 4, "positive": None}}}, {"folds": 5}, "stage second.*4 photos.*5 folds"),
+    ],
+)
+def test_photos_are_counted_for_the_settings_that_a_stage_receives(first, second, words):
+    from fishnet.commands.checks import MONITORS
+    from fishnet.commands.composing import Composer
+    from fishnet.commands.study import check_photos
+    from fishnet.studies.planning import plan
+    from fishnet.studies.protocol import parse
+
+    stages = {"first": {"base": "one_animal/baseline", **first}, "second": second}
+    protocol = parse("tried", {"stages": stages}, scores=MONITORS)
+    with pytest.raises(BadInput, match=words):
+        check_photos(plan(protocol, Composer([], decided={})))
+
+
+@pytest.mark.parametrize(
     ("word", "words"),
     [
         ("seed=3", "study.seeds=3"),
@@ -210,6 +238,7 @@ def test_the_order_of_words_is_no_other_study():
     assert last_words(["a=1", "b=2", "a=3"]) == last_words(["b=2", "a=3"]) != last_words(["a=1", "b=2"])
 
 
+@pytest.mark.slow
 def test_a_training_finds_the_experiments_of_ones_own(tmp_path):
     """Also in a folder with a person's name. It ends where its weights are missing: its configuration was read."""
     home = tmp_path / "Müller (2)"
