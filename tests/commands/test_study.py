@@ -74,6 +74,8 @@ def refused(ended, *words: str) -> None:
         (["-m", "study=one_animal,dog_breeds"], ["-m", "one protocol"]),
         (["study=one_animl"], ["one_animl", "one_animal"]),
         (["study=dog_breeds", "study.stages.arms.from=cn"], ["stage arms", "from=cn", "cnn"]),
+        (["study=fish_species", "study.folds=1"], ["folds=1", "two or more"]),
+        (["study=fish_species", "study.fold=3"], ["no key fold", "folds"]),
         (["study=dog_breeds", "study.score=val/f1"], ["val/f1", "val/f1_macro"]),
         (["study=dog_breeds", "study.score=test/accuracy"], ["test split chooses nothing"]),
         (["study=dog_breeds", "study.stages.cnn.search.space.model.lrr=[1]"], ["model.lrr", "model.lr"]),
