@@ -14,7 +14,7 @@ from fishnet.names import nearest
 
 from .protocol import Protocol, Stage
 from .settings import Range, Settings, Space, centred, flat, touches
-from .trials import PLACES, Candidate, Compose, Idea, Trial, folds_of, own_settings, realised
+from .trials import PLACES, Candidate, Compose, Idea, Trial, own_settings, realised
 
 SOME_RATE = 1.0e-3  # stands in for what a range test will find
 MOST_TRIED = 50  # values of one key
@@ -80,7 +80,8 @@ def _kinds(stage: Stage, kept: Mapping[str, list[Candidate]]) -> Iterator[Idea]:
         source = point.get("from", stage.source)
         for candidate in kept[source] if source else [Candidate()]:
             first = {key: values[0] for key, values in _tried(stage, candidate).items()}
-            yield Idea(candidate, name, point.get("base"), {**own_settings(point), **first}, folds_of(candidate))
+            folds = None if candidate.fold is None else (candidate.fold,)
+            yield Idea(candidate, name, point.get("base"), {**own_settings(point), **first}, folds)
 
 
 def _values(stage: Stage, kept: Mapping[str, list[Candidate]]) -> Iterator[Idea]:

@@ -112,7 +112,7 @@ def listed(stage: Stage, kept: Mapping[str, list[Candidate]]) -> Iterator[Idea]:
                 called = "-".join(
                     part for part in (candidate.name if len(source) > 1 or not name else "", name) if part
                 )
-                yield Idea(candidate, called, point.get("base"), own, folds_of(candidate), family)
+                yield Idea(candidate, called, point.get("base"), own, _folds(candidate), family)
         return
     for candidate in received:
         space = centred(search.space, candidate.settings, f"stage {stage.name}")
@@ -124,14 +124,14 @@ def listed(stage: Stage, kept: Mapping[str, list[Candidate]]) -> Iterator[Idea]:
                 told = {key: value for key, value in corner.items() if key in differ}
                 called = "-".join(part for part in (prefix, name, point_name(told)) if part) or point_name(corner)
                 point = {**own_settings(own), **corner}
-                yield Idea(candidate, called, own.get("base"), point, folds_of(candidate), name or candidate.name)
+                yield Idea(candidate, called, own.get("base"), point, _folds(candidate), name or candidate.name)
 
 
 def own_settings(point: Settings) -> Settings:
     return {key: value for key, value in point.items() if key not in ("from", "base")}
 
 
-def folds_of(candidate: Candidate) -> tuple[int, ...] | None:
+def _folds(candidate: Candidate) -> tuple[int, ...] | None:
     return None if candidate.fold is None else (candidate.fold,)
 
 
