@@ -113,6 +113,7 @@ def validate(config: DictConfig, *, multirun: bool = False) -> None:
     for name in config.get("callbacks") or {}:
         if config.callbacks[name] is not None:
             _check_types(config, f"callbacks.{name}")
+    _check_network(config)
     _check_ranges(config)
     _check_choices(config)
     _check_homes(config)
@@ -134,6 +135,20 @@ def _check_types(config: DictConfig, seam: str) -> None:
         annotation, _ = schema.get(key, (None, None))
         if annotation is not None and not fits(value, annotation):
             raise BadInput(f"{seam}.{key}={value}: this takes {describe(annotation)}.")
+
+
+def _check_network(config: DictConfig) -> None:
+    """`model.backbone_args` of our own network, whose source is here; timm checks its own when it builds them."""
+    model = config.get("model")
+    if not isinstance(model, DictConfig) or model.get("backbone") != "cnn" or not model.get("backbone_args"):
+        return
+    schema = {k: v for k, v in constructor("fishnet.models.cnn.SmallCNN").items() if k != "num_classes"}
+    for key, value in cast(dict[str, object], OmegaConf.to_container(model.backbone_args, resolve=True)).items():
+        if key not in schema:
+            raise BadInput(f"model.backbone_args.{key}: the network cnn has no such setting; {nearest(key, [*schema])}")
+        annotation, _ = schema[key]
+        if not fits(value, annotation):
+            raise BadInput(f"model.backbone_args.{key}={value}: this takes {describe(annotation)}.")
 
 
 def _check_homes(config: DictConfig, above: str = "") -> None:

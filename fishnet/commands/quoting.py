@@ -36,8 +36,9 @@ FREE_TEXT = {
     "stock",
 }
 _VERB_KEYS = {"compare": {"experiment"}, "ui": set(), "predict": {"model"}}
+_GROUPS = {"study", "experiment", "data", "model", "trainer", "callbacks", "tracking"}
 # what a network or a protocol leaves unsaid is no key of the configuration yet: Hydra has to be told to add it
-OPEN_BRANCHES = ("model.backbone_args.", "study.stages.", "executor_args")
+OPEN_BRANCHES = ("model.backbone_args.", "study.", "executor_args")
 _WORDS = {"null", "true", "false", "none", ""}
 _SWEEPS = ("choice(", "range(", "glob(", "interval(")
 
@@ -47,6 +48,8 @@ def quoted(argument: str, verb: str) -> str:
     key, sign, value = argument.partition("=")
     if key.startswith(OPEN_BRANCHES):
         return f"++{argument}"
+    if key in _GROUPS and _is_name(value):
+        return f"{key}={quote(value)}"
     if not sign or key.lstrip("+") not in FREE_TEXT | _VERB_KEYS.get(verb, set()):
         return argument
     if value.lower() in _WORDS or value.startswith(_SWEEPS) or _is_quoted(value):
@@ -70,3 +73,14 @@ def quote(value: str) -> str:
 
 def _is_quoted(value: str) -> bool:
     return len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+
+
+def _is_name(value: str) -> bool:
+    """A protocol may be called `2020`, `inf` or `a b`: Hydra is to take it for a name."""
+    if value.startswith((*"[{$", *_SWEEPS)) or _is_quoted(value):
+        return False
+    try:
+        float(value)
+    except ValueError:
+        return re.fullmatch(r"[\w/,.-]*", value, flags=re.ASCII) is None
+    return True

@@ -1,13 +1,14 @@
 """fishnet study: a protocol of stages that choose a model; every trial a process, every result a file."""
 
 import logging
+import math
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -18,7 +19,11 @@ from fishnet.names import nearest
 
 from . import entry
 from .checks import MONITORS, check_writable, validate
-from .composing import Composer, own_keys
+from .composing import Composer, base_settings, check_given, own_folder, own_keys
+from .quoting import quoted
+
+if TYPE_CHECKING:
+    from fishnet.studies.planning import Planned
 
 log = logging.getLogger("fishnet")
 
@@ -26,12 +31,13 @@ log = logging.getLogger("fishnet")
 def study(config: DictConfig) -> None:
     name = str(HydraConfig.get().runtime.choices["study"])
     given = [one for one in HydraConfig.get().overrides.task if not own_keys(one)]
-    check(config)
+    check(config, given)
     check_stages(name, list(HydraConfig.get().overrides.task))
-    from fishnet.studies.engine import Engine, Limits, plan
+    from fishnet.studies.engine import Engine, Limits
     from fishnet.studies.executors import executor_named
-    from fishnet.studies.journal import TRIAL_COMMAND, Journal
+    from fishnet.studies.journal import Journal
     from fishnet.studies.mirror import Mirror
+    from fishnet.studies.planning import decided, plan, with_bases
     from fishnet.studies.protocol import parse
 
     protocol = parse(
@@ -44,16 +50,16 @@ def study(config: DictConfig) -> None:
     home = Path.cwd()
     folder = Path(config.out or Path("outputs") / f"study_{name.replace('/', '_')}").expanduser().absolute()
     mirror = Mirror(protocol, folder, uri=config.tracking.uri, home=home, experiment=config.tracking.experiment)
-    compose = Composer(given, searched=_searched(protocol))
-    check_folds(config, protocol, compose)
-    plan(protocol, compose)
+    compose = Composer(given, decided=decided(protocol))
+    check_photos(plan(protocol, compose))
+    protocol = with_bases(protocol, base_settings)
     limit = None if config.limit is None else config.limit * 3600
     executor = executor_named(
-        config.executor,
+        "local" if config.deliver else config.executor,  # nothing is to run: no cluster is asked
         home=home,
         logs=folder / "submitted",
         limit=limit,
-        settings=OmegaConf.to_container(config.executor_args),  # type: ignore[arg-type]
+        settings={} if config.deliver else OmegaConf.to_container(config.executor_args),  # type: ignore[arg-type]
     )
     journal = Journal(folder)
     engine = Engine(
@@ -62,7 +68,8 @@ def study(config: DictConfig) -> None:
         compose=compose,
         executor=executor,
         limits=Limits(jobs=config.jobs, seconds=limit, memory=config.memory),
-        job={"command": [sys.executable, *TRIAL_COMMAND], "cwd": str(home)},
+        # as if it were typed in a shell: the dispatcher quotes for Hydra, whatever the study's folder is called
+        job={"command": [sys.executable, "-m", "fishnet", "train", *own_folder()], "cwd": str(home)},
         retry=config.retry,
         ended=mirror.note,
     )
@@ -82,7 +89,7 @@ def run(engine: Any, mirror: Any, given: list[str]) -> None:
 
     folder = engine.journal.folder
     folder.mkdir(parents=True, exist_ok=True)
-    for sentence in engine.journal.changed(engine.protocol, given):
+    for sentence in engine.journal.changed(engine.protocol, last_words(given)):
         log.warning(sentence)
     console = Console(width=None if os.isatty(1) else 160)
     page = LivingPage(engine.protocol, engine.journal, given)
@@ -104,6 +111,11 @@ def run(engine: Any, mirror: Any, given: list[str]) -> None:
             raise verdict
 
 
+def last_words(given: list[str]) -> list[str]:
+    """What the command line says in the end, whatever the order in which it says it."""
+    return sorted({one.lstrip("+").split("=")[0]: one for one in given}.values())
+
+
 @contextmanager
 def heard() -> Iterator[None]:
     """A polite end: trainings leave a checkpoint."""
@@ -122,13 +134,14 @@ def heard() -> Iterator[None]:
 # ---- checks
 
 
-def check(config: DictConfig) -> None:
+def check(config: DictConfig, given: list[str]) -> None:
     if config.get("study") is None:
         known = GlobalHydra.instance().config_loader().get_group_options("study")
         raise BadInput(f"study is needed: say study=…; there are {', '.join(known)}.")
+    check_given(given, {})
     validate(config)
     for key, value in (("limit", config.limit), ("memory", config.memory)):
-        if value is not None and not (isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0):
+        if value is not None and not (type(value) in (int, float) and 0 < value < math.inf):
             raise BadInput(f"{key}={value}: this is a number above 0, or null.")
     for key, value, least in (("jobs", config.jobs, 1), ("trials", config.trials, 1), ("folds", config.folds, 2)):
         if (value is None and key != "jobs") or (type(value) is int and value >= least):
@@ -136,55 +149,43 @@ def check(config: DictConfig) -> None:
         raise BadInput(f"{key}={value}: this is a whole number, {least} or more.")
     if config.out is not None:
         check_writable("out", config.out)
-    for key in ("resume", "name", "data.fold", "data.folds"):
-        if OmegaConf.select(config, key) is not None:
-            raise BadInput(f"{key}: a study gives each training its own; {_instead(key)}.")
 
 
 def check_stages(name: str, overrides: list[str]) -> None:
     """`study.stages.ratee.folds=2` would be a stage of its own."""
-    known = list(entry.compose("study", [f"study={name}"]).study.stages)
+    known = list(entry.compose("study", [quoted(f"study={name}", "study")]).study.stages)
     for one in overrides:
         key = one.removeprefix("++").split("=")[0].split(".")
         if one.startswith("++study.stages.") and key[2] not in known:
             raise BadInput(f"study={name} has no stage {key[2]}; {nearest(key[2], known)}")
 
 
-def _instead(key: str) -> str:
-    return {
-        "resume": "the same command goes on where it stopped",
-        "name": "choose the study's folder with out=",
-    }.get(key, "say folds=5 for the whole study")
-
-
-def _searched(protocol: Any) -> dict[str, str]:
-    """Key → the stage that searches over it."""
-    found: dict[str, str] = {}
-    for stage in protocol.stages:
-        keys = [*stage.search.space, *(key for point in stage.search.points.values() for key in point)]
-        found.update(dict.fromkeys(keys, stage.name))
-    return found
-
-
-def check_folds(config: DictConfig, protocol: Any, compose: Composer) -> None:
-    """Folds larger than the smallest class, found before a photo is read."""
+def check_photos(planned: "list[Planned]") -> None:
+    """Folds larger than the smallest class, and classes that are not there, found before a photo is read."""
     from fishnet.data.index import class_counts
     from fishnet.data.listing import list_photos
+    from fishnet.data.reef import Settings as Reef
     from fishnet.data.splits import check_counts
 
-    for stage in protocol.stages:
-        data = compose(stage.base, stage.settings, {}).config["data"]
-        if data["_target_"].endswith("ReefData"):
-            counts = dict.fromkeys((f"species {number}" for number in range(1, data["species"] + 1)), data["photos"])
-        elif data["split_file"]:
+    known: dict[tuple[Any, ...], dict[str, int]] = {}
+    for one in planned:
+        data = one.trial.config["data"]
+        if data["split_file"]:
             continue
+        if data["_target_"].endswith("ReefData"):
+            place: tuple[Any, ...] = ("reef", data["species"], data["photos"])
+            if place not in known:
+                kinds = Reef(species=data["species"], photos=data["photos"]).kinds
+                known[place] = dict.fromkeys((kind.name for kind in kinds), data["photos"])
         else:
-            folders = list_photos(Path(data["root"]).expanduser().absolute()).counts()
-            counts = class_counts(folders, data["classes"], data["positive"], 2)
+            place = ("folder", str(Path(data["root"]).expanduser().absolute()))
+            if place not in known:
+                known[place] = list_photos(Path(place[1])).counts()
         try:
-            check_counts(counts, stage.folds)
+            counts = class_counts(known[place], data["classes"], data["positive"], 2)
+            check_counts(counts, one.stage.folds)
         except BadInput as error:
-            raise BadInput(f"stage {stage.name}: {error}") from error
+            raise BadInput(f"stage {one.stage.name}: {error}") from error
 
 
 def no_sweep(base: DictConfig, overrides: list[str], jobs: object) -> None:

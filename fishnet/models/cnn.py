@@ -5,7 +5,7 @@ L2 on its weights is `model.weight_decay`, dropout before the answer `model.drop
 """
 
 from itertools import pairwise
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -38,12 +38,12 @@ class SmallCNN(nn.Module):
         num_classes: int,
         filters: list[int] | None = None,
         kernel: int = 3,
-        pool: str = "max",
+        pool: Literal["max", "avg", "none"] = "max",
         pool_last: bool = False,
         grid: int = 1,
         dense: int = 64,
         dropout: float = 0.0,
-        activation: str = "relu",
+        activation: Literal["relu", "elu", "selu", "tanh", "gelu"] = "relu",
         batch_norm: bool = True,
     ) -> None:
         super().__init__()

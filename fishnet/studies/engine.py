@@ -22,7 +22,7 @@ from .protocol import Protocol, Stage
 from .scoring import OTHER_PHOTOS, Scored, photos_differ, scored
 from .selection import Choice, choose
 from .settings import Settings, Space, centred
-from .trials import Candidate, Cell, Compose, Idea, Trial, listed, merged, own_settings, point_name, realised
+from .trials import Candidate, Cell, Compose, Idea, Trial, listed, merged, point_name, realised
 
 log = logging.getLogger("fishnet")
 
@@ -318,26 +318,3 @@ class Engine:
             f"{len(failed)} of {total} trials failed: the table says why, log.txt in each one's folder says more. "
             "The others are finished; retry=true runs the failed ones again."
         )
-
-
-def plan(protocol: Protocol, compose: Compose) -> None:
-    """What can be known before anything runs is composed once: a mistyped key is found here."""
-    for stage in protocol.stages:
-        for idea in _first_ideas(stage):
-            realised(stage, 0, idea, compose)
-
-
-def _first_ideas(stage: Stage) -> Iterator[Idea]:
-    """One point of each kind, with made-up candidates where an earlier stage has not chosen yet."""
-    search = stage.search
-    if search.kind == "list":
-        for name, listed_point in search.points.items():
-            yield Idea(Candidate(), name, listed_point.get("base"), own_settings(listed_point), None)
-    else:
-        point: Settings = {}
-        for key, domain in search.space.items():
-            values = getattr(domain, "values", None) or (getattr(domain, "low", None),)
-            if values[0] is not None:
-                point[key] = values[0]
-        for name, own in (search.points or {"": {}}).items():
-            yield Idea(Candidate(), name, own.get("base"), {**own_settings(own), **point}, None)

@@ -23,7 +23,6 @@ from .settings import Settings
 from .trials import Cell
 
 GOOD = "finished"
-TRIAL_COMMAND = ["-m", "fishnet.commands.train"]
 
 
 class Journal:

@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -58,7 +59,7 @@ class Keeper:
             return self._write("finished", "", 0, started, attempts)
         kills = system_kills()
         with (self.folder / LOG).open("ab") as log:
-            log.write(f"--- attempt {attempts}: {' '.join(command)}\n".encode())
+            log.write(f"--- attempt {attempts}: {shlex.join(command)}\n".encode())
             log.flush()
             self._process = subprocess.Popen(
                 command,
@@ -232,12 +233,18 @@ def _environment(job: dict[str, Any]) -> dict[str, str]:
 
 
 def _limit_memory(pid: int, gigabytes: float | None) -> None:
-    """Of what the process itself asks for; files it maps do not count."""
+    """Of what the process itself asks for; files it maps do not count.
+
+    A limit that cannot be set (the machine's own is lower, the number is out of all bounds) must not leave a training
+    without a keeper: it then runs under the machine's.
+    """
     import resource
 
     if gigabytes and hasattr(resource, "prlimit"):
-        size = int(gigabytes * 2**30)
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(OSError, ValueError, OverflowError):
+            _, most = resource.prlimit(pid, resource.RLIMIT_DATA)
+            size = int(gigabytes * 2**30)
+            size = size if most == resource.RLIM_INFINITY else min(size, most)
             resource.prlimit(pid, resource.RLIMIT_DATA, (size, size))
 
 

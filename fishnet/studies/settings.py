@@ -1,6 +1,7 @@
 """Settings of a training as flat keys (`model.lr` → 0.01), and the spaces that searches draw them from."""
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,20 @@ from typing import Any
 from fishnet.errors import BadInput
 
 Settings = dict[str, Any]
-RANGE, TIMES = {"low", "high", "log", "step"}, {"times"}
+RANGE, TIMES = {"low", "high", "log"}, {"times"}
+
+
+def mapping(given: Any, where: str) -> Mapping[str, Any]:
+    """As it was written, nothing said being an empty one."""
+    if given is not None and not isinstance(given, Mapping):
+        raise BadInput(f"{where}: {given} is no mapping of keys to values.")
+    return given or {}
+
+
+def touches(one: str, other: str) -> bool:
+    """Whether two keys speak of the same setting: they are equal, or one holds the other."""
+    first, second = (f"{key.lstrip('+~')}." for key in (one, other))
+    return first.startswith(second) or second.startswith(first)
 
 
 def flat(nested: Mapping[str, Any], prefix: str = "") -> Settings:
@@ -59,15 +73,15 @@ Domain = Choice | Range | Times
 Space = dict[str, Domain]
 
 
-def parse_space(nested: Mapping[str, Any], where: str, prefix: str = "") -> Space:
+def parse_space(nested: Any, where: str, prefix: str = "") -> Space:
     """Lists are choices, `{low: …, high: …, log: true}` is a range, `{times: […]}` lies around an earlier winner."""
     space: Space = {}
-    for name, value in nested.items():
+    for name, value in mapping(nested, f"{where}: space").items():
         key = f"{prefix}{name}"
         if isinstance(value, Mapping) and "low" in value and "high" in value:
             space[key] = _range(value, f"{where}: {key}")
         elif isinstance(value, Mapping) and set(value) == TIMES:
-            space[key] = Times(tuple(value["times"]))
+            space[key] = _times(value["times"], f"{where}: {key}")
         elif isinstance(value, Mapping):
             space.update(parse_space(value, where, f"{key}."))
         elif isinstance(value, list) and value:
@@ -79,10 +93,19 @@ def parse_space(nested: Mapping[str, Any], where: str, prefix: str = "") -> Spac
 
 def _range(value: Mapping[str, Any], where: str) -> Range:
     low, high, log = value["low"], value["high"], bool(value.get("log", False))
-    numbers = all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in (low, high))
-    if set(value) - RANGE or not numbers or not low < high or (log and low <= 0):
+    if set(value) - RANGE or not _numbers([low, high]) or not low < high or (log and low <= 0):
         raise BadInput(f"{where}: a range is {{low: 0.001, high: 0.1, log: true}}, low below high, above 0 with log.")
     return Range(low, high, log)
+
+
+def _times(given: Any, where: str) -> Times:
+    if not isinstance(given, list) or not given or not _numbers(given):
+        raise BadInput(f"{where}: {{times: {given}}}: give a list of numbers, as {{times: [0.5, 1, 2]}}.")
+    return Times(tuple(given))
+
+
+def _numbers(values: list[Any]) -> bool:
+    return all(type(value) in (int, float) and math.isfinite(value) for value in values)
 
 
 def _frozen(value: Any) -> Any:

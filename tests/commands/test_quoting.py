@@ -55,6 +55,19 @@ def test_words_quotes_and_other_keys_are_left_alone(argument):
     assert quoted(argument, "train") == argument
 
 
+@pytest.mark.parametrize("name", ["2020", "inf", "1e5", "a b'ü", "mine (2)"])
+def test_a_protocol_may_have_any_name(name):
+    argument = quoted(f"study={name}", "study")
+    assert OverridesParser.create().parse_override(argument).value() == name
+
+
+@pytest.mark.parametrize(
+    "argument", ["study=one_animal", "study=a,b", "data=[folder]", "model=choice(a,b)", "study='a b'"]
+)
+def test_plain_names_and_sweeps_of_groups_are_left_alone(argument):
+    assert quoted(argument, "study") == argument
+
+
 def test_the_command_is_kept_as_typed(monkeypatch):
     typed = ["train", "data=folder", "data.root=my photos (1)", "name=Klunzinger's"]
     became: list[str] = []

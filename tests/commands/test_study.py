@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from processes import ONE_THREAD, environment
 
+from fishnet.errors import BadInput
 from fishnet.tracking.store import open_store
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +43,13 @@ stages:
 """
 
 
+MINE = """
+# @package _global_
+model: {backbone: resnet10t}
+data: {image_size: 32}
+"""
+
+
 @pytest.fixture
 def tried(tmp_path):
     """A protocol of the user's own, in a folder of configurations."""
@@ -66,6 +74,8 @@ def refused(ended, *words: str) -> None:
         (["-m", "study=one_animal,dog_breeds"], ["-m", "one protocol"]),
         (["study=one_animl"], ["one_animl", "one_animal"]),
         (["study=dog_breeds", "study.stages.arms.from=cn"], ["stage arms", "from=cn", "cnn"]),
+        (["study=fish_species", "study.folds=1"], ["folds=1", "two or more"]),
+        (["study=fish_species", "study.fold=3"], ["no key fold", "folds"]),
         (["study=dog_breeds", "study.score=val/f1"], ["val/f1", "val/f1_macro"]),
         (["study=dog_breeds", "study.score=test/accuracy"], ["test split chooses nothing"]),
         (["study=dog_breeds", "study.stages.cnn.search.space.model.lrr=[1]"], ["model.lrr", "model.lr"]),
@@ -76,17 +86,21 @@ def refused(ended, *words: str) -> None:
         (["study=dog_breeds", "study.stages.cnn.search.space.seed=[0,1]"], ["seed", "repeat"]),
         (["study=dog_breeds", "study.stages.cnn.search.kind=gird"], ["gird", "grid"]),
         (["study=dog_breeds", "model.lr=0.1"], ["model.lr", "stage cnn"]),
-        (["study=one_animal", "study.folds=40", "data.photos=30"], ["30 photos", "40 folds"]),
+        (["study=fish_species", "study.folds=40", "data.photos=30"], ["30 photos", "40 folds"]),
         (["study=one_animal", "folds=1"], ["folds=1"]),
         (["study=one_animal", "jobs=0"], ["jobs=0"]),
         (["study=one_animal", "limit=-1"], ["limit=-1"]),
-        (["study=one_animal", "executor=slurm"], ["executor=slurm", "submitit"]),
-        (["study=one_animal", "executor_args={gpu: [0, 1]}"], ["gpus: [0, 1]"]),
-        (["study=one_animal", "executor=submitit", "executor_args={cluster: lokal}"], ["executor_args", "lokal"]),
+        (["study=fish_species", "executor=slurm"], ["executor=slurm", "submitit"]),
+        (["study=fish_species", "executor_args={gpu: [0, 1]}"], ["gpus: [0, 1]"]),
+        (["study=fish_species", "executor=submitit", "executor_args={cluster: lokal}"], ["executor_args", "lokal"]),
         (["study=one_animal", "resume=abc"], ["resume", "the same command"]),
         (["study=one_animal", "trainer.max_epochs=many"], ["trainer.max_epochs=many"]),
         (["study=one_animal", "data=folder", "data.root=nowhere"], ["nowhere"]),
-        (["study=one_animal", "deliver=true"], ["no trials"]),
+        (["study=fish_species", "deliver=true"], ["no trials"]),
+        (["study=fish_species", "deliver=true", "executor=submitit", "executor_args={cluster: lokal}"], ["no trials"]),
+        (["study=one_animal", "memory=inf"], ["memory=inf"]),
+        (["study=inf"], ["there is no study=inf"]),
+        (["study=one_animal", "test=true"], ["test=true", "study.stages.NAME.test=true"]),
     ],
 )
 def test_what_cannot_be_right_is_refused_and_nothing_is_written(fishnet, tmp_path, arguments, words):
@@ -105,13 +119,13 @@ def test_every_protocol_composes_and_says_its_command(name):
     from fishnet.commands.checks import MONITORS
     from fishnet.commands.composing import Composer
     from fishnet.commands.entry import compose
-    from fishnet.studies.engine import plan
+    from fishnet.studies.planning import decided, plan
     from fishnet.studies.protocol import parse
 
     assert (CONF / "study" / f"{name}.yaml").read_text().startswith(f"# fishnet study study={name}")
     tree = OmegaConf.to_container(compose("study", [f"study={name}"]).study, resolve=True)
     protocol = parse(name, tree, scores=MONITORS)
-    composer = Composer(["trainer=smoke", "model.pretrained=true"], searched={})
+    composer = Composer(["trainer=smoke", "model.pretrained=true"], decided=decided(protocol))
     plan(protocol, composer)
     assert [stage.test for stage in protocol.stages] == [False] * (len(protocol.stages) - 1) + [True]
 
@@ -124,7 +138,7 @@ def test_the_script_of_each_experiment_is_understood(name, tmp_path):
     from fishnet.commands.composing import Composer, own_keys
     from fishnet.commands.entry import compose
     from fishnet.commands.quoting import quoted
-    from fishnet.studies.engine import plan
+    from fishnet.studies.planning import decided, plan
     from fishnet.studies.protocol import parse
 
     shim = tmp_path / "bin" / "fishnet"
@@ -144,7 +158,99 @@ def test_the_script_of_each_experiment_is_understood(name, tmp_path):
     overrides = [quoted(one, verb) for one in arguments]
     config = compose(verb, overrides)
     protocol = parse(name, OmegaConf.to_container(config.study, resolve=True), scores=MONITORS, folds=config.folds)
-    plan(protocol, Composer([one for one in overrides if not own_keys(one)], searched={}))
+    plan(protocol, Composer([one for one in overrides if not own_keys(one)], decided=decided(protocol)))
+
+
+@pytest.mark.parametrize(
+    ("base", "settings", "words"),
+    [
+        ("one_animal/basline", {}, "did you mean one_animal/baseline"),
+        ("one_animal/baseline", {"model.optimizer": "adamm"}, "adamm: this takes"),
+        ("one_animal/baseline", {"model.backbone_args.fliters": [8]}, "fliters.*did you mean filters"),
+        ("one_animal/baseline", {"model.backbone_args.activation": "rleu"}, "this takes relu or"),
+        ("one_animal/baseline", {"model.backbone_args.filters": ["8"]}, "a list of a whole number"),
+    ],
+)
+def test_a_training_is_refused_before_there_is_one(base, settings, words):
+    from fishnet.commands.composing import Composer
+
+    with pytest.raises(BadInput, match=words):
+        Composer([], decided={})(base, {}, settings)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ({}, {"set": {"data": {"positive": "bandfin_perhc"}}}, "stage second.*did you mean 'bandfin_perch'"),
+        ({}, {"set": {"data": {"classes": ["bandfin_perch"]}}}, "stage second.*at least two"),
+        ({"set": {"data": {"photos": 4, "positive": None}}}, {"folds": 5}, "stage second.*4 photos.*5 folds"),
+    ],
+)
+def test_photos_are_counted_for_the_settings_that_a_stage_receives(first, second, words):
+    from fishnet.commands.checks import MONITORS
+    from fishnet.commands.composing import Composer
+    from fishnet.commands.study import check_photos
+    from fishnet.studies.planning import plan
+    from fishnet.studies.protocol import parse
+
+    stages = {"first": {"base": "one_animal/baseline", **first}, "second": second}
+    protocol = parse("tried", {"stages": stages}, scores=MONITORS)
+    with pytest.raises(BadInput, match=words):
+        check_photos(plan(protocol, Composer([], decided={})))
+
+
+@pytest.mark.parametrize(
+    ("word", "words"),
+    [
+        ("seed=3", "study.seeds=3"),
+        ("++test=true", "in the last stage alone"),
+        ("monitor=val/loss", "study.score"),
+        ("tune=lr", "keep=lr"),
+        ("experiment=demo", "base"),
+        ("data.fold=1", "folds=5"),
+        ("prefetch=true", "prefetch"),
+        ("model.lr=0.1", "the stage rates decides model.lr itself"),
+        ("++model.backbone_args={filters: [4]}", "the stage cnn decides model.backbone_args.filters itself"),
+        ("model.backbone_args=null", "the stage cnn"),
+        ("data.augment=photo", "the stage augmented decides data.augment itself"),
+    ],
+)
+def test_nobody_speaks_for_a_stage(word, words):
+    from fishnet.commands.composing import Composer
+
+    stages = {"model.lr": "rates", "model.backbone_args.filters": "cnn", "data.augment": "augmented"}
+    with pytest.raises(BadInput, match=re.escape(words)):
+        Composer(["data=reef", word], decided=stages)
+
+
+def test_what_the_study_fixes_is_said_last():
+    from fishnet.commands.composing import Composer
+
+    composer = Composer(["model.freeze=2", "model.pretrained=true"], decided={})
+    before, fixed = {"model.freeze": 1, "model.backbone": "cnn"}, {"test": False, "seed": 3}
+    composed = composer("one_animal/baseline", before, fixed)
+    assert composed.overrides[-3:-1] == ["test=false", "seed=3"]
+    assert (composed.config["test"], composed.config["seed"], composed.config["model"]["freeze"]) == (False, 3, 2)
+    assert composed.config["model"]["pretrained"] is False  # the small network has no published weights
+
+
+def test_the_order_of_words_is_no_other_study():
+    from fishnet.commands.study import last_words
+
+    assert last_words(["a=1", "b=2", "a=3"]) == last_words(["b=2", "a=3"]) != last_words(["a=1", "b=2"])
+
+
+@pytest.mark.slow
+def test_a_training_finds_the_experiments_of_ones_own(tmp_path):
+    """Also in a folder with a person's name. It ends where its weights are missing: its configuration was read."""
+    home = tmp_path / "Müller (2)"
+    for group, text in (("study", "stages: {only: {base: mein Fisch}}"), ("experiment", MINE)):
+        (home / "conf" / group).mkdir(parents=True)
+        (home / "conf" / group / "mein Fisch.yaml").write_text(text)
+    status, said = ended(command(home, "study=mein Fisch", "--config-dir", "conf", "model.pretrained=true"))
+    (result,) = [json.loads(path.read_text()) for path in home.glob("outputs/*/trials/*/result.json")]
+    assert (status, result["status"]) == (1, "refused"), said[-3000:]
+    assert "resnet10t" in result["cause"] and "prefetch=true" in result["cause"]
 
 
 def command(home: Path, *arguments: str) -> subprocess.Popen:
@@ -273,19 +379,20 @@ def test_a_server_that_is_away_is_told_later(tmp_path, tried):
 def test_a_stopped_study_leaves_checkpoints_and_goes_on_from_them(tmp_path, tried):
     words = [*tried, *QUICK, "study.stages.seeds=null", "trainer.max_epochs=60", "callbacks.early_stopping=null"]
     words += ["callbacks.heatmaps=null", "jobs=2"]
-    process = command(tmp_path, *words)
+    home = tmp_path / "é [x], y"  # also what goes on has to find its folder
+    process = command(home, *words)
     deadline = time.monotonic() + 120
-    while len(list(tmp_path.glob("outputs/study_tried/trials/*/run/checkpoints/last.ckpt"))) < 2:
+    while len(list(home.glob("outputs/study_tried/trials/*/run/checkpoints/last.ckpt"))) < 2:
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     status, said = ended(process)
     assert status == 128 + signal.SIGTERM, said[-2000:]
     assert "a checkpoint is left" in said
-    assert not list(tmp_path.glob("outputs/study_tried/trials/*/result.json"))
-    status, said = ended(command(tmp_path, *words))
+    assert not list(home.glob("outputs/study_tried/trials/*/result.json"))
+    status, said = ended(command(home, *words))
     assert status == 0, said[-2000:]
-    for path in tmp_path.glob("outputs/study_tried/trials/*/result.json"):
+    for path in home.glob("outputs/study_tried/trials/*/result.json"):
         result = json.loads(path.read_text())
         assert (result["attempts"], result["epochs"]) == (2, 60)
         assert (path.parent / "log.txt").read_text().count("resume=") == 1

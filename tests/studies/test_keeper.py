@@ -7,8 +7,11 @@ import subprocess
 import sys
 import time
 
+import pytest
+from omegaconf import OmegaConf
+
 from fishnet.studies.causes import cause_of
-from fishnet.studies.keeper import BUSY, busy
+from fishnet.studies.keeper import BUSY, _limit_memory, busy
 from fishnet.tracking.process import start_time
 
 WAYS = {
@@ -52,7 +55,7 @@ def test_failed_ones_run_again_when_asked(study):
 
 
 def kept(folder, code: str, *flags: str, **job):
-    folder.mkdir()
+    folder.mkdir(parents=True)
     told = {"command": [sys.executable, "-c", code], "arguments": [], "out": str(folder / "run"), "cwd": str(folder)}
     (folder / "job.json").write_text(json.dumps({**told, **job}))
     return subprocess.Popen(
@@ -102,6 +105,29 @@ def test_memory_has_a_limit(tmp_path):
     keeper = kept(tmp_path / "one", "import time; time.sleep(0.5); data = bytearray(3_000_000_000)", memory=0.5)
     keeper.wait(60)
     assert json.loads((tmp_path / "one" / "result.json").read_text())["status"] == "memory"
+
+
+@pytest.mark.parametrize("name", ["Müller (2)", "é [x]={y}, 'z' ~#&;$"])
+def test_a_training_finds_its_folder_whatever_it_is_called(tmp_path, name):
+    command = [sys.executable, "-m", "fishnet", "train"]
+    keeper = kept(tmp_path / name / "one", "", command=command, arguments=["--cfg", "job"])
+    assert keeper.wait(60) == 0
+    said = (tmp_path / name / "one" / "log.txt").read_text()
+    assert json.loads((tmp_path / name / "one" / "result.json").read_text())["status"] == "finished", said
+    told = OmegaConf.create(said[said.index("data:") :])
+    assert OmegaConf.to_container(told)["out"] == str(tmp_path / name / "one" / "run")
+
+
+@pytest.mark.parametrize("gigabytes", [4, 1e12, 1e300])
+def test_a_limit_beyond_the_machines_own_is_the_machines_own(gigabytes):
+    resource = pytest.importorskip("resource")
+    with subprocess.Popen(["sleep", "60"]) as process:
+        try:
+            resource.prlimit(process.pid, resource.RLIMIT_DATA, (2**30, 2**30))
+            _limit_memory(process.pid, gigabytes)
+            assert resource.prlimit(process.pid, resource.RLIMIT_DATA) == (2**30, 2**30)
+        finally:
+            process.kill()
 
 
 def test_the_last_sentence_is_the_cause(tmp_path):

@@ -1,5 +1,7 @@
 """Protocols as they are written: what is understood, and what is refused in one sentence."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -7,7 +9,7 @@ from hypothesis import strategies as some
 from fishnet.errors import BadInput
 from fishnet.studies.asking import ask, worst_epoch
 from fishnet.studies.protocol import Search, parse
-from fishnet.studies.settings import Choice, Range, Times, centred, flat, grid, parse_space
+from fishnet.studies.settings import Choice, Range, Times, centred, flat, grid, parse_space, touches
 
 SCORES = ["val/accuracy", "val/loss"]
 
@@ -16,7 +18,9 @@ def parsed(stages, **common):
     return parse("tried", {"score": "val/accuracy", **common, "stages": stages}, scores=SCORES)
 
 
+SPACE = {"space": {"x": [1, 2]}}
 GRID = {"search": {"space": {"model": {"lr": [0.1, 0.2]}}}}
+RANDOM = {"kind": "random", "trials": 2, **SPACE}
 
 
 @pytest.mark.parametrize(
@@ -36,12 +40,64 @@ GRID = {"search": {"space": {"model": {"lr": [0.1, 0.2]}}}}
         ({"a": {}}, {"score": "val/f2"}, "no trial logs score=val/f2"),
         ({"a": {}}, {"seeds": 0}, "seeds=0"),
         ({"a": {"search": {"space": {"data": {"seed": [1, 2]}}}}}, {}, "data.seed is a repeat"),
+        ({"a": {"search": {"points": {"x": {"data": {"seed": 1}}}}}}, {}, "data.seed is a repeat"),
+        ({"a": {"search": {"points": {"x": {"+data": {"fold": 1}}}}}}, {}, "data.fold is a repeat"),
+        ({"a": {"set": {"seed": 7}}}, {}, "seed is a repeat"),
+        ({"a": {"set": {"test": True}}}, {}, "say test: true in the last stage"),
+        ({"a": {"search": {"space": {"monitor": ["val/loss"]}}}}, {}, "go by its score"),
+        ({"a": {"set": {"out": "elsewhere"}}}, {}, "out is decided by the study"),
+        ({"a": {"set": {"tracking": {"uri": "x"}}}}, {}, "tracking.uri is decided by the study"),
+        ({"a": {"top": "abc"}}, {}, "top=abc: this is a whole number"),
+        ({"a": {"folds": True}}, {}, "folds=True: two or more"),
+        ({"a": {"test": "perhaps"}}, {}, "test=perhaps: this is true or false"),
+        ({"a": {"base": 3}}, {}, "base=3"),
+        ({"a": {"set": "hello"}}, {}, "hello is no mapping"),
+        ({"a": "hello"}, {}, "hello is no mapping"),
+        ({"a": {"search": {"points": [{"x": 1}]}}}, {}, "is no mapping"),
+        ({"a": {"search": {"points": {"x": 3}}}}, {}, "x: 3 is no mapping"),
+        ({"a": {"search": {"space": [1, 2]}}}, {}, "space: [1, 2] is no mapping"),
+        ({"a": {}, "b": {"search": {"space": {"x": {"times": 2}}}}}, {}, "give a list of numbers"),
+        ({"a": {}, "b": {"search": {"space": {"x": {"times": []}}}}}, {}, "give a list of numbers"),
+        ({"a": {"search": {**RANDOM, "space": {"x": {"low": 1, "high": math.inf}}}}}, {}, "a range is"),
+        ({"a": {"search": {**RANDOM, "space": {"x": {"low": 1, "high": 8, "step": 2}}}}}, {}, "a range is"),
+        ({"a": {"search": {**RANDOM, "trials": "ten"}}}, {}, "trials=ten"),
+        ({"a": {"search": {**RANDOM, "points": {"p": {}}}}}, {}, "points is for list and grid"),
+        ({"a": {"search": {"points": {"p": {}}, "space": {"x": [1]}}}}, {}, "space is for grid"),
+        ({"a": {"search": {"space": {"x": [1]}, "seed": 1}}}, {}, "seed is for random and tpe"),
+        ({"a": {}, "b": {"search": {"kind": "grid", "points": {"p": {"from": "a"}}, **SPACE}}}, {}, "points of a list"),
+        ({"a": {"keep": "lr", "top": 2}}, {}, "top has no part"),
+        ({"a": {"keep": "folds", "distinct": "x"}}, {"folds": 2}, "distinct has no part"),
+        ({"a": {"folds": 3, "keep": "folds"}, "b": {"folds": 2}}, {}, "each of its 3 folds"),
+        ({"a": {"folds": 3, "keep": "folds"}, "b": {}}, {}, "here there are none: say folds=3"),
+        ({"a": {}, "b": {"seeds": [0, 0]}}, {}, "different seeds"),
+        ({"../../x": {}}, {}, "name of a stage"),
+        ({"a": None}, {}, "no stages"),
+        ({"a": {}}, {"name": "mine"}, "there is no key name"),
     ],
 )
 def test_what_is_refused(stages, common, words):
     with pytest.raises(BadInput) as error:
         parsed(stages, **common)
     assert words in str(error.value)
+
+
+def test_a_list_chooses_among_what_its_points_receive():
+    """Not among what the stage before has kept: `all` takes up two."""
+    protocol = parsed({"a": {**GRID, "top": 2}, "b": {}, "c": {"search": {"points": {"all": {"from": "a"}}}, "top": 2}})
+    assert protocol.stages[-1].top == 2
+    points = {"all": {"from": "a"}, "none": {"from": None}}
+    with pytest.raises(BadInput, match="3 trials at most"):
+        parsed({"a": {**GRID, "top": 2}, "b": {}, "c": {"search": {"points": points}, "top": 4}})
+
+
+def test_the_last_stage_is_the_last_that_is_not_left_out():
+    protocol = parsed({"a": {}, "b": {"test": True}, "c": None})
+    assert [(stage.name, stage.test) for stage in protocol.stages] == [("a", False), ("b", True)]
+
+
+def test_keys_of_one_setting():
+    assert touches("model.lr", "+model.lr") and touches("++model.args", "model.args.filters")
+    assert touches("model.args.filters", "model.args") and not touches("model.lr", "model.lrs")
 
 
 def test_less_of_everything_on_request():
