@@ -112,7 +112,7 @@ def _in_words(order: Sequence[Scored], verdicts: Mapping[str, Verdict], folds: b
     if unknown:
         more += (
             f" Of {'all' if unknown == others else unknown} the difference from the best is not known: no fold or "
-            "photo in common, or a score that is no figure of single photos."
+            "photo in common, folds that differ all alike, or a score that is no figure of single photos."
         )
     how = sorted({found.difference.how for found in verdicts.values() if found.difference is not None})
     if how:
