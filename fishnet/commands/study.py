@@ -83,12 +83,13 @@ def study(config: DictConfig) -> None:
 def run(engine: Any, mirror: Any, given: list[str]) -> None:
     """Everything has been checked: from here on files are written."""
     from rich.console import Console
+    from rich.text import Text
 
     from fishnet.studies.page import LivingPage
     from fishnet.studies.table import Watcher, stage_table
 
     folder = engine.journal.folder
-    folder.mkdir(parents=True, exist_ok=True)
+    engine.journal.open()
     for sentence in engine.journal.changed(engine.protocol, last_words(given)):
         log.warning(sentence)
     console = Console(width=None if os.isatty(1) else 160)
@@ -103,9 +104,9 @@ def run(engine: Any, mirror: Any, given: list[str]) -> None:
                 if state.scored:
                     console.print(stage_table(state))
             page.write(engine.states)
-            if (folder / "selected.json").is_file():
-                console.print(f"{'chosen':12s}{folder / 'selected.json'}", soft_wrap=True, highlight=False)
-            console.print(f"{'report':12s}{page.path}", soft_wrap=True, highlight=False)
+            if any(state.choice for state in engine.states):
+                console.print(Text(f"{'chosen':12s}{folder / 'selected.json'}"), soft_wrap=True)
+            console.print(Text(f"{'report':12s}{page.path}"), soft_wrap=True)
         verdict = engine.verdict()
         if verdict is not None:
             raise verdict

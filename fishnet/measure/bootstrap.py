@@ -60,21 +60,24 @@ def difference(
     figure: str,
     resamples: int = 1000,
     seed: int = 0,
-) -> Interval:
-    """By how much the first answers are better than the second on the same photos: the same groups are drawn for both,
-    for what is hard for one is mostly hard for the other, and that part of the doubt cancels."""
+) -> tuple[float, np.ndarray]:
+    """By how much the first answers are better than the second on the same photos, and in each draw: the same groups
+    are drawn for both, for what is hard for one is mostly hard for the other, and that part of the doubt cancels.
+
+    Answers are a row a training, of which the mean figure counts.
+    """
     _, group = np.unique(np.asarray(groups), return_inverse=True)
     both = []
-    for answers in (first, second):
-        said = Predictions(np.arange(len(label)), label, np.eye(classes)[answers])
-        totals = _totals(said, group, classes, 1.0)
-        count = totals.shape[0]
-        point = _figures(totals.sum(axis=0).reshape(1, -1), classes)[figure]
-        drawn = [_figures(draws @ totals, classes)[figure] for draws in _draws(count, resamples, totals.shape[1], seed)]
-        both.append((point[0], np.concatenate(drawn)))
+    for answers in (np.atleast_2d(first), np.atleast_2d(second)):
+        points, drawn = [], []
+        for one in answers:
+            totals = _totals(Predictions(np.arange(len(label)), label, np.eye(classes)[one]), group, classes, 1.0)
+            draws = _draws(totals.shape[0], resamples, totals.shape[1], seed)
+            points.append(_figures(totals.sum(axis=0).reshape(1, -1), classes)[figure][0])
+            drawn.append(np.concatenate([_figures(part @ totals, classes)[figure] for part in draws]))
+        both.append((np.mean(points), np.mean(drawn, axis=0)))
     (value, draws_of_first), (other, draws_of_second) = both
-    low, high = np.percentile(draws_of_first - draws_of_second, [2.5, 97.5])
-    return Interval(float(value - other), float(low), float(high))
+    return float(value - other), draws_of_first - draws_of_second
 
 
 def _totals(predictions: Predictions, group: np.ndarray, classes: int, temperature: float) -> sparse.csr_array:

@@ -4,13 +4,14 @@ All that must survive is in the journal; this object can be killed at any moment
 """
 
 import logging
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fishnet.errors import WorkFailed
+from fishnet.errors import WorkFailed, disk_trouble
 from fishnet.names import counted
 
 from .asking import ask, worst_epoch
@@ -22,7 +23,7 @@ from .protocol import Protocol, Stage
 from .scoring import OTHER_PHOTOS, Scored, photos_differ, scored
 from .selection import Choice, choose
 from .settings import Settings, Space, centred
-from .trials import Candidate, Cell, Compose, Idea, Trial, listed, merged, point_name, realised
+from .trials import Candidate, Cell, Compose, Idea, Trial, listed, merged, point_name, realised, told_apart
 
 log = logging.getLogger("fishnet")
 
@@ -94,11 +95,15 @@ class Engine:
     def run(self) -> dict[str, Any]:
         """What each stage has chosen; WorkFailed where a stage cannot choose."""
         chosen: dict[str, Any] = {}
+        self.journal.open()
+        self.journal.write_selected(chosen)  # what was chosen the last time may not be chosen now
+        photos_changed = False
         try:
             for state in self.states:
                 state.began = time.time()
                 self._run_stage(state)
-                if photos_differ(state.scored):
+                if not photos_changed and photos_differ([one for earlier in self.states for one in earlier.scored]):
+                    photos_changed = True
                     log.warning("stage %s: %s", state.stage.name, OTHER_PHOTOS)
                 state.choice = choose(state.stage, state.scored)
                 state.ended = time.time()
@@ -116,8 +121,7 @@ class Engine:
         for state in self.states:
             state.began = state.ended = time.time()
             for trial in self._trials_of(state):
-                if all(one.digest != trial.digest for one in state.trials):
-                    state.trials.append(trial)
+                self._admit(state, trial)
             self._score(state)
             if any(one.state == "open" for one in state.scored):
                 return False
@@ -157,7 +161,7 @@ class Engine:
         if stage.search.kind in ("grid", "list"):
             ideas = list(listed(stage, self._kept))
             trials = [realised(stage, number, idea, self._compose) for number, idea in enumerate(ideas)]
-            trials = [replace(trial, number=number) for number, trial in enumerate(merged(trials))]
+            trials = [replace(trial, number=number) for number, trial in enumerate(told_apart(merged(trials)))]
             state.planned = len(trials)
             yield from trials
             return
@@ -173,7 +177,7 @@ class Engine:
         place = f"{candidate.name}/{sorted(candidate.settings.items(), key=str)}"
         folds = None if candidate.fold is None else (candidate.fold,)
         while True:
-            history = [(trial.point, scored(trial, stage.score, self.journal.result)) for trial in mine]
+            history = [(trial.point, scored(trial, stage, self.journal.result)) for trial in mine]
             known = [(point, one.best_so_far()) for point, one in history]
             point = self.journal.ask(
                 stage,
@@ -182,10 +186,15 @@ class Engine:
                 lambda known=known: self._new_point(stage, space, place, known),  # type: ignore[misc]
             )
             if point is None or len(mine) >= stage.search.trials:
-                state.planned = len(state.trials)
+                state.planned -= stage.search.trials - len(mine)
                 return
-            name = f"{candidate.name}-{point_name(point)}" if prefix else point_name(point)
-            trial = realised(stage, len(state.trials), Idea(candidate, name, None, point, folds), self._compose)
+            name, longer = (
+                f"{candidate.name}-{told}" if prefix else told
+                for told in (point_name(point), point_name(point, whole=True))
+            )
+            idea = Idea(candidate, name, None, point, folds, longer=longer)
+            trial = realised(stage, len(state.trials), idea, self._compose)
+            (trial,) = told_apart([trial], [one.name for one in state.trials if one.digest != trial.digest])
             mine.append(trial)
             yield trial
 
@@ -196,21 +205,33 @@ class Engine:
             return None
         return ask(stage.search, space, place=place, history=known, largest=stage.largest)
 
-    def _take(self, state: StageState, trial: Trial) -> list[Cell]:
-        """The trial belongs to the stage from now on; what of it is to be run."""
-        if any(one.digest == trial.digest for one in state.trials):
-            return []
+    def _admit(self, state: StageState, trial: Trial) -> tuple[Cell, ...]:
+        """The trial belongs to the stage from now on. One that is known, asked by another fold's winner, is measured in
+        that fold too; returns the trainings that are new."""
+        for place, known in enumerate(state.trials):
+            if known.digest == trial.digest:
+                (state.trials[place],) = merged([known, trial])
+                state.planned -= 1
+                return state.trials[place].cells[len(known.cells) :]
         state.trials.append(trial)
+        return trial.cells
+
+    def _take(self, state: StageState, trial: Trial) -> list[Cell]:
+        """What of the trial is to be run."""
+        new = self._admit(state, trial)
         if self._retry:
-            for cell in trial.cells:
-                result = self.journal.result(cell)
-                if result is not None and result["status"] not in (GOOD, "pruned") and cell.digest not in self._retried:
+            for cell, _ in scored(trial, state.stage, self.journal.result).deaths:
+                if cell.digest not in self._retried:
                     self.journal.forget(cell)
                     self._retried.add(cell.digest)
-        open_cells = [cell for cell in trial.cells if self.journal.result(cell) is None]
+        open_cells = [cell for cell in new if self.journal.result(cell) is None]
         if not open_cells:
-            self._ended(state, trial)
+            self._tell(state, trial)
         return open_cells
+
+    def _tell(self, state: StageState, trial: Trial) -> None:
+        """One of its trainings has ended: as it stands in the stage, for it may have been asked by several."""
+        self._ended(state, next(one for one in state.trials if one.digest == trial.digest))
 
     def _start(self, state: StageState, waiting: deque[tuple[Cell, Trial, float]]) -> None:
         now = time.monotonic()
@@ -218,20 +239,27 @@ class Engine:
             if len(self._live) >= self._limits.jobs:
                 return
             cell, trial, not_before = waiting.popleft()
-            if self._settled(cell, trial):
-                self._ended(state, trial)
+            if self._settled(state, cell, trial):
+                self._tell(state, trial)
             elif now < not_before or cell.digest in self._live or self.journal.busy(cell):
                 waiting.append((cell, trial, max(not_before, now + POLL)))
             else:
-                told = {"stage": state.stage.name, "trial": trial.name, "fold": cell.fold, "seed": cell.seed}
-                limits = {"limit": self._limits.seconds, "memory": self._limits.memory}
-                folder = self.journal.prepare(cell, {**self._job, **limits, "what": told})
-                self._live[cell.digest] = cell, trial, self._executor.start(folder)
+                self._live[cell.digest] = cell, trial, self._launched(state.stage, cell, trial)
                 state.running[cell.digest] = time.time()
 
-    def _settled(self, cell: Cell, trial: Trial) -> bool:
+    def _launched(self, stage: Stage, cell: Cell, trial: Trial) -> Running:
+        told = {"stage": stage.name, "trial": trial.name, "fold": cell.fold, "seed": cell.seed}
+        job = {"limit": self._limits.seconds, "memory": self._limits.memory, "score": stage.score, "what": told}
+        try:
+            return self._executor.start(self.journal.prepare(cell, {**self._job, **job}))
+        except OSError as error:
+            raise disk_trouble(error) or WorkFailed(f"a training could not be started: {error}.") from error
+
+    def _settled(self, state: StageState, cell: Cell, trial: Trial) -> bool:
         """It has a result, or needs none: the rest of a trial that was pruned in one fold is not run."""
-        return self.journal.result(cell) is not None or scored(trial, "", self.journal.result).state == "pruned"
+        if self.journal.result(cell) is not None:
+            return True
+        return scored(trial, state.stage, self.journal.result).state == "pruned"
 
     def _poll(self, state: StageState, waiting: deque[tuple[Cell, Trial, float]]) -> None:
         for digest, (cell, trial, running) in list(self._live.items()):
@@ -241,14 +269,16 @@ class Engine:
             del self._live[digest]
             state.running.pop(digest, None)
             if self.journal.result(cell) is not None:
-                self._ended(state, trial)
+                self._tell(state, trial)
                 continue
             if status != BUSY:
                 self._lost[digest] = self._lost.get(digest, 0) + 1
-            if self._lost.get(digest, 0) >= LOST:
+            lost = self._lost.get(digest, 0) >= LOST
+            self.journal.end_orphan(cell, signal.SIGKILL if lost else signal.SIGTERM)
+            if lost:
                 told = "it was asked to stop" if status == STOPPED else f"its keeper ended with status {status}"
                 self.journal.give_up(cell, f"{told}, {LOST} times{self.journal.last_words(cell)}", time.time())
-                self._ended(state, trial)
+                self._tell(state, trial)
             else:
                 waiting.append((cell, trial, time.monotonic() + BUSY_PAUSE))
 
@@ -269,9 +299,9 @@ class Engine:
             curve
             for other in state.trials
             for twin in other.cells
-            if other is not trial
+            if other.digest != trial.digest
             and (twin.fold, twin.seed) == (cell.fold, cell.seed)
-            and self.journal.result(twin) is not None
+            and self._ended_well(twin)
             and (curve := self._curve(twin, stage.score))
         ]
         epoch = worst_epoch(own, others, largest=stage.largest) if own and len(others) >= 3 else None
@@ -279,13 +309,18 @@ class Engine:
             text = f"behind the median of {len(others)} others at epoch {epoch + 1} ({stage.score} {own[epoch]:.3f})"
             (self.journal.place(cell) / PRUNE).write_text(text)
 
+    def _ended_well(self, cell: Cell) -> bool:
+        """Of a training that died the curve says nothing about its trial."""
+        result = self.journal.result(cell)
+        return result is not None and result["status"] in (GOOD, "pruned")
+
     def _curve(self, ended: Cell, key: str) -> dict[int, float]:
         if ended.digest not in self._curves:
             self._curves[ended.digest] = read_outcome(self.journal.run_of(ended)).curves.get(key, {})
         return self._curves[ended.digest]
 
     def _score(self, state: StageState) -> None:
-        state.scored = [scored(trial, state.stage.score, self.journal.result) for trial in state.trials]
+        state.scored = [scored(trial, state.stage, self.journal.result) for trial in state.trials]
 
     # ---- the end
 

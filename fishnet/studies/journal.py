@@ -17,7 +17,9 @@ from typing import Any
 
 from filelock import FileLock
 
-from .keeper import JOB, RESULT, RUN, SAID, busy, write_whole
+from fishnet.errors import BadInput, disk_trouble
+
+from .keeper import JOB, RESULT, RUN, SAID, busy, end_orphan, read_result, write_whole
 from .protocol import Protocol, Stage
 from .settings import Settings
 from .trials import Cell
@@ -29,6 +31,14 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._results: dict[str, dict[str, Any]] = {}
+
+    def open(self) -> None:
+        """From here on files are written."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            ours = BadInput(f"out={self.folder}: no folder can be made there ({error.strerror}).")
+            raise disk_trouble(error) or ours from error
 
     # ---- trainings
 
@@ -49,10 +59,10 @@ class Journal:
 
     def result(self, cell: Cell) -> dict[str, Any] | None:
         if cell.digest not in self._results:
-            try:
-                self._results[cell.digest] = json.loads((self.place(cell) / RESULT).read_text(encoding="utf-8"))
-            except (OSError, ValueError):
+            found = read_result(self.place(cell))
+            if found is None:
                 return None
+            self._results[cell.digest] = found
         return self._results[cell.digest]
 
     def forget(self, cell: Cell) -> None:
@@ -63,6 +73,10 @@ class Journal:
 
     def busy(self, cell: Cell) -> bool:
         return busy(self.place(cell))
+
+    def end_orphan(self, cell: Cell, number: int) -> None:
+        """A signal to a training that has outlived its keeper."""
+        end_orphan(self.place(cell), number)
 
     def give_up(self, cell: Cell, cause: str, now: float) -> None:
         """A training whose keepers die has a result too."""
@@ -79,8 +93,10 @@ class Journal:
 
     # ---- what searches have asked
 
-    def asked(self, stage: Stage, place: str) -> list[Settings]:
-        return [line["point"] for line in self._asked_lines(stage) if line["search"] == self._search(stage, place)]
+    def asked(self, stage: Stage, place: str) -> dict[int, Settings]:
+        """By number; a line that was torn leaves a gap, which the same question fills again."""
+        search = self._search(stage, place)
+        return {line["number"]: line["point"] for line in self._asked_lines(stage) if line["search"] == search}
 
     def ask(self, stage: Stage, place: str, number: int, draw: Callable[[], Settings | None]) -> Settings | None:
         """Point `number` of this search: the one on file, or a new one, which every other parent will find there."""
@@ -88,19 +104,22 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock", timeout=120):
             known = self.asked(stage, place)
-            if number < len(known):
+            if number in known:
                 return known[number]
             point = draw()
             if point is not None:
                 line = json.dumps({"search": self._search(stage, place), "number": number, "point": point})
-                text = path.read_text(encoding="utf-8") if path.is_file() else ""
-                write_whole(path, f"{text}{line}\n")
+                before = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+                write_whole(path, "\n".join([*before, line, ""]))
             return point
 
     def _asked_lines(self, stage: Stage) -> Iterator[dict[str, Any]]:
         path = self.folder / "asked" / f"{stage.name}.jsonl"
-        if path.is_file():
-            yield from map(json.loads, path.read_text(encoding="utf-8").splitlines())
+        for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
+            with suppress(ValueError):
+                line = json.loads(text)
+                if isinstance(line, dict) and {"search", "number", "point"} <= set(line):
+                    yield line
 
     @staticmethod
     def _search(stage: Stage, place: str) -> str:
@@ -116,8 +135,9 @@ class Journal:
         now = {"given": given, "stages": {stage.name: stage.written for stage in protocol.stages}}
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            before = None
+            before["given"], before["stages"]
+        except (OSError, ValueError, KeyError, TypeError):
+            before = None  # it tells nothing that could be compared
         write_whole(path, json.dumps({"study": protocol.name, **now}, indent=1))
         if before is None:
             return []

@@ -22,12 +22,15 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
 from .causes import Death, cause_of, system_kills
 
 JOB, RESULT, LOG, LOCK, RUN, PRUNE = "job.json", "result.json", "log.txt", "lock", "run", "prune"
+TRAINING = "training.json"  # which process it is, and which one keeps it
+TOLD = {"status", "cause", "seconds", "started", "ended", "figures"}  # what every result has
 SAID = "keeper.txt"  # empty, unless a keeper has a defect
 BUSY, STOPPED = 75, 76  # exit statuses: another keeper has it; asked to stop before it had ended
 PATIENCE = 60.0  # seconds to leave a checkpoint in
@@ -39,20 +42,41 @@ class Keeper:
         self.folder, self.lifeline = folder, lifeline
         self.stopping = False
         self._process: subprocess.Popen | None = None
+        self._score: str | None = None
 
     def run(self) -> int:
         """0 when there is a result; BUSY or STOPPED when there is none yet."""
         with (self.folder / LOCK).open("a") as lock:
-            if not _taken(lock):
+            if not _taken(lock) and not self._taken_over(lock):
                 return BUSY
-            if (self.folder / RESULT).is_file():
+            if read_result(self.folder) is not None:
                 return 0
             (self.folder / PRUNE).unlink(missing_ok=True)
             job = json.loads((self.folder / JOB).read_text())
             return self._keep(job, lock)
 
+    def _taken_over(self, lock: IO) -> bool:
+        """From a keeper that was killed. Nobody watches its training any more: it is ended, which leaves a checkpoint,
+        and goes on from there under this one."""
+        pid = orphan(self.folder)
+        if pid is None:
+            return False
+        note = (self.folder / TRAINING).read_bytes()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, number)
+            deadline = time.monotonic() + PATIENCE
+            while time.monotonic() < deadline:
+                if _taken(lock):
+                    return True
+                if self.stopping or self._abandoned() or (self.folder / TRAINING).read_bytes() != note:
+                    return False  # another keeper was quicker
+                time.sleep(POLL)
+        return False
+
     def _keep(self, job: dict[str, Any], lock: IO) -> int:
         started = time.time()
+        self._score = job.get("score")
         attempts = _attempt(self.folder)
         command = job["command"] + self._arguments(job)
         if command == job["command"]:  # it had ended, and only the result was not written any more
@@ -71,6 +95,7 @@ class Keeper:
                 start_new_session=True,
                 pass_fds=[lock.fileno()],
             )
+        self._note()
         _limit_memory(self._process.pid, job.get("memory"))
         ended = self._watch(job.get("limit"))
         self._end_group(signal.SIGKILL)
@@ -85,6 +110,14 @@ class Keeper:
         if death.status == "killed" and system_kills() > kills:
             death = Death("memory", "the system ended it because memory had run out")
         return self._write(death.status, death.cause, self._process.returncode, started, attempts)
+
+    def _note(self) -> None:
+        from fishnet.tracking.process import start_time, this_process
+
+        assert self._process is not None
+        mine, pid = asdict(this_process()), self._process.pid
+        told = {"keeper": mine, "training": {**mine, "pid": pid, "started": start_time(pid)}}
+        write_whole(self.folder / TRAINING, json.dumps(told, indent=1))
 
     def _arguments(self, job: dict[str, Any]) -> list[str]:
         """On from the last checkpoint where there is a whole one; none where the training has ended; else anew."""
@@ -152,7 +185,7 @@ class Keeper:
     def _write(self, status: str, cause: str, code: int, started: float, attempts: int) -> int:
         from .outcome import read_outcome
 
-        found = read_outcome(self.folder / RUN)
+        found = read_outcome(self.folder / RUN, self._score)
         now = time.time()
         earlier = _seconds_before(self.folder)
         result = {
@@ -197,11 +230,42 @@ def _taken(lock: IO) -> bool:
 
 
 def busy(folder: Path) -> bool:
-    """Whether any process holds this training at the moment."""
+    """Whether any process holds this training at the moment; one that only its dead keeper's training holds is free to
+    be taken over."""
     if not (folder / LOCK).exists():
         return False
     with (folder / LOCK).open("a") as lock:
-        return not _taken(lock)
+        return not _taken(lock) and orphan(folder) is None
+
+
+def orphan(folder: Path) -> int | None:
+    """The process of a training whose keeper died before it. A number alone proves nothing: host, boot and start time
+    must fit, of both."""
+    from fishnet.tracking.process import Writer
+
+    try:
+        told = json.loads((folder / TRAINING).read_text())
+        keeper, training = Writer(**told["keeper"]), Writer(**told["training"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return training.pid if training.alive() and keeper.alive() is False else None
+
+
+def end_orphan(folder: Path, number: int) -> None:
+    pid = orphan(folder)
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, number)
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """What is damaged is as good as absent: it can be made again from what the training has left."""
+    try:
+        told = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    whole = isinstance(told, dict) and set(told) >= TOLD and isinstance(told["figures"], dict)
+    return told if whole else None
 
 
 def _attempt(folder: Path) -> int:
@@ -217,7 +281,10 @@ def _seconds_before(folder: Path) -> float:
     """What earlier attempts took, as far as the journal of the run tells."""
     from fishnet.tracking.offline import records_of
 
-    starts = [float(line.split()[0]) for line in (folder / "attempts").read_text().splitlines()]
+    starts = []
+    for line in (folder / "attempts").read_text(errors="replace").splitlines():
+        with contextlib.suppress(ValueError, IndexError):
+            starts.append(float(line.split()[0]))
     told = sorted(record["time"] / 1000 for record in records_of(folder / RUN, "metrics", "status"))
     total = 0.0
     for begin, end in itertools.pairwise(starts):

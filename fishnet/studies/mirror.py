@@ -27,6 +27,7 @@ from .journal import GOOD, Journal
 from .keeper import LOG
 from .protocol import Protocol
 from .scoring import Scored, scored
+from .selection import chosen_digests
 
 if TYPE_CHECKING:
     from .engine import Engine, StageState
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("fishnet")
 
 LAST_WORD = 60.0  # seconds that the end of a study waits for its store
+AGAIN = 60.0  # seconds before a store that was away is asked again
 STATUS = {"finished": "FINISHED", "pruned": "KILLED", "open": "RUNNING"}
 
 
@@ -47,6 +49,7 @@ class Mirror:
         self._sent: dict[str, str] = {}  # key → what of it was sent
         self._experiment_id = ""
         self._away = ""
+        self._ask_again = 0.0
 
     def note(self, state: StageState, trial: Trial) -> None:
         """One of the trial's trainings has ended; returns at once."""
@@ -67,7 +70,7 @@ class Mirror:
         finally:
             self._waiting.put(None)
             thread.join(LAST_WORD)
-            if not thread.is_alive() and not self._away:
+            if not thread.is_alive() and self._worth_asking():
                 self._locked(lambda: self._send_all(engine.states, engine.journal, status), patience=5.0)
             if self._away:
                 log.warning("MLflow did not get all of this study: the same command with deliver=true sends it.")
@@ -81,17 +84,25 @@ class Mirror:
                 notes.append(self._waiting.get())
             last = None in notes
             fresh = {(note[0].stage.name, note[1].digest): note for note in notes if note is not None}
-            if not self._away:
+            if self._worth_asking():
                 self._locked(lambda fresh=fresh: self._send_these(list(fresh.values()), engine.journal))
+
+    def _worth_asking(self) -> bool:
+        """A store that was away is asked now and then; what it missed is sent at the end."""
+        return not self._away or time.monotonic() >= self._ask_again
 
     def _locked(self, work: Any, patience: float = 0.0) -> None:
         """With the store's word that it is there; another study of this folder that mirrors is left to it."""
         try:
             with FileLock(self.folder / "mirror.lock", timeout=patience):
                 work()
+            if self._away:
+                log.info("The run store answers again.")
+                self._away = ""
         except Timeout:
             return
         except Exception as error:  # whatever the store or the network thinks of, the study goes on
+            self._ask_again = time.monotonic() + AGAIN
             if not self._away:
                 self._away = one_line(error)
                 log.warning("The run store does not answer (%s): the study goes on.", self._away)
@@ -128,12 +139,14 @@ class Mirror:
             self._send(state, trial, journal)
 
     def _send(self, state: StageState, trial: Trial, journal: Journal) -> None:
-        one = scored(trial, state.stage.score, journal.result)
+        one = scored(trial, state.stage, journal.result)
         stage = self._stage(state)
-        several = len(trial.cells) > 1
+        several = (
+            bool(state.stage.folds) or len(state.stage.seeds) > 1
+        )  # also where a fold's winner has that fold alone
         parent = self._trial(state, trial, stage) if several else stage
         for cell in trial.cells:
-            result = journal.result(cell)
+            result = one.results.get(cell.digest)
             if result is not None:
                 self._send_cell(state, trial, cell, result, journal, parent, several)
         if several:
@@ -224,15 +237,16 @@ class Mirror:
     def _close_study(self, states: list[StageState], status: str) -> None:
         run = self._parent(self._key(), f"study {self.protocol.name}", None, {})
         all_trials = [one for state in states for one in state.scored]
-        last = next((state for state in reversed(states) if state.choice and state.scored), None)
+        measured = [
+            (state, one) for state in states for one in state.scored if one.trial.digest in chosen_digests(state.choice)
+        ]
         figures: dict[str, float] = {
             "children/all": len(all_trials),
             "children/finished": sum(one.state == "finished" for one in all_trials),
         }
-        if last is not None:
-            kept = {one.get("name") for one in last.choice.told["kept"]}  # type: ignore[union-attr]
-            best = next((one for one in last.scored if one.trial.name in kept), None)
-            figures |= _figures(best) if best is not None else {}
+        if measured:  # a majority of folds may be a setting that its own stage has not measured: then the one before
+            last = measured[-1][0]
+            figures |= _figures(next(one for state, one in measured if state is last))
         files = [self.folder / name for name in ("report.html", "results.csv", "selected.json", "study.json")]
         self._tell(run, figures, {}, status, [path for path in files if path.is_file()])
 

@@ -29,8 +29,16 @@ class Outcome:
         return max(self.curves.get("train/loss", ()), default=-1) + 1
 
 
-def read_outcome(run: Path) -> Outcome:
-    """Later words win: a training that was resumed tells an epoch again, and means the second."""
+def larger_is_better(score: str) -> bool:
+    return not score.rsplit("/", 1)[-1].endswith(("loss", "error"))
+
+
+def read_outcome(run: Path, score: str | None = None) -> Outcome:
+    """Later words win: a training that was resumed tells an epoch again, and means the second.
+
+    A training says which epoch was its best when it ends. Of one that did not get there it is the best so far by
+    `score`: a search learns from what was pruned too.
+    """
     found = Outcome()
     tags: dict[str, str] = {}
     for record in records_of(run):
@@ -50,8 +58,13 @@ def read_outcome(run: Path) -> Outcome:
         int(tags[key]) if key in tags else None for key in ("fishnet.parameters", "fishnet.parameters_trained")
     )
     found.photos = tags.get("fishnet.data_digest")
+    reached = found.curves.get(score or "", {})
     if "fishnet.best_epoch" in tags:
         found.best_epoch = int(tags["fishnet.best_epoch"])
+    elif reached:
+        sign = 1 if larger_is_better(score or "") else -1
+        found.best_epoch = max(reached, key=lambda epoch: (sign * reached[epoch], -epoch))
+    if found.best_epoch is not None:
         for key, curve in found.curves.items():
             if found.best_epoch in curve and key.startswith("val/"):
                 found.figures[key] = curve[found.best_epoch]

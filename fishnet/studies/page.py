@@ -15,6 +15,7 @@ from .keeper import write_whole
 from .protocol import Protocol
 from .remaining import remaining
 from .results import write_results
+from .scoring import OTHER_PHOTOS, photos_differ
 from .sections import chosen_names, section
 
 log = logging.getLogger("fishnet")
@@ -24,7 +25,8 @@ body{font:15px/1.5 system-ui,sans-serif;color:#22303c;max-width:78rem;margin:2re
 h1{margin-bottom:.2rem} h2{margin-top:2.6rem;border-top:1px solid #e2e8f0;padding-top:1.2rem}
 table{border-collapse:collapse;font-size:13px;margin:.8rem 0;display:block;overflow-x:auto}
 th,td{padding:.28rem .6rem;text-align:right;border-bottom:1px solid #edf2f7;white-space:nowrap}
-th:first-child,td:first-child,td.l,th.l{text-align:left} td.l{white-space:normal;min-width:11rem}
+th:first-child,td:first-child,td.l,th.l{text-align:left}
+td:first-child{white-space:normal;overflow-wrap:anywhere;min-width:11rem} td.l{white-space:normal;min-width:11rem}
 tr.kept td{background:#f0fff4;font-weight:600} tr.failed td{color:#c53030} tr.pruned td{color:#975a16}
 .soft{color:#5a6b7b} svg{max-width:100%;height:auto} code{background:#f4f6f8;padding:.05rem .3rem;border-radius:3px}
 summary{cursor:pointer;color:#2b6cb0}
@@ -70,7 +72,7 @@ def write_page(
     live: bool = False,
 ) -> None:
     parts = [_head(protocol, states, given)]
-    parts += [section(number, state, journal) for number, state in enumerate(states, 1)]
+    parts += [_told(number, state, journal) for number, state in enumerate(states, 1)]
     body = "\n".join(parts)
     title = html.escape(f"{protocol.name}: {protocol.title}")
     write_whole(
@@ -78,6 +80,19 @@ def write_page(
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>{REFRESH if live else ""}'
         f'<meta name="viewport" content="width=device-width"><style>{CSS}</style><body>{body}</body></html>\n',
     )
+
+
+def _told(number: int, state: StageState, journal: Journal) -> str:
+    """A study is not stopped by what one of its trainings has left: where that cannot be told, the reason stands."""
+    try:
+        return section(number, state, journal)
+    except Exception as error:
+        log.warning("The page cannot tell of stage %s: %s: %s", state.stage.name, type(error).__name__, error)
+        return (
+            f"<h2 id='s{number}'>{number} · {html.escape(state.stage.name)}</h2>"
+            f"<p><b>This stage cannot be shown</b>: {html.escape(f'{type(error).__name__}: {error}')}. "
+            "results.csv and selected.json tell what came out.</p>"
+        )
 
 
 def _head(protocol: Protocol, states: Sequence[StageState], given: Sequence[str]) -> str:
@@ -92,12 +107,13 @@ def _head(protocol: Protocol, states: Sequence[StageState], given: Sequence[str]
     if open_stages:
         told += f"; not decided yet: {', '.join(open_stages)}"
         told += f" (about {duration(left)} more)" if left else ""
+    beware = f"<p><b>Beware</b>: {OTHER_PHOTOS}</p>" if photos_differ(trials) else ""
     rows = "".join(_summary_row(number, state) for number, state in enumerate(states, 1))
     words = f"<p class=soft>with <code>{html.escape(' '.join(given))}</code></p>" if given else ""
     return (
         f"<h1>{html.escape(protocol.title)}</h1>"
         f"<p class=soft>study <code>{html.escape(protocol.name)}</code> · {told}</p>"
-        f"{words}<p>{html.escape(protocol.claim)}</p>"
+        f"{words}<p>{html.escape(protocol.claim)}</p>{beware}"
         "<table><tr><th>stage</th><th>trials</th><th class=l>chosen</th><th>by</th><th>time spent</th></tr>"
         f"{rows}</table>"
     )

@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from matplotlib import rc_context
@@ -47,23 +47,31 @@ def drawn(width: float, height: float, draw: Callable[[Figure], None]) -> str:
     return svg[svg.index("<svg") :]
 
 
-def ranking(rows: Sequence[Scored], key: str, alike: set[str], kept: set[str], bars: Mapping[str, tuple]) -> str:
-    """A dot a trial with its interval; small dots are single trainings."""
+def ranking(
+    rows: Sequence[Scored], key: str, words: Mapping[str, str], chosen: Set[str], bars: Mapping[str, tuple]
+) -> str:
+    """A dot a trial with its interval; small dots are single trainings. An arrow: the interval goes on beyond what a
+    share can be. `words`, `chosen` and `bars` go by the digests of trials."""
     rows = list(rows)[:MOST_ROWS]
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
         for place, one in enumerate(reversed(rows)):
-            worth, name = one.spread(key), one.trial.name
-            colour = GREEN if name in kept else BLUE if name in alike or one is rows[0] else SOFT
-            low, high = (worth.low, worth.high) if worth.n > 1 else bars.get(name, (math.nan, math.nan))
+            worth, digest = one.spread(key), one.trial.digest
+            word = "alike" if one is rows[0] else words.get(digest, "unknown")
+            colour = GREEN if digest in chosen else BLUE if word == "alike" else SOFT
+            low, high = (worth.low, worth.high) if worth.n > 1 else bars.get(digest, (math.nan, math.nan))
             if math.isfinite(low):
                 axes.plot([low, high], [place, place], color=colour, linewidth=2, alpha=0.55, solid_capstyle="butt")
+                beyond = [] if key.endswith("loss") else [(0.0, "<", low < 0), (1.0, ">", high > 1)]
+                for edge, arrow, shown in beyond:
+                    axes.plot([edge] * shown, [place] * shown, arrow, color=colour, markersize=5, zorder=3)
             if worth.n > 1:
                 singles = list(one.values(key).values())
                 axes.plot(singles, [place] * len(singles), ".", color=SOFT, markersize=4, zorder=2)
-            axes.plot(worth.mean, place, "o", color=colour, markersize=6, zorder=3)
-        axes.set_yticks(range(len(rows)), [_short(one.trial.name) for one in reversed(rows)])
+            inside = "white" if word == "unknown" else colour
+            axes.plot(worth.mean, place, "o", color=colour, markerfacecolor=inside, markersize=6, zorder=3)
+        axes.set_yticks(range(len(rows)), labels([one.trial.name for one in rows])[::-1])
         axes.set_ylim(-0.7, len(rows) - 0.3)
         axes.set_xlabel(key)
         if not key.endswith("loss"):  # intervals of a few folds reach beyond what a share can be
@@ -75,14 +83,14 @@ def ranking(rows: Sequence[Scored], key: str, alike: set[str], kept: set[str], b
     return drawn(8.4, 0.7 + 0.28 * len(rows), draw)
 
 
-def parallel(rows: Sequence[Scored], key: str, kept: set[str]) -> str:
-    """Each trial a line through what it chose, to what it reached; empty where fewer than two things differ."""
-    keys = sorted({k for one in rows for k in one.trial.point})
-    keys = [k for k in keys if len({repr(one.trial.point.get(k)) for one in rows}) > 1]
+def parallel(rows: Sequence[Scored], key: str, chosen_ones: Set[str]) -> str:
+    """Each trial a line through what it has chosen or received, to what it reached; empty where nothing differs."""
+    keys = sorted({k for one in rows for k in one.trial.settings})
+    keys = [k for k in keys if len({repr(one.trial.settings.get(k)) for one in rows}) > 1]
     keys = [k for k in keys if not any(_follows(k, other, rows) for other in keys)]
     if not keys or len(rows) < 3:
         return ""
-    scales = [_scale([one.trial.point.get(k) for one in rows], k) for k in keys]
+    scales = [_scale([one.trial.settings.get(k) for one in rows], k) for k in keys]
     worth = [one.spread(key).mean for one in rows]
     low, high = min(worth), max(worth)
     span = (high - low) or 1.0
@@ -91,9 +99,9 @@ def parallel(rows: Sequence[Scored], key: str, kept: set[str]) -> str:
         axes = figure.add_subplot()
         order = sorted(zip(rows, worth, strict=True), key=lambda pair: pair[1])
         for one, value in order:
-            places = [scale[0](one.trial.point.get(k)) for k, scale in zip(keys, scales, strict=True)]
+            places = [scale[0](one.trial.settings.get(k)) for k, scale in zip(keys, scales, strict=True)]
             share = (value - low) / span
-            chosen = one.trial.name in kept
+            chosen = one.trial.digest in chosen_ones
             colour = GREEN if chosen else BLUE
             axes.plot(
                 range(len(keys) + 1),
@@ -119,7 +127,7 @@ def parallel(rows: Sequence[Scored], key: str, kept: set[str]) -> str:
 
 def _follows(key: str, other: str, rows: Sequence[Scored]) -> bool:
     """Whether the other choice already says this one, as a network says its padding; numbers drawn at random do not."""
-    pairs = {(repr(one.trial.point.get(other)), repr(one.trial.point.get(key))) for one in rows}
+    pairs = {(repr(one.trial.settings.get(other)), repr(one.trial.settings.get(key))) for one in rows}
     others, own = ({pair[place] for pair in pairs} for place in (0, 1))
     return len(pairs) == len(others) < len(rows) and (
         len(own) < len(others) or (len(own) == len(others) and other < key)
@@ -174,8 +182,8 @@ def curves(rows: Sequence[Scored], journal: Journal, key: str) -> str:
                 axes.yaxis.set_major_formatter("{x:g}")
             _whole_ticks(axes)
         handles = [axes_of[0].plot([], [], color=c)[0] for c, _ in zip(colours, chosen, strict=False)]
-        labels = [_short(one.trial.name, 30) for one in chosen]
-        figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=8)
+        named = labels([one.trial.name for one in chosen], 30)
+        figure.legend(handles, named, loc="outside right upper", frameon=False, fontsize=8)
 
     return drawn(9.4, 3.1, draw)
 
@@ -198,5 +206,9 @@ def _mean(curves_of: Sequence[Mapping[int, float]]) -> dict[int, float]:
     return {e: sum(curve[e] for curve in told) / len(told) for e in epochs}
 
 
-def _short(text: str, most: int = 44) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+def labels(names: Sequence[str], most: int = 44) -> list[str]:
+    """As long as there is room for. What tells names apart mostly stands at their end: cut out of the middle, and not
+    at all where that makes two of them the same."""
+    half = most // 2
+    short = [name if len(name) <= most else f"{name[: most - half - 1]}…{name[-half:]}" for name in names]
+    return [text if short.count(text) == 1 else name for text, name in zip(short, names, strict=True)]

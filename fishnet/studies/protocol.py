@@ -8,6 +8,7 @@ from typing import Any
 from fishnet.errors import BadInput
 from fishnet.names import counted, nearest
 
+from .outcome import larger_is_better
 from .settings import Settings, Space, Times, flat, grid, mapping, parse_space, size
 
 SEARCHES = ("grid", "random", "tpe", "list")
@@ -60,7 +61,7 @@ class Stage:
 
     @property
     def largest(self) -> bool:
-        return not self.score.rsplit("/", 1)[-1].endswith(("loss", "error"))
+        return larger_is_better(self.score)
 
 
 @dataclass(frozen=True)

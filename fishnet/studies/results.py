@@ -9,7 +9,7 @@ from pathlib import Path
 from .engine import StageState
 from .keeper import write_whole
 from .scoring import Scored
-from .selection import kept_names, ranked
+from .selection import chosen_digests, ranked
 
 HEAD = ["stage", "trial", "chosen", "state", "score", "mean", "sd", "low", "high", "trainings"]
 FIGURES = ["val/accuracy", "val/loss", "test/accuracy", "test/f1_macro", "test/f1_weighted", "test/loss"]
@@ -30,7 +30,7 @@ def write_results(path: Path, states: Sequence[StageState]) -> None:
 
 def _row(state: StageState, one: Scored) -> list[object]:
     worth = one.spread()
-    chosen = one.trial.name in kept_names(state.choice)
+    chosen = one.trial.digest in chosen_digests(state.choice)
     told = list(one.results.values())
     cause = next((result["cause"] for result in told if result["cause"]), "")
     return [

@@ -1,5 +1,6 @@
 """From the results of trainings to what a trial is worth, and how sure that is."""
 
+import json
 import math
 import statistics
 from collections.abc import Callable, Sequence
@@ -9,15 +10,18 @@ from typing import Any, NamedTuple
 from scipy import stats
 
 from .journal import GOOD
+from .protocol import Stage
 from .trials import Cell, Trial
 
-OTHER_PHOTOS = "its trainings were given different photos (the folder was changed meanwhile): compare with care."
+LISTED = ("_target_", "root", "manifest", "classes", "positive", "group", "duplicates", "max_refused")
+DRAWN = ("species", "photos", "draw_size", "draw_seed", "plant")
+OTHER_PHOTOS = "trainings were given different photos (the folder was changed meanwhile): compare with care."
 
 Result = Callable[[Cell], dict[str, Any] | None]
 
 
 class Spread(NamedTuple):
-    """Mean with its 95 % interval (Student's t over the trainings); no interval from a single one."""
+    """Mean with its 95 % interval (Student's t over the values); no interval from a single one."""
 
     mean: float
     sd: float
@@ -58,7 +62,14 @@ class Scored:
         return found
 
     def spread(self, key: str | None = None) -> Spread:
-        return spread(list(self.values(key).values()))
+        """Over the folds, for seeds inside one are repeats of one measurement; of a single fold, over its seeds.
+        `n` counts trainings."""
+        values = self.values(key)
+        by_fold: dict[int | None, list[float]] = {}
+        for (fold, _), value in values.items():
+            by_fold.setdefault(fold, []).append(value)
+        means = [statistics.fmean(seeds) for seeds in by_fold.values()]
+        return spread(means if len(means) > 1 else list(values.values()))._replace(n=len(values))
 
     def interval(self, key: str) -> tuple[float, float]:
         """Over the trainings; of a single one, over its photos drawn again by group."""
@@ -107,16 +118,34 @@ class Scored:
 
     def best_so_far(self) -> float | None:
         """What a search learns from it: the mean, or of a pruned trial what it had reached."""
-        values = [value for cell in self.trial.cells if (value := self._of(cell, self.score)) is not None]
+        told = [self.results[cell.digest] for cell in self.trial.cells if cell.digest in self.results]
+        values = [one["figures"].get(self.score) for one in told if one["status"] in (GOOD, "pruned")]
+        values = [value for value in values if value is not None]
         return statistics.fmean(values) if values else None
 
 
 def photos_differ(trials: Sequence[Scored]) -> bool:
-    """Whether somebody has added or removed photos while a study was stopped: its figures are then not comparable."""
-    digests = {result.get("photos") for one in trials for result in one.results.values()}
-    return len(digests - {None}) > 1
+    """Whether somebody has added or removed photos meanwhile: trainings that asked for the same photos were given
+    others, and their figures are not comparable. Those that asked for other classes or another folder are no news."""
+    given: dict[str, set[str]] = {}
+    for one in trials:
+        data = one.trial.config.get("data", {})
+        asked = json.dumps({key: data.get(key) for key in (*LISTED, *DRAWN)}, sort_keys=True, default=str)
+        given.setdefault(asked, set()).update(told["photos"] for told in one.results.values() if told.get("photos"))
+    return any(len(digests) > 1 for digests in given.values())
 
 
-def scored(trial: Trial, score: str, result: Result) -> Scored:
-    found = {cell.digest: told for cell in trial.cells if (told := result(cell)) is not None}
-    return Scored(trial, score, found)
+def scored(trial: Trial, stage: Stage, result: Result) -> Scored:
+    found = {cell.digest: _judged(told, stage) for cell in trial.cells if (told := result(cell)) is not None}
+    return Scored(trial, stage.score, found)
+
+
+def _judged(told: dict[str, Any], stage: Stage) -> dict[str, Any]:
+    """A training that ended well and does not say what it was asked has failed; the others are not stopped by it."""
+    if told["status"] != GOOD:
+        return told
+    if stage.keep == "lr":
+        cause = "" if told.get("lr") else "its range test found no learning rate"
+    else:
+        cause = "" if stage.score in told["figures"] else f"its {stage.score} is no number"
+    return {**told, "status": "failed", "cause": cause} if cause else told

@@ -3,7 +3,7 @@
 import base64
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,11 @@ from fishnet.names import counted
 from fishnet.tracking.layout import duration
 
 from . import pictures
-from .differences import Difference, against, alike
+from .differences import Verdict, judged, same_photos
 from .engine import StageState
 from .journal import Journal
 from .scoring import OTHER_PHOTOS, Scored, photos_differ
-from .selection import kept_names, ranked
+from .selection import chosen_digests, ranked
 
 MOST_PICTURED = 4_000_000  # bytes of pictures in a page that is to be mailed
 
@@ -30,6 +30,7 @@ def section(number: int, state: StageState, journal: Journal) -> str:
     told = ["no search" if plain else how[stage.search.kind]]
     told += [f"{stage.folds} folds"] if stage.folds else ["one split"]
     told += [counted(len(stage.seeds), "seed")]
+    seeds_alone = not stage.folds and len(stage.seeds) > 1
     told += ["the test split was touched"] if stage.test else ["the test split was left alone"]
     parts.append(f"<p class=soft>{', '.join(told)}; scored by <code>{html.escape(stage.score)}</code></p>")
     if state.choice is not None:
@@ -39,24 +40,28 @@ def section(number: int, state: StageState, journal: Journal) -> str:
     if stage.keep == "lr":
         return "".join([*parts, _rates(state, journal)])
     order = ranked(stage, state.scored)
-    kept = kept_names(state.choice)
+    chosen = chosen_digests(state.choice)
     key = stage.score
-    differences = {one.trial.name: against(order[0], one, journal, key) for one in order[1:]} if order else {}
-    same = {name for name, found in differences.items() if order and alike(order[0], found)}
+    verdicts = judged(order[0], order[1:], journal, key) if order else {}
     if len(order) > 1:
-        parts.append(pictures.ranking(order, key, same, kept, _bars(order, journal, key)))
-        parts.append("<p class=soft>Green: chosen. Blue: cannot be told from the best. Grey: behind the best.</p>")
-        parts.append(_in_words(order, differences, same, bool(stage.folds)))
-        parts.append(pictures.parallel(order, key, kept))
+        words = {digest: found.word for digest, found in verdicts.items()}
+        parts.append(pictures.ranking(order, key, words, chosen, _bars(order, journal, key)))
+        parts.append(
+            "<p class=soft>Green: chosen. Blue: the best, and what cannot be told from it. Grey: behind the best. "
+            "Hollow: nothing is known of the difference."
+            f"{' Bars span the seeds alone, not what other photos would change.' if seeds_alone else ''}</p>"
+        )
+        parts.append(_in_words(order, verdicts, bool(stage.folds)))
+        parts.append(pictures.parallel(order, key, chosen))
     if order:
         if curves := pictures.curves(order, journal, key):
             parts.append(curves)
             parts.append("<p class=soft>Learning curves: dotted on training photos, solid on validation photos.</p>")
-    parts.append(_table(state, order, differences, kept))
+    parts.append(_table(state, order, verdicts, chosen))
     if stage.test and len(order) > 1:
         parts.append(_on_test(order, journal))
     if stage.test and order:
-        parts.append(_evidence(next((one for one in order if one.trial.name in kept), order[0]), journal))
+        parts.append(_evidence(next((one for one in order if one.trial.digest in chosen), order[0]), journal))
     return "".join(parts)
 
 
@@ -86,29 +91,56 @@ def chosen_names(told: dict[str, Any]) -> list[str]:
     return [f"{name} (fold {', '.join(where)})" if where else name for name, where in folds.items()]
 
 
-def _in_words(order: Sequence[Scored], differences: dict[str, Difference | None], same: set[str], folds: bool) -> str:
-    best = order[0].trial.name
-    unknown = [name for name, found in differences.items() if found is None]
-    how = sorted({found.how for found in differences.values() if found is not None})
-    if same:
-        named = html.escape(", ".join(sorted(same)[:8])) + (" …" if len(same) > 8 else "")
+def _in_words(order: Sequence[Scored], verdicts: Mapping[str, Verdict], folds: bool) -> str:
+    """What may be believed of the ranking: each of the others is behind, cannot be told, or unknown."""
+    best = html.escape(_first(order, None))
+    named = _by_word(order[1:], verdicts)
+    others = len(order) - 1
+    text = ""
+    if len(named["behind"]) == others:
+        text = f"The best ({best}) differs from every other by more than chance explains."
+    elif named["alike"]:
         text = (
-            f"<b>{len(same)} of {len(order) - 1}</b> cannot be told from the best ({html.escape(best)}): the 95 % "
-            f"interval of the difference holds zero (blue: {named}). Choosing among these is chance."
+            f"<b>{len(named['alike'])} of {others}</b> cannot be told from the best ({best}; blue: "
+            f"{_listed(named['alike'])}). Choosing among these is chance."
         )
-    elif differences and len(unknown) < len(differences):
-        text = f"The best ({html.escape(best)}) differs from every other by more than chance explains."
-    else:
-        text = ""
-    more = f" Differences are {'; '.join(how)}; not corrected for how many were looked at." if how else ""
+        text += f" Behind it by more than chance explains: {_listed(named['behind'])}." if named["behind"] else ""
+    elif named["behind"]:
+        text = f"Behind the best ({best}) by more than chance explains: {_listed(named['behind'])}."
+    unknown = len(named["unknown"])
+    more = ""
     if unknown:
-        more += f" Of {len(unknown)} nothing can be said: no training or photo in common with the best."
-    more += " Folds share training photos, so their intervals are a little too narrow." if folds else ""
+        more += (
+            f" Of {'all' if unknown == others else unknown} the difference from the best is not known: no fold or "
+            "photo in common, folds that differ all alike, or a score that is no figure of single photos."
+        )
+    how = sorted({found.difference.how for found in verdicts.values() if found.difference is not None})
+    if how:
+        more += (
+            f" Differences are {'; '.join(how)}. The intervals are of one comparison each; what is called behind is "
+            f"so after Holm's correction for all pairs of {len(order)} arms, for the best was picked by looking."
+        )
+    more += " Folds share training photos; the differences allow for it, the bars do not." if folds else ""
     return f"<p>{text}<span class=soft>{more}</span></p>"
 
 
+def _by_word(others: Sequence[Scored], verdicts: Mapping[str, Verdict]) -> dict[str, list[Scored]]:
+    words = ("behind", "alike", "unknown")
+    return {word: [one for one in others if verdicts[one.trial.digest].word == word] for word in words}
+
+
+def _first(order: Sequence[Scored], key: str | None) -> str:
+    """The best, or all that are equally good."""
+    best = order[0].spread(key).mean
+    return ", ".join(one.trial.name for one in order if one.spread(key).mean == best)
+
+
+def _listed(some: Sequence[Scored], most: int = 8) -> str:
+    return html.escape(", ".join(one.trial.name for one in some[:most])) + (" …" if len(some) > most else "")
+
+
 def _bars(order: Sequence[Scored], journal: Journal, key: str) -> dict[str, tuple[float, float]]:
-    """Of trials with a single training: the interval over its photos, drawn again by group."""
+    """By digest, of trials with a single training: the interval over its photos, drawn again by group."""
     import numpy as np
 
     from fishnet.measure.bootstrap import intervals
@@ -128,28 +160,25 @@ def _bars(order: Sequence[Scored], journal: Journal, key: str) -> dict[str, tupl
         label = np.array([number[name] for name in table["class"]])
         said = np.eye(len(names))[[number[name] for name in table["predicted"]]]
         drawn = intervals(Predictions(np.arange(len(label)), label, said), table["group"].to_numpy(), len(names))
-        found[one.trial.name] = drawn[figure].low, drawn[figure].high
+        found[one.trial.digest] = drawn[figure].low, drawn[figure].high
     return found
 
 
-def _table(
-    state: StageState, order: Sequence[Scored], differences: dict[str, Difference | None], kept: set[str]
-) -> str:
+def _table(state: StageState, order: Sequence[Scored], verdicts: Mapping[str, Verdict], chosen: Set[str]) -> str:
     stage, test = state.stage, state.stage.test
     figure = stage.score.removeprefix("val/")
     keys = [stage.score, "val/loss"] + (["test/accuracy", f"test/{figure}", "test/loss"] if test else [])
     keys = list(dict.fromkeys(keys))
-    heads = ["trial", *keys, *(["behind the best"] if differences else [])]
+    heads = ["trial", *keys, *(["behind the best by", "p (Holm)"] if verdicts else [])]
     heads += ["best epoch", "parameters", "learning", "time"]
     rows = []
     for one in [*order, *(other for other in state.scored if other not in order)]:
-        found = differences.get(one.trial.name)
-        behind = "" if found is None else f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
-        cells = [html.escape(one.trial.name), *(_figure(one, key) for key in keys), *([behind] if differences else [])]
+        behind = _behind(verdicts.get(one.trial.digest)) if verdicts else []
+        cells = [html.escape(one.trial.name), *(_figure(one, key) for key in keys), *behind]
         cells += ["" if math.isnan(one.epochs_to_best) else f"{one.epochs_to_best:.3g}"]
         cells += ["" if n is None else f"{n:,}" for n in (one.parameters, one.learning)]
         cells += [duration(one.seconds)]
-        mark = "kept" if one.trial.name in kept else one.state
+        mark = "kept" if one.trial.digest in chosen else one.state
         rows.append(f"<tr class={mark}>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
         for cell, result in one.deaths:
             why = f"{result['status']} ({cell.name}): {result['cause']}"
@@ -159,6 +188,14 @@ def _table(
             rows.append(f"<tr class=pruned><td class=l colspan={len(heads)}>↳ {html.escape(why)}</td></tr>")
     head = "".join(f"<th>{html.escape(word)}</th>" for word in heads)
     return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+
+
+def _behind(found: Verdict | None) -> list[str]:
+    if found is None or found.difference is None:
+        return ["" if found is None else "unknown", ""]
+    apart = found.difference
+    chance = "&lt; 0.001" if found.p < 0.001 else f"{found.p:.2g}"
+    return [f"{apart.value:.3f} [{apart.low:.3f}, {apart.high:.3f}]", chance]
 
 
 def _figure(one: Scored, key: str) -> str:
@@ -177,16 +214,21 @@ def _on_test(order: Sequence[Scored], journal: Journal) -> str:
     known = [one for one in order if one.spread(key).n]
     if len(known) < 2:
         return ""
-    top = max(known, key=lambda one: one.spread(key).mean)
-    rest = [(one, against(top, one, journal, key)) for one in known if one is not top]
-    same = [one.trial.name for one, found in rest if alike(top, found)]
-    text = f"On the test photos {html.escape(top.trial.name)} has the highest accuracy. "
-    text += (
-        f"It cannot be told from {html.escape(', '.join(same))}."
-        if same
-        else "Every other arm is behind it by more than chance explains."
-    )
-    return f"<p>{text} <span class=soft>All arms of one fold were tested on the same photos.</span></p>"
+    known.sort(key=lambda one: -one.spread(key).mean)
+    verdicts = judged(known[0], known[1:], journal, key)
+    named = _by_word(known[1:], verdicts)
+    several = known[1].spread(key).mean == known[0].spread(key).mean
+    text = f"On the test photos {html.escape(_first(known, key))} {'have' if several else 'has'} the highest accuracy."
+    text += f" Cannot be told from the best: {_listed(named['alike'])}." if named["alike"] else ""
+    text += f" Behind by more than chance explains: {_listed(named['behind'])}." if named["behind"] else ""
+    text += f" Nothing is known of the difference from {_listed(named['unknown'])}." if named["unknown"] else ""
+    same = same_photos(known, journal, "predictions.csv")
+    told = {
+        True: "All arms of one fold were tested on the same photos.",
+        False: "<b>Beware</b>: not all arms were tested on the same photos; differences are over those in common.",
+        None: "Which photos each arm was tested on is not known of all.",
+    }[same]
+    return f"<p>{text} <span class=soft>{told}</span></p>"
 
 
 def _evidence(one: Scored, journal: Journal) -> str:

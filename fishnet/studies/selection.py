@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +22,7 @@ class Choice:
 
     candidates: list[Candidate]
     told: dict[str, Any]
+    digests: frozenset[str] = field(default_factory=frozenset)  # the trials of this stage that were chosen
 
 
 def choose(stage: Stage, trials: Sequence[Scored]) -> Choice:
@@ -32,15 +33,12 @@ def choose(stage: Stage, trials: Sequence[Scored]) -> Choice:
         )
     if stage.keep == "lr":
         return _rates(stage, finished)
-    missing = [one for one in finished if not one.values() or math.isnan(one.mean)]
-    if missing:
-        raise WorkFailed(f"stage {stage.name}: {missing[0].trial.name} finished and logs no score={stage.score}.")
     return {"top": _top, "folds": _winners, "vote": _vote}[stage.keep](stage, finished)
 
 
-def kept_names(choice: Choice | None) -> set[str]:
-    """Of the trials that go on."""
-    return {str(kept["name"]) for kept in choice.told["kept"]} if choice else set()
+def chosen_digests(choice: Choice | None) -> frozenset[str]:
+    """Digests of the trials that go on; names are for people."""
+    return choice.digests if choice else frozenset()
 
 
 def ranked(stage: Stage, trials: Sequence[Scored]) -> list[Scored]:
@@ -61,8 +59,8 @@ def _top(stage: Stage, finished: list[Scored]) -> Choice:
             f"stage {stage.name}: top={stage.top}, and only {counted(len(order), 'trial')}{of} finished: "
             "see their causes, run the failed ones again with retry=true, or lower top."
         )
-    kept, rest = order[: stage.top], order[stage.top :]
-    ties = [one.trial.name for one in rest if one.mean == kept[-1].mean]
+    kept = order[: stage.top]
+    ties = [one.trial.name for one in ranked(stage, finished) if one not in kept and _might_stand_in(one, kept, stage)]
     ties += [b.trial.name for a, b in pairwise(kept) if a.mean == b.mean]
     rule = f"top {stage.top} by mean {stage.score}" + (f", one for each {stage.distinct}" if stage.distinct else "")
     families = [one.trial.family for one in kept]
@@ -71,7 +69,14 @@ def _top(stage: Stage, finished: list[Scored]) -> Choice:
     return Choice(
         [Candidate(name, one.trial.base, one.trial.settings) for name, one in zip(names, kept, strict=True)],
         {"rule": rule, "kept": [_told(one) for one in kept], "ties": ties},
+        frozenset(one.trial.digest for one in kept),
     )
+
+
+def _might_stand_in(one: Scored, kept: list[Scored], stage: Stage) -> bool:
+    """Equal to the last that was kept or, where each is the best of its kind, to the one of its own kind."""
+    rivals = [other for other in kept if _kind(other, stage) == _kind(one, stage)] if stage.distinct else []
+    return any(one.mean == other.mean for other in rivals or kept[-1:])
 
 
 def _kind(one: Scored, stage: Stage) -> str:
@@ -91,14 +96,21 @@ def _winner_of(fold: int, stage: Stage, finished: list[Scored]) -> tuple[Scored,
 def _winners(stage: Stage, finished: list[Scored]) -> Choice:
     """Each fold's own winner goes on inside that fold."""
     candidates, told, ties = [], [], []
+    digests = set()
     for fold in range(stage.folds or 0):
         winner, value, equal = _winner_of(fold, stage, finished)
         candidates.append(Candidate(f"f{fold}", winner.trial.base, winner.trial.settings, fold))
-        told.append(
-            {"fold": fold, "name": winner.trial.name, stage.score: _figure(value), "settings": winner.trial.settings}
-        )
+        told.append(_winner_told(fold, winner, value, stage))
+        digests.add(winner.trial.digest)
         ties += [f"fold {fold}: {name}" for name in equal]
-    return Choice(candidates, {"rule": f"the winner of each fold by {stage.score}", "kept": told, "ties": ties})
+    rule = f"the winner of each fold by {stage.score}"
+    return Choice(candidates, {"rule": rule, "kept": told, "ties": ties}, frozenset(digests))
+
+
+def _winner_told(fold: int, winner: Scored, value: float, stage: Stage) -> dict[str, Any]:
+    trial = winner.trial
+    told = {"fold": fold, "name": trial.name, "digest": trial.digest, stage.score: _figure(value)}
+    return {**told, "settings": trial.settings}
 
 
 def _vote(stage: Stage, finished: list[Scored]) -> Choice:
@@ -126,10 +138,7 @@ def _vote(stage: Stage, finished: list[Scored]) -> Choice:
             votes[key] = dict(sorted(count.items()))
         if len(leading) > 1:
             ties.append(f"{key}: {', '.join(sorted(leading))} by {most} folds each")
-    told = [
-        {"fold": fold, "name": winner.trial.name, stage.score: _figure(value), "settings": winner.trial.settings}
-        for fold, (winner, value, _) in zip(folds, winners, strict=True)
-    ]
+    told = [_winner_told(fold, winner, value, stage) for fold, (winner, value, _) in zip(folds, winners, strict=True)]
     base = Counter(winner.trial.base for winner, _, _ in winners).most_common(1)[0][0]
     return Choice(
         [Candidate("voted", base, settings)],
@@ -140,20 +149,21 @@ def _vote(stage: Stage, finished: list[Scored]) -> Choice:
             "votes": votes,
             "ties": ties,
         },
+        frozenset(one.trial.digest for one in finished if one.trial.settings == settings and one.trial.base == base),
     )
 
 
 def _rates(stage: Stage, finished: list[Scored]) -> Choice:
     candidates, told = [], []
     for one in sorted(finished, key=lambda one: one.trial.number):
-        rates = [result["lr"] for result in one.results.values() if result.get("lr")]
-        if not rates:
-            raise WorkFailed(f"stage {stage.name}: {one.trial.name} finished and left no learning rate.")
+        rates = [result["lr"] for result in one.results.values()]
         rate = float(f"{math.exp(sum(map(math.log, rates)) / len(rates)):.4g}")
         settings = {**one.trial.settings, "model.lr": rate}
         candidates.append(Candidate(one.trial.name, one.trial.base, settings))
-        told.append({"name": one.trial.name, "model.lr": rate, "settings": settings})
-    return Choice(candidates, {"rule": "the learning rate that a range test chooses", "kept": told, "ties": []})
+        told.append({"name": one.trial.name, "digest": one.trial.digest, "model.lr": rate, "settings": settings})
+    rule = "the learning rate that a range test chooses"
+    digests = frozenset(one.trial.digest for one in finished)
+    return Choice(candidates, {"rule": rule, "kept": told, "ties": []}, digests)
 
 
 def _told(one: Scored) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from fishnet.tracking.layout import duration
 from .engine import StageState
 from .remaining import remaining
 from .scoring import Scored
-from .selection import kept_names, ranked
+from .selection import chosen_digests, ranked
 
 log = logging.getLogger("fishnet")
 
@@ -58,11 +58,11 @@ class Watcher:
                 key = (state.stage.name, one.trial.digest)
                 if one.state != "open" and key not in self._told:
                     self._told.add(key)
-                    log.info("%s", trial_line(state, one))
+                    done = sum(1 for stage, _ in self._told if stage == state.stage.name)
+                    log.info("%s", trial_line(state, one, done))
 
 
-def trial_line(state: StageState, one: Scored) -> str:
-    done = sum(1 for other in state.scored if other.state != "open")
+def trial_line(state: StageState, one: Scored, done: int) -> str:
     total = max(state.planned, len(state.scored))
     worth = figure(one) if one.state == "finished" else f"{one.state}: {cause(one)}"
     return f"{state.stage.name} {done}/{total}  {one.trial.name}  {worth}  {duration(one.seconds)}"
@@ -82,7 +82,7 @@ def progress_line(states: Sequence[StageState]) -> Text:
 def stage_table(state: StageState, most: int | None = None) -> Table:
     stage = state.stage
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, title_justify="left")
-    table.title = f"{stage.name}: {stage.title}" if stage.title != stage.name else stage.name
+    table.title = Text(f"{stage.name}: {stage.title}" if stage.title != stage.name else stage.name)
     worth = "learning rate" if stage.keep == "lr" else stage.score
     headings = ("trial", "state", worth, "test accuracy", "best epoch", "parameters", "took")
     shown = {name: name not in ("test accuracy",) or stage.test for name in headings}
@@ -93,9 +93,9 @@ def stage_table(state: StageState, most: int | None = None) -> Table:
     order = ranked(stage, state.scored)
     rest = [one for one in state.scored if one not in order]
     rows = [*order, *rest]
-    kept = kept_names(state.choice)
+    chosen = chosen_digests(state.choice)
     for one in rows[: most or len(rows)]:
-        table.add_row(*_cells(state, one, one.trial.name in kept, stage.test))
+        table.add_row(*_cells(state, one, one.trial.digest in chosen, stage.test))
     if most and len(rows) > most:
         table.add_row(f"and {len(rows) - most} more", *([""] * (sum(shown.values()) - 1)))
     return table

@@ -8,7 +8,9 @@ and not done again.
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,6 +29,8 @@ PLACES = (
     "trainer.enable_progress_bar",
 )
 REPEATS = ("seed", "data.fold")
+PATHS = ("data.root", "data.manifest", "data.split_file", "model.pretrained")
+DIGITS = {False: ".3g", True: ".17g"}  # of a number in a name: short, or all there are
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class Trial:
     cells: tuple[Cell, ...]
     config: dict[str, Any]
     family: str = ""  # the point or the candidate it comes from
+    longer: str = ""  # a name with all digits, for where the short one is taken
 
     def value(self, key: str) -> Any:
         """Of the resolved configuration."""
@@ -95,6 +100,7 @@ class Idea:
     point: Settings
     folds: tuple[int, ...] | None
     family: str = ""
+    longer: str = ""
 
 
 def listed(stage: Stage, kept: Mapping[str, list[Candidate]]) -> Iterator[Idea]:
@@ -122,9 +128,14 @@ def listed(stage: Stage, kept: Mapping[str, list[Candidate]]) -> Iterator[Idea]:
             for corner in corners[: search.trials or len(corners)]:
                 prefix = candidate.name if len(received) > 1 else ""
                 told = {key: value for key, value in corner.items() if key in differ}
-                called = "-".join(part for part in (prefix, name, point_name(told)) if part) or point_name(corner)
+                called, longer = (
+                    "-".join(part for part in (prefix, name, point_name(told, whole=whole)) if part)
+                    or point_name(corner, whole=whole)
+                    for whole in (False, True)
+                )
                 point = {**own_settings(own), **corner}
-                yield Idea(candidate, called, own.get("base"), point, _folds(candidate), name or candidate.name)
+                family = name or candidate.name
+                yield Idea(candidate, called, own.get("base"), point, _folds(candidate), family, longer)
 
 
 def own_settings(point: Settings) -> Settings:
@@ -135,20 +146,20 @@ def _folds(candidate: Candidate) -> tuple[int, ...] | None:
     return None if candidate.fold is None else (candidate.fold,)
 
 
-def point_name(point: Settings) -> str:
-    """`lr0.01-adam`: short, and telling one point from another."""
+def point_name(point: Settings, *, whole: bool = False) -> str:
+    """`lr0.01-adam`: short; `whole` with every digit and letter, where short names of two points are the same."""
     parts = []
     for key, value in point.items():
         end = key.rsplit(".", 1)[-1]
         if isinstance(value, list):
             parts.append(f"{end}{'-'.join(map(str, value))}")
         elif isinstance(value, float):
-            parts.append(f"{end}{value:.3g}")
+            parts.append(f"{end}{value:{DIGITS[whole]}}")
         elif isinstance(value, str) and not isinstance(value, bool):
-            parts.append(value.rsplit("/", 1)[-1])
+            parts.append(value if whole else value.rsplit("/", 1)[-1])
         else:
             parts.append(f"{end}{value}".lower())
-    return "-".join(parts)[:80]
+    return "-".join(parts)[: None if whole else 80]
 
 
 def realised(stage: Stage, number: int, idea: Idea, compose: Compose) -> Trial:
@@ -180,6 +191,7 @@ def realised(stage: Stage, number: int, idea: Idea, compose: Compose) -> Trial:
         cells=tuple(cells),
         config=composed.config,
         family=idea.family,
+        longer=idea.longer,
     )
 
 
@@ -196,26 +208,70 @@ def merged(trials: list[Trial]) -> list[Trial]:
         if trial.digest in found:
             first = found[trial.digest]
             new = tuple(cell for cell in trial.cells if cell not in first.cells)
-            trial = replace(first, name=_joined(first.name, trial.name), cells=first.cells + new)
+            name, longer = _joined(first.name, trial.name), _joined(first.longer, trial.longer)
+            trial = replace(first, name=name, longer=longer, cells=first.cells + new)
         found[trial.digest] = trial
     return list(found.values())
 
 
 def _joined(first: str, second: str) -> str:
-    """`f0-lr0.1` and `f1-lr0.1` are one trial, `f0+f1-lr0.1`."""
+    """`f0-lr0.1` and `f1-lr0.1` are one trial, `f0+f1-lr0.1`; names that have nothing in common are both said."""
     (head, _, rest), (other, _, same) = first.partition("-"), second.partition("-")
-    return f"{head}+{other}-{rest}" if rest and rest == same else first
+    if rest and rest == same:
+        return first if other in head.split("+") else f"{head}+{other}-{rest}"
+    return first if second in first.split(" = ") else f"{first} = {second}"
+
+
+def told_apart(trials: Sequence[Trial], taken: Collection[str] = ()) -> list[Trial]:
+    """No two trials under one name: where short names are the same all digits are written, or else they are counted."""
+    wanted = Counter([*taken, *(trial.name for trial in trials)])
+    used = set(taken)
+    result = []
+    for trial in trials:
+        name = trial.name if wanted[trial.name] == 1 else trial.longer or trial.name
+        number, free = 2, name
+        while free in used:
+            free, number = f"{name}-{number}", number + 1
+        used.add(free)
+        result.append(replace(trial, name=free))
+    return result
 
 
 def digest_of(config: Mapping[str, Any], without: tuple[str, ...] = ()) -> str:
-    """Of all that can change a result; where things lie and what is shown meanwhile is left out."""
-    tree = copy.deepcopy(dict(config))
+    """Of all that can change a result; where things lie and what is shown meanwhile is left out.
+
+    The same thing said in another way has the same digest: a folder by its absolute path, and 1 as 1.0.
+    """
+    tree = _plain(config)
     for key in (*PLACES, *without):
-        node: Any = tree
-        *path, last = key.split(".")
-        for part in path:
-            node = node.get(part, {}) if isinstance(node, dict) else {}
-        if isinstance(node, dict):
-            node.pop(last, None)
+        node, last = _node(tree, key)
+        node.pop(last, None)
+    for key in PATHS:
+        node, last = _node(tree, key)
+        if isinstance(node.get(last), str):
+            node[last] = _place(node[last])
     text = json.dumps(tree, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _node(tree: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
+    *path, last = key.split(".")
+    node: Any = tree
+    for part in path:
+        node = node.get(part) if isinstance(node, dict) else None
+    return (node, last) if isinstance(node, dict) else ({}, last)
+
+
+def _plain(value: Any) -> Any:
+    """A copy in which whole numbers look alike, whether they were written 1 or 1.0."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _place(path: str) -> str:
+    """Seen from where the study runs, so that a project that was moved keeps what it has."""
+    home, absolute = os.getcwd(), os.path.abspath(os.path.expanduser(path))
+    return os.path.relpath(absolute, home) if os.path.commonpath([home, absolute]) == home else absolute

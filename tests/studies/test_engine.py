@@ -134,3 +134,90 @@ def test_a_training_that_stays_behind_the_others_is_ended_and_told(study):
     assert late["status"] == "pruned" and "behind the median of 3 others at epoch" in late["cause"]
     assert [one.state for one in engine.states[0].scored] == ["finished"] * 3 + ["pruned"]
     assert engine.verdict() is None
+
+
+def test_a_search_inside_folds_measures_a_point_that_two_folds_ask(study):
+    """Two points in all: each fold's winner asks both, and each is one trial with a training in each fold."""
+    engine = study(
+        inside={"search": {"space": {"x": [0.1, 0.3]}}, "folds": 2, "keep": "folds"},
+        again={"search": {"kind": "random", "trials": 2, "space": {"y": [1, 2]}}, "folds": 2, "keep": "vote"},
+    )
+    chosen = engine.run()
+    scored = engine.states[1].scored
+    assert sorted(len(one.results) for one in scored) == [2, 2]
+    assert {one.trial.name for one in scored} <= {"f0+f1-y1", "f0+f1-y2"}
+    assert [winner["fold"] for winner in chosen["again"]["winners"]] == [0, 1]
+    assert engine.states[1].planned == 2
+    replayed = study(inside={"search": {"space": {"x": [0.1, 0.3]}}, "folds": 2, "keep": "folds"})
+    assert replayed.replay()
+
+
+def test_trials_have_names_of_their_own_and_the_chosen_one_is_marked_alone(study):
+    from fishnet.studies.selection import chosen_digests
+
+    engine = study(only={"search": {"space": {"x": [0.0010001, 0.0010003, 0.0010002, 0.5]}}})
+    engine.run()
+    names = [one.trial.name for one in engine.states[0].scored]
+    assert len(set(names)) == 4 and "x0.5" in names
+    assert len(chosen_digests(engine.states[0].choice)) == 1
+    listed = study(only={"search": {"points": {"y": {"x": 0.2}, "z": {"x": 0.2}}}})
+    listed.run()
+    assert [one.trial.name for one in listed.states[0].scored] == ["y = z"]
+
+
+NO_SCORE = (
+    "json.dumps = lambda line, real=json.dumps: real({**line, 'values': {}} if line['kind'] == 'metrics' else line)"
+)
+
+
+def test_a_score_that_is_no_number_fails_its_trial_alone(study):
+    engine = study(only={"search": {"points": {"a": {"x": 1, "do": NO_SCORE}, "b": {"x": 0.2}}}})
+    assert engine.run()["only"]["kept"][0]["name"] == "b"
+    assert [one.state for one in engine.states[0].scored] == ["failed", "finished"]
+    assert "its val/accuracy is no number" in engine.states[0].scored[0].deaths[0][1]["cause"]
+    assert "1 of 2 trials failed" in str(engine.verdict())
+
+
+def test_what_was_chosen_before_a_run_that_failed_is_not_told_as_chosen(study):
+    study(only=GRID).run()
+    with pytest.raises(WorkFailed):
+        study(only={"search": {"points": {"a": {"x": 1, "do": "1/0"}}}}).run()
+    assert study.selected() == {}
+
+
+def test_lines_that_were_torn_are_asked_again(study):
+    stages = {"only": {"search": {"kind": "random", "trials": 4, "space": {"x": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]}}}}
+    study(**stages).run()
+    before, starts = study.selected(), study.starts()
+    (asked,) = study.folder.glob("asked/*.jsonl")
+    lines = asked.read_text().splitlines()
+    asked.write_text("\n".join([lines[0], lines[1][:20], "{}", *lines[2:]]))
+    engine = study(**stages)
+    engine.run()
+    assert study.selected() == before and study.starts() == starts
+    (study.folder / "study.json").write_text("{}")
+    assert engine.journal.changed(engine.protocol, []) == []
+
+
+def test_photos_that_changed_between_two_stages_are_told(study, caplog):
+    told = (
+        "import atexit; atexit.register(lambda: open(run / 'offline' / 'journal.jsonl', 'a').write({line!r} + chr(10)))"
+    )
+    line = {"kind": "tags", "values": {"fishnet.data_digest": "DIGEST"}}
+    first, last = (told.format(line=json.dumps(line).replace("DIGEST", digest)) for digest in ("before", "after"))
+    engine = study(
+        first={"search": {"points": {"a": {"x": 0.1, "do": first}}}},
+        last={"search": {"points": {"b": {"x": 0.3, "do": last}}}},
+    )
+    with caplog.at_level("WARNING", "fishnet"):
+        engine.run()
+    assert caplog.text.count("different photos") == 1 and "stage last" in caplog.text
+
+
+def test_a_study_that_cannot_make_its_folder_says_so(study, tmp_path):
+    from fishnet.errors import BadInput
+
+    study.folder = tmp_path / "file" / "study"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="no folder can be made"):
+        study(only=GRID).run()

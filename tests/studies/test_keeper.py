@@ -89,16 +89,79 @@ def test_a_dead_study_ends_its_trainings_and_leaves_no_result(tmp_path):
     assert not (tmp_path / "one" / "result.json").exists()
 
 
-def test_a_training_that_outlives_its_keeper_is_not_started_twice(tmp_path):
-    code = "import os, time; open('begun', 'w').write(str(os.getpid())); time.sleep(600)"
-    keeper = kept(tmp_path / "one", code)
-    while not (tmp_path / "one" / "begun").exists() or not (tmp_path / "one" / "begun").read_text():
+LIVES_ON = """
+import os, signal, sys, time
+if os.path.exists("pid"):
+    sys.exit(0)
+signal.signal(signal.SIGTERM, lambda *a: (open("asked", "w").close(), time.sleep(0.5), os._exit(143)))
+open("pid.part", "w").write(str(os.getpid()))
+os.rename("pid.part", "pid")
+time.sleep(600)
+"""
+
+
+def orphaned(folder) -> int:
+    """A training whose keeper has been killed; its process."""
+    keeper = kept(folder, LIVES_ON)
+    deadline = time.monotonic() + 30
+    while not ((folder / "pid").exists() and (folder / "training.json").exists()) and time.monotonic() < deadline:
         time.sleep(0.05)
     keeper.kill()
     keeper.wait()
-    again = subprocess.run([sys.executable, "-m", "fishnet.studies.keeper", str(tmp_path / "one")], check=False)
-    assert again.returncode == BUSY
-    os.kill(int((tmp_path / "one" / "begun").read_text()), signal.SIGKILL)
+    return int((folder / "pid").read_text())
+
+
+def again(folder) -> int:
+    return subprocess.run([sys.executable, "-m", "fishnet.studies.keeper", str(folder)], timeout=30).returncode
+
+
+def test_a_training_that_outlives_its_keeper_is_ended_and_goes_on_under_the_next(tmp_path):
+    """Never two at a time: the first is asked to leave a checkpoint, and has ended before the second begins."""
+    training = orphaned(tmp_path / "one")
+    assert start_time(training) and not busy(tmp_path / "one")
+    assert again(tmp_path / "one") == 0
+    assert not start_time(training) and (tmp_path / "one" / "asked").exists()
+    result = json.loads((tmp_path / "one" / "result.json").read_text())
+    assert (result["status"], result["attempts"]) == ("finished", 2)
+
+
+def test_a_process_that_only_has_the_number_of_a_training_is_left_alone(tmp_path):
+    training = orphaned(tmp_path / "one")
+    note = tmp_path / "one" / "training.json"
+    told = json.loads(note.read_text())
+    told["training"]["started"] = "1"
+    note.write_text(json.dumps(told))
+    try:
+        assert busy(tmp_path / "one") and again(tmp_path / "one") == BUSY
+        assert start_time(training) and not (tmp_path / "one" / "asked").exists()
+    finally:
+        os.kill(training, signal.SIGKILL)
+
+
+def test_a_killed_keeper_stops_no_study(study, tmp_path):
+    """The training would hang for ever: its keeper is gone, and with it the limit."""
+    do = (
+        "first = not Path('again').exists(); Path('again').touch();"
+        "pid = os.getppid(); [os.kill(pid, signal.SIGKILL), time.sleep(600)] if first else None"
+    )
+    study(only={"search": {"points": {"a": {"x": 1, "do": do}}}}).run()
+    assert study.starts() == ["1", "1"]
+    (result,) = study.results().values()
+    assert (result["status"], result["attempts"]) == ("finished", 2)
+
+
+def test_a_damaged_result_is_made_again_from_what_the_training_left(study):
+    stages = {"only": {"search": {"points": {"best": {"x": 0.9}, "other": {"x": 0.2}}}}}
+    study(**stages).run()
+    before = study.selected()
+    for damage in ("{}", "gar", '{"status": "finished", "figures": 3}', ""):
+        (path,) = [p for p in study.folder.glob("trials/*/result.json") if "0.9" in p.read_text()]
+        path.write_text(damage)
+        (path.parent / "attempts").write_text("no number\n")
+        engine = study(**stages)
+        engine.run()
+        assert study.selected() == before and engine.verdict() is None
+    assert study.starts() == ["0.2", "0.9"]
 
 
 def test_memory_has_a_limit(tmp_path):

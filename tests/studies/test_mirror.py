@@ -48,3 +48,25 @@ def test_nested_runs_tell_mean_sd_and_interval(study, tmp_path):
     twice = Mirror(again.protocol, study.folder, uri=None, home=tmp_path, experiment="fishnet")
     twice.deliver(again.states, again.journal, "FINISHED")
     assert set(runs_of(tmp_path)[0]) == set(runs)
+
+
+def test_a_store_that_was_away_is_asked_again_and_gets_what_it_missed(study, tmp_path, monkeypatch):
+    import fishnet.studies.mirror as mirrors
+
+    monkeypatch.setattr(mirrors, "AGAIN", 0.0)
+    away = iter([True])
+
+    def opened(*args, **options):
+        if next(away, False):
+            raise ConnectionError("nobody is there")
+        return open_store(*args, **options)
+
+    monkeypatch.setattr(mirrors, "open_store", opened)
+    engine = study(only={"search": {"points": {"a": {"x": 0.5}}}})
+    study.folder.mkdir()
+    mirror = Mirror(engine.protocol, study.folder, uri=None, home=tmp_path, experiment="fishnet")
+    engine._ended = mirror.note
+    with mirror.opened(engine):
+        engine.run()
+    names = {run.info.run_name for run in runs_of(tmp_path)[0].values()}
+    assert names == {"study tried", "tried 1 only", "a"}

@@ -38,6 +38,14 @@ def test_figures_are_those_of_the_best_epoch_and_later_words_win(tmp_path):
     assert found.curves["val/loss"] == {0: 1.0, 1: 0.5, 2: 0.7}
 
 
+def test_of_what_was_pruned_the_best_so_far_counts(tmp_path):
+    """A search learns from it; without a score there is no best."""
+    left(tmp_path, metrics(0, val_loss=1.0), metrics(1, val_loss=0.4, val_accuracy=0.6), metrics(2, val_loss=0.9))
+    assert read_outcome(tmp_path).figures == {}
+    found = read_outcome(tmp_path, "val/loss")
+    assert (found.best_epoch, found.figures) == (1, {"val/loss": 0.4, "val/accuracy": 0.6})
+
+
 def test_a_range_test_that_found_no_rate_has_none(tmp_path):
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "lr.json").write_text('{"lr": null}')

@@ -5,7 +5,9 @@ import re
 import subprocess
 import sys
 
+from fishnet.studies import page as pages
 from fishnet.studies.page import LivingPage
+from fishnet.studies.pictures import labels
 
 FOLDS = {
     "first": {"search": {"points": {"good": {"x": 0.9}, "bad": {"x": 0.2}, "dies": {"x": 1, "do": "os._exit(3)"}}}},
@@ -68,3 +70,48 @@ def test_it_follows_a_study_that_runs(study):
     assert "refresh" in after_the_first_stage and "not decided yet: last" in after_the_first_stage
     assert re.search(r"about [\d.]+ \w+ more", after_the_first_stage)
     assert "This stage has not begun" in after_the_first_stage
+
+
+def test_what_is_not_known_is_never_called_behind(study):
+    """One training each and no word about single photos."""
+    engine = study(only={"search": {"space": {"x": [0.1, 0.4]}}, "test": True})
+    engine.run()
+    page = LivingPage(engine.protocol, engine.journal, [])
+    page.write(engine.states)
+    text = page.path.read_text()
+    assert "Of all the difference from the best is not known" in text
+    assert "more than chance explains" not in text and "same photos" not in text
+
+
+def test_a_stage_that_cannot_be_shown_says_why_and_the_others_stand(study, monkeypatch):
+    engine = study(first=FOLDS["first"], last=FOLDS["last"])
+    engine.run()
+    real = pages.section
+
+    def section(number, state, journal):
+        if number == 1:
+            raise ValueError("No columns to parse <here>")
+        return real(number, state, journal)
+
+    monkeypatch.setattr(pages, "section", section)
+    page = LivingPage(engine.protocol, engine.journal, [])
+    page.write(engine.states)
+    text = page.path.read_text()
+    assert "This stage cannot be shown" in text and "No columns to parse &lt;here&gt;" in text
+    assert "Chosen: <b>y1</b>" in text
+
+
+def test_a_later_stage_shows_what_its_candidates_were_chosen_with(study):
+    engine = study(first={"search": {"space": {"x": [0.1, 0.3]}}, "top": 2}, last={"search": {"space": {"y": [1, 2]}}})
+    engine.run()
+    page = LivingPage(engine.protocol, engine.journal, [])
+    page.write(engine.states)
+    axes = page.path.read_text().partition("id='s2'")[2]
+    assert ">x</text>" in axes and ">y</text>" in axes
+
+
+def test_long_names_stay_apart():
+    names = [f"filters64-64-128-dense32-dropout0.2-adam-lr0.0{n}" for n in (1, 2)]
+    short = labels(names, 20)
+    assert len(set(short)) == 2 and all(len(one) <= 20 for one in short)
+    assert labels([f"{'a' * 30}{n}{'b' * 30}" for n in (1, 2)], 20)[0] == f"{'a' * 30}1{'b' * 30}"

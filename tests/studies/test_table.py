@@ -49,3 +49,14 @@ def test_half_a_stage_is_half_the_time(study):
     assert remaining([half]) == (20.0, 0.0)
     half.running = {"a": 1.0, "b": 1.0}
     assert remaining([half]).stage == 10.0
+
+
+def test_titles_are_no_markup_and_lines_are_counted_one_by_one(study, caplog):
+    stages = {"only": {"title": "lr [0.1] and [/b]", "search": {"space": {"x": [0.1, 0.2, 0.3]}}}}
+    study(**stages).run()
+    engine = study(**stages)  # resumed: all three are there at once
+    with caplog.at_level("INFO", "fishnet"), Watcher(Console(width=160, force_terminal=False)) as watcher:
+        engine.watch([watcher])
+        engine.run()
+    assert "lr [0.1] and [/b]" in shown(stage_table(engine.states[0]))
+    assert [f"only {number}/3" in caplog.text for number in (1, 2, 3)] == [True] * 3

@@ -1,0 +1,74 @@
+"""How often the page calls a difference real where there is none: equal arms, judged as a stage judges them."""
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from fishnet.studies.differences import ALARMS, Difference, adjusted, over_folds, over_photos
+
+
+def alarms(differences: list[Difference | None]) -> int:
+    """As `judged` does, of the best's differences from all others."""
+    found = {str(number): one for number, one in enumerate(differences) if one is not None}
+    holm = adjusted({name: one.p for name, one in found.items()}, arms=len(differences) + 1)
+    return sum(found[name].value > 0 and p < ALARMS for name, p in holm.items())
+
+
+def folds(chance: np.random.Generator, arms: int, count: int, seeds: int, shared: float) -> list[Difference | None]:
+    """Each arm differs from fold to fold by 0.03 (of which `shared`, as a correlation, in all folds alike, for they
+    share their training photos) and from seed to seed by 0.01; the folds themselves differ by 0.05."""
+    own = chance.normal(0, 0.03 * np.sqrt(1 - shared), (arms, count)) + chance.normal(
+        0, 0.03 * np.sqrt(shared), (arms, 1)
+    )
+    reached = chance.normal(0, 0.05, count) + own + chance.normal(0, 0.01, (seeds, arms, count)).mean(axis=0)
+    best = reached.mean(axis=1).argmax()
+    return [over_folds(list(reached[best] - one), count) for arm, one in enumerate(reached) if arm != best]
+
+
+def photos(chance: np.random.Generator, arms: int, count: int, seeds: int, turned: float) -> list[Difference | None]:
+    """One split: each arm is right on a photo by a chance of its own, and a seed turns a share of the answers."""
+    right = chance.random((arms, count)) < chance.beta(2, 0.5, (arms, count))
+    answers = (right[:, None] ^ (chance.random((arms, seeds, count)) < turned)).astype(int)
+    best = answers.mean(axis=(1, 2)).argmax()
+    label, groups = np.ones(count, int), np.arange(count)
+    others = [one for arm, one in enumerate(answers) if arm != best]
+    return [over_photos(label, answers[best], one, groups, 2, "accuracy") for one in others]
+
+
+STAGES = {
+    "2 arms, 5 folds, 3 seeds, folds independent": (folds, (2, 5, 3, 0.0)),
+    "2 arms, 5 folds, 3 seeds, folds share their training photos": (folds, (2, 5, 3, 0.2)),
+    "3 arms, 5 folds, folds share their training photos": (folds, (3, 5, 1, 0.2)),
+    "20 arms, 5 folds, folds independent": (folds, (20, 5, 1, 0.0)),
+    "20 arms, 5 folds, folds share their training photos": (folds, (20, 5, 1, 0.2)),
+    "2 arms, one split of 60 photos, 1 seed": (photos, (2, 60, 1, 0.0)),
+    "2 arms, one split of 60 photos, 3 seeds": (photos, (2, 60, 3, 0.05)),
+    "20 arms, one split of 60 photos, 1 seed": (photos, (20, 60, 1, 0.0)),
+    "20 arms, one split of 200 photos, 3 seeds": (photos, (20, 200, 3, 0.05)),
+}
+
+
+def measured(repeats: int) -> Iterator[list[str]]:
+    for name, (draw, how) in STAGES.items():
+        arms = how[0]
+        stages = repeats // 5 if draw is photos and arms > 2 else repeats  # each draws photos again for every pair
+        told = [alarms(draw(np.random.default_rng(number), *how)) for number in range(stages)]
+        yield [name, str(stages), f"{np.mean(np.array(told) > 0):.4f}", f"{np.mean(told) / (arms - 1):.4f}"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=1000)
+    parser.add_argument("--csv", type=Path)
+    given = parser.parse_args()
+    writer = csv.writer(given.csv.open("w", newline="") if given.csv else sys.stdout, lineterminator="\n")
+    writer.writerow(["stage of equal arms", "stages", "with a false alarm", "of arms called behind"])
+    writer.writerows(measured(given.repeats))
+
+
+if __name__ == "__main__":
+    main()
