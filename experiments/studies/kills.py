@@ -28,7 +28,7 @@ def main() -> None:
     kills, ended_before = 0, 0
     while kills < asked.kills:
         process = started(disturbed)
-        moment = chance.uniform(1.5, took / 3.5)  # now and then a training ends, and the study lives through many
+        moment = chance.uniform(1.5, took / 4.5)  # now and then a training ends, and the study lives through many
         try:
             process.wait(moment)
             ended_before += 1
