@@ -1,21 +1,16 @@
 """What the machinery costs: the wall-clock of a study against that of its training processes, one at a time."""
 
-import argparse
 import json
 import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-from .kills import HERE
+from .kills import HERE, arguments
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--home", type=Path, required=True, help="a folder to work in")
-    parser.add_argument("--csv", type=Path)
-    asked = parser.parse_args()
+    asked = arguments(__doc__).parse_args()
     conf = asked.home / "conf" / "study"
     conf.mkdir(parents=True, exist_ok=True)
     (conf / "kills.yaml").write_text((HERE / "kills.yaml").read_text())

@@ -15,10 +15,8 @@ TRAINING = ["trainer.max_epochs=3", "trainer.precision=32-true", "callbacks.repo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--home", type=Path, required=True, help="a folder to work in")
-    parser.add_argument("--csv", type=Path)
     asked = parser.parse_args()
     chance = random.Random(0)
     quiet, disturbed = (asked.home / name for name in ("quiet", "disturbed"))
@@ -49,6 +47,14 @@ def main() -> None:
         asked.csv.write_text(
             "kills,trainings,attempts,most_attempts_of_one,selected_equal,figures_equal\n" + row + "\n"
         )
+
+
+def arguments(about: str | None) -> argparse.ArgumentParser:
+    """What each of these proofs takes."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--home", type=Path, required=True, help="a folder to work in")
+    parser.add_argument("--csv", type=Path)
+    return parser
 
 
 def started(home: Path) -> subprocess.Popen:

@@ -1,6 +1,5 @@
 """Random, then a grid around the winner, against random alone at the same number of trials: five seeds on the reef."""
 
-import argparse
 import json
 import math
 import statistics
@@ -9,6 +8,8 @@ import sys
 from pathlib import Path
 
 from scipy import stats
+
+from .kills import arguments
 
 COMMON = """
 title: {title}
@@ -41,10 +42,7 @@ LAST = """
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--home", type=Path, required=True, help="a folder to work in")
-    parser.add_argument("--csv", type=Path)
-    asked = parser.parse_args()
+    asked = arguments(__doc__).parse_args()
     conf = asked.home / "conf" / "study"
     conf.mkdir(parents=True, exist_ok=True)
     rows = ["seed,arm,val_f1_macro,test_f1_macro"]

@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import font_manager, rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
@@ -18,25 +16,16 @@ from fishnet.data.replacing import replacing
 
 from .calibration import Reliability
 from .confusions import row_shares
-from .lettering import font_files, shown
+from .lettering import shown
+from .look import BLUE, INK, RED, SOFT, look
 
-INK, SOFT, BLUE, RED = "#22303c", "#8a97a3", "#2b6cb0", "#c53030"
 MANY = 30  # with more classes, numbers in the cells could not be read
-
-
-@cache
-def _families() -> list[str]:
-    for file in font_files():
-        font_manager.fontManager.addfont(str(file))
-    return [font_manager.FontProperties(fname=str(file)).get_name() for file in font_files()]
 
 
 @contextmanager
 def drawing(path: Path, width: float, height: float) -> Iterator[Figure]:
     """A figure that belongs to nobody (no pyplot, no global state) and is saved whole or not at all."""
-    ink = {f"{part}color": INK for part in ("text.", "axes.label", "xtick.", "ytick.")}
-    settings: dict[Any, Any] = {"font.family": _families(), "text.parse_math": False, "axes.edgecolor": SOFT, **ink}
-    with rc_context(settings):
+    with look():
         figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         yield figure

@@ -3,20 +3,18 @@
 import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from io import BytesIO
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import font_manager, rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from fishnet.measure.lettering import font_files, shown
+from fishnet.measure.lettering import shown
+from fishnet.measure.look import BLUE, INK, RED, SOFT, page_look
 
 from .fitting import Fit
 from .intervals import Doubt
@@ -25,8 +23,7 @@ from .production import grown
 from .projecting import Future
 from .status import BIOMASS
 
-INK, SOFT, PALE = "#22303c", "#8a97a3", "#e8edf2"
-BLUE, RED, GREEN, YELLOW, ORANGE = "#2b6cb0", "#c53030", "#38a169", "#ecc94b", "#ed8936"
+PALE, GREEN, YELLOW, ORANGE = "#e8edf2", "#38a169", "#ecc94b", "#ed8936"
 FIELDS = {(1, 0): "#c6e7cf", (1, 1): "#fbdcb8", (0, 0): "#fdf1bf", (0, 1): "#f5c6c6"}  # (B ≥ Bmsy, F > Fmsy)
 CLASS_COLOURS = dict(zip(BIOMASS, (RED, ORANGE, YELLOW, GREEN), strict=True))
 MOST_PANELS, MOST_NAMED = 20, 36
@@ -38,27 +35,9 @@ class Canvas(Figure):
     address = ""
 
 
-@cache
-def _families() -> list[str]:
-    for file in font_files():
-        font_manager.fontManager.addfont(str(file))
-    return [font_manager.FontProperties(fname=str(file)).get_name() for file in font_files()]
-
-
 @contextmanager
 def _drawing(width: float, height: float) -> Iterator[Canvas]:
-    ink = {f"{part}color": INK for part in ("text.", "axes.label", "xtick.", "ytick.")}
-    settings: dict[Any, Any] = {
-        "font.family": _families(),
-        "font.size": 9,
-        "text.parse_math": False,
-        "axes.edgecolor": SOFT,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "svg.hashsalt": "fishnet",
-        **ink,
-    }
-    with rc_context(settings):
+    with page_look():
         figure = Canvas(figsize=(width, height), layout="constrained", facecolor="white")
         canvas = FigureCanvasSVG(figure)
         yield figure

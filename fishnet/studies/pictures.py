@@ -5,37 +5,24 @@ import math
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+
+from fishnet.measure.look import BLUE, SOFT, page_look
 
 from .journal import Journal
 from .outcome import read_outcome
 from .scoring import Scored
 
-INK, SOFT, BLUE, RED, GREEN = "#22303c", "#8a97a3", "#2b6cb0", "#c53030", "#2f855a"
-STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "fishnet",
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "text.parse_math": False,
-    "axes.edgecolor": SOFT,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
+GREEN = "#2f855a"
 PAPER: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8}
 LOSSES = ("train/loss", "val/loss")
 MOST_ROWS, MOST_CURVES = 40, 8
 
 
 def drawn(width: float, height: float, draw: Callable[[Figure], None]) -> str:
-    with rc_context(STYLE):
+    with page_look({"svg.fonttype": "none", "font.family": "sans-serif"}):  # the browser draws the letters
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasSVG(figure)
         draw(figure)

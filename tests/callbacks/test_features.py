@@ -4,6 +4,7 @@ import pytest
 import pytorch_lightning as L
 import torch
 from pytorch_lightning.loggers import CSVLogger
+from trainers import quiet_trainer
 
 from fishnet import ImageClassifier, ImageFolderData
 from fishnet.callbacks.features import FrozenFeatures
@@ -17,16 +18,12 @@ def trained(shapes, tmp_path, *, stored: bool, backbone="test_resnet", epochs=3,
     precision = settings.pop("precision", "32-true")
     data = ImageFolderData(root=str(shapes), image_size=32, batch_size=8, seed=3, **{"augment": "none", **settings})
     model = ImageClassifier(classes=data.classes, backbone=backbone, freeze="backbone", **own)
-    trainer = L.Trainer(
+    trainer = quiet_trainer(
+        tmp_path,
         max_epochs=epochs,
-        accelerator="cpu",
         precision=precision,
         logger=CSVLogger(tmp_path),
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
         callbacks=[SeededSteps(seed=0), *([FrozenFeatures()] if stored else [])],
-        default_root_dir=tmp_path,
         use_distributed_sampler=False,
     )
     trainer.fit(model, datamodule=data)

@@ -14,6 +14,7 @@ import torch
 from memory_data import MemoryData
 from PIL import Image
 from pytorch_lightning.loggers import Logger
+from trainers import quiet_trainer
 
 from fishnet.callbacks.heatmaps import HeatMaps
 from fishnet.models.classifier import ImageClassifier
@@ -46,13 +47,9 @@ def model_of(backbone: str = "cnn", **more) -> ImageClassifier:
 
 def trainer_of(folder: Path, callbacks: list, **more) -> L.Trainer:
     settings = {"max_epochs": 2, "logger": False, **more}
-    return L.Trainer(
-        accelerator="cpu",
-        default_root_dir=folder,
+    return quiet_trainer(
+        folder,
         callbacks=callbacks,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
         **settings,
     )
 

@@ -11,6 +11,7 @@ from memory_data import MemoryData
 from PIL import Image
 from pytorch_lightning.loggers import Logger
 from sklearn.metrics import f1_score
+from trainers import quiet_trainer
 
 from fishnet.callbacks.report import Report
 from fishnet.errors import WorkFailed
@@ -57,15 +58,11 @@ def run(tmp_path_factory):
     torch.manual_seed(0)
     data, report, listener = MemoryData(classes=CLASSES, photos=30), Report(resamples=200), Listener()
     model = ImageClassifier(classes=CLASSES, backbone="cnn", image_size=32, lr=0.02)
-    trainer = L.Trainer(
-        accelerator="cpu",
+    trainer = quiet_trainer(
+        folder,
         max_epochs=2,
-        default_root_dir=folder,
         callbacks=[report],
         logger=listener,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
     )
     trainer.fit(model, datamodule=data)
     assert float(model.temperature) == 1

@@ -1,7 +1,7 @@
 """What the network is shown can be looked at."""
 
-import pytorch_lightning as L
 from PIL import Image
+from trainers import quiet_trainer
 
 from fishnet import ImageClassifier, ImageFolderData
 from fishnet.callbacks.views import Views
@@ -10,16 +10,11 @@ from fishnet.callbacks.views import Views
 def sheet_of(shapes, tmp_path, steps: list[str], augment: str) -> tuple[int, int] | None:
     data = ImageFolderData(root=str(shapes), image_size=32, batch_size=8, augment=augment)
     model = ImageClassifier(classes=data.classes, backbone="cnn", preprocess=steps, image_size=32)
-    trainer = L.Trainer(
+    trainer = quiet_trainer(
+        tmp_path,
         max_epochs=1,
         limit_train_batches=1,
         limit_val_batches=0,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=tmp_path,
         callbacks=[Views(photos=2)],
     )
     trainer.fit(model, datamodule=data)

@@ -1,10 +1,10 @@
 """What the settings say of learning is what happens: optimisers and schedulers take their steps, and patience ends."""
 
 import pytest
-import pytorch_lightning as L
 import torch
 from hydra.utils import instantiate
 from memory_data import MemoryData
+from trainers import quiet_trainer
 
 from fishnet.commands.entry import compose
 from fishnet.models.optimisation import OPTIMIZERS, SCHEDULERS
@@ -17,15 +17,10 @@ def trained(tmp_path, *settings: str, epochs: int = 2, callbacks: tuple[str, ...
     config = compose("train", [*SMALL, *settings])
     model = instantiate(config.model, _convert_="all")(classes=CLASSES)
     begun = {name: value.clone() for name, value in model.named_parameters()}
-    trainer = L.Trainer(
+    trainer = quiet_trainer(
+        tmp_path,
         max_epochs=epochs,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
         num_sanity_val_steps=0,
-        default_root_dir=tmp_path,
         callbacks=[instantiate(config.callbacks[name]) for name in callbacks],
     )
     trainer.fit(model, datamodule=MemoryData(classes=CLASSES))

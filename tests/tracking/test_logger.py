@@ -4,6 +4,7 @@ import pytest
 import pytorch_lightning as L
 import torch
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from trainers import quiet_trainer
 
 from fishnet.tracking.logger import MlflowLogger
 
@@ -36,15 +37,11 @@ def batches():
 
 def fit_and_test(logger, batches, folder, epochs=2):
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    trainer = L.Trainer(
+    trainer = quiet_trainer(
+        folder,
         max_epochs=epochs,
-        accelerator="cpu",
         logger=logger,
         log_every_n_steps=1,
-        default_root_dir=folder,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
     )
     model = Line()
     trainer.fit(model, batches, batches)
