@@ -1,6 +1,7 @@
 """What every test may use: photos drawn on the spot, and silence from trackers and hubs."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from drawing import draw_folder
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small only wait for a second thread
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background would ignore it
 
 
 @pytest.fixture(scope="session")

@@ -192,7 +192,7 @@ class Keeper:
             "status": status,
             "cause": cause,
             "exit": code,
-            "seconds": round(now - started + earlier, 1),
+            "seconds": round(now - started + earlier, 3),
             "started": started,
             "ended": now,
             "attempts": attempts,
