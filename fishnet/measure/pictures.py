@@ -105,9 +105,9 @@ def draw_reliability(before: Reliability, after: Reliability, temperature: float
         _curve(upper, lower, before, RED, f"as trained, error {before.error:.3f}")
         _curve(upper, lower, after, BLUE, f"at temperature {temperature:.2f}, error {after.error:.3f}")
         upper.set(xlim=(0, 1.01), ylim=(0, 1.03), ylabel="share right")
-        upper.legend(
-            loc="lower left", bbox_to_anchor=(0, 1), frameon=False, fontsize=9, scatterpoints=1
-        )  # clear of the points
+        named = upper.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, fontsize=9, scatterpoints=1)
+        for one in named.legend_handles:
+            one.set_sizes([40])  # a point's own size tells how many photos it stands for
         lower.set(xlabel="confidence", ylabel="share of photos", ylim=(0, None))
         for axes in (upper, lower):
             bare(axes, "top", "right")

@@ -168,7 +168,7 @@ def draw_stocks(counts: pd.DataFrame, below: pd.DataFrame) -> str:
             linewidth=0,
         )
         left.set_ylabel("stocks assessed")
-        left.legend(loc="upper left", frameon=False, fontsize=8, reverse=True)
+        left.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(BIOMASS), frameon=False, fontsize=8)
         right.fill_between(below["year"], 100 * below["low"], 100 * below["high"], color=RED, alpha=0.15, linewidth=0)
         right.plot(below["year"], 100 * below["share"], color=RED, linewidth=1.6)
         right.set(ylim=(0, 100), ylabel="below Bmsy")
