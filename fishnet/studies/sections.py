@@ -111,8 +111,8 @@ def _in_words(order: Sequence[Scored], verdicts: Mapping[str, Verdict], folds: b
     more = ""
     if unknown:
         more += (
-            f" Of {'all' if unknown == others else unknown} the difference from the best is not known: no fold or "
-            "photo in common, folds that differ all alike, or a score that is no figure of single photos."
+            f" Of {'all others' if unknown == others else unknown} the difference from the best is not known: no fold "
+            "or photo in common, folds that differ all alike, or a score that is no figure of single photos."
         )
     how = sorted({found.difference.how for found in verdicts.values() if found.difference is not None})
     if how:
@@ -194,6 +194,8 @@ def _behind(found: Verdict | None) -> list[str]:
     if found is None or found.difference is None:
         return ["" if found is None else "unknown", ""]
     apart = found.difference
+    if apart.error == 0:
+        return ["0 in every fold", ""]
     chance = "&lt; 0.001" if found.p < 0.001 else f"{found.p:.2g}"
     return [f"{apart.value:.3f} [{apart.low:.3f}, {apart.high:.3f}]", chance]
 

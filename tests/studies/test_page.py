@@ -79,8 +79,20 @@ def test_what_is_not_known_is_never_called_behind(study):
     page = LivingPage(engine.protocol, engine.journal, [])
     page.write(engine.states)
     text = page.path.read_text()
-    assert "Of all the difference from the best is not known" in text
+    assert "Of all others the difference from the best is not known" in text
     assert "more than chance explains" not in text and "same photos" not in text
+
+
+def test_no_difference_in_any_fold_is_no_interval_of_no_width(study):
+    engine = study(
+        only={"folds": 2, "search": {"points": {"one": {"x": 0.9, "y": 1}, "same": {"x": 0.9, "y": 2}}}, "test": True}
+    )
+    engine.run()
+    page = LivingPage(engine.protocol, engine.journal, [])
+    page.write(engine.states)
+    text = page.path.read_text()
+    assert "0 in every fold" in text and "0.000 [0.000" not in text
+    assert "<b>1 of 1</b> cannot be told from the best" in text
 
 
 def test_a_stage_that_cannot_be_shown_says_why_and_the_others_stand(study, monkeypatch):
