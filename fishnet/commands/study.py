@@ -33,11 +33,12 @@ def study(config: DictConfig) -> None:
     given = [one for one in HydraConfig.get().overrides.task if not own_keys(one)]
     check(config, given)
     check_stages(name, list(HydraConfig.get().overrides.task))
-    from fishnet.studies.engine import Engine, Limits
+    from fishnet.studies.engine import Engine
     from fishnet.studies.executors import executor_named
     from fishnet.studies.journal import Journal
     from fishnet.studies.mirror import Mirror
     from fishnet.studies.planning import decided, plan, with_bases
+    from fishnet.studies.pool import Limits, Pool
     from fishnet.studies.protocol import parse
 
     protocol = parse(
@@ -62,17 +63,11 @@ def study(config: DictConfig) -> None:
         settings={} if config.deliver else OmegaConf.to_container(config.executor_args),  # type: ignore[arg-type]
     )
     journal = Journal(folder)
-    engine = Engine(
-        protocol,
-        journal,
-        compose=compose,
-        executor=executor,
-        limits=Limits(jobs=config.jobs, seconds=limit, memory=config.memory),
-        # as if it were typed in a shell: the dispatcher quotes for Hydra, whatever the study's folder is called
-        job={"command": [sys.executable, "-m", "fishnet", "train", *own_folder()], "cwd": str(home)},
-        retry=config.retry,
-        ended=mirror.note,
-    )
+    limits = Limits(jobs=config.jobs, seconds=limit, memory=config.memory)
+    # as if it were typed in a shell: the dispatcher quotes for Hydra, whatever the study's folder is called
+    job = {"command": [sys.executable, "-m", "fishnet", "train", *own_folder()], "cwd": str(home)}
+    pool = Pool(journal, executor, limits, job)
+    engine = Engine(protocol, journal, compose=compose, pool=pool, retry=config.retry, ended=mirror.note)
     if config.deliver:
         whole = engine.replay()
         print(mirror.deliver(engine.states, journal, "FINISHED" if whole else "KILLED"), flush=True)

@@ -4,58 +4,25 @@ All that must survive is in the journal; this object can be killed at any moment
 """
 
 import logging
-import signal
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-from fishnet.errors import WorkFailed, disk_trouble
-from fishnet.names import counted
+from fishnet.errors import WorkFailed
 
-from .asking import ask, worst_epoch
-from .executors import Executor, Running
-from .journal import GOOD, Journal
-from .keeper import BUSY, PATIENCE, PRUNE, STOPPED
-from .outcome import read_outcome
+from .asking import ask
+from .curves import Curves
+from .journal import Journal
+from .pool import POLL, Pool
 from .protocol import Protocol, Stage
-from .scoring import OTHER_PHOTOS, Scored, photos_differ, scored
-from .selection import Choice, choose
+from .scoring import OTHER_PHOTOS, photos_differ, scored
+from .selection import choose
 from .settings import Settings, Space, centred
+from .state import StageState, Watch
 from .trials import Candidate, Cell, Compose, Idea, Trial, listed, merged, point_name, realised, told_apart
 
 log = logging.getLogger("fishnet")
-
-POLL = 0.2
-BUSY_PAUSE = 2.0  # before a training that another study has is looked at again
-LOST = 3  # keepers that may die over one training
-LOOK_AT_CURVES = 3.0  # seconds between two looks at what trainings have written so far
-
-
-@dataclass
-class StageState:
-    """What is known of a stage, for tables, pages and MLflow."""
-
-    stage: Stage
-    trials: list[Trial] = field(default_factory=list)
-    scored: list[Scored] = field(default_factory=list)
-    choice: Choice | None = None
-    running: dict[str, float] = field(default_factory=dict)  # digest of a training → since when
-    epochs: dict[str, int] = field(default_factory=dict)  # digest of a training that runs → epochs so far
-    planned: int = 0  # trials, as far as it is known
-    began: float | None = None
-    ended: float | None = None
-
-
-@dataclass(frozen=True)
-class Limits:
-    jobs: int = 1
-    seconds: float | None = None
-    memory: float | None = None
-
-
-Watch = Callable[[list[StageState]], None]
 
 
 class Engine:
@@ -65,23 +32,17 @@ class Engine:
         journal: Journal,
         *,
         compose: Compose,
-        executor: Executor,
-        limits: Limits,
-        job: dict[str, Any],
+        pool: Pool,
         retry: bool = False,
         ended: Callable[[StageState, Trial], None] = lambda state, trial: None,
     ) -> None:
         self.protocol, self.journal = protocol, journal
-        self._compose, self._executor, self._limits, self._job = compose, executor, limits, job
-        self._retry, self._ended = retry, ended
+        self._compose, self._pool, self._retry, self._ended = compose, pool, retry, ended
+        self._curves = Curves(journal)
         self._watchers: Sequence[Watch] = ()
         self.states = [StageState(stage) for stage in protocol.stages]
         self._kept: dict[str, list[Candidate]] = {}
-        self._live: dict[str, tuple[Cell, Trial, Running]] = {}
-        self._lost: dict[str, int] = {}
         self._retried: set[str] = set()
-        self._curves: dict[str, dict[int, float]] = {}  # of trainings that have ended
-        self._looked = 0.0
         self._replaying = False
 
     def watch(self, watchers: Sequence[Watch]) -> None:
@@ -112,7 +73,9 @@ class Engine:
                 self.journal.write_selected(chosen)
                 self._watch()
         finally:
-            self._stop()
+            self._pool.close()
+            for state in self.states:
+                state.running.clear()
         return chosen
 
     def replay(self) -> bool:
@@ -136,23 +99,20 @@ class Engine:
 
     def _run_stage(self, state: StageState) -> None:
         source = self._trials_of(state)
-        waiting: deque[tuple[Cell, Trial, float]] = deque()
         exhausted = False
-        while True:
-            while not exhausted and len(waiting) + len(self._live) < self._limits.jobs:
+        while not (exhausted and self._pool.empty):
+            while not exhausted and self._pool.has_room:
                 trial = next(source, None)
-                if trial is None:
-                    exhausted = True
-                    break
-                waiting.extend((cell, trial, 0.0) for cell in self._take(state, trial))
-            self._start(state, waiting)
-            self._poll(state, waiting)
-            self._look(state)
+                exhausted = trial is None
+                if trial is not None:
+                    self._pool.add(self._take(state, trial), trial)
+            for ended in self._pool.turn(state.stage, lambda cell, trial: self._settled(state, cell, trial)):
+                self._tell(state, ended)
+            state.running = {digest: one.since for digest, one in self._pool.live.items()}
+            self._curves.look(state, list(self._pool.live.values()))
             self._score(state)
             self._watch()
-            if exhausted and not waiting and not self._live:
-                return
-            if self._live or waiting:
+            if not self._pool.empty:
                 time.sleep(POLL)
 
     def _trials_of(self, state: StageState) -> Iterator[Trial]:
@@ -233,110 +193,16 @@ class Engine:
         """One of its trainings has ended: as it stands in the stage, for it may have been asked by several."""
         self._ended(state, next(one for one in state.trials if one.digest == trial.digest))
 
-    def _start(self, state: StageState, waiting: deque[tuple[Cell, Trial, float]]) -> None:
-        now = time.monotonic()
-        for _ in range(len(waiting)):
-            if len(self._live) >= self._limits.jobs:
-                return
-            cell, trial, not_before = waiting.popleft()
-            if self._settled(state, cell, trial):
-                self._tell(state, trial)
-            elif now < not_before or cell.digest in self._live or self.journal.busy(cell):
-                waiting.append((cell, trial, max(not_before, now + POLL)))
-            else:
-                self._live[cell.digest] = cell, trial, self._launched(state.stage, cell, trial)
-                state.running[cell.digest] = time.time()
-
-    def _launched(self, stage: Stage, cell: Cell, trial: Trial) -> Running:
-        told = {"stage": stage.name, "trial": trial.name, "fold": cell.fold, "seed": cell.seed}
-        job = {"limit": self._limits.seconds, "memory": self._limits.memory, "score": stage.score, "what": told}
-        try:
-            return self._executor.start(self.journal.prepare(cell, {**self._job, **job}))
-        except OSError as error:
-            raise disk_trouble(error) or WorkFailed(f"a training could not be started: {error}.") from error
-
     def _settled(self, state: StageState, cell: Cell, trial: Trial) -> bool:
         """It has a result, or needs none: the rest of a trial that was pruned in one fold is not run."""
         if self.journal.result(cell) is not None:
             return True
         return scored(trial, state.stage, self.journal.result).state == "pruned"
 
-    def _poll(self, state: StageState, waiting: deque[tuple[Cell, Trial, float]]) -> None:
-        for digest, (cell, trial, running) in list(self._live.items()):
-            status = running.status()
-            if status is None:
-                continue
-            del self._live[digest]
-            state.running.pop(digest, None)
-            if self.journal.result(cell) is not None:
-                self._tell(state, trial)
-                continue
-            if status != BUSY:
-                self._lost[digest] = self._lost.get(digest, 0) + 1
-            lost = self._lost.get(digest, 0) >= LOST
-            self.journal.end_orphan(cell, signal.SIGKILL if lost else signal.SIGTERM)
-            if lost:
-                told = "it was asked to stop" if status == STOPPED else f"its keeper ended with status {status}"
-                self.journal.give_up(cell, f"{told}, {LOST} times{self.journal.last_words(cell)}", time.time())
-                self._tell(state, trial)
-            else:
-                waiting.append((cell, trial, time.monotonic() + BUSY_PAUSE))
-
-    def _look(self, state: StageState) -> None:
-        """At trainings that run: how far they are, and whether they are worth going on."""
-        if time.monotonic() - self._looked < LOOK_AT_CURVES:
-            return
-        self._looked = time.monotonic()
-        for digest, (cell, trial, _) in self._live.items():
-            outcome = read_outcome(self.journal.run_of(cell))
-            state.epochs[digest] = outcome.epochs
-            if state.stage.search.prune:
-                self._prune(state, cell, trial, outcome.curves.get(state.stage.score, {}))
-
-    def _prune(self, state: StageState, cell: Cell, trial: Trial, own: dict[int, float]) -> None:
-        stage = state.stage
-        others = [
-            curve
-            for other in state.trials
-            for twin in other.cells
-            if other.digest != trial.digest
-            and (twin.fold, twin.seed) == (cell.fold, cell.seed)
-            and self._ended_well(twin)
-            and (curve := self._curve(twin, stage.score))
-        ]
-        epoch = worst_epoch(own, others, largest=stage.largest) if own and len(others) >= 3 else None
-        if epoch is not None:
-            text = f"behind the median of {len(others)} others at epoch {epoch + 1} ({stage.score} {own[epoch]:.3f})"
-            (self.journal.place(cell) / PRUNE).write_text(text)
-
-    def _ended_well(self, cell: Cell) -> bool:
-        """Of a training that died the curve says nothing about its trial."""
-        result = self.journal.result(cell)
-        return result is not None and result["status"] in (GOOD, "pruned")
-
-    def _curve(self, ended: Cell, key: str) -> dict[int, float]:
-        if ended.digest not in self._curves:
-            self._curves[ended.digest] = read_outcome(self.journal.run_of(ended)).curves.get(key, {})
-        return self._curves[ended.digest]
-
     def _score(self, state: StageState) -> None:
         state.scored = [scored(trial, state.stage, self.journal.result) for trial in state.trials]
 
     # ---- the end
-
-    def _stop(self) -> None:
-        """Trainings that still run are asked to leave a checkpoint."""
-        if self._live:
-            ending = counted(len(self._live), "training")
-            log.info("Ending %s: a checkpoint is left, and the same command goes on from there.", ending)
-        for _, _, running in self._live.values():
-            running.stop()
-        deadline = time.monotonic() + PATIENCE + 10
-        while any(running.status() is None for _, _, running in self._live.values()) and time.monotonic() < deadline:
-            time.sleep(POLL)
-        for state in self.states:
-            state.running.clear()
-        self._executor.close()
 
     def deaths(self) -> list[tuple[Trial, Cell, dict[str, Any]]]:
         return [

@@ -30,7 +30,8 @@ from .scoring import Scored, scored
 from .selection import chosen_digests
 
 if TYPE_CHECKING:
-    from .engine import Engine, StageState
+    from .engine import Engine
+    from .state import StageState
     from .trials import Cell, Trial
 
 log = logging.getLogger("fishnet")

@@ -9,7 +9,6 @@ from pathlib import Path
 from fishnet.names import counted
 from fishnet.tracking.layout import duration
 
-from .engine import StageState
 from .journal import Journal
 from .keeper import write_whole
 from .protocol import Protocol
@@ -17,6 +16,7 @@ from .remaining import remaining
 from .results import write_results
 from .scoring import OTHER_PHOTOS, photos_differ
 from .sections import chosen_names, section
+from .state import StageState
 
 log = logging.getLogger("fishnet")
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .engine import StageState
 from .protocol import Stage, most_trials
+from .state import StageState
 
 
 class Remaining(NamedTuple):

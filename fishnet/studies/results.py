@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from .engine import StageState
 from .keeper import write_whole
 from .scoring import Scored
 from .selection import chosen_digests, ranked
+from .state import StageState
 
 HEAD = ["stage", "trial", "chosen", "state", "score", "mean", "sd", "low", "high", "trainings"]
 FIGURES = ["val/accuracy", "val/loss", "test/accuracy", "test/f1_macro", "test/f1_weighted", "test/loss"]

@@ -12,10 +12,10 @@ from fishnet.tracking.layout import duration
 
 from . import pictures
 from .differences import Verdict, judged, same_photos
-from .engine import StageState
 from .journal import Journal
 from .scoring import OTHER_PHOTOS, Scored, photos_differ
 from .selection import chosen_digests, ranked
+from .state import StageState
 
 MOST_PICTURED = 4_000_000  # bytes of pictures in a page that is to be mailed
 

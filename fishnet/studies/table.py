@@ -15,10 +15,10 @@ from rich.text import Text
 from fishnet.names import counted
 from fishnet.tracking.layout import duration
 
-from .engine import StageState
 from .remaining import remaining
 from .scoring import Scored
 from .selection import chosen_digests, ranked
+from .state import StageState
 
 log = logging.getLogger("fishnet")
 

@@ -2,14 +2,16 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from protocols import TRAINING, compose, protocol
 
-from fishnet.studies.engine import Engine, Limits
+from fishnet.studies.engine import Engine
 from fishnet.studies.executors import executor_named
 from fishnet.studies.journal import Journal
+from fishnet.studies.pool import Limits, Pool
 
 
 @pytest.fixture
@@ -20,7 +22,17 @@ def study(tmp_path):
         folder = tmp_path / "study"
         starts_in = tmp_path / "starts.txt"
 
-        def __call__(self, *, jobs: int = 2, limit: float | None = None, retry: bool = False, **stages) -> Engine:
+        def __call__(
+            self,
+            *,
+            jobs: int = 2,
+            limit: float | None = None,
+            executor: str = "local",
+            settings: dict | None = None,
+            retry: bool = False,
+            ended: Callable = lambda state, trial: None,
+            **stages,
+        ) -> Engine:
             script = tmp_path / "training.py"
             script.write_text(TRAINING)
             job = {
@@ -28,15 +40,12 @@ def study(tmp_path):
                 "cwd": str(tmp_path),
                 "environment": {"STARTS": str(self.starts_in), "PYTHONPATH": ""},
             }
-            return Engine(
-                protocol(**stages),
-                Journal(self.folder),
-                compose=compose,
-                executor=executor_named("local", home=tmp_path, logs=tmp_path / "logs", limit=limit, settings={}),
-                limits=Limits(jobs=jobs, seconds=limit),
-                job=job,
-                retry=retry,
+            journal = Journal(self.folder)
+            hands = executor_named(
+                executor, home=tmp_path, logs=tmp_path / "logs", limit=limit, settings=settings or {}
             )
+            pool = Pool(journal, hands, Limits(jobs=jobs, seconds=limit), job)
+            return Engine(protocol(**stages), journal, compose=compose, pool=pool, retry=retry, ended=ended)
 
         def starts(self) -> list[str]:
             return sorted(self.starts_in.read_text().split()) if self.starts_in.exists() else []

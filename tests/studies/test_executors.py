@@ -12,17 +12,9 @@ import psutil
 import pytest
 
 from fishnet.errors import BadInput
-from fishnet.studies.engine import Engine
 from fishnet.studies.executors import executor_named
 
 GRID = {"only": {"set": {"sleep": 1.0}, "search": {"space": {"x": [0.1, 0.2, 0.3]}}}}
-
-
-def engine_with(study, executor: str, settings: dict, jobs: int = 2, **stages) -> Engine:
-    engine = study(jobs=jobs, **(stages or GRID))
-    home = study.folder.parent
-    engine._executor = executor_named(executor, home=home, logs=home / "logs", limit=600.0, settings=settings)
-    return engine
 
 
 def test_an_executor_that_cannot_be(tmp_path):
@@ -42,13 +34,13 @@ def test_an_executor_that_cannot_be(tmp_path):
 def test_trainings_that_run_together_have_a_gpu_each(study):
     tell = "open(os.environ['STARTS'], 'a').write(os.environ['CUDA_VISIBLE_DEVICES'] + chr(10))"
     stages = {"only": {"set": {"sleep": 0.5, "do": tell}, "search": {"space": {"x": [10, 20, 30, 40]}}}}
-    engine_with(study, "local", {"gpus": [3, 5]}, **stages).run()
+    study(settings={"gpus": [3, 5]}, **stages).run()
     assert {"3", "5"} <= set(study.starts())
 
 
 @pytest.mark.slow
 def test_submitit_runs_them_as_jobs(study):
-    engine_with(study, "submitit", {"cluster": "local"}).run()
+    study(executor="submitit", settings={"cluster": "local"}, limit=600.0, **GRID).run()
     assert study.starts() == ["0.1", "0.2", "0.3"]
     assert study.selected()["only"]["kept"][0]["name"] == "x0.3"
 
@@ -68,7 +60,7 @@ STOPPED = (
 @pytest.mark.slow
 def test_a_preempted_job_is_queued_again_and_goes_on_from_its_checkpoint(study):
     stages = {"only": {"search": {"points": {"a": {"x": 0.1, "do": STOPPED}}}}}
-    engine = engine_with(study, "submitit", {"cluster": "local"}, jobs=1, **stages)
+    engine = study(executor="submitit", settings={"cluster": "local"}, limit=600.0, jobs=1, **stages)
     script = study.folder.parent / "training.py"
     text = script.read_text().replace(
         'exec(settings.get("do", ""))', 'settings.setdefault("seed", "0")\nexec(settings.get("do", ""))'
@@ -118,7 +110,7 @@ def test_ray_runs_them_on_two_nodes(study, tmp_path, monkeypatch):
             address = cluster.stdout.readline()
             assert address, "the cluster did not start"
         stages = {"only": {"set": {"sleep": 6.0}, "search": {"space": {"x": [0.1, 0.2, 0.3, 0.4]}}}}
-        engine_with(study, "ray", {"address": address.strip(), "num_cpus": 1}, **stages).run()
+        study(executor="ray", settings={"address": address.strip(), "num_cpus": 1}, **stages).run()
     finally:
         cluster.stdin.close()
         try:

@@ -18,10 +18,9 @@ def runs_of(home):
 
 
 def test_nested_runs_tell_mean_sd_and_interval(study, tmp_path):
-    engine = study(jobs=4, **STAGES)
+    engine = study(jobs=4, ended=lambda *note: mirror.note(*note), **STAGES)
     study.folder.mkdir()
     mirror = Mirror(engine.protocol, study.folder, uri=None, home=tmp_path, experiment="fishnet")
-    engine._ended = mirror.note
     with mirror.opened(engine):
         engine.run()
     runs, client = runs_of(tmp_path)
@@ -62,10 +61,9 @@ def test_a_store_that_was_away_is_asked_again_and_gets_what_it_missed(study, tmp
         return open_store(*args, **options)
 
     monkeypatch.setattr(mirrors, "open_store", opened)
-    engine = study(only={"search": {"points": {"a": {"x": 0.5}}}})
+    engine = study(ended=lambda *note: mirror.note(*note), only={"search": {"points": {"a": {"x": 0.5}}}})
     study.folder.mkdir()
     mirror = Mirror(engine.protocol, study.folder, uri=None, home=tmp_path, experiment="fishnet")
-    engine._ended = mirror.note
     with mirror.opened(engine):
         engine.run()
     names = {run.info.run_name for run in runs_of(tmp_path)[0].values()}

@@ -2,8 +2,8 @@
 
 from rich.console import Console
 
-from fishnet.studies.engine import StageState
 from fishnet.studies.remaining import remaining, trainings
+from fishnet.studies.state import StageState
 from fishnet.studies.table import Watcher, progress_line, stage_table
 
 
