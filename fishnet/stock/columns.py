@@ -37,6 +37,7 @@ LABELS = {
     "unit": "unit",
 }
 MEANINGS = VALUES | LABELS
+ATTRIBUTES = ("name", "species", "category", "resilience", "code")
 
 RULES = [
     ("year", r"(ts)?year|yr|annee|year code|time|season"),
@@ -147,3 +148,21 @@ def told_columns(text: str | None) -> dict[str, str]:
             raise BadInput(f"columns={text}: {meaning} is no meaning; {nearest(meaning, [*MEANINGS, 'nothing'])}")
         told[header] = meaning
     return told
+
+
+def one_each(meanings: dict[str, Meaning | None]) -> dict[str, Meaning | None]:
+    """Of several columns for one variable, the one that its publisher calls best; what the user said wins."""
+    chosen: dict[tuple[str, str], str] = {}
+    for header, meaning in meanings.items():
+        if meaning is None:
+            continue
+        key = (meaning.column, meaning.group)
+        rank = (bool(meaning.why), "best" in header.lower() or "pref" in header.lower())
+        if key not in chosen:
+            chosen[key] = header
+            continue
+        other = meanings[chosen[key]]
+        assert other is not None
+        if rank > (bool(other.why), "best" in chosen[key].lower() or "pref" in chosen[key].lower()):
+            chosen[key] = header
+    return {header: meaning if header in chosen.values() else None for header, meaning in meanings.items()}

@@ -1,0 +1,87 @@
+"""Files as they are published → cells of text: encodings, signs between cells, titles above the header, web pages."""
+
+import csv
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from fishnet.errors import BadInput
+
+from .columns import meaning_of, year_of
+
+MOST_BYTES = 500_000_000
+HEADER_WITHIN = 12  # lines: some publishers write a title above the header
+
+
+def read_cells(path: Path, told: dict[str, str]) -> pd.DataFrame:
+    text = _text(path)
+    lines = [line for line in text.splitlines()[:HEADER_WITHIN] if line.strip()]
+    if not lines:
+        raise BadInput(f"{path} is empty: download it again.")
+    sign = max(",;\t|", key=lambda sign: max(line.count(sign) for line in lines))
+    header_at, header = _header(text, sign, told)
+    try:
+        raw = pd.read_csv(
+            io.StringIO(text), sep=sign, dtype=str, keep_default_na=False, skiprows=header_at, skip_blank_lines=True
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
+        reason = " ".join(str(error).replace("Error tokenizing data. C error:", "").split())
+        raise BadInput(f"{path} is no whole table ({reason}): download or export it again.") from error
+    if raw.empty:
+        raise BadInput(f"{path} holds a header ({', '.join(header)}) and no rows: download it again.")
+    if isinstance(raw.index, pd.MultiIndex) or not isinstance(raw.index, pd.RangeIndex):
+        raise BadInput(f"{path} is no whole table (its rows are longer than its header): export it again.")
+    raw.columns = [str(name).strip() for name in raw.columns]
+    if unknown := [name for name in told if name not in raw.columns and name != "years"]:
+        raise BadInput(f"columns: {path.name} has no column {unknown[0]}; its columns are {listed(raw)}.")
+    if sign == ";":  # written where the decimal sign is a comma
+        raw = raw.replace(r"^\s*(-?\d+),(\d+)\s*$", r"\1.\2", regex=True)
+    return raw
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise BadInput(f"{path} is larger than {MOST_BYTES // 1_000_000} MB: cut it to the rows you need.")
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror}).") from error
+    start = data[:2000].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")):
+        raise BadInput(f"{path} is a web page saved under the name of a table: download the table itself.")
+    if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise BadInput(f"{path} is a spreadsheet or an archive: save the sheet as CSV.")
+    if start.startswith((b"{", b"[{")):
+        raise BadInput(f"{path} is JSON, not a table: export it as CSV.")
+    if b"\x00" in data[:100_000] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise BadInput(f"{path} is no text: give a CSV.")
+    for encoding in ("utf-16",) if data.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8-sig", "cp1252", "latin-1"):
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise BadInput(f"{path} is written in signs that cannot be read: save it as UTF-8.")
+
+
+def _header(text: str, sign: str, told: dict[str, str]) -> tuple[int, list[str]]:
+    """The line that names most columns we know: titles and blank lines may stand above it."""
+    best, at, names = -1, 0, [""]
+    for number, line in enumerate(text.splitlines()[:HEADER_WITHIN]):
+        cells = [cell.strip() for cell in next(csv.reader([line], delimiter=sign), [])]
+        known = sum(bool(cell in told or meaning_of(cell) or year_of(cell)) for cell in cells if cell)
+        if known > best and any(cells):
+            best, at, names = known, number, cells
+    return (at, names) if best > 0 else (0, names)
+
+
+def listed(raw: pd.DataFrame, most: int = 8) -> str:
+    names = [str(name)[:40] for name in raw.columns]
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def something_else(path: Path, raw: pd.DataFrame, what: str) -> str:
+    return (
+        f"{path} is a table of something else: {what} (its columns are {listed(raw)}); if one does, say so with "
+        "columns='HEADER=year, HEADER=catch'."
+    )
