@@ -1,7 +1,6 @@
 """Checkpoints that survive: written beside their place and renamed, with a digest, taken up where they stopped."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, ModelCheckpoi
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from fishnet.errors import BadInput, WorkFailed
+from fishnet.whole import flush, replacing, write_whole
 
 from .verified import DIGESTS, digest_of, known_digests, verified
 
@@ -30,25 +30,19 @@ class DurableCheckpointIO(TorchCheckpointIO):
 def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
     """Temp file in the same folder, flushed to disk, renamed; the digest file knows the old and the new meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")  # one name: what a kill left there, the next one takes
     try:
-        with open(temporary, "wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        digest = digest_of(temporary)
-        known = known_digests(path)
-        _write_digests(path, [*known[-1:], digest])
-        os.replace(temporary, path)
+        with replacing(path, alone=True) as temporary:
+            with open(temporary, "wb") as file:
+                torch.save(checkpoint, file)
+            digest = digest_of(temporary)
+            _write_digests(path, [*known_digests(path)[-1:], digest])
         _write_digests(path, [digest])
-        _flush_folder(path.parent)
+        flush(path.parent)
     except (OSError, RuntimeError) as error:  # torch tells a full disk as a RuntimeError
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise WorkFailed(
             f"{path} could not be written ({reason}): is the disk full? What was there is intact."
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -66,21 +60,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _write_digests(path: Path, digests: list[str]) -> None:
-    place = path.with_name(path.name + DIGESTS)
-    temporary = place.with_name(f".{place.name}.tmp")
-    with open(temporary, "w") as file:
-        json.dump(digests, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, place)
-
-
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    write_whole(path.with_name(path.name + DIGESTS), json.dumps(digests), alone=True)
 
 
 class BestCheckpoint(ModelCheckpoint):

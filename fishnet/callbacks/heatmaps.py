@@ -10,7 +10,6 @@ import pytorch_lightning as L
 from PIL import Image
 from torch import Tensor, nn
 
-from fishnet.data.replacing import replacing
 from fishnet.explain.gradcam import class_maps, explained
 from fishnet.explain.overlay import Caption, captioned, overlay, sheet
 from fishnet.explain.panel import fixed_panel, telling
@@ -18,6 +17,7 @@ from fishnet.explain.target import last_convolution
 from fishnet.measure.predictions import Predictions, gathered, on_cpu
 from fishnet.models.quiet import same_chance
 from fishnet.names import slugs
+from fishnet.whole import replacing
 
 log = logging.getLogger("fishnet")
 

@@ -7,10 +7,10 @@ import pytorch_lightning as L
 import torch
 from PIL import Image
 
-from fishnet.data.replacing import replacing
 from fishnet.explain.overlay import labelled, sheet
 from fishnet.explain.panel import fixed_panel
 from fishnet.models.preprocessing import after_each
+from fishnet.whole import replacing
 
 TRAINING = 3  # random views a photo
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from fishnet.images import RefusedImage, load_image, read_bytes
+from fishnet.whole import flush
 
 ENDINGS = {b"\xff\xd8": "jpg", b"\x89P": "png", b"RI": "webp", b"GI": "gif"}  # of what the loader has accepted
 PART, WHOLE = ".part", ".whole"
@@ -28,8 +29,7 @@ def keep(whole: Path, data: bytes) -> tuple[str, str]:
     except RefusedImage:
         whole.unlink()
         raise
-    with open(whole, "rb") as file:
-        os.fsync(file.fileno())
+    flush(whole)
     name = f"{whole.name[1:].removesuffix(WHOLE)}.{ENDINGS[data[:2]]}"
     os.replace(whole, whole.with_name(name))
     return name, hashlib.sha256(data).hexdigest()
@@ -39,13 +39,8 @@ def settle_folder(folder: Path) -> None:
     """Makes the renames of a folder last through a loss of power; without a photo it would be a class without one."""
     with suppress(OSError):
         folder.rmdir()
-    if os.name == "nt" or not folder.is_dir():
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    if folder.is_dir():
+        flush(folder)
 
 
 def sweep(folder: Path) -> None:

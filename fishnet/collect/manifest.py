@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fishnet.collect.copies import copies_of
 from fishnet.collect.ledger import COPY, DELETED, FAILED, KEPT, REFUSED, WITHDRAWN, Ledger
+from fishnet.whole import replacing
 
 COLUMNS = [
     *("path", "class", "sha256", "source", "photo_id", "observation_id", "observer", "licence", "attribution", "url"),
@@ -62,16 +63,13 @@ def _joined(rows: list, name: str) -> str:
 
 
 def _replace(file: Path, columns: list[str], rows: Iterable, before: Ledger | None = None) -> str:
-    hidden = file.with_name(f".{file.name}.part")
-    with open(hidden, "w", newline="", encoding="utf-8") as out:
-        table = csv.writer(out)
-        table.writerow(columns)
-        table.writerows(rows)
-        out.flush()
-        os.fsync(out.fileno())
-    digest = hashlib.sha256(hidden.read_bytes()).hexdigest()
-    if before is not None:  # whichever of the two is there after a kill is ours
-        before.write_note("manifest_before", before.note("manifest"))
-        before.write_note("manifest", digest)
-    os.replace(hidden, file)
+    with replacing(file, alone=True) as hidden:
+        with open(hidden, "w", newline="", encoding="utf-8") as out:
+            table = csv.writer(out)
+            table.writerow(columns)
+            table.writerows(rows)
+        digest = hashlib.sha256(hidden.read_bytes()).hexdigest()
+        if before is not None:  # whichever of the two is there after a kill is ours
+            before.write_note("manifest_before", before.note("manifest"))
+            before.write_note("manifest", digest)
     return digest

@@ -20,7 +20,6 @@ from fishnet.callbacks.checkpoints import DurableCheckpointIO
 from fishnet.callbacks.guards import FiniteLoss, SeededSteps, StopOnSignal
 from fishnet.callbacks.pace import EpochLines, Pace
 from fishnet.data.datamodule import ImageFolderData
-from fishnet.data.replacing import replacing
 from fishnet.data.split_file import save_split
 from fishnet.data.splits import split_digest
 from fishnet.errors import BadInput
@@ -29,6 +28,7 @@ from fishnet.models.quiet import same_chance
 from fishnet.models.trying import learns_from_one_photo, takes_photos
 from fishnet.tracking.logger import MlflowLogger
 from fishnet.tracking.runs import git_commit, run_name
+from fishnet.whole import replacing
 
 log = logging.getLogger("fishnet")
 

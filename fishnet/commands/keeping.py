@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from fishnet.callbacks.checkpoints import write_checkpoint
-from fishnet.data.replacing import replacing
+from fishnet.whole import replacing
 
 # What answers need; the optimiser's state, which would double the file, stays in the run's own checkpoints.
 KEPT = ("state_dict", "hyper_parameters", "epoch", "global_step", "pytorch-lightning_version")

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig
 
-from fishnet.data.replacing import replacing
 from fishnet.models.classifier import ImageClassifier
 from fishnet.models.precision import PLAIN, SETTINGS, Setting, fastest, measured
+from fishnet.whole import replacing
 
 log = logging.getLogger("fishnet")
 

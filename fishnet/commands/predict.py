@@ -9,6 +9,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from fishnet.errors import BadInput
+from fishnet.whole import replacing
 
 from .checks import check_writable, validate
 from .entry import start
@@ -55,15 +56,14 @@ def write_predictions(model, photos: list[Path], out: Path, *, sure: float, batc
     """Into a file beside the wanted one, which gets its name when all is there."""
     from rich.progress import track
 
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch()
-    except OSError as error:
-        raise BadInput(f"out={out} cannot be written ({error.strerror}).") from error
     counts = {"not sure": 0, "refused": 0}
     rows = track(answers(model, photos, batch_size), total=len(photos), description="predicting", transient=True)
-    try:
+    with replacing(out) as temporary:
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            temporary.touch()
+        except OSError as error:
+            raise BadInput(f"out={out} cannot be written ({error.strerror}).") from error
         with open(temporary, "w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
             table.writerow(["path", "predicted", "probability", "not_sure", "problem", *model.classes])
@@ -79,11 +79,6 @@ def write_predictions(model, photos: list[Path], out: Path, *, sure: float, batc
                 table.writerow(
                     [path, model.classes[best], f"{chances[best]:.4f}", unsure, "", *(f"{p:.4f}" for p in chances)]
                 )
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
     return counts
 
 

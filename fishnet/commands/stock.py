@@ -140,10 +140,10 @@ def _learn(config: DictConfig, found: "Findings") -> None:
 
 def write(found: "Findings", folder: Path, made: "pd.DataFrame | None") -> None:
     """Every table of the page as a CSV, then the page: where there is a page, all of it is there."""
-    from fishnet.data.replacing import replacing
     from fishnet.stock.chapters import answers, chapters
     from fishnet.stock.findings import tables_of
     from fishnet.stock.page import page
+    from fishnet.whole import replacing
 
     (folder / "tables").mkdir()
     for name, table in {**tables_of(found), **({"sample": made} if made is not None else {})}.items():
@@ -178,12 +178,12 @@ def last_words(found: "Findings", folder: Path, run_id: str) -> None:
 @contextmanager
 def tracked(config: DictConfig, folder: Path, *, name: str) -> Iterator["RunSession"]:
     """A run like every other; its last word comes whatever happens."""
-    from fishnet.data.replacing import replacing
     from fishnet.errors import Interrupted
     from fishnet.tracking.runs import FOLDER, git_commit
     from fishnet.tracking.session import start_run
     from fishnet.tracking.stale import tidy
     from fishnet.tracking.store import open_store
+    from fishnet.whole import replacing
 
     store = open_store(config.tracking.uri, home=Path.cwd())
     for sentence in tidy(store, Path.cwd() / "outputs"):

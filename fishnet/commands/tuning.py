@@ -12,9 +12,9 @@ from omegaconf import DictConfig, open_dict
 from rich.console import Console
 
 from fishnet.callbacks.range_test import RangeTest
-from fishnet.data.replacing import replacing
 from fishnet.errors import WorkFailed
 from fishnet.measure.range_test import draw_range, find_rate, smoothed
+from fishnet.whole import replacing
 
 log = logging.getLogger("fishnet")
 

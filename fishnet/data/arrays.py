@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from fishnet.data.replacing import replacing
 from fishnet.errors import WorkFailed
+from fishnet.whole import replacing
 
 _log = logging.getLogger("fishnet")
 _ROW = np.dtype([("key", "S80"), ("offset", "<i8"), ("shape", "<i4", (3,))])

@@ -19,9 +19,9 @@ from fishnet.data.duplicates import merged
 from fishnet.data.groups import copies, stated_groups
 from fishnet.data.listing import Listing, list_photos
 from fishnet.data.manifest import with_manifest
-from fishnet.data.replacing import replacing
 from fishnet.data.seen import known_photos, state_folder
 from fishnet.errors import BadInput, WorkFailed
+from fishnet.whole import replacing
 
 DUPLICATES = ("group", "drop", "ignore")
 

@@ -18,8 +18,8 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from fishnet.data.listing import Listing
-from fishnet.data.replacing import replacing
 from fishnet.data.scan import scan
+from fishnet.whole import replacing
 
 _log = logging.getLogger(__name__)
 _STATE = {"size": "int64", "mtime_ns": "int64", "ctime_ns": "int64"}  # ctime: tools that edit may put mtime back

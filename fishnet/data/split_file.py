@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from fishnet.data.replacing import replacing
 from fishnet.data.splits import PARTS, check_parts
 from fishnet.errors import BadInput
+from fishnet.whole import replacing
 
 _log = logging.getLogger(__name__)
 

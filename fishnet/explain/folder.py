@@ -15,9 +15,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from fishnet.data.replacing import replacing
 from fishnet.errors import WorkFailed
 from fishnet.models.quiet import unchanged
+from fishnet.whole import replacing
 
 from .additive import additive_maps, is_additive
 from .gradcam import explained

@@ -12,7 +12,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import dendrogram
 
-from fishnet.data.replacing import replacing
+from fishnet.whole import replacing
 
 from .calibration import Reliability
 from .confusions import row_shares

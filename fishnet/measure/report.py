@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fishnet.data.replacing import replacing
 from fishnet.errors import WorkFailed
+from fishnet.whole import replacing
 
 from . import confusions
 from .bootstrap import Interval, intervals

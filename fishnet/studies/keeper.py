@@ -20,11 +20,12 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
+
+from fishnet.whole import write_whole
 
 from .causes import Death, cause_of, system_kills
 
@@ -209,16 +210,6 @@ class Keeper:
         if status in ("finished", "pruned"):  # it never goes on: model/ holds the weights, these the optimiser's state
             shutil.rmtree(self.folder / RUN / "checkpoints", ignore_errors=True)
         return 0
-
-
-def write_whole(target: Path, text: str) -> None:
-    """The file appears whole or not at all."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.part")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, target)
 
 
 def _taken(lock: IO) -> bool:

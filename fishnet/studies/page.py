@@ -8,9 +8,9 @@ from pathlib import Path
 
 from fishnet.names import counted
 from fishnet.tracking.layout import duration
+from fishnet.whole import write_whole
 
 from .journal import Journal
-from .keeper import write_whole
 from .protocol import Protocol
 from .remaining import remaining
 from .results import write_results

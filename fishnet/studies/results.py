@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from .keeper import write_whole
+from fishnet.whole import write_whole
+
 from .scoring import Scored
 from .selection import chosen_digests, ranked
 from .state import StageState

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from fishnet.errors import BadInput
+from fishnet.whole import replacing
 
 from .layout import fitted
 from .links import PORT, base_of, charts_link, compare_link, run_link, runs_link
@@ -91,14 +92,10 @@ def write_csv(rows: Sequence[Row], target: Path) -> None:
     metrics = sorted({key for row in rows for key in row.metrics})
     params = sorted({key for row in rows for key in row.params})
     tags = sorted({key for row in rows for key in row.tags})
-    fresh = target.with_name(f".{target.name}.new")
-    with fresh.open("w", newline="", encoding="utf-8") as file:
+    with replacing(target) as fresh, fresh.open("w", newline="", encoding="utf-8") as file:
         writer = csv_format.writer(file)
         writer.writerow([*own, *metrics, *params, *tags])
         for row in rows:
             line = [row.run_id, row.name, row.experiment, row.status, row.started.isoformat(), row.seconds, row.parent]
             line += [row.metrics.get(key) for key in metrics] + [row.params.get(key) for key in params]
             writer.writerow(line + [row.tags.get(key) for key in tags])
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, target)

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from fishnet.errors import BadInput
 from fishnet.names import slug
+from fishnet.whole import replacing
 
 from .client import client_for, one_line, set_switches
 from .view import view_tags
@@ -149,14 +150,10 @@ def _ensure_database(store: Store, path: Path) -> None:
 def _make_database(path: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    client_for(f"sqlite:///{fresh}")  # quiets the migration's log
-    made = SqlAlchemyStore(f"sqlite:///{fresh}", (path.parent / "artifacts").as_uri())
-    made.engine.dispose()
-    with fresh.open("rb") as written:
-        os.fsync(written.fileno())
-    os.replace(fresh, path)
+    with replacing(path) as fresh:
+        client_for(f"sqlite:///{fresh}")  # quiets the migration's log
+        made = SqlAlchemyStore(f"sqlite:///{fresh}", (path.parent / "artifacts").as_uri())
+        made.engine.dispose()
 
 
 # ---- a server

@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from fishnet.data.reef.settings import Settings
 from fishnet.errors import BadInput, WorkFailed
+from fishnet.whole import flush
 
 
 def reef_folder(parent: str | Path, *, progress: bool = True, **settings: Any) -> Path:
@@ -50,20 +51,12 @@ def _draw(final: Path, chosen: Settings, progress: bool) -> None:
     except BaseException:
         shutil.rmtree(drawing, ignore_errors=True)
         raise
-    _sync_one(final.parent)
+    flush(final.parent)
 
 
 def _sync(root: Path) -> None:
     """All files and folders under `root` to the disk: the rename must not arrive before the bytes."""
     for folder, _, names in os.walk(root):
         for name in names:
-            _sync_one(Path(folder, name))
-        _sync_one(Path(folder))
-
-
-def _sync_one(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            flush(Path(folder, name))
+        flush(Path(folder))
