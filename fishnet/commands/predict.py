@@ -8,6 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from fishnet.data.listing import EXTENSIONS
 from fishnet.errors import BadInput
 from fishnet.whole import replacing
 
@@ -15,8 +16,6 @@ from .checks import check_writable, validate
 from .entry import start
 
 log = logging.getLogger("fishnet")
-
-ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".gif"}
 
 
 def predict(config: DictConfig) -> dict[str, float]:
@@ -46,9 +45,9 @@ def find_photos(place: Path) -> list[Path]:
     if not place.is_dir():
         raise BadInput(f"images={place} does not exist: give a photo or a folder of photos.")
     inside = (Path(folder) / name for folder, _, names in os.walk(place) for name in names)
-    photos = sorted(path for path in inside if path.suffix.lower() in ENDINGS)
+    photos = sorted(path for path in inside if path.suffix.lower() in EXTENSIONS)
     if not photos:
-        raise BadInput(f"images={place} holds no photos ({', '.join(sorted(ENDINGS))}).")
+        raise BadInput(f"images={place} holds no photos ({', '.join(sorted(EXTENSIONS))}).")
     return photos
 
 

@@ -51,12 +51,15 @@ def build_index(
     progress: bool = True,
     listing: Listing | None = None,
     fewest: int = 2,
+    forgiving: bool = False,
 ) -> Index:
     """Reads each photo once, ever; a second call on an unchanged folder only looks at names and times.
 
-    A model that knows its classes can be asked about a folder that holds a single one of them (`fewest=1`).
+    A model that knows its classes can be asked about a folder that holds a single one of them (`fewest=1`); who wants
+    to tell what is wrong with a folder takes it as it is (`forgiving`).
     """
     _check_arguments(duplicates, max_refused)
+    fewest, max_refused = (1, 1.0) if forgiving else (fewest, max_refused)
     listing = listing or list_photos(root)
     chosen = chosen_folders(listing.classes, classes, fewest)
     selected = frozenset(chosen)
@@ -65,12 +68,14 @@ def build_index(
     refused = _refused(photos, listing, chosen)
     _check_refused(refused, len(photos) + len(listing.refused), max_refused, listing.root)
     table = photos[photos["reason"] == ""].drop(columns="reason").reset_index(drop=True)
-    _check_classes(table, chosen, refused)
+    if not forgiving:
+        check_classes(table, chosen, refused)
     names, table = _labelled(table, chosen, positive)
     unread = set(listing.classes) - set(chosen)
     table, said = with_manifest(table, set(refused["path"]), listing.root, manifest, unread)
-    table, grouping = _grouped(table, group, duplicates)
-    _check_labels(table, names)
+    table, grouping = grouped(table, group, duplicates)
+    if not forgiving:
+        check_labels(table, names)
     warnings = [*listing.warnings(), *said, *grouping]
     return Index(listing.root, table, refused, names, data_digest(table), warnings)
 
@@ -137,7 +142,7 @@ def _check_refused(refused: pd.DataFrame, count: int, max_refused: float, root: 
         )
 
 
-def _check_classes(table: pd.DataFrame, chosen: list[str], refused: pd.DataFrame) -> None:
+def check_classes(table: pd.DataFrame, chosen: list[str], refused: pd.DataFrame) -> None:
     empty = sorted(set(chosen) - set(table["class"]))
     if empty:
         broken = refused[refused["path"].str.startswith(f"{empty[0]}/")] if len(refused) else refused
@@ -160,7 +165,7 @@ def _labelled(table: pd.DataFrame, chosen: list[str], positive: str | None) -> t
     return names, table.assign(label=label, **{"class": [names[number] for number in label]})
 
 
-def _grouped(table: pd.DataFrame, group: str | None, duplicates: str) -> tuple[pd.DataFrame, list[str]]:
+def grouped(table: pd.DataFrame, group: str | None, duplicates: str) -> tuple[pd.DataFrame, list[str]]:
     stated, said = stated_groups(table, group)
     same_picture = copies(table)
     if duplicates == "ignore":
@@ -206,7 +211,7 @@ def _without_copies(table: pd.DataFrame, same_picture: np.ndarray) -> tuple[pd.D
     return kept, said
 
 
-def _check_labels(table: pd.DataFrame, names: list[str]) -> None:
+def check_labels(table: pd.DataFrame, names: list[str]) -> None:
     for label, name in enumerate(names):
         if not (table["label"] == label).any():
             raise BadInput(f"The class {name!r} holds no photo that is not also in another class.")

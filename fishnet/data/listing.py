@@ -7,6 +7,7 @@ out is counted, so that nobody wonders where the bitmaps went.
 import os
 import unicodedata
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -107,8 +108,9 @@ def _list_file(listing: Listing, name: str, entry: os.DirEntry, path: str) -> No
     elif not _is_unicode(path):
         listing.refused.append((_shown(path), "the file's name is not valid UTF-8"))
     else:
-        state = entry.stat()
-        listing.photos.append((path, name, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
+        with suppress(FileNotFoundError):  # removed since the folder was read
+            state = entry.stat()
+            listing.photos.append((path, name, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
 
 
 def _stays_inside(root: Path, link: str) -> bool:

@@ -6,6 +6,7 @@ photos come and go, and the folder is what will be trained on.
 
 import posixpath
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -26,11 +27,11 @@ def with_manifest(
     if manifest is None and not file.exists():
         return table, []
     rows = read_manifest(file)
-    rows.index = pd.Index([_comparable(path) for path in rows["path"]])
+    rows.index = pd.Index([comparable(path) for path in rows["path"]])
     repeated = rows.index.duplicated()
-    extra = ~rows.index.isin([_comparable(path) for path in [*table["path"], *refused]])
-    extra &= ~rows.index.str.split("/").str[0].isin([_comparable(name) for name in unread])
-    first = rows[~repeated].reindex([_comparable(path) for path in table["path"]])
+    extra = ~rows.index.isin([comparable(path) for path in [*table["path"], *refused]])
+    extra &= ~rows.index.str.split("/").str[0].isin([comparable(name) for name in unread])
+    first = rows[~repeated].reindex([comparable(path) for path in table["path"]])
     said = [
         (int(repeated.sum()), "rows repeat a path; the first one counts"),
         (int((extra & ~repeated).sum()), "rows name a photo that is not there"),
@@ -44,6 +45,12 @@ def with_manifest(
     columns = [name for name in rows.columns if name not in _OURS]
     joined = table.assign(**{name: first[name].fillna("").to_numpy() for name in columns})
     return joined, [f"{file.name}: {count} {what}." for count, what in said if count]
+
+
+def in_their_spelling(rows: pd.DataFrame, paths: Iterable[str]) -> pd.DataFrame:
+    """The rows, with each path as the folder spells it."""
+    spelt = {comparable(path): path for path in paths}
+    return rows.assign(path=[spelt.get(comparable(path), path) for path in rows["path"]])
 
 
 def read_manifest(file: Path) -> pd.DataFrame:
@@ -62,7 +69,7 @@ def read_manifest(file: Path) -> pd.DataFrame:
     return rows
 
 
-def _comparable(path: str) -> str:
+def comparable(path: str) -> str:
     return unicodedata.normalize("NFC", posixpath.normpath(path)) if path else ""
 
 
@@ -71,4 +78,4 @@ def _different(first: pd.DataFrame, name: str, ours: pd.Series, folded: bool = F
         return 0
     stated = first[name].fillna("").to_numpy(dtype=object)
     pairs = zip(stated, ours, strict=True)
-    return sum(bool(a) and (_comparable(a) != _comparable(b) if folded else a != b) for a, b in pairs)
+    return sum(bool(a) and (comparable(a) != comparable(b) if folded else a != b) for a, b in pairs)

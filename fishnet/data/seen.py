@@ -79,7 +79,7 @@ def _matched(listed: pd.DataFrame, root: Path) -> pd.DataFrame:
     done = np.zeros(count, bool)
     for folder in (_beside(root), _outside(root)):
         known = _load(folder / _FILE)
-        if known is None:
+        if known is None or known.empty:
             continue
         place = pd.Index(known["path"]).get_indexer(pd.Index(listed["path"]))
         same = (place >= 0) & ~done
@@ -141,6 +141,8 @@ def _save(photos: pd.DataFrame, folder: Path) -> None:
     import pyarrow.parquet as parquet
 
     done = photos.loc[photos["done"], ["path", *_STATE, *_FACTS]]
+    if done.empty:
+        return
     table = pyarrow.Table.from_pandas(done, preserve_index=False).replace_schema_metadata({"fishnet": _VERSION})
     with replacing(folder / _FILE) as temporary:
         parquet.write_table(table, temporary)

@@ -10,6 +10,7 @@ from io import BytesIO
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -397,3 +398,25 @@ def test_a_killed_build_goes_on_where_it_was(tmp_path, monkeypatch):
 def test_the_light_things_import_neither_torch_nor_the_web(tmp_path):
     code = "import sys, fishnet.data.index, fishnet.data.splits\nprint({'torch', 'mlflow', 'hydra'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
+def test_a_reading_that_is_ended_before_its_first_photo_leaves_nothing_behind(tmp_path, monkeypatch):
+    root = make(tmp_path / "photos")
+
+    def ended(*_, **__):
+        raise KeyboardInterrupt
+        yield
+
+    with monkeypatch.context() as patch:
+        patch.setattr(seen, "scan", ended)
+        with pytest.raises(KeyboardInterrupt):
+            build_index(root, progress=False)
+    assert len(build_index(root, progress=False).table) == 12
+
+
+def test_an_index_of_no_photos_is_as_good_as_none(tmp_path):
+    root = make(tmp_path / "photos")
+    build_index(root, progress=False)
+    file = tmp_path / ".photos.fishnet/index.parquet"
+    pq.write_table(pq.read_table(file).slice(0, 0), file)
+    assert len(build_index(root, progress=False).table) == 12

@@ -15,12 +15,14 @@ NOTES: Literal["notes"] = "notes"
 
 @dataclass(frozen=True)
 class Folder:
-    """`table` is the index without any grouping by copies, `manifest` lies beside the photos, or is empty."""
+    """`table` is the index without any grouping by copies, `folders` are those of the classes, `manifest` lies beside
+    the photos, or is empty."""
 
     root: Path
     table: pd.DataFrame
     refused: pd.DataFrame
     classes: list[str]
+    folders: list[str]
     manifest: pd.DataFrame
     settings: dict
 

@@ -1,32 +1,48 @@
 """Checks that look at the folder as a whole: groups, balance, whether a split is possible at all."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from fishnet.data.check.findings import BLOCKS, NOTES, WARNS, Finding, Folder
-from fishnet.data.duplicates import merged
-from fishnet.data.groups import copies, stated_groups
+from fishnet.data.index import check_classes, check_labels, chosen_folders, grouped
+from fishnet.data.split_file import load_split
 from fishnet.data.splits import split
 from fishnet.errors import BadInput
 
 LOPSIDED = 10  # times as many photos in the largest class as in the smallest
 
 
-def groups(folder: Folder) -> Iterator[Finding]:
-    """What must not be split, and whether a split can do without."""
-    settings = folder.settings
+def complete(folder: Folder) -> Iterator[Finding]:
+    """A classifier needs two classes, and of each a photo."""
+    of_folders = folder.table.assign(**{"class": folder.table["path"].str.split("/").str[0]})
     try:
-        stated, said = stated_groups(folder.table, settings["group"])
+        chosen_folders(folder.folders, None)
+        check_classes(of_folders, folder.folders, folder.refused)
+    except BadInput as error:
+        yield Finding("classes", BLOCKS, str(error))
+
+
+def groups(folder: Folder) -> Iterator[Finding]:
+    """What must not be split, and whether a split can do without: as training does it, with the same settings."""
+    settings = folder.settings
+    if folder.table["label"].nunique() < max(2, len(folder.classes)):
+        return  # no split can be asked for, and `complete` says why
+    try:
+        table, said = grouped(folder.table, settings["group"], settings["duplicates"])
+        check_labels(table, folder.classes)
     except BadInput as error:
         yield Finding("groups", BLOCKS, str(error))
         return
-    table = folder.table.assign(group=merged(stated, copies(folder.table)))
     sizes = table.groupby("group").size()
     yield Finding("groups", NOTES, f"{len(sizes)} groups of {len(table)} photos, the largest of {int(sizes.max())}")
     for line in said:
         yield Finding("groups", WARNS, line)
     how = {name: settings[name] for name in ("val", "test", "folds", "fold", "seed")}
     try:
-        split(table, **how)
+        if settings["split_file"]:
+            load_split(Path(settings["split_file"]).expanduser(), table)
+        else:
+            split(table, **how)
     except BadInput as error:
         yield Finding("groups", BLOCKS, str(error))
 

@@ -33,7 +33,9 @@ def duplicated(folder: Folder) -> Iterator[Finding]:
         said = f"{counted(int(exact.sum()), 'photo')} with the bytes of another of the class"
         yield Finding("duplicated", WARNS, said, _shown(table[exact], "a copy"))
     if near.any():
-        said = f"{counted(int(near.sum()), 'photo')} nearly the same as another of the class; no split parts them"
+        parted = folder.settings["duplicates"] == "ignore"
+        kept = "data.duplicates=ignore may part them" if parted else "no split parts them"
+        said = f"{counted(int(near.sum()), 'photo')} nearly the same as another of the class; {kept}"
         yield Finding("duplicated", NOTES, said, _shown(table[near], "a near copy"))
 
 

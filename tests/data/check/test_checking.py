@@ -12,7 +12,7 @@ from fishnet.data.check.sheet import sheet
 
 SETTINGS = {
     **{"manifest": None, "classes": None, "positive": None, "group": None, "max_refused": 0.1, "val": 0.15},
-    **{"test": 0.15, "folds": None, "fold": None, "seed": 0},
+    **{"test": 0.15, "folds": None, "fold": None, "seed": 0, "duplicates": "group", "split_file": None},
 }
 
 
@@ -107,3 +107,40 @@ def test_sizes_that_tell_the_class(root):
         Image.open(photo).resize((300, 300)).save(photo)
     _, findings = found(root)
     assert "size alone would tell them apart" in said(findings, "balance")
+
+
+def test_it_groups_and_splits_as_training_would(root, tmp_path):
+    shutil.rmtree(root / "box")
+    shutil.copytree(root / "disc", root / "box")
+    assert "holds no photo that is not also in another" in said(found(root, duplicates="drop")[1], "groups")
+    assert not blocks(found(root)[1])
+    assert "There is no split file" in said(found(root, split_file=str(tmp_path / "none.csv"))[1], "groups")
+    twins = draw_folder(tmp_path / "twins", ["one", "other"], photos=12, size=96)
+    for photo in sorted((twins / "one").iterdir())[1:]:
+        shutil.copy(twins / "one/photo_000.jpg", photo)
+    assert blocks(found(twins)[1])
+    assert not blocks(found(twins, duplicates="ignore")[1])
+
+
+def test_a_class_without_a_photo_blocks_and_the_rest_is_looked_at(root):
+    for photo in (root / "bar").iterdir():
+        photo.write_bytes(b"no photo")
+    folder, findings = found(root)
+    assert blocks(findings)
+    assert "'bar' holds no usable photo (12 refused" in said(findings, "classes")
+    assert said(findings, "balance") and not said(findings, "groups") and len(folder.table) == 24
+    shutil.rmtree(root / "box")
+    shutil.rmtree(root / "bar")
+    assert "only the class 'disc'" in said(found(root)[1], "classes")
+    for photo in (root / "disc").iterdir():
+        photo.write_bytes(b"no photo")
+    assert {one.check for one in found(root)[1]} == {"broken", "classes"}
+
+
+def test_a_manifest_is_joined_as_training_joins_it(root):
+    photos = sorted(root.glob("*/*.jpg"))
+    manifest(root, [f"./{photo.parent.name}/{photo.name},{photo.parent.name},,cc0," for photo in photos])
+    _, findings = found(root)
+    assert said(findings, "licences") == "notes: cc0 36"
+    assert not said(findings, "changed")
+    assert not said(found(root, classes=["disc", "box"])[1], "changed")
