@@ -144,11 +144,11 @@ def _gif(data: bytes) -> Header:
     position = 13 + _palette(flags)
     while data[position] == 0x21:
         position += 2
-        while data[position]:
+        while data[position] and position <= MAX_GIF_PREFACE:
             position += 1 + data[position]
-            if position > MAX_GIF_PREFACE:
-                raise RefusedImage("a GIF file with too much before its first image")
         position += 1
+        if position > MAX_GIF_PREFACE:
+            raise RefusedImage("a GIF file with too much before its first image")
     if data[position] != 0x2C:
         raise RefusedImage("a GIF file without an image")
     left, top, frame_width, frame_height = struct.unpack_from("<HHHH", data, position + 1)

@@ -201,6 +201,7 @@ def test_endless_comments_in_a_gif_are_refused():
     data = encoded(photo(), "GIF")
     palette = 13 + (3 << (data[10] & 7) + 1)
     assert "too much" in refusal(data[:palette] + comments + data[palette:])
+    assert "too much" in refusal(data[:palette] + b"\x21\xfe\x00" * 2_000_000 + data[palette:])
 
 
 def test_flipped_bits_are_an_image_or_a_refusal():

@@ -31,16 +31,25 @@ class FrozenFeatures(L.Callback):
         if not has_features(pl_module):
             log.info("This network has no single classifier layer: its frozen backbone is run each epoch.")
             return
-        if data.cache == "off":
-            self._scratch = tempfile.TemporaryDirectory(prefix="fishnet-features-")
-            place = Path(self._scratch.name)
-        else:
-            place = cache_place(data.index.root, data.cache) / "features"
-        source = _Source(trainer, pl_module, data, place)
+        source = _Source(trainer, pl_module, data, self._place(data))
         data.serve_features(source.features)
         fixed = data.views if data.augment != "none" else 0
         told = f"{fixed} fixed views (data.views={fixed})" if fixed else "one view"
         log.info("The backbone is frozen: its head trains on stored features of %s a photo.", told)
+
+    def _place(self, data) -> Path:
+        """In the cache; where there is none, or none can be, in a folder of this run."""
+        if data.cache != "off":
+            place = cache_place(data.index.root, data.cache) / "features"
+            try:
+                place.mkdir(parents=True, exist_ok=True)
+                return place
+            except OSError as error:
+                log.warning(
+                    "No features can be kept in %s (%s): they are made for this run alone.", place, error.strerror
+                )
+        self._scratch = tempfile.TemporaryDirectory(prefix="fishnet-features-")
+        return Path(self._scratch.name)
 
 
 class _Source:

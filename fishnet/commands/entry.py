@@ -76,7 +76,7 @@ def start(work: Callable[[DictConfig], object], config_name: str, sweep: Callabl
         _leave(130)
     except BrokenPipeError:  # `fishnet train --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (HydraException, OmegaConfBaseException, OSError) as raised:
+    except (HydraException, OmegaConfBaseException, OSError, ValueError) as raised:
         ours = in_our_words(raised, config_name)
         _say(ours)
         raise SystemExit(ours.status) from None
@@ -109,7 +109,9 @@ def in_our_words(error: Exception, config_name: str) -> BadInput | WorkFailed:
         if isinstance(cause, OSError) and (full := disk_trouble(cause)):
             return full
         cause = cause.__cause__
-    if isinstance(error, OSError) and not isinstance(error, HydraException):
+    if isinstance(error, ValueError) and "Config group override" in str(error):
+        return BadInput("a group of settings (data, model, trainer, callbacks …) names one of its files, never null.")
+    if isinstance(error, (OSError, ValueError)) and not isinstance(error, (HydraException, OmegaConfBaseException)):
         raise error
     return BadInput(explain(error, config_name))
 

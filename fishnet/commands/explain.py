@@ -75,11 +75,26 @@ def _class_folders(config: DictConfig, model, photos: list[Path]) -> Shown:
         root=str(config.images), batch_size=config.batch_size, cache=str(config.cache), duplicates="ignore"
     )
     data.fewest, data.preprocessing = 1, model.preprocessing
+    understood = _speaks(data, model.classes)
     for line in refused_lines(data):
         log.warning(line)
     table = data.table.assign(path=[str(data.root / path) for path in data.table["path"]])
+    table = table if understood else table.drop(columns="label")
     batches = data.batches(np.arange(len(table)), view=None, device=model.device)
     return table, batches, lambda rows: data.photos(rows).permute(0, 2, 3, 1).numpy()
+
+
+def _speaks(data, classes: list[str]) -> bool:
+    """Whether the folders are classes of the model: only then do they tell what is right."""
+    one_against_rest = len(classes) == 2 and classes[0] == f"not {classes[1]}"
+    if one_against_rest and classes[1] in data.folder_counts and classes[0] not in data.folder_counts:
+        data.positive = classes[1]
+    try:
+        data.speak(classes)
+    except BadInput:
+        log.info("The folders are not the classes of the model: its answers are shown, but none is called wrong.")
+        return False
+    return True
 
 
 def _loose(config: DictConfig, model, photos: list[Path]) -> Shown:
@@ -126,7 +141,7 @@ def _draw(found, views: Views, folder: Path, most: int) -> int:
     from fishnet.explain.overlay import Caption, captioned, overlay, save
 
     table = found.table
-    true = table["class"] if "class" in table else table["explained"]
+    true = table["class"] if "label" in table else table["explained"]
     wrong = (true != table["explained"]).to_numpy()
     ranked = np.argsort(-table["probability"].to_numpy(), kind="stable")
     mistakes, hits = ranked[wrong[ranked]], ranked[~wrong[ranked]]

@@ -80,8 +80,9 @@ class Store:
         known = self._known()
         order = np.argsort(known["key"])
         wanted = np.array([key.encode() for key in keys], dtype=_ROW["key"])
-        place = order[np.searchsorted(known["key"], wanted, sorter=order)]
-        if not np.array_equal(known["shape"][place], shapes):
+        at = np.searchsorted(known["key"], wanted, sorter=order)
+        place = order[np.minimum(at, len(known) - 1)]
+        if not (np.array_equal(known["key"][place], wanted) and np.array_equal(known["shape"][place], shapes)):
             raise WorkFailed(f"The cache in {self.folder} is damaged: delete it and start again.")
         return Stored(self.data, self.dtype, known["offset"][place], known["shape"][place])
 

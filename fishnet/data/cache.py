@@ -7,7 +7,6 @@ training, evaluation and audits of one folder share it, and a changed photo has 
 import hashlib
 import json
 import logging
-import os
 import shutil
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 
+from fishnet.cores import usable_cores
 from fishnet.data.arrays import Made, Store, Stored, is_store
 from fishnet.data.seen import state_folder
 from fishnet.data.working import working_image, working_shape
@@ -93,7 +93,7 @@ def working_images(
 
 def _on_all_cores(make: Callable[[int], tuple[int, np.ndarray]], positions: np.ndarray) -> Made:
     """Decoders let go of Python's lock, so threads do; torch must not share each photo out once more."""
-    cores, before = os.cpu_count() or 1, torch.get_num_threads()
+    cores, before = usable_cores(), torch.get_num_threads()
     torch.set_num_threads(1)
     crew = ThreadPoolExecutor(cores, thread_name_prefix="fishnet-decode")
     waiting: deque[Future] = deque()

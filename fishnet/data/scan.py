@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import fishnet
+from fishnet.cores import usable_cores
 from fishnet.errors import WorkFailed
 
 _WORKER = "from fishnet.data.photo_worker import main; main()"
@@ -30,7 +31,8 @@ def scan(paths: Sequence[str], *, workers: int | None = None) -> Iterator[tuple[
     for start in range(0, len(paths), _AT_ONCE):
         tasks.put(paths[start : start + _AT_ONCE])
     results: queue.SimpleQueue = queue.SimpleQueue()
-    crew = [_Reader(tasks, results) for _ in range(min(workers or _cores(), max(1, tasks.qsize())))]
+    most = workers or min(usable_cores(), _MOST_WORKERS)
+    crew = [_Reader(tasks, results) for _ in range(min(most, max(1, tasks.qsize())))]
     try:
         for reader in crew:
             reader.start()
@@ -42,11 +44,6 @@ def scan(paths: Sequence[str], *, workers: int | None = None) -> Iterator[tuple[
     finally:
         for reader in crew:
             reader.stop()
-
-
-def _cores() -> int:
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(available or 1, _MOST_WORKERS)
 
 
 class _Reader(threading.Thread):

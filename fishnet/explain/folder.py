@@ -7,15 +7,17 @@ compared; they are computed in float32 and kept as float16. A run that was ended
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
-from fishnet.errors import WorkFailed
+from fishnet.errors import BadInput, WorkFailed
 from fishnet.models.quiet import unchanged
 from fishnet.whole import replacing
 
@@ -38,12 +40,31 @@ def write_maps(
     model, batches: Iterable[dict], table: pd.DataFrame, out: Path, *, all_classes: bool = False, about: str = ""
 ) -> FolderMaps:
     """`batches` show the rows of `table` in its order; `about` names model and photos, so that only those go on."""
-    writing = _Writing(out, len(table), about)
-    for batch in writing.not_yet(batches):
-        maps, logits = batch_maps(model, batch["image"].to(model.device), all_classes=all_classes)
-        writing.add(maps, logits)
-    writing.end(_told(table, np.load(writing.part("logits"), mmap_mode="r"), model))
+    out.mkdir(parents=True, exist_ok=True)
+    with _alone(out):
+        writing = _Writing(out, len(table), about)
+        for batch in writing.not_yet(batches):
+            maps, logits = batch_maps(model, batch["image"].to(model.device), all_classes=all_classes)
+            writing.add(maps, logits)
+        writing.end(_told(table, np.load(writing.part("logits"), mmap_mode="r"), model))
     return read_maps(out)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Two runs in one folder would write each into the other's maps."""
+    lock = FileLock(out / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BadInput(
+            f"{out}: another process writes its maps there; wait for it, or choose another folder."
+        ) from None
+    try:
+        yield
+    finally:
+        (out / ".lock").unlink(missing_ok=True)
+        lock.release()
 
 
 def read_maps(out: Path) -> FolderMaps:
@@ -89,7 +110,6 @@ class _Writing:
     def __init__(self, out: Path, photos: int, about: str) -> None:
         self.out, self.photos, self.about = out, photos, about
         self.files: dict[str, np.memmap] = {}
-        out.mkdir(parents=True, exist_ok=True)
         self.done = self._before()
         self._batches = 0
 

@@ -25,6 +25,7 @@ class Journal:
         self.path = path
         self.lost = 0
         self.refused = 0
+        self._torn = False  # the last line was cut by a full disk: the next one must not be part of it
         self._mutex = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(f"{path}.lock", timeout=0)
@@ -44,8 +45,8 @@ class Journal:
         line = (json.dumps(record, default=str) + "\n").encode()
         with self._mutex:
             try:
-                written = os.write(self._file, line)
-                self.lost += written != len(line)
+                whole = os.write(self._file, b"\n" + line if self._torn else line) >= len(line)
+                self.lost, self._torn = self.lost + (not whole), not whole
             except OSError:
                 self.lost += 1
 

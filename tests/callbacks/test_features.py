@@ -119,6 +119,13 @@ def test_without_a_cache_nothing_stays_behind(shapes, tmp_path):
     assert sorted(folder.glob("*")) == before
 
 
+def test_where_no_cache_can_be_they_are_made_for_the_run_alone(shapes, tmp_path, runs, caplog):
+    (tmp_path / "file").touch()
+    trained(shapes, tmp_path, stored=True, cache=str(tmp_path / "file" / "cache"), epochs=2)
+    assert "No features can be kept in" in caplog.text
+    assert runs == []
+
+
 def test_networks_of_two_heads_are_run_as_ever():
     model = ImageClassifier(classes=["a", "b"], backbone="deit_tiny_distilled_patch16_224", freeze="backbone")
     assert not has_features(model)

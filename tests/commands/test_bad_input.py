@@ -31,6 +31,7 @@ def refused(ended, *words: str) -> None:
         (["model.lr=abc"], ["model.lr=abc", "a number"]),
         (["model.lrr=0.1"], ["model.lrr", "model.lr"]),
         (["modle.lr=0.1"], ["modle.lr", "model.lr"]),
+        (["callbacks=null"], ["group of settings", "null"]),
         (["data=foldr"], ["data=foldr", "folder"]),
         (["data.val=0"], ["data.val=0", "above 0"]),
         (["data.test=1"], ["data.test=1", "below 1"]),

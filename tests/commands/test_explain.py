@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,34 @@ def test_a_data_set(fishnet, checkpoint, shapes, tmp_path):
     again = fishnet("explain", f"checkpoint={checkpoint}", f"images={shapes}", "out=why")
     assert again.status == 2
     assert "holds maps already" in again.err
+
+
+def test_labels_are_the_models(fishnet, checkpoint, shapes, tmp_path):
+    """A folder of two of its classes, and one of classes that it does not know."""
+    two, strange = tmp_path / "two", tmp_path / "strange"
+    for name in ("disc", "bar"):
+        shutil.copytree(shapes / name, two / name)
+    for name in ("disc", "bar"):
+        shutil.copytree(shapes / name, strange / f"other {name}")
+    ended = fishnet("explain", f"checkpoint={checkpoint}", "images=two", "out=why", "pictures=0")
+    assert ended.status == 0, ended.err
+    table = pd.read_csv(tmp_path / "why" / "maps.csv")
+    assert dict(zip(table["class"], table["label"], strict=True)) == {"bar": 0, "disc": 2}
+    ended = fishnet("explain", f"checkpoint={checkpoint}", "images=strange", "out=unknown", "pictures=0")
+    assert ended.status == 0, ended.err
+    assert "not the classes of the model" in ended.err
+    assert "label" not in pd.read_csv(tmp_path / "unknown" / "maps.csv")
+
+
+def test_one_class_against_the_rest_is_right_about_the_rest(fishnet, tiny, shapes, tmp_path):
+    ended = fishnet(
+        *("train", *tiny, "out=run", "data.positive=disc", "callbacks.heatmaps=null", "trainer.max_epochs=1")
+    )
+    assert ended.status == 0, ended.err
+    ended = fishnet("explain", "checkpoint=run/checkpoints/best.ckpt", f"images={shapes}", "out=why", "pictures=0")
+    assert ended.status == 0, ended.err
+    table = pd.read_csv(tmp_path / "why" / "maps.csv")
+    assert table["class"].value_counts().to_dict() == {"not disc": 32, "disc": 16}
 
 
 def test_one_photo_for_all_classes_and_a_broken_one_beside_it(fishnet, checkpoint, shapes, tmp_path):

@@ -123,6 +123,13 @@ def test_rows_of_other_shapes_are_not_believed(store):
         store.read(KEYS, SHAPES + 1)
 
 
+def test_a_key_that_is_not_there_has_no_other_ones_bytes(store):
+    fill(store, KEYS[:30])
+    for stranger in ("0" * 64, "f" * 64):
+        with pytest.raises(WorkFailed, match="damaged"):
+            store.read([*KEYS[:4], stranger], SHAPES[:5])
+
+
 def rewritten(store: Store, **changes) -> None:
     rows = np.load(store.rows)
     for name, value in changes.items():

@@ -5,7 +5,7 @@ import pytest
 import torch
 from memory_data import MemoryData
 
-from fishnet.errors import WorkFailed
+from fishnet.errors import BadInput, WorkFailed
 from fishnet.explain.additive import additive_maps, is_additive
 from fishnet.explain.folder import COMMIT_EVERY, batch_maps, read_maps, write_maps
 from fishnet.explain.gradcam import explained
@@ -116,6 +116,18 @@ def test_an_ended_run_goes_on_and_other_photos_start_anew(data, tmp_path, monkey
     shown.clear()
     write_maps(model, batches(data), data.table, out, about="b")
     assert len(shown) == 9
+
+
+def test_two_runs_do_not_share_a_folder(data, tmp_path):
+    model = model_of("test_resnet", 32)
+
+    def meanwhile():
+        with pytest.raises(BadInput, match="another process"):
+            write_maps(model, batches(data), data.table, tmp_path / "maps", about="b")
+        yield from batches(data)
+
+    write_maps(model, meanwhile(), data.table, tmp_path / "maps", about="a")
+    assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["logits.npy", "maps.csv", "maps.npy"]
 
 
 def test_too_few_photos_are_an_error(data, tmp_path):

@@ -65,6 +65,19 @@ def test_a_full_disk_is_counted_and_not_raised(tmp_path, monkeypatch):
     journal.close()
 
 
+def test_a_line_cut_by_a_full_disk_costs_only_itself(tmp_path, monkeypatch):
+    journal = open_journal(tmp_path, "abc", "http://x")
+    write = os.write
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", lambda file, line: write(file, line[:9]))
+        journal.append({"kind": "tags", "values": {"cut": "1"}})
+    journal.append({"kind": "status", "status": "FINISHED"})
+    journal.append({"kind": "tags", "values": {"last": "1"}})
+    assert [record["kind"] for record in journal.waiting()[0]] == ["status", "tags"]
+    assert journal.lost == 1
+    journal.close()
+
+
 def test_refused_lines_are_kept_with_the_reason(tmp_path):
     journal = open_journal(tmp_path, "abc", "http://x")
     journal.refuse({"kind": "tags", "values": {"a": "b"}}, "no such run")

@@ -5,11 +5,11 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from fishnet.data.check.findings import Finding
-from fishnet.data.contact_sheet import INK, PAPER
 from fishnet.errors import BadInput
 from fishnet.headers import RefusedImage
 from fishnet.images import load_image
 
+PAPER, INK = (250, 250, 248), (40, 44, 48)
 SIDE, GAP, COLUMNS, ROWS = 150, 8, 6, 2
 LINE = 16
 TAIL = 8  # signs of a file's name that are always shown
