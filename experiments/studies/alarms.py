@@ -4,10 +4,13 @@ import argparse
 import csv
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
+from fishnet.data.splits import split
 from fishnet.studies.differences import ALARMS, Difference, adjusted, over_folds, over_photos
 
 
@@ -26,7 +29,31 @@ def folds(chance: np.random.Generator, arms: int, count: int, seeds: int, shared
     )
     reached = chance.normal(0, 0.05, count) + own + chance.normal(0, 0.01, (seeds, arms, count)).mean(axis=0)
     best = reached.mean(axis=1).argmax()
-    return [over_folds(list(reached[best] - one), count) for arm, one in enumerate(reached) if arm != best]
+    return [over_folds(list(reached[best] - one), 1 / (count - 1)) for arm, one in enumerate(reached) if arm != best]
+
+
+@cache
+def dealt(count: int, part: str, size: int = 150) -> list[np.ndarray]:
+    """The photos of that part in each fold, as a training has them: two classes of so many photos."""
+    rows = [
+        {"path": f"{name}/{number}", "class": name, "group": f"{name}{number}"}
+        for name in "ab"
+        for number in range(size)
+    ]
+    table = pd.DataFrame(rows)
+    return [np.flatnonzero(split(table, folds=count, fold=fold) == part) for fold in range(count)]
+
+
+def photos_of_folds(
+    chance: np.random.Generator, arms: int, count: int, part: str, turned: float
+) -> list[Difference | None]:
+    """Each arm is right on three photos in four, its own; another fold's training turns a share of its answers."""
+    asked = dealt(count, part)
+    right = chance.random((arms, 300)) < 0.75
+    reached = np.array([[(one[rows] ^ (chance.random(len(rows)) < turned)).mean() for rows in asked] for one in right])
+    best = reached.mean(axis=1).argmax()
+    shared = max(1 / (count - 1), 0.15 / 0.85 if part == "val" else 0.0)
+    return [over_folds(list(reached[best] - one), shared) for arm, one in enumerate(reached) if arm != best]
 
 
 def photos(chance: np.random.Generator, arms: int, count: int, seeds: int, turned: float) -> list[Difference | None]:
@@ -45,6 +72,11 @@ STAGES = {
     "3 arms, 5 folds, folds share their training photos": (folds, (3, 5, 1, 0.2)),
     "20 arms, 5 folds, folds independent": (folds, (20, 5, 1, 0.0)),
     "20 arms, 5 folds, folds share their training photos": (folds, (20, 5, 1, 0.2)),
+    "2 arms, 3 folds as they are dealt, validation": (photos_of_folds, (2, 3, "val", 0.02)),
+    "2 arms, 5 folds as they are dealt, validation": (photos_of_folds, (2, 5, "val", 0.02)),
+    "2 arms, 5 folds as they are dealt, validation, networks that agree": (photos_of_folds, (2, 5, "val", 0.0)),
+    "2 arms, 10 folds as they are dealt, validation": (photos_of_folds, (2, 10, "val", 0.02)),
+    "2 arms, 5 folds as they are dealt, test": (photos_of_folds, (2, 5, "test", 0.02)),
     "2 arms, one split of 60 photos, 1 seed": (photos, (2, 60, 1, 0.0)),
     "2 arms, one split of 60 photos, 3 seeds": (photos, (2, 60, 3, 0.05)),
     "20 arms, one split of 60 photos, 1 seed": (photos, (20, 60, 1, 0.0)),

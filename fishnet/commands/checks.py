@@ -242,7 +242,7 @@ def check_outside(out: str, key: str, photos: str) -> None:
 def check_writable(key: str, place: str) -> None:
     """Whether the nearest folder above that exists takes new files, as far as can be told without making one."""
     path = Path(place).expanduser().absolute()
-    nearest_there = next(parent for parent in path.parents if parent.exists())
+    nearest_there = path if path.is_dir() else next(parent for parent in path.parents if parent.exists())
     if not nearest_there.is_dir():
         raise BadInput(f"{key}={place}: {nearest_there} is a file, not a folder.")
     if not os.access(nearest_there, os.W_OK | os.X_OK):

@@ -143,6 +143,8 @@ def check(config: DictConfig, given: list[str]) -> None:
         if (value is None and key != "jobs") or (type(value) is int and value >= least):
             continue
         raise BadInput(f"{key}={value}: this is a whole number, {least} or more.")
+    if not isinstance(config.executor_args, DictConfig):
+        raise BadInput(f"executor_args={config.executor_args}: these are settings in braces, as {{gpus: [0, 1]}}.")
     if config.out is not None:
         check_writable("out", config.out)
 

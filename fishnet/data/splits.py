@@ -33,13 +33,15 @@ def split(
     """
     _check_numbers(val, test, folds, fold)
     _check_groups(table, folds)
-    groups, counts, order = _dealing(table, seed)
+    groups, counts, paths = _dealing(table)
+    order = _order(counts, paths, f"{seed}")
     if folds is None:
         parts = dealt(counts, order, [1 - val - test, val, test])
     else:
         least = 2 if folds == 2 else 1  # the rest, here one fold, must itself be dealt to train and val
         tested = dealt(counts, order, [1 / folds] * folds, least=least) == fold
-        rest = order[~tested[order]]
+        own = _order(counts, paths, f"{seed}/{fold}")  # else all folds would validate on mostly the same photos
+        rest = own[~tested[own]]
         place = np.cumsum(~tested) - 1
         parts = np.full(len(tested), 2)
         parts[~tested] = dealt(counts[~tested], place[rest], [1 - val, val])
@@ -119,8 +121,8 @@ def _size(table: pd.DataFrame, name: object) -> str:
     return f"{counted(len(rows), 'photo')} in {counted(rows['group'].nunique(), 'group')}"
 
 
-def _dealing(table: pd.DataFrame, seed: int) -> tuple[np.ndarray, csr_matrix, np.ndarray]:
-    """Each row's group number, the groups' counts by class, and the order of dealing: large first."""
+def _dealing(table: pd.DataFrame) -> tuple[np.ndarray, csr_matrix, list[str]]:
+    """Each row's group number, the groups' counts by class, and the first path of each."""
     by_path = np.argsort(table["path"].to_numpy(dtype=object))
     sorted_groups, names = pd.factorize(table["group"].to_numpy()[by_path])
     groups = np.empty_like(sorted_groups)
@@ -129,8 +131,11 @@ def _dealing(table: pd.DataFrame, seed: int) -> tuple[np.ndarray, csr_matrix, np
     ones = np.ones(len(table), np.int64)
     counts = csr_matrix((ones, (groups, labels)), shape=(len(names), labels.max() + 1))
     first = np.unique(sorted_groups, return_index=True)[1]
-    paths = table["path"].to_numpy(dtype=object)[by_path][first]
-    lots = [hashlib.sha256(f"{seed}/{path}".encode()).digest() for path in paths]
-    sizes = np.bincount(groups).tolist()
-    order = sorted(range(len(names)), key=lambda group: (-sizes[group], lots[group]))
-    return groups, counts, np.array(order)
+    return groups, counts, table["path"].to_numpy(dtype=object)[by_path][first].tolist()
+
+
+def _order(counts: csr_matrix, paths: list[str], word: str) -> np.ndarray:
+    """Groups as they are dealt: large ones first, equal ones by lots that hang on this word and the photos alone."""
+    lots = [hashlib.sha256(f"{word}/{path}".encode()).digest() for path in paths]
+    sizes = np.asarray(counts.sum(axis=1)).ravel().tolist()
+    return np.array(sorted(range(len(paths)), key=lambda group: (-sizes[group], lots[group])))

@@ -95,9 +95,16 @@ def _point(params: dict[str, Any], space: Space) -> Settings:
         value = params[key]
         if isinstance(domain, Choice):
             point[key] = domain.values[value]
+        elif isinstance(domain, Range) and not domain.whole:
+            point[key] = _short(value, domain)
         else:
-            point[key] = float(f"{value:.4g}") if isinstance(value, float) else int(value)
+            point[key] = int(value)
     return point
+
+
+def _short(value: float, domain: Range) -> float:
+    """Four digits say enough, but rounding must not lead out of the range."""
+    return min(max(float(f"{value:.4g}"), domain.low), domain.high)
 
 
 def _params(point: Settings, space: Space) -> dict[str, Any]:

@@ -91,17 +91,18 @@ def against(best: Scored, other: Scored, journal: Journal, key: str) -> Differen
     for cell in cells:
         folds.setdefault(cell[0], []).append(first[cell] - second[cell])
     if len(folds) > 1:
-        of = best.trial.value("data.folds") or len(folds)
-        return over_folds([statistics.fmean(seeds) for seeds in folds.values()], of)
+        of, val = best.trial.value("data.folds") or len(folds), best.trial.value("data.val") or 0.0
+        shared = max(1 / (of - 1), val / (1 - val) if key.startswith("val/") else 0.0)
+        return over_folds([statistics.fmean(seeds) for seeds in folds.values()], shared)
     return _by_photo(best, other, journal, key, cells) if cells else None
 
 
-def over_folds(values: Sequence[float], of: int) -> Difference | None:
-    """Of a cross-validation with `of` folds; a few equal differences are no certainty."""
+def over_folds(values: Sequence[float], shared: float) -> Difference | None:
+    """`shared`: photos measured to photos trained on, in each fold; a few equal differences are no certainty."""
     n, mean, sd = len(values), statistics.fmean(values), statistics.stdev(values)
     if sd < 1e-9 and mean != 0:
         return None
-    error = sd * math.sqrt(1 / n + 1 / (of - 1))
+    error = sd * math.sqrt(1 / n + shared)
     return Difference(mean, error, n - 1, f"paired over {n} folds")
 
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -134,7 +137,8 @@ class Submitit:
 
     def start(self, folder: Path) -> Running:
         try:
-            return SubmititRunning(self._executor.submit(KeptBySlurm(), str(folder), str(self.home)))
+            with _children_hear_interrupts():
+                return SubmititRunning(self._executor.submit(KeptBySlurm(), str(folder), str(self.home)))
         except Exception as error:
             raise WorkFailed(f"the job could not be submitted: {str(error).splitlines()[0]}") from error
 
@@ -150,10 +154,8 @@ class KeptBySlurm:
         self._process: subprocess.Popen | None = None
 
     def __call__(self, folder: str, home: str) -> int:
-        self._process = subprocess.Popen([*KEEPER, folder], cwd=home, start_new_session=True)
-        while self._process.poll() is None:
-            time.sleep(0.2)
-        return self._process.returncode
+        self._process = _tied_keeper(folder, home)
+        return _ended(self._process)
 
     def checkpoint(self, folder: str, home: str) -> Any:
         import submitit
@@ -164,6 +166,36 @@ class KeptBySlurm:
             while start_time(self._process.pid) and time.monotonic() < deadline:  # Popen's own wait may be under way
                 time.sleep(0.1)
         return submitit.helpers.DelayedSubmission(KeptBySlurm(), folder, home)
+
+
+def _tied_keeper(folder: str, home: str) -> subprocess.Popen:
+    """When the job is ended, the pipe closes and the training leaves its checkpoint."""
+    return subprocess.Popen([*KEEPER, folder, "--lifeline"], cwd=home, stdin=subprocess.PIPE, start_new_session=True)
+
+
+def _ended(keeper: subprocess.Popen) -> int:
+    try:
+        while keeper.poll() is None:
+            time.sleep(0.1)
+        return keeper.returncode
+    finally:
+        if keeper.stdin is not None:
+            keeper.stdin.close()
+
+
+@contextmanager
+def _children_hear_interrupts() -> Iterator[None]:
+    """A study in the background of a shell ignores Ctrl-C and would hand that on; submitit's local jobs are cancelled
+    by that very signal."""
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if not ignored or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: None)  # what is handled here is not ignored by a child
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class SubmititRunning:
@@ -231,15 +263,8 @@ def check_answers(address: str) -> None:
 
 
 def kept_by_ray(folder: str, home: str) -> int:
-    """In a worker of Ray: when that is ended, the pipe closes and the training leaves its checkpoint."""
-    process = subprocess.Popen([*KEEPER, folder, "--lifeline"], cwd=home, stdin=subprocess.PIPE, start_new_session=True)
-    try:
-        while process.poll() is None:
-            time.sleep(0.1)
-        return process.returncode
-    finally:
-        if process.stdin is not None:
-            process.stdin.close()
+    """In a worker of Ray."""
+    return _ended(_tied_keeper(folder, home))
 
 
 class RayRunning:

@@ -10,6 +10,7 @@ report.html                the page
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -67,7 +68,12 @@ class Journal:
         return self._results[cell.digest]
 
     def forget(self, cell: Cell) -> None:
-        """Its result is put aside, so that it runs again."""
+        """Its result is put aside, so that it runs again; anew, if it had ended well and only its score was missing."""
+        if (self.result(cell) or {}).get("status") == GOOD:
+            before = self.place(cell) / f"{RUN}.before"
+            shutil.rmtree(before, ignore_errors=True)
+            with suppress(FileNotFoundError):
+                self.run_of(cell).rename(before)
         with suppress(FileNotFoundError):  # another study of this folder has done so
             (self.place(cell) / RESULT).rename(self.place(cell) / "result.before.json")
         self._results.pop(cell.digest, None)

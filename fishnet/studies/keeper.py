@@ -44,6 +44,7 @@ class Keeper:
         self.stopping = False
         self._process: subprocess.Popen | None = None
         self._score: str | None = None
+        self._begun = time.monotonic()
 
     def run(self) -> int:
         """0 when there is a result; BUSY or STOPPED when there is none yet."""
@@ -76,7 +77,7 @@ class Keeper:
         return False
 
     def _keep(self, job: dict[str, Any], lock: IO) -> int:
-        started = time.time()
+        started, self._begun = time.time(), time.monotonic()
         self._score = job.get("score")
         attempts = _attempt(self.folder)
         command = job["command"] + self._arguments(job)
@@ -193,7 +194,7 @@ class Keeper:
             "status": status,
             "cause": cause,
             "exit": code,
-            "seconds": round(now - started + earlier, 3),
+            "seconds": round(time.monotonic() - self._begun + earlier, 3),
             "started": started,
             "ended": now,
             "attempts": attempts,
@@ -280,7 +281,7 @@ def _seconds_before(folder: Path) -> float:
     total = 0.0
     for begin, end in itertools.pairwise(starts):
         last = [moment for moment in told if begin <= moment < end]
-        total += last[-1] - begin if last else 0.0
+        total += max(0.0, last[-1] - begin) if last else 0.0
     return total
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +39,7 @@ log = logging.getLogger("fishnet")
 
 LAST_WORD = 60.0  # seconds that the end of a study waits for its store
 AGAIN = 60.0  # seconds before a store that was away is asked again
-STATUS = {"finished": "FINISHED", "pruned": "KILLED", "open": "RUNNING"}
+STATUS = {"finished": "FINISHED", "pruned": "KILLED"}
 
 
 class Mirror:
@@ -129,7 +130,7 @@ class Mirror:
     def _send_all(self, states: list[StageState], journal: Journal, status: str) -> None:
         for state in states:
             for trial in state.trials:
-                self._send(state, trial, journal)
+                self._send(state, trial, journal, unended="KILLED")
         for state in states:
             if state.trials:
                 self._close_stage(state)
@@ -139,7 +140,7 @@ class Mirror:
         for state, trial in fresh:
             self._send(state, trial, journal)
 
-    def _send(self, state: StageState, trial: Trial, journal: Journal) -> None:
+    def _send(self, state: StageState, trial: Trial, journal: Journal, unended: str = "RUNNING") -> None:
         one = scored(trial, state.stage, journal.result)
         stage = self._stage(state)
         several = (
@@ -151,7 +152,7 @@ class Mirror:
             if result is not None:
                 self._send_cell(state, trial, cell, result, journal, parent, several)
         if several:
-            self._close_trial(state, one)
+            self._close_trial(state, one, unended)
 
     def _send_cell(
         self,
@@ -218,9 +219,10 @@ class Mirror:
 
     # ---- parents tell mean, sd and interval
 
-    def _close_trial(self, state: StageState, one: Scored) -> None:
+    def _close_trial(self, state: StageState, one: Scored, unended: str) -> None:
         run = self._runs[self._key(state.stage.name, one.trial.digest)]
-        self._tell(run, _figures(one), {}, STATUS.get(one.state, "FAILED"), params=one.trial.settings)
+        status = unended if one.state == "open" else STATUS.get(one.state, "FAILED")
+        self._tell(run, _figures(one), {}, status, params=one.trial.settings)
 
     def _close_stage(self, state: StageState) -> None:
         finished = [one for one in state.scored if one.state == "finished"]
@@ -284,5 +286,7 @@ def _figures(one: Scored) -> dict[str, float]:
         if worth.n:
             found |= {key: worth.mean, f"mean/{key}": worth.mean, f"n/{key}": worth.n}
         if worth.n > 1:
-            found |= {f"sd/{key}": worth.sd, f"{key}_low": worth.low, f"{key}_high": worth.high}
+            found[f"sd/{key}"] = worth.sd
+        if math.isfinite(worth.low):
+            found |= {f"{key}_low": worth.low, f"{key}_high": worth.high}
     return found

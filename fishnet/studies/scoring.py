@@ -21,7 +21,7 @@ Result = Callable[[Cell], dict[str, Any] | None]
 
 
 class Spread(NamedTuple):
-    """Mean with its 95 % interval (Student's t over the values); no interval from a single one."""
+    """Mean with its 95 % interval (Student's t over the values); none from a single one, nor from values all alike."""
 
     mean: float
     sd: float
@@ -37,6 +37,8 @@ def spread(values: Sequence[float]) -> Spread:
     if n == 1:
         return Spread(mean, math.nan, math.nan, math.nan, 1)
     sd = statistics.stdev(values)
+    if sd < 1e-9:
+        return Spread(mean, sd, math.nan, math.nan, n)
     half = float(stats.t.ppf(0.975, n - 1)) * sd / math.sqrt(n)
     return Spread(mean, sd, mean - half, mean + half, n)
 

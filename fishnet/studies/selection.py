@@ -170,7 +170,9 @@ def _told(one: Scored) -> dict[str, Any]:
     worth = one.spread()
     told: dict[str, Any] = {"name": one.trial.name, "digest": one.trial.digest, one.score: _figure(worth.mean)}
     if worth.n > 1:
-        told |= {"sd": _figure(worth.sd), "interval": [_figure(worth.low), _figure(worth.high)]}
+        told["sd"] = _figure(worth.sd)
+        if math.isfinite(worth.low):
+            told["interval"] = [_figure(worth.low), _figure(worth.high)]
     return {**told, "trainings": worth.n, "settings": one.trial.settings}
 
 

@@ -140,5 +140,10 @@ def size(space: Space) -> float:
     """How many different points there are."""
     count = 1.0
     for domain in space.values():
-        count *= len(domain.values) if isinstance(domain, Choice) else float("inf")
+        if isinstance(domain, Choice):
+            count *= len(domain.values)
+        elif isinstance(domain, Range) and domain.whole:
+            count *= domain.high - domain.low + 1
+        else:
+            count = math.inf
     return count

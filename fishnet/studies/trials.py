@@ -207,7 +207,8 @@ def merged(trials: list[Trial]) -> list[Trial]:
     for trial in trials:
         if trial.digest in found:
             first = found[trial.digest]
-            new = tuple(cell for cell in trial.cells if cell not in first.cells)
+            here = {cell.digest for cell in first.cells}
+            new = tuple(cell for cell in trial.cells if cell.digest not in here)
             name, longer = _joined(first.name, trial.name), _joined(first.longer, trial.longer)
             trial = replace(first, name=name, longer=longer, cells=first.cells + new)
         found[trial.digest] = trial

@@ -93,6 +93,7 @@ def refused(ended, *words: str) -> None:
         (["study=fish_species", "executor=slurm"], ["executor=slurm", "submitit"]),
         (["study=fish_species", "executor_args={gpu: [0, 1]}"], ["gpus: [0, 1]"]),
         (["study=fish_species", "executor=submitit", "executor_args={cluster: lokal}"], ["executor_args", "lokal"]),
+        (["study=fish_species", "executor_args=null"], ["executor_args=", "braces"]),
         (["study=one_animal", "resume=abc"], ["resume", "the same command"]),
         (["study=one_animal", "trainer.max_epochs=many"], ["trainer.max_epochs=many"]),
         (["study=one_animal", "data=folder", "data.root=nowhere"], ["nowhere"]),

@@ -1,6 +1,7 @@
 """No group is cut, every photo has a part, folds partition the data, and errors name the class."""
 
 import logging
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -46,6 +47,16 @@ def test_fractions(table, seed, val, test):
             got = parts[rows.index].value_counts()
             for part, share in (("val", val), ("test", test)):
                 assert abs(got[part] - share * len(rows)) <= largest[name]
+
+
+def test_each_fold_validates_on_photos_of_its_own():
+    """Where all validate on mostly the same ones, their scores agree more than chance allows for."""
+    names = [f"{kind}{number}" for kind in "ab" for number in range(150)]
+    table = pd.DataFrame([{"path": name, "class": name[0], "group": name, "sha256": name} for name in names])
+    validated = [set(table.index[split(table, folds=5, fold=fold) == "val"]) for fold in range(5)]
+    shared = [len(one & other) / len(one) for one, other in combinations(validated, 2)]
+    assert sum(shared) / len(shared) < 0.2
+    assert len(set().union(*validated)) > 120
 
 
 @settings(max_examples=40, deadline=None)

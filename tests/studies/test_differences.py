@@ -119,10 +119,12 @@ def test_equal_arms_seldom_give_an_alarm():
     two = [alarms.alarms(alarms.folds(chance, 2, 5, 3, 0.2)) for _ in range(200)]
     twenty = [alarms.alarms(alarms.folds(chance, 20, 5, 1, 0.2)) for _ in range(40)]
     assert sum(two) <= 18 and sum(map(bool, twenty)) <= 6
+    dealt = [alarms.alarms(alarms.photos_of_folds(chance, 2, 5, "val", 0.0)) for _ in range(200)]
+    assert sum(dealt) <= 18
 
 
 def test_a_large_difference_is_still_found():
-    found = over_folds([0.20, 0.22, 0.19, 0.21, 0.20], 5)
+    found = over_folds([0.20, 0.22, 0.19, 0.21, 0.20], 1 / 4)
     assert adjusted({"b": found.p}, arms=5)["b"] < 0.05
 
 

@@ -107,6 +107,24 @@ def test_an_edit_runs_the_edited_stage_and_later_ones_again(study):
     assert len(study.starts()) == 6
 
 
+def test_a_training_that_ended_without_a_score_is_run_anew_on_request(study):
+    stages = {"only": {"search": {"points": {"a": {"x": "nan"}, "b": {"x": 0.5}}}}}
+    study(**stages).run()
+    assert study.starts() == ["0.5", "nan"]
+    study(**stages).run()
+    assert len(study.starts()) == 2
+    engine = study(**stages, retry=True)
+    engine.run()
+    assert study.starts() == ["0.5", "nan", "nan"]
+
+
+def test_one_configuration_said_in_two_ways_is_trained_and_counted_once(study):
+    engine = study(only={"folds": 2, "search": {"points": {"whole": {"x": 1}, "dotted": {"x": 1.0}}}})
+    engine.run()
+    (one,) = engine.states[0].scored
+    assert len(one.trial.cells) == 2 and len(study.starts()) == 2
+
+
 def test_a_replay_finds_what_was_run_and_starts_nothing(study):
     stages = {"first": GRID, "second": {"search": {"kind": "random", "trials": 2, "space": {"y": [1, 2, 3]}}}}
     study(**stages).run()

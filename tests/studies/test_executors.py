@@ -1,5 +1,6 @@
 """The same trainings under Slurm's code path and on a Ray cluster of two nodes."""
 
+import json
 import os
 import signal
 import subprocess
@@ -43,6 +44,37 @@ def test_submitit_runs_them_as_jobs(study):
     study(executor="submitit", settings={"cluster": "local"}, limit=600.0, **GRID).run()
     assert study.starts() == ["0.1", "0.2", "0.3"]
     assert study.selected()["only"]["kept"][0]["name"] == "x0.3"
+
+
+SUBMITTED = """
+import signal, sys, threading, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background of a shell
+from pathlib import Path
+from fishnet.studies.executors import executor_named
+home = Path(sys.argv[1])
+hands = executor_named("submitit", home=home, logs=home / "logs", limit=600.0, settings={"cluster": "local"})
+running = hands.start(home / "training")
+while not (home / "training" / "pid").exists():
+    time.sleep(0.1)
+running.stop()
+while running.status() is None:
+    time.sleep(0.1)
+"""
+
+
+@pytest.mark.slow
+def test_a_submitted_training_ends_with_its_study(tmp_path):
+    """Also where the study ignores the signal by which local jobs are cancelled."""
+    code = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(600)"
+    folder = tmp_path / "training"
+    folder.mkdir()
+    job = {"command": [sys.executable, "-c", code], "arguments": [], "cwd": str(folder), "out": str(folder / "run")}
+    (folder / "job.json").write_text(json.dumps(job))
+    subprocess.run([sys.executable, "-c", SUBMITTED, str(tmp_path)], check=True, timeout=90)
+    deadline = time.monotonic() + 30
+    while psutil.pid_exists(int((folder / "pid").read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 # It is asked to stop, leaves what `resume=` needs, and finishes the second time.

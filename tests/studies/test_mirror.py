@@ -49,6 +49,24 @@ def test_nested_runs_tell_mean_sd_and_interval(study, tmp_path):
     assert set(runs_of(tmp_path)[0]) == set(runs)
 
 
+def test_what_had_not_ended_when_the_study_did_does_not_run_on(study, tmp_path):
+    stages = {"only": {"folds": 2, "search": {"points": {"a": {"x": 0.5}, "b": {"x": 0.7}}}}}
+    engine = study(jobs=1, ended=lambda *note: mirror.note(*note), **stages)
+    study.folder.mkdir()
+    mirror = Mirror(engine.protocol, study.folder, uri=None, home=tmp_path, experiment="fishnet")
+
+    def after_one(states):
+        if any(one.results for one in states[0].scored):
+            raise KeyboardInterrupt
+
+    engine.watch([after_one])
+    with pytest.raises(KeyboardInterrupt), mirror.opened(engine):
+        engine.run()
+    runs, _ = runs_of(tmp_path)
+    assert {run.info.run_name: run.info.status for run in runs.values()}["only-a"] == "KILLED"
+    assert "RUNNING" not in {run.info.status for run in runs.values()}
+
+
 def test_a_store_that_was_away_is_asked_again_and_gets_what_it_missed(study, tmp_path, monkeypatch):
     import fishnet.studies.mirror as mirrors
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 from fishnet.errors import BadInput
 from fishnet.studies.asking import ask, worst_epoch
 from fishnet.studies.protocol import Search, parse
-from fishnet.studies.settings import Choice, Range, Times, centred, flat, grid, parse_space, touches
+from fishnet.studies.settings import Choice, Range, Times, centred, flat, grid, parse_space, size, touches
 
 SCORES = ["val/accuracy", "val/loss"]
 
@@ -115,6 +115,21 @@ def test_spaces():
     with pytest.raises(BadInput, match="lr has no value"):
         centred({"lr": Times((1,))}, {}, "here")
     assert flat({"a": {"b": 1}, "+c": {"d": 2}}) == {"a.b": 1, "+c": {"d": 2}}
+
+
+@pytest.mark.parametrize("kind", ["random", "tpe"])
+def test_a_point_that_is_rounded_stays_in_its_range(kind):
+    search = Search(kind, {"momentum": Range(0.999, 0.99999)}, trials=8, seed=1)
+    history: list = []
+    for number in range(8):
+        point = ask(search, search.space, place="p", history=history, largest=True)
+        assert 0.999 <= point["momentum"] <= 0.99999
+        history.append((point, number / 8))
+
+
+def test_how_many_points_a_space_has():
+    assert size({"n": Range(1, 3), "of": Choice(("a", "b"))}) == 6
+    assert size({"n": Range(1, 3), "lr": Range(0.1, 0.2)}) == math.inf
 
 
 @given(some.integers(0, 50), some.integers(1, 8))

@@ -81,6 +81,10 @@ def test_each_fold_keeps_its_own_winner():
 def test_the_interval_is_students():
     assert spread([1.0, 2.0, 3.0])[:4] == pytest.approx((2.0, 1.0, -0.484, 4.484), abs=1e-3)
     assert np.isnan(spread([1.0]).low)
+    alike = spread([0.667, 0.667])
+    assert (alike.mean, alike.sd, alike.n) == (0.667, 0.0, 2) and np.isnan([alike.low, alike.high]).all()
+    told = choose(stage(), [trial(0, {0: 0.9, 1: 0.9}, {"x": 1})]).told["kept"][0]
+    assert told["sd"] == 0 and "interval" not in told
 
 
 def test_paired_differences_are_surer_than_single_ones():
