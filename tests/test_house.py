@@ -7,6 +7,7 @@ HOUSE = Path(__file__).parent.parent / "fishnet"
 ROOMS = [
     "errors",
     "names",
+    "lettering",
     "cores",
     "whole",
     "headers",

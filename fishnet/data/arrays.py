@@ -193,7 +193,7 @@ class _Filling:
         self.done: list[int] = []
 
     def run(self, made: Made, missing: np.ndarray) -> None:
-        with replacing(self.store.made_by) as temporary:
+        with replacing(self.store.made_by, alone=True) as temporary:
             temporary.write_text(self.store.about)
         file = os.open(self.store.data, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -231,6 +231,6 @@ class _Filling:
             return
         os.fsync(file)
         known = np.concatenate([self.known, self.new[np.array(self.done)]])
-        with replacing(self.store.rows) as temporary, open(temporary, "wb") as rows:
+        with replacing(self.store.rows, alone=True) as temporary, open(temporary, "wb") as rows:
             np.save(rows, known)
         self.known, self.done = known, []

@@ -144,7 +144,7 @@ def _save(photos: pd.DataFrame, folder: Path) -> None:
     if done.empty:
         return
     table = pyarrow.Table.from_pandas(done, preserve_index=False).replace_schema_metadata({"fishnet": _VERSION})
-    with replacing(folder / _FILE) as temporary:
+    with replacing(folder / _FILE, alone=True) as temporary:
         parquet.write_table(table, temporary)
 
 

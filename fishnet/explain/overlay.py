@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from fishnet.measure.lettering import font_for, shown
+from fishnet.lettering import font_for, shown
 from fishnet.whole import replacing
 
 SMALLEST = 224  # pixels; below, a face or a fin cannot be told in a browser

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from matplotlib import font_manager, rc_context
 
-from .lettering import font_files
+from fishnet.lettering import font_files
 
 INK, SOFT, BLUE, RED = "#22303c", "#8a97a3", "#2b6cb0", "#c53030"
 

@@ -12,11 +12,11 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import dendrogram
 
+from fishnet.lettering import shown
 from fishnet.whole import replacing
 
 from .calibration import Reliability
 from .confusions import row_shares
-from .lettering import shown
 from .look import BLUE, INK, RED, SOFT, look
 
 MANY = 30  # with more classes, numbers in the cells could not be read

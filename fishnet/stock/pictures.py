@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from fishnet.measure.lettering import shown
+from fishnet.lettering import shown
 from fishnet.measure.look import BLUE, INK, RED, SOFT, page_look
 
 from .fitting import Fit

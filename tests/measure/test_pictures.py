@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from fishnet.measure import confusions, lettering, pictures
+from fishnet import lettering
+from fishnet.lettering import font_for, shown
+from fishnet.measure import confusions, pictures
 from fishnet.measure.calibration import reliability
-from fishnet.measure.lettering import font_for, shown
 
 NAMES = [
     "鱼",

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from fishnet.data.check.findings import Finding
 from fishnet.errors import BadInput
 from fishnet.headers import RefusedImage
 from fishnet.images import load_image
+from fishnet.lettering import font_for, shown
 
 PAPER, INK = (250, 250, 248), (40, 44, 48)
 SIDE, GAP, COLUMNS, ROWS = 150, 8, 6, 2
@@ -26,9 +27,7 @@ def sheet(root: Path, found: list[Finding]) -> Image.Image | None:
     page = Image.new("RGB", (GAP + COLUMNS * (SIDE + GAP), height), PAPER)
     pen, top = ImageDraw.Draw(page), GAP
     for finding, count in zip(shown, rows, strict=True):
-        pen.text(
-            (GAP, top), _cut(f"{finding.check}: {finding.said}", page.width - 2 * GAP, 15), fill=INK, font=_font(15)
-        )
+        _write(pen, (GAP, top), f"{finding.check}: {finding.said}", page.width - 2 * GAP, 15)
         top += 2 * LINE
         for number, (place, what) in enumerate(finding.photos[: count * COLUMNS]):
             row, column = divmod(number, COLUMNS)
@@ -36,7 +35,7 @@ def sheet(root: Path, found: list[Finding]) -> Image.Image | None:
             page.paste(_tile(root / place), (left, upper))
             folder, _, name = place.partition("/")
             for line, (text, tail) in enumerate(((what, 0), (folder, 0), (name, TAIL))):
-                pen.text((left, upper + SIDE + 2 + line * LINE), _cut(text, SIDE, 12, tail), fill=INK, font=_font(12))
+                _write(pen, (left, upper + SIDE + 2 + line * LINE), text, SIDE, 12, tail)
         top += count * tile + GAP
     return page
 
@@ -61,16 +60,14 @@ def _tile(photo: Path) -> Image.Image:
     return tile
 
 
-def _font(size: int):
-    return ImageFont.load_default(size)
-
-
-def _cut(text: str, width: int, size: int, tail: int = 0) -> str:
-    """As much of it as fits; the last `tail` signs stay, for files of one animal differ only there."""
-    font = _font(size)
-    if font.getlength(text) <= width:
-        return text
-    begin, end = text[: len(text) - tail], text[len(text) - tail :]
-    while begin and font.getlength(f"{begin}...{end}") > width:
-        begin = begin[:-1]
-    return f"{begin}...{end}"
+def _write(pen: ImageDraw.ImageDraw, place: tuple[int, int], text: str, width: int, size: int, tail: int = 0) -> None:
+    """In letters that this machine has; as much of it as fits, and the last `tail` signs, for files of one animal
+    differ only there."""
+    line = shown(text, length=max(1, len(text) * 10))
+    font = font_for(line, size)
+    begin, end = line[: len(line) - tail], line[len(line) - tail :]
+    if font.getlength(line) > width:
+        while begin and font.getlength(f"{begin}…{end}") > width:
+            begin = begin[:-1]
+        line = f"{begin}…{end}"
+    pen.text(place, line, fill=INK, font=font)

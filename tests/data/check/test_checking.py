@@ -5,8 +5,9 @@ import shutil
 import numpy as np
 import pytest
 from drawing import draw_folder, draw_photo
-from PIL import Image
+from PIL import Image, ImageDraw
 
+from fishnet import lettering
 from fishnet.data.check.checking import blocks, check, look
 from fishnet.data.check.sheet import sheet
 
@@ -144,3 +145,14 @@ def test_a_manifest_is_joined_as_training_joins_it(root):
     assert said(findings, "licences") == "notes: cc0 36"
     assert not said(findings, "changed")
     assert not said(found(root, classes=["disc", "box"])[1], "changed")
+
+
+def test_names_in_any_script_are_written_or_spelt_out(root, monkeypatch):
+    monkeypatch.setattr(lettering, "font_files", lambda: [lettering.plain_font()])
+    (root / "disc").rename(root / "鱼")
+    written = []
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", lambda self, place, text, **_: written.append(text))
+    shutil.copy(root / "鱼/photo_000.jpg", root / "鱼/copy.jpg")
+    folder, findings = found(root)
+    assert sheet(folder.root, findings) is not None
+    assert "\\u9c7c" in written
