@@ -116,7 +116,8 @@ def _tidy(path: Path, raw: pd.DataFrame, meanings: dict[str, Meaning | None]) ->
     blank = len(raw) - len(frame.drop_duplicates(["row"]))
     notes = [f"{counted(blank, 'row')} without any value left out"] if blank else []
     frame["year"] = frame["year"].astype(int)
-    return frame.drop(columns="row").sort_values(list(ENTITY), ignore_index=True), notes
+    frame = _without_empty(frame, known).drop(columns="row")
+    return frame.sort_values(list(ENTITY), ignore_index=True), notes
 
 
 def _entity(raw: pd.DataFrame, labels: dict[str, str]) -> pd.Series:
@@ -142,6 +143,12 @@ def _part(path: Path, raw: pd.DataFrame, out: pd.DataFrame, known: dict[str, Mea
             part[meaning.column] = numbers(path, raw, header, meaning.what) * meaning.factor
             columns.append(meaning.column)
     return part[part[columns].notna().any(axis=1) & part["year"].notna() & (part["entity"] != "")]
+
+
+def _without_empty(frame: pd.DataFrame, known: dict[str, Meaning]) -> pd.DataFrame:
+    """A column of blanks tells nothing, and whoever finds it would ask it for a largest value."""
+    columns = {meaning.column for meaning in known.values() if meaning.what in VALUES} & set(frame)
+    return frame.drop(columns=[name for name in columns if frame[name].isna().all()])
 
 
 def _kinds(frame: pd.DataFrame, labels: dict[str, str]) -> pd.Series:

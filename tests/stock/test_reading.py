@@ -125,6 +125,7 @@ HEADER_ONLY = b"Entity,Code,Year"
         (b"PK\x03\x04rest", "a spreadsheet"),
         (b'{"error": "gone"}', "JSON"),
         (b"\x00\x01\x02", "no text"),
+        (b"x" * 200_000, "is no table"),
         (b"stockid,year,catch\ncod,2000,1\ncod,2001,2\ncod,2000,3\n", "has the year 2000 twice (rows 2 and 4)"),
         (b"stockid,year,biomass\ncod,2000,5\ncod,2001,-5\n", "row 3: biomass = '-5' is negative"),
         (b"stockid,year,catch\ncod,2000,lots\n", "row 2: catch = 'lots' is no number"),
@@ -157,3 +158,26 @@ def test_corrections_that_correct_nothing(tmp_path, columns):
 def test_a_list_of_species_is_its_own_kind(tmp_path):
     sheet = read(table(tmp_path, "scientificname,spp_category\nGadus morhua,Cods\nGadus morhua,Cods\n"))
     pd.testing.assert_frame_equal(sheet.frame, pd.DataFrame({"species": ["Gadus morhua"], "category": ["Cods"]}))
+
+
+def test_one_name_with_and_without_blanks_is_two_columns(tmp_path):
+    sheet = read(table(tmp_path, "stockid,year,catch, catch\nx,2000,1,2\n"))
+    assert sheet.frame["catch"].item() == 1
+    assert dict(sheet.taken)["catch.1"] == "left alone"
+
+
+def test_a_column_of_blanks_tells_nothing(tmp_path):
+    sheet = read(table(tmp_path, "stockid,year,BdivBmsy,UdivUmsy\nx,2000,,1\nx,2001,,2\n"))
+    assert sheet.tells == ["u_umsy"] and "b_bmsy" not in sheet.frame
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "year;catch\n1980;100,0\n1981;105,5\n",
+        "Catches of cod, herring, sprat, plaice, 2000 to 2010\nyear;catch\n1980;100\n1981;105,5\n",
+        "name\tyear\tcatch\nCod, Atlantic, North, East\t1980\t100\nCod, Atlantic, North, East\t1981\t105.5\n",
+    ],
+)
+def test_the_sign_between_cells_is_the_one_that_gives_known_columns(tmp_path, text):
+    assert read(table(tmp_path, text)).frame["catch"].tolist() == [100, 105.5]
