@@ -68,7 +68,8 @@ def paths_of(tables: str) -> list[Path]:
 def read_all(tables: str, columns: str | None) -> tuple[list[Sheet], list[str]]:
     """Of a folder, what cannot be read is a result and listed; a file that was named must be right."""
     sheets, refused, paths = [], [], paths_of(tables)
-    named = not any(Path(part.strip()).expanduser().is_dir() for part in (tables, *tables.split(",")))
+    words = [part.strip() for part in (tables, *tables.split(",")) if part.strip()]
+    named = not any(Path(word).expanduser().is_dir() for word in words)
     for path in paths:
         try:
             sheets.append(read(path, columns))

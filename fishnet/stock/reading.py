@@ -63,7 +63,7 @@ def _understood(path: Path, raw: pd.DataFrame, told: dict[str, str]) -> Sheet:
         raise BadInput(something_else(path, raw, "no column says a year"))
     if not any(meaning and meaning.what in VALUES for meaning in meanings.values()):
         raise BadInput(something_else(path, raw, "no column holds catches, biomass or stock status"))
-    meanings = one_each(meanings)
+    meanings = one_each(_one_place(raw, meanings))
     taken = [(header, str(meaning) if meaning else "left alone") for header, meaning in meanings.items()]
     frame, more = _tidy(path, raw, meanings)
     taken, reinterpreted = _relative(frame, taken)
@@ -77,6 +77,16 @@ def _meaning(header: str, told: dict[str, str]) -> Meaning | None:
     if header in told:
         return None if told[header] == "nothing" else Meaning(told[header], why="as you said")
     return meaning_of(header)
+
+
+def _one_place(raw: pd.DataFrame, meanings: dict[str, Meaning | None]) -> dict[str, Meaning | None]:
+    """A row is about the smallest of its places: of region and country, the one with more names in it."""
+    places = {header: meaning for header, meaning in meanings.items() if meaning and meaning.what == "entity"}
+    of_stocks = any(meaning and meaning.what == "stock" for meaning in meanings.values())
+    if len(places) < 2 or of_stocks or any(meaning.why for meaning in places.values()):
+        return meanings
+    finest = max(places, key=lambda header: raw[header].nunique())
+    return {header: None if header in places and header != finest else found for header, found in meanings.items()}
 
 
 def _is_list_of_species(meanings: dict[str, Meaning | None]) -> bool:
@@ -115,6 +125,8 @@ def _tidy(path: Path, raw: pd.DataFrame, meanings: dict[str, Meaning | None]) ->
     _refuse_repeated(path, frame)
     blank = len(raw) - len(frame.drop_duplicates(["row"]))
     notes = [f"{counted(blank, 'row')} without any value left out"] if blank else []
+    if "region" in frame and (nowhere := int((frame["region"] == "").sum())):
+        notes.append(f"{counted(nowhere, 'row')} without a region, counted in none")
     frame["year"] = frame["year"].astype(int)
     frame = _without_empty(frame, known).drop(columns="row")
     return frame.sort_values(list(ENTITY), ignore_index=True), notes

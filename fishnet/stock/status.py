@@ -65,7 +65,7 @@ def sustainable_of_stocks(frame: pd.DataFrame, fewest: int = 3) -> pd.DataFrame:
     kept = stocks.assign(kept=stocks["b_bmsy"] >= LOW)
     wholes = [kept.assign(entity="all stocks")]
     if "region" in kept:
-        wholes.append(kept.assign(entity=kept["region"]))
+        wholes.append(kept.assign(entity=kept["region"])[kept["region"] != ""])
     by = pd.concat(wholes).groupby(["entity", "year"])["kept"]
     out = pd.DataFrame({"sustainable": 100 * by.mean(), "stocks": by.size()}).reset_index()
     return out[out["stocks"] >= fewest].assign(kind="region")[["kind", "entity", "year", "sustainable", "stocks"]]

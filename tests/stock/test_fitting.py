@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fishnet.stock import reckonings
 from fishnet.stock.carrying import warnings
 from fishnet.stock.choosing import candidates, picked
 from fishnet.stock.dynamics import dynamics
@@ -145,3 +146,12 @@ def test_twenty_simulated_stocks():
     assert error(told).median() <= 0.15
     assert silent["warned"].all()
     assert summary(table).loc["all", "stocks"] == 20
+
+
+def test_a_closed_fishery_takes_nothing_and_is_sure_of_it():
+    one = made()
+    catch = one.series.catch.copy()
+    catch[:, -1] = 0
+    now = doubt(fit(SCHAEFER, Series(catch, one.series.index)), resamples=50).intervals["f_fmsy"]
+    assert (now.value, now.low, now.high) == (0, 0, 0)
+    assert reckonings.interval(now) == "0"

@@ -181,3 +181,15 @@ def test_a_column_of_blanks_tells_nothing(tmp_path):
 )
 def test_the_sign_between_cells_is_the_one_that_gives_known_columns(tmp_path, text):
     assert read(table(tmp_path, text)).frame["catch"].tolist() == [100, 105.5]
+
+
+def test_of_region_and_country_a_row_is_about_the_country(tmp_path):
+    path = table(tmp_path, "Region,Country,Year,Catch\nNorth,A,2000,5\nNorth,B,2000,6\n")
+    assert read(path).frame["entity"].tolist() == ["A", "B"]
+    with pytest.raises(BadInput, match="North has the year 2000 twice"):
+        read(path, "Region=entity")
+
+
+def test_rows_without_a_region_are_told(tmp_path):
+    path = table(tmp_path, "stockid,region,year,catch\nA,,2000,5\nB, ,2000,6\nC,Cold,2000,6\n")
+    assert read(path).notes == ["2 rows without a region, counted in none"]
