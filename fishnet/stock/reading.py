@@ -16,7 +16,7 @@ from fishnet.errors import BadInput
 from fishnet.names import counted
 
 from .cells import numbers
-from .columns import ATTRIBUTES, MEANINGS, VALUES, Meaning, meaning_of, one_each, told_columns
+from .columns import ATTRIBUTES, MEANINGS, VALUES, Meaning, meaning_of, one_each, told_columns, weighed
 from .files import read_cells, something_else
 from .shapes import as_rows
 
@@ -55,7 +55,10 @@ def read_frame(path: Path, table: pd.DataFrame, columns: str | None = None) -> S
 
 
 def _understood(path: Path, raw: pd.DataFrame, told: dict[str, str]) -> Sheet:
-    meanings = {header: _meaning(header, told) for header in raw.columns}
+    meanings = {
+        header: None if header not in told and _numbers_the_rows(header, raw[header]) else _meaning(header, told)
+        for header in raw.columns
+    }
     if _is_list_of_species(meanings):
         return _species_sheet(path, raw, meanings)
     raw, meanings, notes = as_rows(path, raw, meanings, told)
@@ -64,6 +67,7 @@ def _understood(path: Path, raw: pd.DataFrame, told: dict[str, str]) -> Sheet:
     if not any(meaning and meaning.what in VALUES for meaning in meanings.values()):
         raise BadInput(something_else(path, raw, "no column holds catches, biomass or stock status"))
     meanings = one_each(_one_place(raw, meanings))
+    meanings = _in_tonnes(path, raw, meanings)
     taken = [(header, str(meaning) if meaning else "left alone") for header, meaning in meanings.items()]
     frame, more = _tidy(path, raw, meanings)
     taken, reinterpreted = _relative(frame, taken)
@@ -77,6 +81,15 @@ def _meaning(header: str, told: dict[str, str]) -> Meaning | None:
     if header in told:
         return None if told[header] == "nothing" else Meaning(told[header], why="as you said")
     return meaning_of(header)
+
+
+def _numbers_the_rows(header: str, cells: pd.Series) -> bool:
+    """`index`, 0, 1, 2, …: written by whoever saved the table, and no survey."""
+    if header.casefold() != "index":
+        return False
+    counted_up = np.arange(len(cells))
+    values = pd.to_numeric(cells, errors="coerce")
+    return bool((values == counted_up).all() or (values == counted_up + 1).all())
 
 
 def _one_place(raw: pd.DataFrame, meanings: dict[str, Meaning | None]) -> dict[str, Meaning | None]:
@@ -100,6 +113,14 @@ def _species_sheet(path: Path, raw: pd.DataFrame, meanings: dict[str, Meaning | 
     frame = frame[(frame.species.str.strip() != "") & (frame.category.str.strip() != "")].drop_duplicates("species")
     taken = [(header, str(meaning) if meaning else "left alone") for header, meaning in meanings.items()]
     return Sheet(path, frame.reset_index(drop=True), taken)
+
+
+def _in_tonnes(path: Path, raw: pd.DataFrame, meanings: dict[str, Meaning | None]) -> dict[str, Meaning | None]:
+    """A column of units counts for every weight beside it."""
+    unit = next((header for header, meaning in meanings.items() if meaning and meaning.what == "unit"), None)
+    if unit is None:
+        return meanings
+    return {header: weighed(path, raw[unit], meaning) for header, meaning in meanings.items()}
 
 
 # ---- cells → numbers

@@ -1,5 +1,6 @@
 """Years as columns, or variables stacked in one column → a row an entity and year."""
 
+import itertools
 from pathlib import Path
 
 import pandas as pd
@@ -7,8 +8,10 @@ import pandas as pd
 from fishnet.errors import BadInput
 from fishnet.names import counted
 
-from .columns import ATTRIBUTES, VALUES, Meaning, meaning_of, one_each, year_of
+from .columns import ATTRIBUTES, VALUES, Meaning, meaning_of, one_each, weighed, year_of
 from .files import something_else
+
+ANY_INDEX = ("index", "survey")  # as a word of a file's name: of prices, of people
 
 
 def as_rows(path: Path, raw: pd.DataFrame, meanings: dict[str, Meaning | None], told: dict[str, str]):
@@ -49,9 +52,11 @@ def _measured(path: Path, raw: pd.DataFrame, at: dict[str, str], told: dict[str,
         return told["years"], "as you said"
     if "unit" in at and raw[at["unit"]].str.contains(r"\bton|tonnes", case=False, regex=True).mean() > 0.5:
         return "catch", "the unit is tonnes"
-    for piece in [path.stem, *path.stem.replace("-", "_").split("_")]:
+    words = path.stem.replace("-", "_").split("_")
+    pairs = [" ".join(pair) for pair in itertools.pairwise(words)]
+    for piece in [path.stem, *pairs, *words]:
         found = meaning_of(piece.replace("_", " "))
-        if found and found.what in VALUES:
+        if found and found.what in VALUES and piece.casefold() not in ANY_INDEX:
             return found.what, "by the file's name"
     return None, ""
 
@@ -71,6 +76,8 @@ def _from_stacked(path: Path, raw: pd.DataFrame, meanings, at: dict[str, str]):
         raise BadInput(something_else(path, raw, f"no row of {at['variable']} is about catch, biomass or status"))
     chosen = [name for name, meaning in one_each(known).items() if meaning]
     rows = raw[raw[at["variable"]].isin(chosen)]
+    if "unit" in at:
+        known |= {name: weighed(path, _of(rows, at, name)[at["unit"]], known[name]) for name in chosen}
     repeated = rows.duplicated([*ids, at["variable"]])
     if repeated.any():
         row = rows[repeated].iloc[0]
@@ -78,3 +85,7 @@ def _from_stacked(path: Path, raw: pd.DataFrame, meanings, at: dict[str, str]):
     wide = rows.pivot(index=ids, columns=at["variable"], values=at["value"]).fillna("").reset_index()
     now = {header: meanings[header] for header in ids} | {name: known[name] for name in chosen}
     return wide, now, [f"{counted(len(chosen), 'variable')} of {len(names)} in {at['variable']} were understood"]
+
+
+def _of(rows: pd.DataFrame, at: dict[str, str], name: str) -> pd.DataFrame:
+    return rows[rows[at["variable"]] == name]

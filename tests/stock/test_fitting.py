@@ -155,3 +155,14 @@ def test_a_closed_fishery_takes_nothing_and_is_sure_of_it():
     now = doubt(fit(SCHAEFER, Series(catch, one.series.index)), resamples=50).intervals["f_fmsy"]
     assert (now.value, now.low, now.high) == (0, 0, 0)
     assert reckonings.interval(now) == "0"
+
+
+def test_catches_are_told_in_tonnes_but_for_groups_whose_catch_is_relative():
+    """RAM's regions tell the mean over stocks of each one's catch against its own mean."""
+    one = made()
+    frame = pd.DataFrame({"year": np.arange(len(one.states)) + 1980, "catch": one.series.catch[0], "entity": "x"})
+    frame["b_bmsy"] = np.exp(one.states)
+    stock, region = (candidates([frame.assign(kind=kind)])[0] for kind in ("stock", "region"))
+    assert (stock.unit, region.unit) == (" tonnes", "")
+    future = project(fit(SCHAEFER, region.series), years=2, catch=2.0, unit=region.unit, draws=10)
+    assert future.rule == "2 caught every year"

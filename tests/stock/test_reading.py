@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from fishnet.errors import BadInput
+from fishnet.stock.columns import meaning_of
 from fishnet.stock.reading import read
 
 
@@ -193,3 +194,69 @@ def test_of_region_and_country_a_row_is_about_the_country(tmp_path):
 def test_rows_without_a_region_are_told(tmp_path):
     path = table(tmp_path, "stockid,region,year,catch\nA,,2000,5\nB, ,2000,6\nC,Cold,2000,6\n")
     assert read(path).notes == ["2 rows without a region, counted in none"]
+
+
+@pytest.mark.parametrize(
+    ("header", "factor"),
+    [
+        ("Catch (1000 tonnes)", 1e3),
+        ("Catch ('000 t)", 1e3),
+        ("Catch (thousand t)", 1e3),
+        ("Catch, thousands of tonnes", 1e3),
+        ("Catch (10^3 t)", 1e3),
+        ("Catch (10³ t)", 1e3),
+        ("SSB (kt)", 1e3),
+        ("Catch (million t)", 1e6),
+        ("Catch (t)", 1),
+        ("Landings (kg)", 1e-3),
+        ("Landings (million lb)", 453.59237),
+    ],
+)
+def test_units_in_a_header_are_brought_to_tonnes(header, factor):
+    assert meaning_of(header).factor == pytest.approx(factor)
+
+
+def test_a_column_of_units_counts_too(tmp_path):
+    rows = "Country,Year,Unit,Catch\nA,2000,{},5\nA,2001,{},6\n"
+    thousand = read(table(tmp_path, rows.format("Thousand tonnes", "Thousand tonnes")))
+    assert thousand.frame["catch"].tolist() == [5000, 6000]
+    assert dict(thousand.taken)["Catch"] == "catch, times 1,000"
+    assert read(table(tmp_path, rows.format("t", "Tonnes - live weight"))).frame["catch"].tolist() == [5, 6]
+    for units in (("Thousand tonnes", "t"), ("Thousand tonnes", "boxes")):
+        with pytest.raises(BadInput, match="has several units"):
+            read(table(tmp_path, rows.format(*units)))
+    with pytest.raises(BadInput, match="header's"):
+        read(table(tmp_path, rows.replace("Catch", "Catch (kt)").format("t", "t")))
+
+
+def test_variables_below_each_other_have_their_own_units(tmp_path):
+    text = "Area,Element,Year,Unit,Value\nA,Catch,2000,1000 t,5\nA,CPUE,2000,kg/h,6\n"
+    frame = read(table(tmp_path, text)).frame
+    assert (frame["catch"].item(), frame["index"].item()) == (5000, 6)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Landings value (USD)", "Catch quota", "Catch per capita", "Catch flag", "catch_type", "Survey name", "Catch (%)"],
+)
+def test_what_only_begins_like_a_variable_is_left_alone(header):
+    assert meaning_of(header) is None
+
+
+@pytest.mark.parametrize("header", ["Catch per unit effort", "Landings per unit of effort (kg/h)", "CPUE mean"])
+def test_catch_per_effort_is_an_index_and_no_catch(header):
+    assert meaning_of(header).what == "index"
+
+
+def test_an_index_that_numbers_the_rows_is_no_survey(tmp_path):
+    text = "index,stockid,year,catch\n0,x,2000,5\n1,x,2001,6\n"
+    assert read(table(tmp_path, text)).tells == ["catch"]
+    assert read(table(tmp_path, text.replace("\n1,", "\n9,"))).tells == ["catch", "index"]
+    assert read(table(tmp_path, text), "index=index").tells == ["catch", "index"]
+
+
+def test_an_index_of_something_else_in_a_files_name_says_nothing(tmp_path):
+    text = "Country,1990,1991,1992\nNorway,1,2,3\n"
+    with pytest.raises(BadInput, match="nothing says what"):
+        read(table(tmp_path, text, "human-development-index.csv"))
+    assert read(table(tmp_path, text, "north-sea-survey-index.csv")).tells == ["index"]
