@@ -86,14 +86,14 @@ WEIGHED = ("catch", "aquaculture", "biomass")
 # what may stand behind the name of a variable, beside its unit
 QUALIFIERS = (
     "in|of|total|best|pref|all|sum|reported|reconstructed|nominal|estimated?|live|fresh|round|wet|weight|volume|"
-    "quantity|production|fisheries|fishery|marine|inland|wild|annual|ci|90|95"
+    "quantity|production|fisheries|fishery|marine|inland|wild|annual|per|year|yr|annum|ci|90|95"
 )
 QUALIFIERS_OF_INDEX = (
     QUALIFIERS + "|value|relative|standardi[sz]ed|abundance|biomass|index|survey|cpue|numbers?|n|kg|t|per|tow|haul|set|"
     "hour|h|hooks?|day|km2|ha|1|2"
 )
 SOMETHING_ELSE = re.compile(
-    r"\b(per|quota|tac|flag|value|price|usd|eur|dollars|number|count|individuals|share|percent|km2|ha|tow|haul)\b"
+    r"\b(per(?! (?:year|yr|annum)\b)|quota|tac|flag|value|price|usd|eur|dollars|number|count|individuals|share|percent|km2|ha|tow|haul)\b"
 )
 YEAR = re.compile(r"^\W*(?:[Xx]|[Yy]|year ?)?\W*(1[6-9]\d\d|20\d\d)\W*$")
 

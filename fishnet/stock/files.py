@@ -9,34 +9,35 @@ import pandas as pd
 from fishnet.errors import BadInput
 
 from .columns import meaning_of, year_of
+from .commas import with_points
 
 MOST_BYTES = 500_000_000
 SIGNS = ",;\t|"
 HEADER_WITHIN = 12  # lines: some publishers write a title above the header
 
 
-def read_cells(path: Path, told: dict[str, str]) -> pd.DataFrame:
+def read_cells(path: Path, told: dict[str, str]) -> tuple[pd.DataFrame, list[str]]:
+    """The cells as text, and what had to be guessed to read them."""
     text = _text(path)
     if not any(line.strip() for line in text.splitlines()[:HEADER_WITHIN]):
         raise BadInput(f"{path} is empty: download it again.")
     sign, header_at, header = _header(path, text, told)
     try:
         raw = pd.read_csv(
-            io.StringIO(text), sep=sign, dtype=str, keep_default_na=False, skiprows=header_at, skip_blank_lines=True
+            io.StringIO(text), sep=sign, dtype=str, keep_default_na=False, skiprows=header_at, skip_blank_lines=False
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
         reason = " ".join(str(error).replace("Error tokenizing data. C error:", "").split())
         raise BadInput(f"{path} is no whole table ({reason}): download or export it again.") from error
-    if raw.empty:
-        raise BadInput(f"{path} holds a header ({', '.join(header)}) and no rows: download it again.")
     if isinstance(raw.index, pd.MultiIndex) or not isinstance(raw.index, pd.RangeIndex):
         raise BadInput(f"{path} is no whole table (its rows are longer than its header): export it again.")
+    raw = _without_blank_lines(raw, header_at)
+    if raw.empty:
+        raise BadInput(f"{path} holds a header ({', '.join(header)}) and no rows: download it again.")
     raw.columns = _unique([str(name).strip() for name in raw.columns])
     if unknown := [name for name in told if name not in raw.columns and name != "years"]:
         raise BadInput(f"columns: {path.name} has no column {unknown[0]}; its columns are {listed(raw)}.")
-    if sign == ";":  # written where the decimal sign is a comma
-        raw = raw.replace(r"^\s*(-?\d+),(\d+)\s*$", r"\1.\2", regex=True)
-    return raw
+    return with_points(path, raw, sign, told)
 
 
 def _text(path: Path) -> str:
@@ -76,6 +77,12 @@ def _header(path: Path, text: str, told: dict[str, str]) -> tuple[str, int, list
             if any(cells) and (known, len(cells)) > best:
                 best, sign, at, names = (known, len(cells)), one, number, cells
     return sign, (at if best[0] else 0), names
+
+
+def _without_blank_lines(raw: pd.DataFrame, header_at: int) -> pd.DataFrame:
+    """Each row keeps the number that it has in the file, which is what a sentence about it has to tell."""
+    raw.index = raw.index + header_at + 2
+    return raw[~raw.apply(lambda column: column.str.strip() == "").all(axis=1)]
 
 
 def _unique(names: list[str]) -> list[str]:

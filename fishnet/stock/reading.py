@@ -46,12 +46,15 @@ class Sheet:
 def read(path: Path, columns: str | None = None) -> Sheet:
     """A table file, understood."""
     told = told_columns(columns)
-    return _understood(path, read_cells(path, told), told)
+    raw, notes = read_cells(path, told)
+    sheet = _understood(path, raw, told)
+    sheet.notes[:0] = notes
+    return sheet
 
 
 def read_frame(path: Path, table: pd.DataFrame, columns: str | None = None) -> Sheet:
     """A table that is in memory, read as if it lay in a file of that name."""
-    return _understood(path, table.astype(str), told_columns(columns))
+    return _understood(path, table.astype(str).set_axis(range(2, len(table) + 2)), told_columns(columns))
 
 
 def _understood(path: Path, raw: pd.DataFrame, told: dict[str, str]) -> Sheet:
@@ -149,7 +152,7 @@ def _tidy(path: Path, raw: pd.DataFrame, meanings: dict[str, Meaning | None]) ->
     if "region" in frame and (nowhere := int((frame["region"] == "").sum())):
         notes.append(f"{counted(nowhere, 'row')} without a region, counted in none")
     frame["year"] = frame["year"].astype(int)
-    frame = _without_empty(frame, known).drop(columns="row")
+    frame = _without_empty(frame, known).drop(columns=["row", "line"])
     return frame.sort_values(list(ENTITY), ignore_index=True), notes
 
 
@@ -169,7 +172,7 @@ def _entity(raw: pd.DataFrame, labels: dict[str, str]) -> pd.Series:
 def _part(path: Path, raw: pd.DataFrame, out: pd.DataFrame, known: dict[str, Meaning], group: str) -> pd.DataFrame:
     """The rows of one kind, with those of its columns that hold anything."""
     part = out.copy()
-    part["row"], part["kind"] = np.arange(len(part)), group
+    part["row"], part["line"], part["kind"] = np.arange(len(part)), part.index, group
     columns = []
     for header, meaning in known.items():
         if meaning.what in VALUES and meaning.group == group:
@@ -201,7 +204,7 @@ def _refuse_repeated(path: Path, frame: pd.DataFrame) -> None:
     if repeated.any():
         row = frame[repeated].iloc[0]
         same = frame[(frame[list(ENTITY)] == row[list(ENTITY)]).all(axis=1)]
-        rows = " and ".join(str(number + 2) for number in same["row"].head(2))
+        rows = " and ".join(str(number) for number in same["line"].head(2))
         raise BadInput(f"{path}: {row.entity} has the year {int(row.year)} twice (rows {rows}): keep one of them.")
 
 

@@ -23,7 +23,7 @@ UNITS = [  # in plain words → tonnes; the first that is found
     ),
     *reversed(WEIGHTS),
 ]
-RATE = re.compile(r"(/|\bper\b)(?! ?(yr|year|a)\b)")  # kilograms an hour are no weight
+RATE = re.compile(r"(/|\bper\b)(?! ?(yr|year|annum|a)\b)")  # kilograms an hour are no weight
 COMPILED_UNITS = [(re.compile(rf"\b(?:{pattern})\b"), factor) for pattern, factor in UNITS]
 
 
@@ -35,6 +35,8 @@ def plain(header: str) -> str:
 
 def tonnes(words: str) -> float | None:
     """How many tonnes the unit is that these words name; None: they name none."""
+    if RATE.search(words):
+        return None
     return next((factor for unit, factor in COMPILED_UNITS if unit.search(plain(words))), None)
 
 
@@ -50,7 +52,7 @@ def one_unit(path: Path, units: pd.Series, stated: float) -> float:
     A table in units that nobody knows is left as it is, but not where some of it is to be multiplied.
     """
     named = [name for name in units.str.strip().unique() if name]
-    factors = {None if RATE.search(name) else tonnes(name) for name in named} | ({stated} if stated != 1 else set())
+    factors = {tonnes(name) for name in named} | ({stated} if stated != 1 else set())
     if len(factors) > 1 and factors != {1.0, None}:
         said = " and ".join([*([f"its header's (times {stated:g})"] if stated != 1 else []), *map(repr, named[:3])])
         raise BadInput(f"{path} has several units ({said}): give one table to each, or bring it to tonnes.")

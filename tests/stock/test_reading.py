@@ -208,6 +208,8 @@ def test_rows_without_a_region_are_told(tmp_path):
         ("SSB (kt)", 1e3),
         ("Catch (million t)", 1e6),
         ("Catch (t)", 1),
+        ("Catch (kt per year)", 1e3),
+        ("Catch, thousand t/yr", 1e3),
         ("Landings (kg)", 1e-3),
         ("Landings (million lb)", 453.59237),
     ],
@@ -260,3 +262,56 @@ def test_an_index_of_something_else_in_a_files_name_says_nothing(tmp_path):
     with pytest.raises(BadInput, match="nothing says what"):
         read(table(tmp_path, text, "human-development-index.csv"))
     assert read(table(tmp_path, text, "north-sea-survey-index.csv")).tells == ["index"]
+
+
+@pytest.mark.parametrize(
+    ("sign", "cells", "numbers", "note"),
+    [
+        (",", ('"0,850"', '"1,120"'), [0.85, 1.12], "before decimals (0,850)"),
+        (",", ('"1,200 F"', '"12,345,678"'), [1200, 12345678], None),
+        (",", ('"1,200"', "13.5"), [1200, 13.5], None),
+        (",", ('"1,200"', "13"), [1200, 13], "between thousands: 1,200 is 1200"),
+        ("\t", ("0,850", "1,120"), [0.85, 1.12], "before decimals (0,850)"),
+        ("\t", ("12,5", "1,120"), [12.5, 1.12], "before decimals (12,5)"),
+        (";", ("1,234", "12,345"), [1.234, 12.345], "before decimals: 1,234 is 1.234"),
+        (";", ("1.234,5", "1.234"), [1234.5, 1234], None),
+        (";", ("1.234", "2.345"), [1.234, 2.345], "a point was taken to stand before decimals: 1.234"),
+    ],
+)
+def test_a_comma_is_told_by_all_numbers_together_or_said(tmp_path, sign, cells, numbers, note):
+    lines = ["year,catch".replace(",", sign), *(f"{2000 + n}{sign}{cell}" for n, cell in enumerate(cells))]
+    sheet = read(table(tmp_path, "\n".join(lines)))
+    assert sheet.frame["catch"].tolist() == numbers
+    assert len(sheet.notes) == (note is not None) and (note or "") in " ".join(sheet.notes)
+
+
+@pytest.mark.parametrize("cells", [("1,234", "12,345"), ("12,5", "1,234,567"), ("12,5", "12.5")])
+def test_commas_that_cannot_be_told_are_refused(tmp_path, cells):
+    with pytest.raises(BadInput, match="write a point before decimals"):
+        read(table(tmp_path, f"year\tcatch\n2000\t{cells[0]}\n2001\t{cells[1]}\n"))
+
+
+WIDE = "Country,Unit,1980,1981,1982\nA,t,1,2,3\nB,t,1,2,{}\nC,t,4,5,6\n"
+STACKED = "Area,Element,Year,Value\nB,CPUE,1981,4\nB,Catch,1981,{}\nA,CPUE,1980,3\nA,Catch,1980,5\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (WIDE.format(-3), "row 3: 1982 = '-3' is negative"),
+        ("FAO capture\n\n" + WIDE.format("lots"), "row 5: 1982 = 'lots' is no number"),
+        (WIDE.format(3) + "A,t,7,8,9\n", "A has the year 1980 twice (rows 2 and 5)"),
+        (STACKED.format(-4), "row 3: Value = '-4' is negative, and catch cannot be"),
+        ("A title\n\nstockid,year,catch\nx,2000,1\n\nx,2001,-1\n", "row 6: catch = '-1' is negative"),
+        ("A title\n\nstockid,year,catch\nx,2000,1\n\nx,2000,2\n", "twice (rows 4 and 6)"),
+    ],
+)
+def test_a_sentence_names_the_row_of_the_file(tmp_path, text, reason):
+    with pytest.raises(BadInput) as refused:
+        read(table(tmp_path, text))
+    assert reason in str(refused.value)
+
+
+def test_years_as_columns_with_letters_behind_numbers_are_read_in_every_row(tmp_path):
+    frame = read(table(tmp_path, WIDE.replace("5,6", "5 F,1 006 E").format("3 F"))).frame
+    assert frame.set_index(["entity", "year"])["catch"]["C"].tolist() == [4, 5, 1006]
