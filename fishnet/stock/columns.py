@@ -93,7 +93,8 @@ QUALIFIERS_OF_INDEX = (
     "hour|h|hooks?|day|km2|ha|1|2"
 )
 SOMETHING_ELSE = re.compile(
-    r"\b(per(?! (?:year|yr|annum)\b)|quota|tac|flag|value|price|usd|eur|dollars|number|count|individuals|share|percent|km2|ha|tow|haul)\b"
+    r"\b(per(?! (?:year|yr|annum)\b)|quota|tac|flag|value|price|usd|eur|dollars|number|count|individuals|share|percent|"
+    r"km2|ha|tow|haul)\b"
 )
 YEAR = re.compile(r"^\W*(?:[Xx]|[Yy]|year ?)?\W*(1[6-9]\d\d|20\d\d)\W*$")
 
