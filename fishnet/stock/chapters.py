@@ -193,14 +193,15 @@ def _catches(found: Findings) -> Chapter | None:
     frames = [
         frame
         for frame in found.frames
-        if "aquaculture" in frame or ("catch" in frame and (frame["kind"] == "country").any())
+        if "catch" in frame and ("aquaculture" in frame or (frame["kind"] == "country").any())
     ]
     if not frames:
         return None
     frame = frames[0]
-    whole = next((name for name in ("World", "all") if (frame["entity"] == name).any()), None)
-    name = whole or str(frame.groupby("entity")["catch"].max().idxmax())
-    rows = frame[(frame["entity"] == name) & frame["catch"].notna()]
+    caught = frame[frame["catch"].notna()]
+    whole = next((name for name in ("World", "all") if (caught["entity"] == name).any()), None)
+    name = whole or str(caught.groupby("entity")["catch"].max().idxmax())
+    rows = caught[caught["entity"] == name]
     chapter = Chapter("Caught and farmed")
     top, last = rows.nlargest(1, "catch").iloc[0], rows.iloc[-1]
     chapter.say(

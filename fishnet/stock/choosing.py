@@ -26,6 +26,7 @@ class Chosen:
     series: Series
     measure: str
     notes: list[str]
+    unit: str = " tonnes"
 
     @property
     def measured(self) -> str:
@@ -86,4 +87,5 @@ def _chosen(entity: str, rows: pd.DataFrame) -> Chosen | None:
     series = Series(
         catch=catch.interpolate().to_numpy()[None, :], index=index.to_numpy()[None, :], absolute=measure == "biomass"
     )
-    return Chosen(entity, name, years, series, measure, notes)
+    relative = measure == "b_bmsy" and rows["kind"].iloc[0] in ("region", "taxon")  # means over stocks, catches too
+    return Chosen(entity, name, years, series, measure, notes, unit="" if relative else " tonnes")

@@ -6,10 +6,15 @@ Our World in Data, RAM Legacy and datalimited.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
 
 from fishnet.errors import BadInput
 from fishnet.names import nearest
+
+from .units import one_unit, plain, tonnes, without_units
 
 # meaning → what it is called on the screen and the page
 VALUES = {
@@ -39,6 +44,7 @@ LABELS = {
 MEANINGS = VALUES | LABELS
 ATTRIBUTES = ("name", "species", "category", "resilience", "code")
 
+PER_EFFORT = r"(catch(es)?|landings|biomass|numbers?) per unit (of )?effort"
 RULES = [
     ("year", r"(ts)?year|yr|annee|year code|time|season"),
     ("stock", r"stock ?id|stock|stock code|assess ?id"),
@@ -68,18 +74,28 @@ RULES = [
     ("aquaculture", r".*aquaculture.*(production)?.*"),
     (
         "catch",
-        r"tc ?best|t[cl]( mt)?|rec ?c|(total )?(catch(es)?|landings|captures?)( .*)?|.*fisheries produc.*",
+        r"tc ?best|t[cl]( mt)?|rec ?c|(total )?(catch(es)?|landings|captures?)(?P<more> .*)?|.*fisheries produc.*",
     ),
-    ("biomass", r"tb ?best|tb( mt)?|total biomass|biomass( .*)?|ssb( mt)?|spawning stock biomass|stock biomass"),
-    ("index", r"(abundance |biomass |survey )?index( .*)?|cpue( .*)?|survey( .*)?"),
+    ("biomass", r"tb ?best|tb( mt)?|((total |spawning )?(stock )?biomass|ssb)(?P<more> .*)?"),
+    ("index", rf"((abundance |biomass |survey )?index|cpue|survey|{PER_EFFORT})(?P<more> .*)?"),
 ]
 COMPILED = [(meaning, re.compile(pattern)) for meaning, pattern in RULES]
 LOW, HIGH = re.compile(r"\b(q25|lower|low|lcl|p25)\b"), re.compile(r"\b(q75|upper|high|ucl|p75)\b")
 GROUPED = re.compile(r"\b(region|regions|taxa|taxon|taxonomic group)$")
-UNITS = [
-    (r"thousand (metric )?(tons|tonnes)|1000 ?t\b|kt\b", 1e3),
-    (r"million (metric )?(tons|tonnes)|\bmt\b million", 1e6),
-]
+WEIGHED = ("catch", "aquaculture", "biomass")
+# what may stand behind the name of a variable, beside its unit
+QUALIFIERS = (
+    "in|of|total|best|pref|all|sum|reported|reconstructed|nominal|estimated?|live|fresh|round|wet|weight|volume|"
+    "quantity|production|fisheries|fishery|marine|inland|wild|annual|per|year|yr|annum|ci|90|95"
+)
+QUALIFIERS_OF_INDEX = (
+    QUALIFIERS + "|value|relative|standardi[sz]ed|abundance|biomass|index|survey|cpue|numbers?|n|kg|t|per|tow|haul|set|"
+    "hour|h|hooks?|day|km2|ha|1|2"
+)
+SOMETHING_ELSE = re.compile(
+    r"\b(per(?! (?:year|yr|annum)\b)|quota|tac|flag|value|price|usd|eur|dollars|number|count|individuals|share|percent|"
+    r"km2|ha|tow|haul)\b"
+)
 YEAR = re.compile(r"^\W*(?:[Xx]|[Yy]|year ?)?\W*(1[6-9]\d\d|20\d\d)\W*$")
 
 
@@ -101,19 +117,13 @@ class Meaning:
         words = MEANINGS[self.what]
         words += {"low": ", lower end", "high": ", upper end"}.get(self.side, "")
         words += f", of a {self.group}" if self.group else ""
-        words += f", times {self.factor:,.0f}" if self.factor != 1 else ""
+        words += f", times {self.factor:{',.0f' if self.factor > 1 else '.6g'}}" if self.factor != 1 else ""
         return words + (f" ({self.why})" if self.why else "")
-
-
-def plain(header: str) -> str:
-    """Lower case words; camel case, signs and brackets are spaces."""
-    return " ".join(re.sub(r"[^a-z0-9]+", " ", header.casefold()).split())
 
 
 def meaning_of(header: str) -> Meaning | None:
     """None: this header says nothing that we know."""
-    words = plain(header)
-    outside = plain(re.sub(r"\([^)]*\)", " ", header)) or words
+    outside = plain(re.sub(r"\([^)]*\)", " ", header)) or plain(header)
     side = "low" if LOW.search(outside) else "high" if HIGH.search(outside) else ""
     core = " ".join(HIGH.sub("", LOW.sub("", re.sub(r"\bmean\b|\bmedian\b", "", outside))).split())
     group = ""
@@ -121,12 +131,29 @@ def meaning_of(header: str) -> Meaning | None:
         group = "region" if found[1].startswith("region") else "taxon"
         core = core[: found.start()].strip()
     for meaning, pattern in COMPILED:
-        if pattern.fullmatch(core):
+        found = pattern.fullmatch(core)
+        if found and _nothing_else(meaning, found, header):
             if meaning not in VALUES:
                 return Meaning(meaning)
-            factor = next((factor for unit, factor in UNITS if re.search(unit, words)), 1.0)
-            return Meaning(meaning, side, group, factor if meaning in ("catch", "aquaculture", "biomass") else 1.0)
+            return Meaning(meaning, side, group, (tonnes(header) or 1.0) if meaning in WEIGHED else 1.0)
     return None
+
+
+def _nothing_else(meaning: str, found: re.Match[str], header: str) -> bool:
+    """Neither a quota nor a price nor a flag of catches is a catch: more words must be units or known qualifiers."""
+    more, words = found.groupdict().get("more") or "", plain(header)
+    if meaning == "index":
+        return re.fullmatch(rf"( ({QUALIFIERS_OF_INDEX}))*", more) is not None
+    if meaning in WEIGHED and (SOMETHING_ELSE.search(words) or ("%" in header and "ci" not in words.split())):
+        return False
+    return re.fullmatch(rf"( ({QUALIFIERS}))*", " ".join(["", *without_units(more).split()])) is not None
+
+
+def weighed(path: Path, units: pd.Series, meaning: Meaning | None) -> Meaning | None:
+    """The meaning with the factor that its column of units asks for."""
+    if meaning is None or meaning.what not in WEIGHED:
+        return meaning
+    return replace(meaning, factor=one_unit(path, units, meaning.factor))
 
 
 def year_of(header: str) -> int | None:

@@ -74,7 +74,7 @@ def dynamics(
     found, sure = fits[best]
     steady = float(chosen.series.catch[0, -MOST_CATCH_YEARS:].mean()) if catch is None else catch
     futures = [
-        project(found, years=horizon, stretch=sure.stretch, catch=steady, seed=seed),
+        project(found, years=horizon, stretch=sure.stretch, catch=steady, unit=chosen.unit, seed=seed),
         project(found, years=horizon, stretch=sure.stretch, fishing=fishing, seed=seed),
     ]
     return Dynamics(chosen, fits, best, warnings(found, sure), futures)

@@ -9,35 +9,35 @@ import pandas as pd
 from fishnet.errors import BadInput
 
 from .columns import meaning_of, year_of
+from .commas import with_points
 
 MOST_BYTES = 500_000_000
+SIGNS = ",;\t|"
 HEADER_WITHIN = 12  # lines: some publishers write a title above the header
 
 
-def read_cells(path: Path, told: dict[str, str]) -> pd.DataFrame:
+def read_cells(path: Path, told: dict[str, str]) -> tuple[pd.DataFrame, list[str]]:
+    """The cells as text, and what had to be guessed to read them."""
     text = _text(path)
-    lines = [line for line in text.splitlines()[:HEADER_WITHIN] if line.strip()]
-    if not lines:
+    if not any(line.strip() for line in text.splitlines()[:HEADER_WITHIN]):
         raise BadInput(f"{path} is empty: download it again.")
-    sign = max(",;\t|", key=lambda sign: max(line.count(sign) for line in lines))
-    header_at, header = _header(text, sign, told)
+    sign, header_at, header = _header(path, text, told)
     try:
         raw = pd.read_csv(
-            io.StringIO(text), sep=sign, dtype=str, keep_default_na=False, skiprows=header_at, skip_blank_lines=True
+            io.StringIO(text), sep=sign, dtype=str, keep_default_na=False, skiprows=header_at, skip_blank_lines=False
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
         reason = " ".join(str(error).replace("Error tokenizing data. C error:", "").split())
         raise BadInput(f"{path} is no whole table ({reason}): download or export it again.") from error
-    if raw.empty:
-        raise BadInput(f"{path} holds a header ({', '.join(header)}) and no rows: download it again.")
     if isinstance(raw.index, pd.MultiIndex) or not isinstance(raw.index, pd.RangeIndex):
         raise BadInput(f"{path} is no whole table (its rows are longer than its header): export it again.")
-    raw.columns = [str(name).strip() for name in raw.columns]
+    raw = _without_blank_lines(raw, header_at)
+    if raw.empty:
+        raise BadInput(f"{path} holds a header ({', '.join(header)}) and no rows: download it again.")
+    raw.columns = _unique([str(name).strip() for name in raw.columns])
     if unknown := [name for name in told if name not in raw.columns and name != "years"]:
         raise BadInput(f"columns: {path.name} has no column {unknown[0]}; its columns are {listed(raw)}.")
-    if sign == ";":  # written where the decimal sign is a comma
-        raw = raw.replace(r"^\s*(-?\d+),(\d+)\s*$", r"\1.\2", regex=True)
-    return raw
+    return with_points(path, raw, sign, told)
 
 
 def _text(path: Path) -> str:
@@ -64,15 +64,41 @@ def _text(path: Path) -> str:
     raise BadInput(f"{path} is written in signs that cannot be read: save it as UTF-8.")
 
 
-def _header(text: str, sign: str, told: dict[str, str]) -> tuple[int, list[str]]:
-    """The line that names most columns we know: titles and blank lines may stand above it."""
-    best, at, names = -1, 0, [""]
+def _header(path: Path, text: str, told: dict[str, str]) -> tuple[str, int, list[str]]:
+    """The sign between cells and the line that together give most columns we know.
+
+    Signs are not counted: a title, a name or a decimal comma may hold more of them than the table has columns.
+    """
+    best, sign, at, names = (0, 0), ",", 0, [""]
     for number, line in enumerate(text.splitlines()[:HEADER_WITHIN]):
-        cells = [cell.strip() for cell in next(csv.reader([line], delimiter=sign), [])]
-        known = sum(bool(cell in told or meaning_of(cell) or year_of(cell)) for cell in cells if cell)
-        if known > best and any(cells):
-            best, at, names = known, number, cells
-    return (at, names) if best > 0 else (0, names)
+        for one in SIGNS:
+            cells = _cells(path, line, one)
+            known = sum(bool(cell in told or meaning_of(cell) or year_of(cell)) for cell in cells if cell)
+            if any(cells) and (known, len(cells)) > best:
+                best, sign, at, names = (known, len(cells)), one, number, cells
+    return sign, (at if best[0] else 0), names
+
+
+def _without_blank_lines(raw: pd.DataFrame, header_at: int) -> pd.DataFrame:
+    """Each row keeps the number that it has in the file, which is what a sentence about it has to tell."""
+    raw.index = raw.index + header_at + 2
+    return raw[~raw.apply(lambda column: column.str.strip() == "").all(axis=1)]
+
+
+def _unique(names: list[str]) -> list[str]:
+    """`catch` and ` catch` are one name once the blanks are gone; the second gets a number, as equal ones do."""
+    taken: list[str] = []
+    for name in names:
+        number = next(n for n in range(len(names)) if (f"{name}.{n}" if n else name) not in taken)
+        taken.append(f"{name}.{number}" if number else name)
+    return taken
+
+
+def _cells(path: Path, line: str, sign: str) -> list[str]:
+    try:
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=sign), [])]
+    except csv.Error as error:
+        raise BadInput(f"{path} is no table: its first lines cannot be told into columns ({error}).") from error
 
 
 def listed(raw: pd.DataFrame, most: int = 8) -> str:

@@ -11,8 +11,18 @@ from fishnet.errors import BadInput
 
 from .dynamics import Dynamics, fit_table, future_table, path_table
 from .predicting import Learnt
-from .reading import Sheet, read
-from .status import below_bmsy, changes, class_counts, classified, joined, latest, sustainable, sustainable_of_stocks
+from .reading import ENTITY, Sheet, read
+from .status import (
+    below_bmsy,
+    changes,
+    class_counts,
+    classified,
+    joined,
+    latest,
+    sustainable,
+    sustainable_of_stocks,
+    told_once,
+)
 
 
 @dataclass
@@ -68,7 +78,8 @@ def paths_of(tables: str) -> list[Path]:
 def read_all(tables: str, columns: str | None) -> tuple[list[Sheet], list[str]]:
     """Of a folder, what cannot be read is a result and listed; a file that was named must be right."""
     sheets, refused, paths = [], [], paths_of(tables)
-    named = not any(Path(part.strip()).expanduser().is_dir() for part in (tables, *tables.split(",")))
+    words = [part.strip() for part in (tables, *tables.split(",")) if part.strip()]
+    named = not any(Path(word).expanduser().is_dir() for word in words)
     for path in paths:
         try:
             sheets.append(read(path, columns))
@@ -80,18 +91,21 @@ def read_all(tables: str, columns: str | None) -> tuple[list[Sheet], list[str]]:
     if not tables_read:
         reason = refused[0] if refused else "its columns name species and categories only."
         raise BadInput(f"tables={tables}: none of them can be used; {reason}")
+    for sheet, (_, notes) in zip(tables_read, told_once([sheet.frame for sheet in tables_read]), strict=True):
+        sheet.notes += notes
     return sheets, refused
 
 
 def status_of(frames: Iterable[pd.DataFrame]) -> Status:
-    frames = list(frames)
+    frames = [frame for frame, _ in told_once(list(frames))]
     told = [sustainable(frame) for frame in frames if {"sustainable", "overfished"} & set(frame)]
     shares = _together(told)
     from_stocks = not len(shares)
     if from_stocks:
-        shares = _together([sustainable_of_stocks(frame) for frame in frames if "b_bmsy" in frame])
+        assessed = [frame for frame in frames if "b_bmsy" in frame]
+        shares = sustainable_of_stocks(pd.concat(assessed)) if assessed else shares
     ratios = [frame for frame in frames if {"b_bmsy", "u_umsy"} & set(frame)]
-    classes = _together([classified(frame) for frame in ratios])
+    classes = classified(_merged(ratios)) if ratios else pd.DataFrame()
     both = {"b_bmsy", "u_umsy"} <= set(classes)
     now = latest(classes, "b_bmsy", "u_umsy") if both else pd.DataFrame()
     stocks = [frame for frame in ratios if "b_bmsy" in frame and (frame["kind"] == "stock").any()]
@@ -104,6 +118,12 @@ def status_of(frames: Iterable[pd.DataFrame]) -> Status:
         below=below_bmsy(pd.concat(stocks)) if stocks else pd.DataFrame(),
         counts=class_counts(classes) if stocks else pd.DataFrame(),
     )
+
+
+def _merged(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """A row a stock and year, where one table tells its biomass and another how hard it is fished."""
+    whole = pd.concat(frames, ignore_index=True)
+    return whole.groupby(list(ENTITY), sort=False).first().reset_index() if whole.duplicated(ENTITY).any() else whole
 
 
 def _together(parts: list[pd.DataFrame]) -> pd.DataFrame:

@@ -89,6 +89,8 @@ def doubt(found: Fit, *, resamples: int = RESAMPLES, level: float = LEVEL, seed:
         )
         if name == "msy":
             stretch = (up + down) / (2 * least)
+    if found.series.catch[0, -1] == 0:
+        intervals["f_fmsy"] = Interval(0.0, 0.0, 0.0)  # a closed fishery: whatever there is, nothing is taken
     return Doubt(
         intervals,
         process=_error_interval(found.process[0], again.process, tail),

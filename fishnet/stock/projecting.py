@@ -53,11 +53,12 @@ def project(
     stretch: float = 1.0,
     catch: float | None = None,
     fishing: float | None = None,
+    unit: str = " tonnes",
     draws: int = DRAWS,
     level: float = LEVEL,
     seed: int = 0,
 ) -> Future:
-    """Either `catch` (in the table's unit, every year) or `fishing` (F/Fmsy, every year)."""
+    """Either `catch` (in tonnes, as every table is read, every year) or `fishing` (F/Fmsy, every year)."""
     if (catch is None) == (fishing is None):
         raise ValueError("one of catch and fishing")
     chance = np.random.default_rng(seed)
@@ -73,7 +74,7 @@ def project(
     ratio = np.array(states)
     tail = (1 - level) / 2
     rule = (
-        f"{float(f'{catch:.4g}'):,g} caught every year"
+        f"{float(f'{catch:.4g}'):,g}{unit} caught every year"
         if catch is not None
         else f"fished at {fishing:g} × Fmsy every year"
     )

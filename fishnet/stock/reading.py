@@ -16,7 +16,7 @@ from fishnet.errors import BadInput
 from fishnet.names import counted
 
 from .cells import numbers
-from .columns import ATTRIBUTES, MEANINGS, VALUES, Meaning, meaning_of, one_each, told_columns
+from .columns import ATTRIBUTES, MEANINGS, VALUES, Meaning, meaning_of, one_each, told_columns, weighed
 from .files import read_cells, something_else
 from .shapes import as_rows
 
@@ -46,16 +46,22 @@ class Sheet:
 def read(path: Path, columns: str | None = None) -> Sheet:
     """A table file, understood."""
     told = told_columns(columns)
-    return _understood(path, read_cells(path, told), told)
+    raw, notes = read_cells(path, told)
+    sheet = _understood(path, raw, told)
+    sheet.notes[:0] = notes
+    return sheet
 
 
 def read_frame(path: Path, table: pd.DataFrame, columns: str | None = None) -> Sheet:
     """A table that is in memory, read as if it lay in a file of that name."""
-    return _understood(path, table.astype(str), told_columns(columns))
+    return _understood(path, table.astype(str).set_axis(range(2, len(table) + 2)), told_columns(columns))
 
 
 def _understood(path: Path, raw: pd.DataFrame, told: dict[str, str]) -> Sheet:
-    meanings = {header: _meaning(header, told) for header in raw.columns}
+    meanings = {
+        header: None if header not in told and _numbers_the_rows(header, raw[header]) else _meaning(header, told)
+        for header in raw.columns
+    }
     if _is_list_of_species(meanings):
         return _species_sheet(path, raw, meanings)
     raw, meanings, notes = as_rows(path, raw, meanings, told)
@@ -63,7 +69,8 @@ def _understood(path: Path, raw: pd.DataFrame, told: dict[str, str]) -> Sheet:
         raise BadInput(something_else(path, raw, "no column says a year"))
     if not any(meaning and meaning.what in VALUES for meaning in meanings.values()):
         raise BadInput(something_else(path, raw, "no column holds catches, biomass or stock status"))
-    meanings = one_each(meanings)
+    meanings = one_each(_one_place(raw, meanings))
+    meanings = _in_tonnes(path, raw, meanings)
     taken = [(header, str(meaning) if meaning else "left alone") for header, meaning in meanings.items()]
     frame, more = _tidy(path, raw, meanings)
     taken, reinterpreted = _relative(frame, taken)
@@ -79,6 +86,25 @@ def _meaning(header: str, told: dict[str, str]) -> Meaning | None:
     return meaning_of(header)
 
 
+def _numbers_the_rows(header: str, cells: pd.Series) -> bool:
+    """`index`, 0, 1, 2, …: written by whoever saved the table, and no survey."""
+    if header.casefold() != "index":
+        return False
+    counted_up = np.arange(len(cells))
+    values = pd.to_numeric(cells, errors="coerce")
+    return bool((values == counted_up).all() or (values == counted_up + 1).all())
+
+
+def _one_place(raw: pd.DataFrame, meanings: dict[str, Meaning | None]) -> dict[str, Meaning | None]:
+    """A row is about the smallest of its places: of region and country, the one with more names in it."""
+    places = {header: meaning for header, meaning in meanings.items() if meaning and meaning.what == "entity"}
+    of_stocks = any(meaning and meaning.what == "stock" for meaning in meanings.values())
+    if len(places) < 2 or of_stocks or any(meaning.why for meaning in places.values()):
+        return meanings
+    finest = max(places, key=lambda header: raw[header].nunique())
+    return {header: None if header in places and header != finest else found for header, found in meanings.items()}
+
+
 def _is_list_of_species(meanings: dict[str, Meaning | None]) -> bool:
     whats = {meaning.what for meaning in meanings.values() if meaning}
     return {"species", "category"} <= whats and "year" not in whats
@@ -90,6 +116,14 @@ def _species_sheet(path: Path, raw: pd.DataFrame, meanings: dict[str, Meaning | 
     frame = frame[(frame.species.str.strip() != "") & (frame.category.str.strip() != "")].drop_duplicates("species")
     taken = [(header, str(meaning) if meaning else "left alone") for header, meaning in meanings.items()]
     return Sheet(path, frame.reset_index(drop=True), taken)
+
+
+def _in_tonnes(path: Path, raw: pd.DataFrame, meanings: dict[str, Meaning | None]) -> dict[str, Meaning | None]:
+    """A column of units counts for every weight beside it."""
+    unit = next((header for header, meaning in meanings.items() if meaning and meaning.what == "unit"), None)
+    if unit is None:
+        return meanings
+    return {header: weighed(path, raw[unit], meaning) for header, meaning in meanings.items()}
 
 
 # ---- cells → numbers
@@ -115,8 +149,11 @@ def _tidy(path: Path, raw: pd.DataFrame, meanings: dict[str, Meaning | None]) ->
     _refuse_repeated(path, frame)
     blank = len(raw) - len(frame.drop_duplicates(["row"]))
     notes = [f"{counted(blank, 'row')} without any value left out"] if blank else []
+    if "region" in frame and (nowhere := int((frame["region"] == "").sum())):
+        notes.append(f"{counted(nowhere, 'row')} without a region, counted in none")
     frame["year"] = frame["year"].astype(int)
-    return frame.drop(columns="row").sort_values(list(ENTITY), ignore_index=True), notes
+    frame = _without_empty(frame, known).drop(columns=["row", "line"])
+    return frame.sort_values(list(ENTITY), ignore_index=True), notes
 
 
 def _entity(raw: pd.DataFrame, labels: dict[str, str]) -> pd.Series:
@@ -135,13 +172,19 @@ def _entity(raw: pd.DataFrame, labels: dict[str, str]) -> pd.Series:
 def _part(path: Path, raw: pd.DataFrame, out: pd.DataFrame, known: dict[str, Meaning], group: str) -> pd.DataFrame:
     """The rows of one kind, with those of its columns that hold anything."""
     part = out.copy()
-    part["row"], part["kind"] = np.arange(len(part)), group
+    part["row"], part["line"], part["kind"] = np.arange(len(part)), part.index, group
     columns = []
     for header, meaning in known.items():
         if meaning.what in VALUES and meaning.group == group:
             part[meaning.column] = numbers(path, raw, header, meaning.what) * meaning.factor
             columns.append(meaning.column)
     return part[part[columns].notna().any(axis=1) & part["year"].notna() & (part["entity"] != "")]
+
+
+def _without_empty(frame: pd.DataFrame, known: dict[str, Meaning]) -> pd.DataFrame:
+    """A column of blanks tells nothing, and whoever finds it would ask it for a largest value."""
+    columns = {meaning.column for meaning in known.values() if meaning.what in VALUES} & set(frame)
+    return frame.drop(columns=[name for name in columns if frame[name].isna().all()])
 
 
 def _kinds(frame: pd.DataFrame, labels: dict[str, str]) -> pd.Series:
@@ -161,7 +204,7 @@ def _refuse_repeated(path: Path, frame: pd.DataFrame) -> None:
     if repeated.any():
         row = frame[repeated].iloc[0]
         same = frame[(frame[list(ENTITY)] == row[list(ENTITY)]).all(axis=1)]
-        rows = " and ".join(str(number + 2) for number in same["row"].head(2))
+        rows = " and ".join(str(number) for number in same["line"].head(2))
         raise BadInput(f"{path}: {row.entity} has the year {int(row.year)} twice (rows {rows}): keep one of them.")
 
 

@@ -7,6 +7,7 @@ from . import pictures
 from .dynamics import CLEAR, NAMES, Dynamics
 from .findings import Findings
 from .fitting import PRIOR_K, PRIOR_R, PRIOR_START
+from .intervals import Interval
 from .page import Chapter, figure
 
 
@@ -75,7 +76,9 @@ def _belief(prior: tuple[float, float]) -> str:
     return f"{middle} ({low} to {high})"
 
 
-def interval(value) -> str:
+def interval(value: Interval) -> str:
+    if value.low == value.high:
+        return figure(value.value)
     return f"{figure(value.value)} ({figure(value.low)} – {figure(value.high)})"
 
 

@@ -1,5 +1,7 @@
 """Years as columns, or variables stacked in one column → a row an entity and year."""
 
+import functools
+import itertools
 from pathlib import Path
 
 import pandas as pd
@@ -7,8 +9,12 @@ import pandas as pd
 from fishnet.errors import BadInput
 from fishnet.names import counted
 
-from .columns import ATTRIBUTES, VALUES, Meaning, meaning_of, one_each, year_of
+from .cells import WRITTEN, YEARLY, numbers
+from .columns import ATTRIBUTES, VALUES, Meaning, meaning_of, one_each, weighed, year_of
 from .files import something_else
+from .units import tonnes
+
+ANY_INDEX = ("index", "survey")  # as a word of a file's name: of prices, of people
 
 
 def as_rows(path: Path, raw: pd.DataFrame, meanings: dict[str, Meaning | None], told: dict[str, str]):
@@ -24,13 +30,13 @@ def as_rows(path: Path, raw: pd.DataFrame, meanings: dict[str, Meaning | None], 
 def _from_wide(path: Path, raw: pd.DataFrame, meanings, years: dict[str, int], told: dict[str, str]):
     kept = [header for header, meaning in meanings.items() if meaning and header not in years]
     at = {meanings[header].what: header for header in kept}
-    long = raw.melt(id_vars=kept, value_vars=list(years), var_name="year", value_name="value of the year")
-    long["year"] = long["year"].map(years).astype(str)
+    long = raw.melt(kept, list(years), var_name=WRITTEN, value_name=YEARLY, ignore_index=False)
+    long["year"] = long[WRITTEN].map(years).astype(str)
     notes = [f"{counted(len(years), 'column')} of years were taken as rows"]
     if "variable" in at:
         now = {header: meanings[header] for header in kept} | {
             "year": Meaning("year"),
-            "value of the year": Meaning("value"),
+            YEARLY: Meaning("value"),
         }
         long, now, more = _from_stacked(path, long, now, {meaning.what: header for header, meaning in now.items()})
         return long, now, notes + more
@@ -41,17 +47,19 @@ def _from_wide(path: Path, raw: pd.DataFrame, meanings, years: dict[str, int], t
             "b_bmsy, u_umsy, index, sustainable)."
         )
     now = {header: meanings[header] for header in kept}
-    return long, {**now, "year": Meaning("year"), "value of the year": Meaning(what, why=why)}, notes
+    return long, {**now, "year": Meaning("year"), YEARLY: Meaning(what, why=why)}, notes
 
 
 def _measured(path: Path, raw: pd.DataFrame, at: dict[str, str], told: dict[str, str]) -> tuple[str | None, str]:
     if told.get("years") in VALUES:
         return told["years"], "as you said"
-    if "unit" in at and raw[at["unit"]].str.contains(r"\bton|tonnes", case=False, regex=True).mean() > 0.5:
+    if "unit" in at and raw[at["unit"]].map(functools.cache(tonnes)).notna().mean() > 0.5:
         return "catch", "the unit is tonnes"
-    for piece in [path.stem, *path.stem.replace("-", "_").split("_")]:
+    words = path.stem.replace("-", "_").split("_")
+    pairs = [" ".join(pair) for pair in itertools.pairwise(words)]
+    for piece in [path.stem, *pairs, *words]:
         found = meaning_of(piece.replace("_", " "))
-        if found and found.what in VALUES:
+        if found and found.what in VALUES and piece.casefold() not in ANY_INDEX:
             return found.what, "by the file's name"
     return None, ""
 
@@ -71,10 +79,20 @@ def _from_stacked(path: Path, raw: pd.DataFrame, meanings, at: dict[str, str]):
         raise BadInput(something_else(path, raw, f"no row of {at['variable']} is about catch, biomass or status"))
     chosen = [name for name, meaning in one_each(known).items() if meaning]
     rows = raw[raw[at["variable"]].isin(chosen)]
+    if "unit" in at:
+        known |= {name: weighed(path, _of(rows, at, name)[at["unit"]], known[name]) for name in chosen}
     repeated = rows.duplicated([*ids, at["variable"]])
     if repeated.any():
         row = rows[repeated].iloc[0]
         raise BadInput(f"{path}: {row[at['variable']]} of {row[ids[0]]} is there twice for {row[at['year']]}.")
+    for name, meaning in known.items():
+        if meaning and name in chosen:  # refused here, where each cell still knows its row
+            numbers(path, _of(rows, at, name), at["value"], meaning.what)
     wide = rows.pivot(index=ids, columns=at["variable"], values=at["value"]).fillna("").reset_index()
+    wide.index = pd.Index(rows.assign(row=rows.index).groupby(ids)["row"].min())
     now = {header: meanings[header] for header in ids} | {name: known[name] for name in chosen}
     return wide, now, [f"{counted(len(chosen), 'variable')} of {len(names)} in {at['variable']} were understood"]
+
+
+def _of(rows: pd.DataFrame, at: dict[str, str], name: str) -> pd.DataFrame:
+    return rows[rows[at["variable"]] == name]

@@ -4,7 +4,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from .reading import Sheet
+from fishnet.names import counted
+
+from .columns import VALUES
+from .reading import ENTITY, Sheet
 
 COLLAPSED, LOW, HIGH = 0.2, 0.8, 1.2
 # B/Bmsy: FAO's three classes, and the one below which a fishery is mostly closed
@@ -65,7 +68,7 @@ def sustainable_of_stocks(frame: pd.DataFrame, fewest: int = 3) -> pd.DataFrame:
     kept = stocks.assign(kept=stocks["b_bmsy"] >= LOW)
     wholes = [kept.assign(entity="all stocks")]
     if "region" in kept:
-        wholes.append(kept.assign(entity=kept["region"]))
+        wholes.append(kept.assign(entity=kept["region"])[kept["region"] != ""])
     by = pd.concat(wholes).groupby(["entity", "year"])["kept"]
     out = pd.DataFrame({"sustainable": 100 * by.mean(), "stocks": by.size()}).reset_index()
     return out[out["stocks"] >= fewest].assign(kind="region")[["kind", "entity", "year", "sustainable", "stocks"]]
@@ -126,3 +129,45 @@ def joined(sheets: list[Sheet]) -> list[Sheet]:
             if "species" in sheet.frame and "category" not in sheet.frame:
                 sheet.frame["category"] = sheet.frame["species"].map(category)
     return tables
+
+
+def told_once(frames: list[pd.DataFrame]) -> list[tuple[pd.DataFrame, list[str]]]:
+    """The tables without what one before them tells of the same stock and year, and sentences on what that was.
+
+    Two downloads of one database would else count every stock twice.
+    """
+    frames = list(frames)
+    notes: list[list[str]] = [[] for _ in frames]
+    for what in ("sustainable", "b_bmsy", "u_umsy"):
+        known = pd.Series(dtype=float)
+        for place, frame in enumerate(frames):
+            told = _told(frame, what)
+            again = told.index.isin(known.index)
+            differ = int((~np.isclose(told[again], known.reindex(told.index[again]))).sum())
+            if again.any():
+                said = f"{counted(int(again.sum()), 'value')} of {VALUES[what]} told by a table before this one, too"
+                notes[place].append(f"{said}; {differ} of them otherwise: the first table counts" if differ else said)
+                frames[place] = _blanked(frame, what, _keys(frame).isin(told.index[again]))
+            known = pd.concat([known, told[~again]]) if len(known) else told
+    return list(zip(frames, notes, strict=True))
+
+
+def _keys(frame: pd.DataFrame) -> pd.MultiIndex:
+    """A country is one with or without its code in the table."""
+    return pd.MultiIndex.from_frame(frame[list(ENTITY)].replace({"kind": {"country": "region"}}))
+
+
+def _told(frame: pd.DataFrame, what: str) -> pd.Series:
+    if what == "sustainable" and {"sustainable", "overfished"} & set(frame):
+        frame = sustainable(frame)
+    if what not in frame:
+        return pd.Series(dtype=float)
+    told = pd.Series(frame[what].to_numpy(dtype=float), index=_keys(frame)).dropna()
+    return told[~told.index.duplicated()]
+
+
+def _blanked(frame: pd.DataFrame, what: str, rows: np.ndarray) -> pd.DataFrame:
+    names = (what, f"{what}_low", f"{what}_high", *(["overfished"] if what == "sustainable" else []))
+    frame = frame.copy()
+    frame.loc[rows, [name for name in names if name in frame]] = np.nan
+    return frame

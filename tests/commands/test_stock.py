@@ -50,7 +50,7 @@ def test_one_stock_by_name_its_curve_and_its_future(fishnet, here):
     ended = fishnet("stock", "tables=four.csv", "out=one", f"stock={name}", "curve=fox", "catch=5", "horizon=3", *QUICK)
     assert ended.status == 0, ended.err
     future = pd.read_csv(here / "one" / "tables" / "projections.csv")
-    assert len(future) == 6 and future["rule"].iloc[0] == "5 caught every year"
+    assert len(future) == 6 and future["rule"].iloc[0] == "5 tonnes caught every year"
     assert set(pd.read_csv(here / "one" / "tables" / "fits.csv")["curve"]) == {"fox"}
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fishnet.stock import reckonings
 from fishnet.stock.carrying import warnings
 from fishnet.stock.choosing import candidates, picked
 from fishnet.stock.dynamics import dynamics
@@ -145,3 +146,23 @@ def test_twenty_simulated_stocks():
     assert error(told).median() <= 0.15
     assert silent["warned"].all()
     assert summary(table).loc["all", "stocks"] == 20
+
+
+def test_a_closed_fishery_takes_nothing_and_is_sure_of_it():
+    one = made()
+    catch = one.series.catch.copy()
+    catch[:, -1] = 0
+    now = doubt(fit(SCHAEFER, Series(catch, one.series.index)), resamples=50).intervals["f_fmsy"]
+    assert (now.value, now.low, now.high) == (0, 0, 0)
+    assert reckonings.interval(now) == "0"
+
+
+def test_catches_are_told_in_tonnes_but_for_groups_whose_catch_is_relative():
+    """RAM's regions tell the mean over stocks of each one's catch against its own mean."""
+    one = made()
+    frame = pd.DataFrame({"year": np.arange(len(one.states)) + 1980, "catch": one.series.catch[0], "entity": "x"})
+    frame["b_bmsy"] = np.exp(one.states)
+    stock, region = (candidates([frame.assign(kind=kind)])[0] for kind in ("stock", "region"))
+    assert (stock.unit, region.unit) == (" tonnes", "")
+    future = project(fit(SCHAEFER, region.series), years=2, catch=2.0, unit=region.unit, draws=10)
+    assert future.rule == "2 caught every year"

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from fishnet.errors import BadInput
+from fishnet.stock.columns import meaning_of
 from fishnet.stock.reading import read
 
 
@@ -125,6 +126,7 @@ HEADER_ONLY = b"Entity,Code,Year"
         (b"PK\x03\x04rest", "a spreadsheet"),
         (b'{"error": "gone"}', "JSON"),
         (b"\x00\x01\x02", "no text"),
+        (b"x" * 200_000, "is no table"),
         (b"stockid,year,catch\ncod,2000,1\ncod,2001,2\ncod,2000,3\n", "has the year 2000 twice (rows 2 and 4)"),
         (b"stockid,year,biomass\ncod,2000,5\ncod,2001,-5\n", "row 3: biomass = '-5' is negative"),
         (b"stockid,year,catch\ncod,2000,lots\n", "row 2: catch = 'lots' is no number"),
@@ -157,3 +159,159 @@ def test_corrections_that_correct_nothing(tmp_path, columns):
 def test_a_list_of_species_is_its_own_kind(tmp_path):
     sheet = read(table(tmp_path, "scientificname,spp_category\nGadus morhua,Cods\nGadus morhua,Cods\n"))
     pd.testing.assert_frame_equal(sheet.frame, pd.DataFrame({"species": ["Gadus morhua"], "category": ["Cods"]}))
+
+
+def test_one_name_with_and_without_blanks_is_two_columns(tmp_path):
+    sheet = read(table(tmp_path, "stockid,year,catch, catch\nx,2000,1,2\n"))
+    assert sheet.frame["catch"].item() == 1
+    assert dict(sheet.taken)["catch.1"] == "left alone"
+
+
+def test_a_column_of_blanks_tells_nothing(tmp_path):
+    sheet = read(table(tmp_path, "stockid,year,BdivBmsy,UdivUmsy\nx,2000,,1\nx,2001,,2\n"))
+    assert sheet.tells == ["u_umsy"] and "b_bmsy" not in sheet.frame
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "year;catch\n1980;100,0\n1981;105,5\n",
+        "Catches of cod, herring, sprat, plaice, 2000 to 2010\nyear;catch\n1980;100\n1981;105,5\n",
+        "name\tyear\tcatch\nCod, Atlantic, North, East\t1980\t100\nCod, Atlantic, North, East\t1981\t105.5\n",
+    ],
+)
+def test_the_sign_between_cells_is_the_one_that_gives_known_columns(tmp_path, text):
+    assert read(table(tmp_path, text)).frame["catch"].tolist() == [100, 105.5]
+
+
+def test_of_region_and_country_a_row_is_about_the_country(tmp_path):
+    path = table(tmp_path, "Region,Country,Year,Catch\nNorth,A,2000,5\nNorth,B,2000,6\n")
+    assert read(path).frame["entity"].tolist() == ["A", "B"]
+    with pytest.raises(BadInput, match="North has the year 2000 twice"):
+        read(path, "Region=entity")
+
+
+def test_rows_without_a_region_are_told(tmp_path):
+    path = table(tmp_path, "stockid,region,year,catch\nA,,2000,5\nB, ,2000,6\nC,Cold,2000,6\n")
+    assert read(path).notes == ["2 rows without a region, counted in none"]
+
+
+@pytest.mark.parametrize(
+    ("header", "factor"),
+    [
+        ("Catch (1000 tonnes)", 1e3),
+        ("Catch ('000 t)", 1e3),
+        ("Catch (thousand t)", 1e3),
+        ("Catch, thousands of tonnes", 1e3),
+        ("Catch (10^3 t)", 1e3),
+        ("Catch (10³ t)", 1e3),
+        ("SSB (kt)", 1e3),
+        ("Catch (million t)", 1e6),
+        ("Catch (t)", 1),
+        ("Catch (kt per year)", 1e3),
+        ("Catch, thousand t/yr", 1e3),
+        ("Landings (kg)", 1e-3),
+        ("Landings (million lb)", 453.59237),
+    ],
+)
+def test_units_in_a_header_are_brought_to_tonnes(header, factor):
+    assert meaning_of(header).factor == pytest.approx(factor)
+
+
+def test_a_column_of_units_counts_too(tmp_path):
+    rows = "Country,Year,Unit,Catch\nA,2000,{},5\nA,2001,{},6\n"
+    thousand = read(table(tmp_path, rows.format("Thousand tonnes", "Thousand tonnes")))
+    assert thousand.frame["catch"].tolist() == [5000, 6000]
+    assert dict(thousand.taken)["Catch"] == "catch, times 1,000"
+    assert read(table(tmp_path, rows.format("t", "Tonnes - live weight"))).frame["catch"].tolist() == [5, 6]
+    for units in (("Thousand tonnes", "t"), ("Thousand tonnes", "boxes")):
+        with pytest.raises(BadInput, match="has several units"):
+            read(table(tmp_path, rows.format(*units)))
+    with pytest.raises(BadInput, match="header's"):
+        read(table(tmp_path, rows.replace("Catch", "Catch (kt)").format("t", "t")))
+
+
+def test_variables_below_each_other_have_their_own_units(tmp_path):
+    text = "Area,Element,Year,Unit,Value\nA,Catch,2000,1000 t,5\nA,CPUE,2000,kg/h,6\n"
+    frame = read(table(tmp_path, text)).frame
+    assert (frame["catch"].item(), frame["index"].item()) == (5000, 6)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Landings value (USD)", "Catch quota", "Catch per capita", "Catch flag", "catch_type", "Survey name", "Catch (%)"],
+)
+def test_what_only_begins_like_a_variable_is_left_alone(header):
+    assert meaning_of(header) is None
+
+
+@pytest.mark.parametrize("header", ["Catch per unit effort", "Landings per unit of effort (kg/h)", "CPUE mean"])
+def test_catch_per_effort_is_an_index_and_no_catch(header):
+    assert meaning_of(header).what == "index"
+
+
+def test_an_index_that_numbers_the_rows_is_no_survey(tmp_path):
+    text = "index,stockid,year,catch\n0,x,2000,5\n1,x,2001,6\n"
+    assert read(table(tmp_path, text)).tells == ["catch"]
+    assert read(table(tmp_path, text.replace("\n1,", "\n9,"))).tells == ["catch", "index"]
+    assert read(table(tmp_path, text), "index=index").tells == ["catch", "index"]
+
+
+def test_an_index_of_something_else_in_a_files_name_says_nothing(tmp_path):
+    text = "Country,1990,1991,1992\nNorway,1,2,3\n"
+    with pytest.raises(BadInput, match="nothing says what"):
+        read(table(tmp_path, text, "human-development-index.csv"))
+    assert read(table(tmp_path, text, "north-sea-survey-index.csv")).tells == ["index"]
+
+
+@pytest.mark.parametrize(
+    ("sign", "cells", "numbers", "note"),
+    [
+        (",", ('"0,850"', '"1,120"'), [0.85, 1.12], "before decimals (0,850)"),
+        (",", ('"1,200 F"', '"12,345,678"'), [1200, 12345678], None),
+        (",", ('"1,200"', "13.5"), [1200, 13.5], None),
+        (",", ('"1,200"', "13"), [1200, 13], "between thousands: 1,200 is 1200"),
+        ("\t", ("0,850", "1,120"), [0.85, 1.12], "before decimals (0,850)"),
+        ("\t", ("12,5", "1,120"), [12.5, 1.12], "before decimals (12,5)"),
+        (";", ("1,234", "12,345"), [1.234, 12.345], "before decimals: 1,234 is 1.234"),
+        (";", ("1.234,5", "1.234"), [1234.5, 1234], None),
+        (";", ("1.234", "2.345"), [1.234, 2.345], "a point was taken to stand before decimals: 1.234"),
+    ],
+)
+def test_a_comma_is_told_by_all_numbers_together_or_said(tmp_path, sign, cells, numbers, note):
+    lines = ["year,catch".replace(",", sign), *(f"{2000 + n}{sign}{cell}" for n, cell in enumerate(cells))]
+    sheet = read(table(tmp_path, "\n".join(lines)))
+    assert sheet.frame["catch"].tolist() == numbers
+    assert len(sheet.notes) == (note is not None) and (note or "") in " ".join(sheet.notes)
+
+
+@pytest.mark.parametrize("cells", [("1,234", "12,345"), ("12,5", "1,234,567"), ("12,5", "12.5")])
+def test_commas_that_cannot_be_told_are_refused(tmp_path, cells):
+    with pytest.raises(BadInput, match="write a point before decimals"):
+        read(table(tmp_path, f"year\tcatch\n2000\t{cells[0]}\n2001\t{cells[1]}\n"))
+
+
+WIDE = "Country,Unit,1980,1981,1982\nA,t,1,2,3\nB,t,1,2,{}\nC,t,4,5,6\n"
+STACKED = "Area,Element,Year,Value\nB,CPUE,1981,4\nB,Catch,1981,{}\nA,CPUE,1980,3\nA,Catch,1980,5\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (WIDE.format(-3), "row 3: 1982 = '-3' is negative"),
+        ("FAO capture\n\n" + WIDE.format("lots"), "row 5: 1982 = 'lots' is no number"),
+        (WIDE.format(3) + "A,t,7,8,9\n", "A has the year 1980 twice (rows 2 and 5)"),
+        (STACKED.format(-4), "row 3: Value = '-4' is negative, and catch cannot be"),
+        ("A title\n\nstockid,year,catch\nx,2000,1\n\nx,2001,-1\n", "row 6: catch = '-1' is negative"),
+        ("A title\n\nstockid,year,catch\nx,2000,1\n\nx,2000,2\n", "twice (rows 4 and 6)"),
+    ],
+)
+def test_a_sentence_names_the_row_of_the_file(tmp_path, text, reason):
+    with pytest.raises(BadInput) as refused:
+        read(table(tmp_path, text))
+    assert reason in str(refused.value)
+
+
+def test_years_as_columns_with_letters_behind_numbers_are_read_in_every_row(tmp_path):
+    frame = read(table(tmp_path, WIDE.replace("5,6", "5 F,1 006 E").format("3 F"))).frame
+    assert frame.set_index(["entity", "year"])["catch"]["C"].tolist() == [4, 5, 1006]

@@ -120,3 +120,8 @@ def test_wilson_agrees_with_the_published_example():
     """Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662."""
     low, high = wilson(81 / 263, 263)
     assert (round(float(low), 4), round(float(high), 4)) == (0.2553, 0.3662)
+
+
+def test_a_region_without_a_name_is_none(stocks):
+    stocks.loc[stocks["region"] == "Cold", "region"] = ""
+    assert set(sustainable_of_stocks(stocks)["entity"]) == {"all stocks", "Warm"}
