@@ -8,13 +8,15 @@ import asyncio
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from sqlite3 import Row
 
 from fishnet.collect.copies import NOTICE, settle
 from fishnet.collect.fetching import Fetcher, Unreachable, Unusable
 from fishnet.collect.keeping import adopted, found, keep, lay_down, remove, settle_folder, sweep
-from fishnet.collect.ledger import COPY, DELETED, FAILED, KEPT, REFUSED, WAITING, Ledger
+from fishnet.collect.ledger import COPY, DELETED, FAILED, KEPT, REFUSED, WAITING, WITHDRAWN, Ledger
 from fishnet.collect.photo import Photo, Taxon, is_placeholder
 from fishnet.collect.sources.source import Source
 from fishnet.collect.watcher import Watcher
@@ -195,13 +197,25 @@ def recover(root: Path, ledger: Ledger) -> None:
             except RefusedImage:
                 path.unlink()
     there = {f"{folder}/{name}" for folder in ledger.classes() for name in _names(root / folder)}
-    rows = list(ledger.photos(KEPT, COPY, REFUSED))
-    missing = [row for row in rows if row["fate"] == KEPT and f"{row['folder']}/{row['file']}" not in there]
+    rows = [(row, f"{row['folder']}/{row['file']}") for row in ledger.photos(KEPT, COPY, REFUSED, WITHDRAWN, DELETED)]
+    missing = [row for row, place in rows if row["fate"] == KEPT and place not in there]
     ledger.end_many((row["folder"], row["photo_id"], DELETED, GONE_BY_HAND) for row in missing)
-    for row in rows:  # a death between the verdict on a copy and the end of its file
-        place = f"{row['folder']}/{row['file']}"
-        if row["fate"] != KEPT and row["file"] and place in there:
+    there -= {place for row, place in rows if row["fate"] == KEPT}  # also what a copy's owner has inherited
+    put_back = {place: row for row, place in rows if row["fate"] == DELETED and place in there}
+    for place, row in put_back.items():
+        _take_back(root, ledger, row)
+    for row, place in rows:  # a death between the verdict on a photo and the end of its file
+        if row["fate"] != KEPT and row["file"] and place in there - put_back.keys():
             remove(root, place)
+
+
+def _take_back(root: Path, ledger: Ledger, row: Row) -> None:
+    """A photo that a user took away and has put back as it was."""
+    place = f"{row['folder']}/{row['file']}"
+    with suppress(RefusedImage):
+        name, sha256 = adopted(root / place)
+        if sha256 == row["sha256"]:
+            ledger.kept(row["folder"], row["photo_id"], name, sha256, row["fetched_at"])
 
 
 def _names(folder: Path) -> list[str]:

@@ -113,11 +113,22 @@ class Ledger:
 
     def kept(self, folder: str, photo_id: str, file: str, sha256: str, fetched_at: str) -> None:
         with self._alone:
-            self._sql.execute(
-                "UPDATE photos SET fate = ?, reason = '', file = ?, sha256 = ?, fetched_at = ?"
-                " WHERE folder = ? AND photo_id = ?",
-                (KEPT, file, sha256, fetched_at, folder, photo_id),
-            )
+            self._keep(folder, photo_id, file, sha256, fetched_at)
+
+    def _keep(self, folder: str, photo_id: str, file: str, sha256: str, fetched_at: str) -> None:
+        self._sql.execute(
+            "UPDATE photos SET fate = ?, reason = '', file = ?, sha256 = ?, fetched_at = ?"
+            " WHERE folder = ? AND photo_id = ?",
+            (KEPT, file, sha256, fetched_at, folder, photo_id),
+        )
+
+    def inherited(self, row: sqlite3.Row, reason: str, heir: sqlite3.Row) -> None:
+        """A photo is withdrawn and its file is its copy's from then on; a file is never nobody's in between."""
+        with self._alone:
+            self._sql.execute("BEGIN")
+            self.ended(row["folder"], row["photo_id"], WITHDRAWN, reason)
+            self._keep(heir["folder"], heir["photo_id"], row["file"], row["sha256"], heir["fetched_at"])
+            self._sql.execute("COMMIT")
 
     def ended(self, folder: str, photo_id: str, fate: str, reason: str) -> None:
         self._sql.execute(

@@ -261,6 +261,45 @@ def test_refresh_believes_no_source_that_has_forgotten_everything(replica, colle
     assert photos_in(tmp_path) == set()
 
 
+def test_a_refresh_that_was_killed_before_the_file_went_is_finished_by_the_next(
+    replica, collect, tmp_path, monkeypatch
+):
+    assert collect(replica, "taxa=47162", "limit=6").returncode == 0
+    rows = rows_of(tmp_path)
+    replica.world.withdrawn = {int(rows[0]["photo_id"])}
+    with monkeypatch.context() as patch:
+        patch.setattr("fishnet.collect.refreshing.remove", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        assert collect(replica, "refresh=true").returncode == 130
+    assert rows[0]["path"] in photos_in(tmp_path)
+    assert collect(replica, "refresh=true").returncode == 0
+    assert photos_in(tmp_path) == {row["path"] for row in rows_of(tmp_path)} == {row["path"] for row in rows[1:]}
+
+
+def test_a_copy_inherits_the_file_of_a_photo_that_was_withdrawn(replica, collect, tmp_path):
+    ids = replica.world.photo_ids(47162)
+    replica.world.twins = {ids[1]: ids[0]}
+    assert collect(replica, "taxa=47162", *ALL).returncode == 0
+    (both,) = [row for row in rows_of(tmp_path) if int(row["photo_id"]) in ids[:2]]
+    (other,) = {*ids[:2]} - {int(both["photo_id"])}
+    replica.world.deleted = {int(both["photo_id"])}
+    for command in (["refresh=true"], ["taxa=47162", *ALL]):  # the second one settles what the first has left
+        assert collect(replica, *command).returncode == 0
+        assert both["path"] in photos_in(tmp_path)
+    assert {row["path"]: row["photo_id"] for row in rows_of(tmp_path)}[both["path"]] == str(other)
+
+
+def test_a_photo_that_was_taken_away_and_put_back_is_kept_again(replica, collect, tmp_path):
+    assert collect(replica, "taxa=47162", "limit=3").returncode == 0
+    rows = rows_of(tmp_path)
+    photo = tmp_path / "data/lake" / rows[0]["path"]
+    photo.rename(tmp_path / "elsewhere.jpg")
+    assert collect(replica, "taxa=47162", "limit=2").returncode == 0
+    assert rows_of(tmp_path) == rows[1:]
+    (tmp_path / "elsewhere.jpg").rename(photo)
+    assert collect(replica, "taxa=47162", "limit=2").returncode == 0
+    assert rows_of(tmp_path) == rows
+
+
 def test_too_many_to_list_become_a_sample_from_all_ids(replica, collect, tmp_path):
     replica.world = World(observations=2000, most_photos=1, base=replica.world.base)
     done = collect(replica, "taxa=47162", "limit=60", "pool=1000", "quality=any", "licences=any")
