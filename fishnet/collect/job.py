@@ -67,7 +67,7 @@ async def _collect(plan: Plan, ledger: Ledger, watcher: Watcher) -> frozenset[st
             taxa = [typed[name] for name in plan.taxa]  # a resumed command asks nothing that it knows
         else:
             taxa = await source.resolve(plan.taxa)
-        folders = class_folders(taxa)
+        folders = class_folders(taxa, ledger.classes())
         plan.root.mkdir(parents=True, exist_ok=True)
         ledger.write_settings(plan.fixed)
         if len(plan.taxa) == len(taxa):

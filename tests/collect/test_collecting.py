@@ -300,6 +300,16 @@ def test_a_photo_that_was_taken_away_and_put_back_is_kept_again(replica, collect
     assert rows_of(tmp_path) == rows
 
 
+def test_a_taxon_that_was_renamed_keeps_its_folder_and_its_photos(replica, collect, tmp_path):
+    assert replica.world.found
+    assert collect(replica, "taxa=47162", "limit=5").returncode == 0
+    before = photos_in(tmp_path)
+    replica.world.species[0] = (47162, "Perca nova", "European Perch")
+    assert collect(replica, "taxa=Perca nova", "limit=7").returncode == 0
+    assert before < photos_in(tmp_path) and len(photos_in(tmp_path)) == 7
+    assert {row["class"] for row in rows_of(tmp_path)} == {"47162-perca-fluviatilis"}
+
+
 def test_too_many_to_list_become_a_sample_from_all_ids(replica, collect, tmp_path):
     replica.world = World(observations=2000, most_photos=1, base=replica.world.base)
     done = collect(replica, "taxa=47162", "limit=60", "pool=1000", "quality=any", "licences=any")

@@ -112,6 +112,14 @@ def test_one_file_at_many_addresses_is_kept_once(replica, collect, tmp_path):
     assert len(rows_of(tmp_path)) == 1
 
 
+def test_a_taxon_with_another_name_in_the_list_keeps_its_folder(replica, collect, tmp_path):
+    for name in ("Perca fluviatilis", "Perca fluviatilis L."):
+        rows = [(url, name, 47162) for url in medium(replica)[:4]]
+        table = write(tmp_path / "x.csv", [("url", "class", "taxon_id"), *rows])
+        assert collect(replica, "source=list", table, *ALL).returncode == 0
+        assert len(rows_of(tmp_path)) == len(photos_in(tmp_path)) == 4
+
+
 def test_an_archive_of_gbif(replica, collect, tmp_path):
     """Species stand in another file than addresses, and quotes are only quotes."""
     photos = [
