@@ -202,7 +202,7 @@ def recover(root: Path, ledger: Ledger) -> None:
     ledger.end_many((row["folder"], row["photo_id"], DELETED, GONE_BY_HAND) for row in missing)
     there -= {place for row, place in rows if row["fate"] == KEPT}  # also what a copy's owner has inherited
     put_back = {place: row for row, place in rows if row["fate"] == DELETED and place in there}
-    for place, row in put_back.items():
+    for row in put_back.values():
         _take_back(root, ledger, row)
     for row, place in rows:  # a death between the verdict on a photo and the end of its file
         if row["fate"] != KEPT and row["file"] and place in there - put_back.keys():

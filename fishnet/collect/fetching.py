@@ -102,32 +102,44 @@ class Fetcher:
 
         return await self._patiently(url, accept, calls=True)
 
-    async def file(self, url: str, target: Path, seen: Callable[[int, int | None], None]) -> None:
-        """A large file, in portions of its own: a transfer that broke off goes on where it was.
+    async def file(self, url: str, target: Path, seen: Callable[[int, int | None], None], known: str = "") -> str:
+        """A large file, in portions of its own: a transfer that broke off goes on where it was. Returns its ETag.
 
-        `seen` is told how many bytes are here, and of how many if the server says.
+        `seen` is told how many bytes are here, and of how many if the server says; `known` is the ETag of the file that
+        lies there already, and stays if it is the server's still.
         """
         hidden = target.with_name(f".{target.name}.part")
+        mark = hidden.with_suffix(".mark")
         for attempt in range(ATTEMPTS):
             try:
-                await self._continued(url, hidden, seen)
-                os.replace(hidden, target)
-                hidden.with_suffix(".mark").unlink(missing_ok=True)
-                return
+                same = not await self._continued(url, hidden, seen, known)
+                told = mark.read_text() if mark.exists() else ""
+                if not same:
+                    os.replace(hidden, target)
+                for rest in (mark, hidden):
+                    rest.unlink(missing_ok=True)
+                return known if same else told
             except (Unusable, Forbidden, aiohttp.ClientError, ConnectionError, TimeoutError) as error:
                 trouble = error if isinstance(error, Unusable) else Unreachable(self._in_words(error))
                 if trouble.final or isinstance(error, Forbidden) or attempt == ATTEMPTS - 1:
                     raise trouble from None
                 await asyncio.sleep(backoff(attempt, self._patience))
+        raise AssertionError("unreachable")
 
-    async def _continued(self, url: str, hidden: Path, seen: Callable[[int, int | None], None]) -> None:
-        """Only of the very file that was begun: its mark (ETag) is kept beside it and has to be the same."""
+    async def _continued(self, url: str, hidden: Path, seen: Callable[[int, int | None], None], known: str) -> bool:
+        """Only of the very file that was begun: its mark (ETag) is kept beside it and has to be the same.
+
+        False where the server has nothing but what is `known`.
+        """
         mark = hidden.with_suffix(".mark")
         there = hidden.stat().st_size if hidden.exists() and mark.exists() else 0
         rest = {"Range": f"bytes={there}-", "If-Range": mark.read_text()} if there else {}
+        rest |= {"If-None-Match": known} if known else {}
         async with asyncio.timeout(self._deadline):  # for each portion, as the whole may take hours
             answer = await self._session.get(self._gate.check(url), allow_redirects=False, headers=rest)
         async with answer:
+            if known and answer.status == 304:
+                return False
             if answer.status not in (200, 206):
                 mark.unlink(missing_ok=True)  # whatever it was that cannot be continued
                 raise _by_status(answer)
@@ -143,6 +155,7 @@ class Fetcher:
                     seen(out.tell(), total)
                 out.flush()
                 os.fsync(out.fileno())
+        return True
 
     async def _patiently(self, url: str, accept: Callable, *, calls: bool):
         for attempt in range(ATTEMPTS):

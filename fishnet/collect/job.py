@@ -140,7 +140,7 @@ def _source(plan: Plan, gate: Gate, fetcher: Fetcher, watcher: Watcher) -> Sourc
     if plan.source == "open_data":
         from fishnet.collect.sources.open_data import OpenData
 
-        return OpenData(plan.ask, plan.tables, fetcher, watcher, media=plan.media)
+        return OpenData(plan.ask, plan.tables, fetcher, watcher, media=plan.media, anew=plan.refresh)
     if plan.source == "browser":
         from fishnet.collect.sources.browser import Browser
 

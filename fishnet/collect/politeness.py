@@ -13,14 +13,12 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from fishnet.collect.turns import alone
 from fishnet.errors import WorkFailed
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 LEASE = 20_000_000  # bytes are taken from the hour's share in such portions: one look into the file for 200 photos
 LONGEST_REST = 900.0  # seconds; a server that asks for more is left alone, and the command ends
-LOOK = 0.05
 SLOW_HOSTS = {"static.inaturalist.org": 3.0}  # seconds a photo: one a second was refused there
 
 
@@ -64,14 +62,7 @@ class Politeness:
     @asynccontextmanager
     async def call(self, host: str) -> AsyncIterator[None]:
         """The turn to call an API; it lasts until the answer is there."""
-        lock = FileLock(self._folder / f"{host.replace(':', '_')}.lock")
-        while True:
-            try:
-                lock.acquire(timeout=0)
-                break
-            except Timeout:
-                await asyncio.sleep(LOOK)
-        try:
+        async with alone(self._folder / f"{host.replace(':', '_')}.lock"):
             await self.rested(host)
             while (wait := self._wait_for_call(host)) > 0:
                 await asyncio.sleep(wait)
@@ -80,8 +71,6 @@ class Politeness:
                 yield
             finally:
                 self._file.execute("UPDATE asked SET at = ? WHERE rowid = ?", (time.time(), row))
-        finally:
-            lock.release()
 
     def _wait_for_call(self, host: str) -> float:
         now = time.time()
