@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from fishnet.collect.collecting import Collector
 from fishnet.collect.fetching import Fetcher
-from fishnet.collect.gate import UNNAMED, Gate
+from fishnet.collect.gate import UNNAMED, Gate, host_of
 from fishnet.collect.home import check_settings, opened
 from fishnet.collect.interrupting import run
 from fishnet.collect.ledger import Ledger
@@ -104,7 +104,9 @@ async def _refresh(plan: Plan, ledger: Ledger, watcher: Watcher) -> list[tuple[s
 async def _means(plan: Plan, watcher: Watcher) -> AsyncIterator[tuple[Source, Fetcher]]:
     """The source and its way to the network, both closed at the end."""
     gate = Gate(HOSTS, plan.trusted)
-    politeness = Politeness(_limits(plan), free=frozenset(one for one in plan.trusted if _is_local(one)))
+    politeness = Politeness(
+        _limits(plan), free=frozenset(host_of(f"//{one}") for one in plan.trusted if _is_local(one))
+    )
     try:
         fetcher = Fetcher(
             gate, politeness, connections=plan.connections, deadline=plan.deadline, contact=plan.contact,
