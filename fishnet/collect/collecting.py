@@ -5,8 +5,10 @@ the same end as if nobody had disturbed it.
 """
 
 import asyncio
+import logging
 import os
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from sqlite3 import Row
 
 from fishnet.collect.copies import NOTICE, settle
 from fishnet.collect.fetching import Fetcher, Unreachable, Unusable
+from fishnet.collect.gate import host_of
 from fishnet.collect.keeping import adopted, found, keep, lay_down, remove, settle_folder, sweep
 from fishnet.collect.ledger import COPY, DELETED, FAILED, KEPT, REFUSED, WAITING, WITHDRAWN, Ledger
 from fishnet.collect.photo import Photo, Taxon, is_placeholder
@@ -23,8 +26,11 @@ from fishnet.collect.watcher import Watcher
 from fishnet.errors import WorkFailed
 from fishnet.headers import RefusedImage
 
+log = logging.getLogger("fishnet")
+
 GONE_BY_HAND = "deleted by hand"
-MOST_FAILURES = 50  # one after the other: the server is down, and asking on would only be a burden
+MOST_FAILURES = 50  # one after the other: the host is down, and asking on would only be a burden
+LEFT_ALONE = "its host was left alone, as nothing could be fetched there"
 
 
 @dataclass
@@ -36,7 +42,10 @@ class Collector:
     limit: int | None
     connections: int
     watcher: Watcher
-    _failures: int = 0
+    _failures: Counter[str] = field(default_factory=Counter)  # one after the other, by host
+    _down: set[str] = field(default_factory=set)
+    _well: set[str] = field(default_factory=set)
+    _folders: list[str] = field(default_factory=list)
     _tried: set[tuple[str, str]] = field(default_factory=set)
     # more threads than cores would only pass the interpreter to and fro
     _decoders: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(cores(), "decode"))
@@ -45,6 +54,7 @@ class Collector:
         """Lists and fetches overlap in the first round; later rounds replace what was refused."""
         for folder, taxon in folders.items():
             self.ledger.add_class(folder, taxon)
+        self._folders = list(folders)
         recover(self.root, self.ledger)
         queue: asyncio.Queue = asyncio.Queue(2 * self.connections)
         crew = [asyncio.create_task(self._work(queue)) for _ in range(self.connections + cores())]
@@ -52,6 +62,7 @@ class Collector:
             await self._guarded(self._first_round(folders, queue), crew)
             while await self._guarded(self._another_round(list(folders), queue), crew):
                 pass
+            self._check_hosts()
         finally:
             for one in crew:
                 one.cancel()
@@ -135,9 +146,18 @@ class Collector:
         return len(photos)
 
     def _untried(self, folder: str, most: int | None) -> list[Photo]:
+        """In turn; those of a host that is down are passed over, and say so."""
         tried = sum(place == folder for place, _ in self._tried)
-        photos = self.ledger.next(folder, -1 if most is None else most + tried)
-        return [photo for photo in photos if (folder, photo.photo_id) not in self._tried][:most]
+        photos = self.ledger.next(folder, -1 if most is None or self._down else most + tried)
+        photos = [photo for photo in photos if (folder, photo.photo_id) not in self._tried]
+        if not self._down:
+            return photos[:most]
+        chosen = [photo for photo in photos if host_of(photo.url) not in self._down][:most]
+        if most is None or len(chosen) < most:
+            passed = [photo.photo_id for photo in photos if host_of(photo.url) in self._down]
+            self._tried.update((folder, photo_id) for photo_id in passed)
+            self.ledger.end_many((folder, photo_id, FAILED, LEFT_ALONE) for photo_id in passed)
+        return chosen
 
     async def _work(self, queue: asyncio.Queue) -> None:
         """One photo after the other; a few more at work than there are connections keep those busy while others are
@@ -156,8 +176,12 @@ class Collector:
 
     async def _fetch(self, folder: str, photo: Photo) -> bool:
         """Whether the photo is there now."""
+        host = host_of(photo.url)
         if is_placeholder(photo.url):
             self.ledger.ended(folder, photo.photo_id, REFUSED, NOTICE)
+            return False
+        if host in self._down:
+            self.ledger.ended(folder, photo.photo_id, FAILED, LEFT_ALONE)
             return False
 
         def accept(data: bytes) -> asyncio.Future[None]:
@@ -167,19 +191,33 @@ class Collector:
 
         try:
             await self.fetcher.photo(photo.url, accept)
-            self._failures = 0
+            self._failures[host] = 0
+            self._well.add(host)
             return True
         except Unreachable as trouble:
             self.ledger.ended(folder, photo.photo_id, FAILED, str(trouble))
-            self._failures += 1
-            if self._failures >= MOST_FAILURES:
-                raise WorkFailed(
-                    f"{MOST_FAILURES} photos in a row could not be fetched (the last: {photo.url}: {trouble}); "
-                    "the same command goes on when the server or the network is well again."
-                ) from trouble
+            self._heed_failure(host, f"{photo.url}: {trouble}")
         except Unusable as trouble:
             self.ledger.ended(folder, photo.photo_id, REFUSED, str(trouble))
         return False
+
+    def _heed_failure(self, host: str, last: str) -> None:
+        self._failures[host] += 1
+        if self._failures[host] == MOST_FAILURES:
+            self._down.add(host)
+            self._well.discard(host)
+            log.warning("%s is left alone: %d photos in a row could not be fetched (%s)", host, MOST_FAILURES, last)
+            if all(map(self.ledger.listed, self._folders)):  # else another class may have photos elsewhere
+                self._check_hosts()
+
+    def _check_hosts(self) -> None:
+        """Where every host is down that there is to ask, the network is."""
+        waiting = {host_of(url) for url in self.ledger.addresses(WAITING, FAILED)}
+        if self._down and not self._well and waiting <= self._down:
+            raise WorkFailed(
+                f"{MOST_FAILURES} photos in a row could not be fetched from {', '.join(sorted(self._down))}; "
+                "the same command goes on when the server or the network is well again."
+            )
 
 
 def recover(root: Path, ledger: Ledger) -> None:

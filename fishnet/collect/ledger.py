@@ -104,10 +104,11 @@ class Ledger:
         return self._sql.execute(ask, (folder,)).fetchone()[0] or 0
 
     def next(self, folder: str, count: int) -> list[Photo]:
-        """The photos that are tried next; those that failed before come first, in their own turn."""
+        """The photos that are tried next, in turn; what failed before comes last: the rest shall have a chance."""
         rows = self._sql.execute(
-            f"SELECT {', '.join(_PHOTO)} FROM photos WHERE folder = ? AND fate IN (?, ?) ORDER BY turn LIMIT ?",
-            (folder, WAITING, FAILED, count),
+            f"SELECT {', '.join(_PHOTO)} FROM photos WHERE folder = ? AND fate IN (?, ?) "
+            "ORDER BY fate = ?, turn LIMIT ?",
+            (folder, WAITING, FAILED, FAILED, count),
         )
         return [Photo(*row) for row in rows]
 
@@ -169,6 +170,10 @@ class Ledger:
             (folder, WAITING, KEPT),
         )
         return {row[0]: row[1] for row in rows}
+
+    def addresses(self, *fates: str) -> Iterator[str]:
+        ask = f"SELECT url FROM photos WHERE fate IN ({', '.join('?' * len(fates))})"
+        return (row[0] for row in self._sql.execute(ask, fates))
 
     def photos(self, *fates: str) -> Iterator[sqlite3.Row]:
         """Whole rows of these fates, by class and turn."""

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import sqlite3
 
 import pytest
 from collected import ALL, everything_below, photos_in, rows_of
@@ -118,6 +119,46 @@ def test_a_taxon_with_another_name_in_the_list_keeps_its_folder(replica, collect
         table = write(tmp_path / "x.csv", [("url", "class", "taxon_id"), *rows])
         assert collect(replica, "source=list", table, *ALL).returncode == 0
         assert len(rows_of(tmp_path)) == len(photos_in(tmp_path)) == 4
+
+
+def test_a_host_that_is_down_does_not_keep_the_others_back(replica, collect, tmp_path, monkeypatch):
+    monkeypatch.setattr("fishnet.collect.fetching.ATTEMPTS", 1)
+    down = [(f"http://127.0.0.1:1/photos/{number}/medium.jpg", "aspius") for number in range(1, 71)]
+    well = [(url, "perch") for url in medium(replica)[:4]]
+    table = write(tmp_path / "x.csv", [("url", "class"), *down, *well])
+    hosts = f"hosts=['{replica.host}','127.0.0.1:1']"
+    done = collect(replica, "source=list", table, *ALL, hosts)
+    assert done.returncode == 1 and "127.0.0.1:1 is left alone" in done.stdout, done.stdout
+    assert "none of 70 photos could be kept" in done.stdout and len(rows_of(tmp_path)) == 4
+    assert "its host was left alone" in (tmp_path / "data/.lake.fishnet/not_kept.csv").read_text()
+    again = collect(replica, "source=list", table, *ALL, hosts)  # there is nothing else to ask any more
+    assert again.returncode == 1 and "in a row could not be fetched" in again.stdout, again.stdout
+
+
+def test_what_failed_before_comes_last(replica, collect, tmp_path, monkeypatch):
+    monkeypatch.setattr("fishnet.collect.fetching.ATTEMPTS", 1)
+    rows = [(url, "perch") for url in medium(replica)[:8]]
+    table = write(tmp_path / "x.csv", [("url", "class"), *rows])
+    replica.share, replica.faults = 1.0, ["500"]
+    assert collect(replica, "source=list", table, *ALL, "limit=3", "connections=1").returncode == 1
+    failed = {path for _, path in replica.log}
+    assert len(failed) == 8
+    with sqlite3.connect(tmp_path / "data/.lake.fishnet/ledger.sqlite") as ledger:
+        ledger.execute(
+            "UPDATE photos SET fate = 'waiting' WHERE photo_id NOT IN (?, ?)",
+            [one.split("/")[2] for one in sorted(failed)[:2]],
+        )
+    ledger.close()
+    replica.share = 0.0
+    assert collect(replica, "source=list", table, *ALL, "limit=6").returncode == 0
+    assert not {row["url"].removeprefix(replica.world.base) for row in rows_of(tmp_path)} & set(sorted(failed)[:2])
+
+
+def test_a_number_that_no_file_can_be_called_ends_nothing(replica, collect, tmp_path):
+    urls = [*medium(replica)[:2], f"{replica.world.base}/photos/{'9' * 300}/medium.jpg"]
+    table = write(tmp_path / "x.csv", [("url", "class"), *((url, "perch") for url in urls)])
+    done = collect(replica, "source=list", table, *ALL)
+    assert done.returncode == 0 and len(rows_of(tmp_path)) == 3, done.stdout
 
 
 def test_an_archive_of_gbif(replica, collect, tmp_path):
