@@ -117,11 +117,14 @@ class Collector:
         self._end_of_list(folder, taxon, count)
 
     async def _list_all(self, unlisted: dict[str, Taxon]) -> None:
+        """In a list that has changed, another photo of an observation may have the lot now; the first one stays."""
         places = {taxon.identity: folder for folder, taxon in unlisted.items()}
         counts = dict.fromkeys(unlisted, 0)
+        alone = self.source.ask.per_observation == "one"
+        before = {folder: self.ledger.observations(folder) if alone else set() for folder in unlisted}
         async for taxon, portion in self.source.find_all(list(unlisted.values())):
             folder = places[taxon.identity]
-            self.ledger.add(folder, portion)
+            self.ledger.add(folder, [photo for photo in portion if photo.observation_id not in before[folder]])
             counts[folder] += len(portion)
             self.watcher.listing(folder, counts[folder])
             await asyncio.sleep(0)

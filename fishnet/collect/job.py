@@ -60,6 +60,7 @@ async def _collect(plan: Plan, ledger: Ledger, watcher: Watcher) -> frozenset[st
     async with _means(plan, watcher) as (source, fetcher):
         await source.prepare()
         _heed_hosts(plan, ledger)
+        _heed_list(plan, ledger)
         known = {taxon.name: taxon for taxon in ledger.classes().values()}
         known |= {taxon.identity: taxon for taxon in ledger.classes().values()}
         typed = {**_typed(ledger), **known}
@@ -88,6 +89,17 @@ def _heed_hosts(plan: Plan, ledger: Ledger) -> None:
         for reason in UNNAMED:
             ledger.try_again(reason)
         ledger.write_note("hosts", named)
+
+
+def _heed_list(plan: Plan, ledger: Ledger) -> None:
+    """A list that has changed since may have more photos of each class."""
+    if plan.list is None:
+        return
+    from fishnet.collect.sources.reading import digest
+
+    if ledger.note("list") != (now := digest(plan.list)):
+        ledger.list_anew()
+        ledger.write_note("list", now)
 
 
 def _typed(ledger: Ledger) -> dict:

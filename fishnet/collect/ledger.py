@@ -83,6 +83,9 @@ class Ledger:
     def end_of_list(self, folder: str, told: str = "", *, listed: bool = True) -> None:
         self._sql.execute("UPDATE classes SET listed = ?, told = ? WHERE folder = ?", (listed, told, folder))
 
+    def list_anew(self) -> None:
+        self._sql.execute("UPDATE classes SET listed = 0")
+
     def told(self, folder: str) -> str:
         """What the source had to say about its list."""
         return self._sql.execute("SELECT told FROM classes WHERE folder = ?", (folder,)).fetchone()[0]
@@ -102,6 +105,11 @@ class Ledger:
         """How far a list that is paged by id has come."""
         ask = "SELECT max(CAST(observation_id AS INTEGER)) FROM photos WHERE folder = ?"
         return self._sql.execute(ask, (folder,)).fetchone()[0] or 0
+
+    def observations(self, folder: str) -> set[str]:
+        """Those of which there is a photo."""
+        rows = self._sql.execute("SELECT DISTINCT observation_id FROM photos WHERE folder = ?", (folder,))
+        return {row[0] for row in rows} - {""}
 
     def next(self, folder: str, count: int) -> list[Photo]:
         """The photos that are tried next, in turn; what failed before comes last: the rest shall have a chance."""

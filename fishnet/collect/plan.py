@@ -14,6 +14,11 @@ HOSTS = (
     *("api.inaturalist.org", "www.inaturalist.org", "static.inaturalist.org"),
     "inaturalist-open-data.s3.amazonaws.com",
 )
+# What a source cannot heed is refused: a folder that was asked for otherwise would pass for what it is not.
+UNHEEDED = {
+    "list": (("place", "quality", "size", "pool"), "a list is taken as it is, but for licences, days and limit="),
+    "browser": (("since", "until"), "a page of photos does not tell their days"),
+}
 _NAME = re.compile(r"[^\W_][\w .+-]{0,79}")
 _HOST = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]", re.IGNORECASE)
 
@@ -76,6 +81,8 @@ class Plan:
         )
         if source == "browser" and UNKNOWN not in self.ask.licences:
             raise BadInput("source=browser: a page does not tell the licence of a photo, so licences=any is needed.")
+        if not refresh:
+            self._check_heeded()
 
     @property
     def root(self) -> Path:
@@ -95,6 +102,13 @@ class Plan:
             **{"place": ask.place, "since": ask.since, "until": ask.until, "size": ask.size, "pool": ask.pool},
             **{"per_observation": ask.per_observation, "list": str(self.list.absolute()) if self.list else None},
         }
+
+    def _check_heeded(self) -> None:
+        keys, why = UNHEEDED.get(self.source, ((), ""))
+        for key in keys:
+            value = getattr(self.ask, key)
+            if value not in (getattr(Ask(), key), "any"):
+                raise BadInput(f"{key}={value} is nothing for source={self.source}: {why}.")
 
     def _check(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name.strip(". ") != self.name or self.name.lower() in RESERVED:

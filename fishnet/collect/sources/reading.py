@@ -4,6 +4,7 @@ An archive tells addresses in multimedia.txt and species in occurrence.txt besid
 """
 
 import csv
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,15 @@ def header(file: Path) -> list[str]:
     if beside is None or GBIF_KEY not in names:
         return names
     return [*names, *(name for name in _header(beside) if name in OF_OCCURRENCES and name not in names)]
+
+
+def digest(file: Path) -> str:
+    """Tells a list from the same list when it has changed."""
+    several = hashlib.sha256()
+    for one in filter(None, [file, _occurrences_beside(file)]):
+        with open(one, "rb") as text:
+            several.update(hashlib.file_digest(text, "sha256").digest())
+    return several.hexdigest()
 
 
 def _occurrences_beside(file: Path) -> Path | None:

@@ -161,6 +161,50 @@ def test_a_number_that_no_file_can_be_called_ends_nothing(replica, collect, tmp_
     assert done.returncode == 0 and len(rows_of(tmp_path)) == 3, done.stdout
 
 
+def test_days_are_heeded_and_what_tells_none_is_left_out(replica, collect, tmp_path):
+    days = [
+        "2020-01-01",
+        "2021-06-30 12:00:00",
+        "2021-07-01",
+        "2020",
+        "2019-12/2020-01",
+        "2020-02/2020-03",
+        "",
+        "May 2020",
+    ]
+    rows = [(url, "perch", day) for url, day in zip(medium(replica), days, strict=False)]
+    table = write(tmp_path / "x.csv", [("url", "class", "taken_on"), *rows])
+    done = collect(replica, "source=list", table, "licences=any", "since=2020-01-01", "until=2021-06-30")
+    assert done.returncode == 0, done.stdout
+    assert {row["taken_on"] for row in rows_of(tmp_path)} == {days[0], days[1], days[3], days[5]}
+    assert "2 photos of other days left out; 2 photos without a day such as 2020-05-31 left out" in done.stdout
+    assert collect(replica, "refresh=true").returncode == 0
+    assert len(rows_of(tmp_path)) == 4
+
+
+@pytest.mark.parametrize(
+    ("source", "setting"),
+    [("list", "place=6712"), ("list", "quality=casual"), ("list", "size=large"), ("browser", "since=2020-01-01")],
+)
+def test_what_a_source_cannot_heed_is_refused(replica, collect, tmp_path, source, setting):
+    table = write(tmp_path / "x.csv", [("url", "class"), (medium(replica)[0], "perch")])
+    how = [table] if source == "list" else ["taxa=47162"]
+    done = collect(replica, f"source={source}", *how, "licences=any", setting)
+    assert done.returncode == 2 and f"is nothing for source={source}" in done.stdout, done.stdout
+    assert everything_below(tmp_path) == ["x.csv"]
+
+
+def test_a_list_that_has_grown_is_read_again(replica, collect, tmp_path):
+    """One photo an observation stays one, also where the lot would fall on another now."""
+    urls = medium(replica)
+    for count in (3, 9):
+        rows = [(url, "perch", k % 4) for k, url in enumerate(urls[:count])]
+        table = write(tmp_path / "x.csv", [("url", "class", "observation_id"), *rows])
+        assert collect(replica, "source=list", table, "licences=any").returncode == 0
+        kept = {row["url"] for row in rows_of(tmp_path)}
+        assert kept >= set(urls[:3]) and len(kept) == min(count, 4)
+
+
 def test_an_archive_of_gbif(replica, collect, tmp_path):
     """Species stand in another file than addresses, and quotes are only quotes."""
     photos = [
