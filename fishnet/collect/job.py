@@ -21,6 +21,7 @@ from fishnet.collect.sources.source import Source
 from fishnet.collect.watcher import Watcher
 from fishnet.errors import BadInput
 
+NOTHING_YET = "name={}: nothing was collected under this name here, so nothing can be refreshed."
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
@@ -35,11 +36,14 @@ def collect(plan: Plan, watcher: Watcher) -> Result:
 def refreshed(plan: Plan, watcher: Watcher) -> list[tuple[str, str, str]]:
     """Asks again about what was kept, with the settings of the collection itself."""
     if not plan.ledger.exists():
-        raise BadInput(f"name={plan.name}: nothing was collected under this name here, so nothing can be refreshed.")
+        raise BadInput(NOTHING_YET.format(plan.name))
     if not plan.root.is_dir():
         raise BadInput(f"name={plan.name}: {plan.root} is not there any more, so nothing in it can be refreshed.")
     with opened(plan) as ledger:
-        plan = _as_collected(plan, ledger.settings())
+        settings = ledger.settings()
+        if not settings:  # a first command that was refused
+            raise BadInput(NOTHING_YET.format(plan.name))
+        plan = _as_collected(plan, settings)
         dropped = run(_refresh(plan, ledger, watcher))
         write_tables(ledger, plan.root, plan.source)
         return dropped

@@ -19,6 +19,7 @@ UNHEEDED = {
     "list": (("place", "quality", "size", "pool"), "a list is taken as it is, but for licences, days and limit="),
     "browser": (("since", "until"), "a page of photos does not tell their days"),
 }
+LONGEST_NAME = 255  # bytes, of a file or a folder
 _NAME = re.compile(r"[^\W_][\w .+-]{0,79}")
 _HOST = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]", re.IGNORECASE)
 
@@ -111,6 +112,8 @@ class Plan:
                 raise BadInput(f"{key}={value} is nothing for source={self.source}: {why}.")
 
     def _check(self) -> None:
+        if len(self.ledger.parent.name.encode()) > LONGEST_NAME:
+            raise BadInput(f"name={self.name}: this is too long for the name of a folder.")
         if not _NAME.fullmatch(self.name) or self.name.strip(". ") != self.name or self.name.lower() in RESERVED:
             raise BadInput(f"name={self.name}: give a plain word, which becomes the folder data/<name>.")
         if self.contact and not re.fullmatch(r"[\x21-\x7e ]{1,100}", self.contact):

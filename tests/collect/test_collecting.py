@@ -97,6 +97,7 @@ def test_photos_deleted_by_hand_stay_deleted_and_an_edited_manifest_is_kept(repl
     assert gone not in photos_in(tmp_path)
     assert len(rows_of(tmp_path)) == 5
     assert "mine" in (tmp_path / "data/lake/manifest.edited-1.csv").read_text()
+    assert "had been changed by hand: that one is manifest.edited-1.csv now" in done.stdout
 
 
 def test_half_files_go_and_whole_ones_without_a_fate_are_taken_over(replica, collect, tmp_path):
@@ -236,6 +237,33 @@ def test_unknown_ambiguous_and_empty(replica, collect, tmp_path, arguments, stat
     assert "Traceback" not in done.stdout
     if status == 2:
         assert everything_below(tmp_path) == []
+
+
+def test_a_name_under_which_nothing_was_collected_has_nothing_to_refresh(replica, collect, tmp_path):
+    (tmp_path / "data/lake").mkdir(parents=True)
+    assert collect(replica, "taxa=Homo ludens").returncode == 2
+    done = collect(replica, "refresh=true")
+    assert done.returncode == 2 and "nothing was collected under this name" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("setting", "word"),
+    [(f"limit={'9' * 20}", "at most"), (f"name={'𠀀' * 70}", "too long for the name of a folder")],
+    ids=["limit", "name"],
+)
+def test_sizes_that_nothing_can_hold(replica, collect, tmp_path, setting, word):
+    done = collect(replica, "taxa=47162", setting)
+    assert done.returncode == 2 and word in done.stdout and "Traceback" not in done.stdout, done.stdout
+    assert everything_below(tmp_path) == []
+
+
+def test_a_broken_file_of_politeness_is_not_called_the_users_ledger(replica, collect, tmp_path):
+    assert collect(replica, "taxa=47162", "limit=2").returncode == 0
+    for file in (tmp_path / "cache/fishnet/collect").glob("politeness.sqlite*"):
+        file.write_bytes(b"garbage" * 500)
+    done = collect(replica, "taxa=47162", "limit=3")
+    assert done.returncode == 1 and "politeness.sqlite" in done.stdout and "may be deleted" in done.stdout, done.stdout
+    assert "ledger.sqlite" not in done.stdout and "Traceback" not in done.stdout
 
 
 def test_refresh_drops_what_was_withdrawn_or_deleted(replica, collect, tmp_path):

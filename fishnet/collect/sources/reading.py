@@ -79,15 +79,23 @@ def _dialect(text) -> type[csv.Dialect]:
 def rows(file: Path) -> Iterator[dict]:
     """Column → value, a row at a time: lists may be longer than memory."""
     if file.suffix.lower() in (".parquet", ".pq"):
-        import pyarrow.parquet as parquet
-
-        for batch in parquet.ParquetFile(file).iter_batches(PORTION):
-            yield from batch.to_pylist()
+        yield from _parquet_rows(file)
         return
     beside = _occurrences_beside(file)
     species = _occurrences(beside) if beside is not None else {}
     for row in _records(file):
         yield {**species.get(row.get(GBIF_KEY) or "", {}), **row}
+
+
+def _parquet_rows(file: Path) -> Iterator[dict]:
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    try:
+        for batch in parquet.ParquetFile(file).iter_batches(PORTION):
+            yield from batch.to_pylist()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise BadInput(f"list={file} cannot be read to its end ({str(error)[:80]}).") from error
 
 
 def _records(file: Path) -> Iterator[dict]:

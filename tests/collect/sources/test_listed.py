@@ -259,6 +259,16 @@ def test_lists_that_are_none(replica, collect, tmp_path, text, word):
     assert everything_below(tmp_path) == (["x.csv"] if text is not None else [])
 
 
+def test_a_parquet_file_with_a_broken_page_is_told_in_words(replica, collect, listed, tmp_path):
+    table = listed("photos.parquet")
+    body = bytearray(table.read_bytes())
+    body[20:60] = bytes(range(100, 140))
+    table.write_bytes(body)
+    done = collect(replica, "source=list", f"list={table}", "licences=any")
+    assert done.returncode == 2 and "cannot be read to its end" in done.stdout, done.stdout
+    assert everything_below(tmp_path) == ["photos.parquet"]
+
+
 def test_a_host_that_is_named_later_is_asked_then(replica, collect, tmp_path):
     table = write(tmp_path / "x.csv", [("url", "class"), *((url, "perch") for url in medium(replica)[:4])])
     first = collect(replica, "source=list", table, *ALL, "hosts=['127.0.0.1:1']")
