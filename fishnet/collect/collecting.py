@@ -21,6 +21,7 @@ from fishnet.collect.gate import host_of
 from fishnet.collect.keeping import adopted, found, keep, lay_down, remove, settle_folder, sweep
 from fishnet.collect.ledger import COPY, DELETED, FAILED, KEPT, REFUSED, WAITING, WITHDRAWN, Ledger
 from fishnet.collect.photo import Photo, Taxon, is_placeholder
+from fishnet.collect.politeness import LeftAlone
 from fishnet.collect.sources.source import Source
 from fishnet.collect.watcher import Watcher
 from fishnet.errors import WorkFailed
@@ -43,7 +44,7 @@ class Collector:
     connections: int
     watcher: Watcher
     _failures: Counter[str] = field(default_factory=Counter)  # one after the other, by host
-    _down: set[str] = field(default_factory=set)
+    _down: dict[str, str] = field(default_factory=dict)  # and why
     _well: set[str] = field(default_factory=set)
     _folders: list[str] = field(default_factory=list)
     _tried: set[tuple[str, str]] = field(default_factory=set)
@@ -199,28 +200,31 @@ class Collector:
             return True
         except Unreachable as trouble:
             self.ledger.ended(folder, photo.photo_id, FAILED, str(trouble))
-            self._heed_failure(host, f"{photo.url}: {trouble}")
+            self._failures[host] += 1
+            if self._failures[host] == MOST_FAILURES:
+                last = f"the last: {photo.url}: {trouble}"
+                self._leave_alone(host, f"{MOST_FAILURES} photos in a row could not be fetched from {host} ({last})")
+        except LeftAlone as trouble:
+            self.ledger.ended(folder, photo.photo_id, FAILED, trouble.why)
+            if host not in self._down:
+                self._leave_alone(host, trouble.why)
         except Unusable as trouble:
             self.ledger.ended(folder, photo.photo_id, REFUSED, str(trouble))
         return False
 
-    def _heed_failure(self, host: str, last: str) -> None:
-        self._failures[host] += 1
-        if self._failures[host] == MOST_FAILURES:
-            self._down.add(host)
-            self._well.discard(host)
-            log.warning("%s is left alone: %d photos in a row could not be fetched (%s)", host, MOST_FAILURES, last)
-            if all(map(self.ledger.listed, self._folders)):  # else another class may have photos elsewhere
-                self._check_hosts()
+    def _leave_alone(self, host: str, why: str) -> None:
+        self._down[host] = why
+        self._well.discard(host)
+        log.warning("%s: nothing more is asked of it now", why)
+        if all(map(self.ledger.listed, self._folders)):  # else another class may have photos elsewhere
+            self._check_hosts()
 
     def _check_hosts(self) -> None:
         """Where every host is down that there is to ask, the network is."""
         waiting = {host_of(url) for url in self.ledger.addresses(WAITING, FAILED)}
-        if self._down and not self._well and waiting <= self._down:
-            raise WorkFailed(
-                f"{MOST_FAILURES} photos in a row could not be fetched from {', '.join(sorted(self._down))}; "
-                "the same command goes on when the server or the network is well again."
-            )
+        if self._down and not self._well and waiting <= self._down.keys():
+            why = "; ".join([*self._down.values()][:3])
+            raise WorkFailed(f"{why}; the same command goes on when the server or the network is well again.")
 
 
 def recover(root: Path, ledger: Ledger) -> None:

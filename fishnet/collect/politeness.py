@@ -38,6 +38,14 @@ def cache_folder() -> Path:
     return cache / "fishnet" / "collect"
 
 
+class LeftAlone(WorkFailed):
+    """A host asks not to be asked for longer than anybody waits."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}: the same command goes on then.")
+        self.why = why
+
+
 class Politeness:
     """`free` are hosts of this machine, for which the limits on photos make no sense."""
 
@@ -114,7 +122,7 @@ class Politeness:
         """The host has asked to be left alone; all processes heed it."""
         if seconds > LONGEST_REST:
             until = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + seconds))
-            raise WorkFailed(f"{host} asks to be left alone until {until}: the same command goes on then.")
+            raise LeftAlone(f"{host} asks to be left alone until {until}")
         now = time.time()
         until_when = now + seconds
         self._rests[host] = max(_possible(self._rests.get(host, 0.0), now), until_when)

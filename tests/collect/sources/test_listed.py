@@ -6,7 +6,8 @@ import sqlite3
 
 import pytest
 from collected import ALL, everything_below, photos_in, rows_of
-from replica import Replica
+from replica import FAULTS, Replica, World, running
+from replica.faults import status
 
 
 @pytest.fixture
@@ -128,11 +129,22 @@ def test_a_host_that_is_down_does_not_keep_the_others_back(replica, collect, tmp
     table = write(tmp_path / "x.csv", [("url", "class"), *down, *well])
     hosts = f"hosts=['{replica.host}','127.0.0.1:1']"
     done = collect(replica, "source=list", table, *ALL, hosts)
-    assert done.returncode == 1 and "127.0.0.1:1 is left alone" in done.stdout, done.stdout
+    assert done.returncode == 1 and "fetched from 127.0.0.1:1" in done.stdout, done.stdout
     assert "none of 70 photos could be kept" in done.stdout and len(rows_of(tmp_path)) == 4
     assert "its host was left alone" in (tmp_path / "data/.lake.fishnet/not_kept.csv").read_text()
     again = collect(replica, "source=list", table, *ALL, hosts)  # there is nothing else to ask any more
     assert again.returncode == 1 and "in a row could not be fetched" in again.stdout, again.stdout
+
+
+def test_a_host_that_wants_a_day_of_rest_does_not_keep_the_others_back(replica, collect, tmp_path, monkeypatch):
+    monkeypatch.setitem(FAULTS, "429 for a day", status("429 -", "Retry-After: 86400"))
+    with running(Replica(World(observations=6), share=1.0, faults=["429 for a day"])) as tired:
+        down, well = medium(tired, 47164)[:5], medium(replica)[:3]
+        rows = [("url", "class"), *((url, "aspius") for url in down), *((url, "perch") for url in well)]
+        hosts = f"hosts=['{replica.host}','{tired.host}']"
+        done = collect(replica, "source=list", write(tmp_path / "x.csv", rows), *ALL, hosts)
+    assert done.returncode == 1 and "nothing more is asked of it" in done.stdout, done.stdout
+    assert "none of 5 photos could be kept" in done.stdout and len(rows_of(tmp_path)) == 3
 
 
 def test_what_failed_before_comes_last(replica, collect, tmp_path, monkeypatch):
