@@ -5,24 +5,33 @@ the same end as if nobody had disturbed it.
 """
 
 import asyncio
+import logging
 import os
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from sqlite3 import Row
 
 from fishnet.collect.copies import NOTICE, settle
 from fishnet.collect.fetching import Fetcher, Unreachable, Unusable
+from fishnet.collect.gate import host_of
 from fishnet.collect.keeping import adopted, found, keep, lay_down, remove, settle_folder, sweep
-from fishnet.collect.ledger import COPY, DELETED, FAILED, KEPT, REFUSED, WAITING, Ledger
+from fishnet.collect.ledger import COPY, DELETED, FAILED, KEPT, REFUSED, WAITING, WITHDRAWN, Ledger
 from fishnet.collect.photo import Photo, Taxon, is_placeholder
+from fishnet.collect.politeness import LeftAlone
 from fishnet.collect.sources.source import Source
 from fishnet.collect.watcher import Watcher
 from fishnet.errors import WorkFailed
 from fishnet.headers import RefusedImage
 
+log = logging.getLogger("fishnet")
+
 GONE_BY_HAND = "deleted by hand"
-MOST_FAILURES = 50  # one after the other: the server is down, and asking on would only be a burden
+MOST_FAILURES = 50  # one after the other: the host is down, and asking on would only be a burden
+LEFT_ALONE = "its host was left alone, as nothing could be fetched there"
 
 
 @dataclass
@@ -34,7 +43,10 @@ class Collector:
     limit: int | None
     connections: int
     watcher: Watcher
-    _failures: int = 0
+    _failures: Counter[str] = field(default_factory=Counter)  # one after the other, by host
+    _down: dict[str, str] = field(default_factory=dict)  # and why
+    _well: set[str] = field(default_factory=set)
+    _folders: list[str] = field(default_factory=list)
     _tried: set[tuple[str, str]] = field(default_factory=set)
     # more threads than cores would only pass the interpreter to and fro
     _decoders: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(cores(), "decode"))
@@ -43,6 +55,7 @@ class Collector:
         """Lists and fetches overlap in the first round; later rounds replace what was refused."""
         for folder, taxon in folders.items():
             self.ledger.add_class(folder, taxon)
+        self._folders = list(folders)
         recover(self.root, self.ledger)
         queue: asyncio.Queue = asyncio.Queue(2 * self.connections)
         crew = [asyncio.create_task(self._work(queue)) for _ in range(self.connections + cores())]
@@ -50,6 +63,7 @@ class Collector:
             await self._guarded(self._first_round(folders, queue), crew)
             while await self._guarded(self._another_round(list(folders), queue), crew):
                 pass
+            self._check_hosts()
         finally:
             for one in crew:
                 one.cancel()
@@ -104,11 +118,14 @@ class Collector:
         self._end_of_list(folder, taxon, count)
 
     async def _list_all(self, unlisted: dict[str, Taxon]) -> None:
+        """In a list that has changed, another photo of an observation may have the lot now; the first one stays."""
         places = {taxon.identity: folder for folder, taxon in unlisted.items()}
         counts = dict.fromkeys(unlisted, 0)
+        alone = self.source.ask.per_observation == "one"
+        before = {folder: self.ledger.observations(folder) if alone else set() for folder in unlisted}
         async for taxon, portion in self.source.find_all(list(unlisted.values())):
             folder = places[taxon.identity]
-            self.ledger.add(folder, portion)
+            self.ledger.add(folder, [photo for photo in portion if photo.observation_id not in before[folder]])
             counts[folder] += len(portion)
             self.watcher.listing(folder, counts[folder])
             await asyncio.sleep(0)
@@ -133,9 +150,18 @@ class Collector:
         return len(photos)
 
     def _untried(self, folder: str, most: int | None) -> list[Photo]:
+        """In turn; those of a host that is down are passed over, and say so."""
         tried = sum(place == folder for place, _ in self._tried)
-        photos = self.ledger.next(folder, -1 if most is None else most + tried)
-        return [photo for photo in photos if (folder, photo.photo_id) not in self._tried][:most]
+        photos = self.ledger.next(folder, -1 if most is None or self._down else most + tried)
+        photos = [photo for photo in photos if (folder, photo.photo_id) not in self._tried]
+        if not self._down:
+            return photos[:most]
+        chosen = [photo for photo in photos if host_of(photo.url) not in self._down][:most]
+        if most is None or len(chosen) < most:
+            passed = [photo.photo_id for photo in photos if host_of(photo.url) in self._down]
+            self._tried.update((folder, photo_id) for photo_id in passed)
+            self.ledger.end_many((folder, photo_id, FAILED, LEFT_ALONE) for photo_id in passed)
+        return chosen
 
     async def _work(self, queue: asyncio.Queue) -> None:
         """One photo after the other; a few more at work than there are connections keep those busy while others are
@@ -154,8 +180,12 @@ class Collector:
 
     async def _fetch(self, folder: str, photo: Photo) -> bool:
         """Whether the photo is there now."""
+        host = host_of(photo.url)
         if is_placeholder(photo.url):
             self.ledger.ended(folder, photo.photo_id, REFUSED, NOTICE)
+            return False
+        if host in self._down:
+            self.ledger.ended(folder, photo.photo_id, FAILED, LEFT_ALONE)
             return False
 
         def accept(data: bytes) -> asyncio.Future[None]:
@@ -165,19 +195,36 @@ class Collector:
 
         try:
             await self.fetcher.photo(photo.url, accept)
-            self._failures = 0
+            self._failures[host] = 0
+            self._well.add(host)
             return True
         except Unreachable as trouble:
             self.ledger.ended(folder, photo.photo_id, FAILED, str(trouble))
-            self._failures += 1
-            if self._failures >= MOST_FAILURES:
-                raise WorkFailed(
-                    f"{MOST_FAILURES} photos in a row could not be fetched (the last: {photo.url}: {trouble}); "
-                    "the same command goes on when the server or the network is well again."
-                ) from trouble
+            self._failures[host] += 1
+            if self._failures[host] == MOST_FAILURES:
+                last = f"the last: {photo.url}: {trouble}"
+                self._leave_alone(host, f"{MOST_FAILURES} photos in a row could not be fetched from {host} ({last})")
+        except LeftAlone as trouble:
+            self.ledger.ended(folder, photo.photo_id, FAILED, trouble.why)
+            if host not in self._down:
+                self._leave_alone(host, trouble.why)
         except Unusable as trouble:
             self.ledger.ended(folder, photo.photo_id, REFUSED, str(trouble))
         return False
+
+    def _leave_alone(self, host: str, why: str) -> None:
+        self._down[host] = why
+        self._well.discard(host)
+        log.warning("%s: nothing more is asked of it now", why)
+        if all(map(self.ledger.listed, self._folders)):  # else another class may have photos elsewhere
+            self._check_hosts()
+
+    def _check_hosts(self) -> None:
+        """Where every host is down that there is to ask, the network is."""
+        waiting = {host_of(url) for url in self.ledger.addresses(WAITING, FAILED)}
+        if self._down and not self._well and waiting <= self._down.keys():
+            why = "; ".join([*self._down.values()][:3])
+            raise WorkFailed(f"{why}; the same command goes on when the server or the network is well again.")
 
 
 def recover(root: Path, ledger: Ledger) -> None:
@@ -195,13 +242,25 @@ def recover(root: Path, ledger: Ledger) -> None:
             except RefusedImage:
                 path.unlink()
     there = {f"{folder}/{name}" for folder in ledger.classes() for name in _names(root / folder)}
-    rows = list(ledger.photos(KEPT, COPY, REFUSED))
-    missing = [row for row in rows if row["fate"] == KEPT and f"{row['folder']}/{row['file']}" not in there]
+    rows = [(row, f"{row['folder']}/{row['file']}") for row in ledger.photos(KEPT, COPY, REFUSED, WITHDRAWN, DELETED)]
+    missing = [row for row, place in rows if row["fate"] == KEPT and place not in there]
     ledger.end_many((row["folder"], row["photo_id"], DELETED, GONE_BY_HAND) for row in missing)
-    for row in rows:  # a death between the verdict on a copy and the end of its file
-        place = f"{row['folder']}/{row['file']}"
-        if row["fate"] != KEPT and row["file"] and place in there:
+    there -= {place for row, place in rows if row["fate"] == KEPT}  # also what a copy's owner has inherited
+    put_back = {place: row for row, place in rows if row["fate"] == DELETED and place in there}
+    for row in put_back.values():
+        _take_back(root, ledger, row)
+    for row, place in rows:  # a death between the verdict on a photo and the end of its file
+        if row["fate"] != KEPT and row["file"] and place in there - put_back.keys():
             remove(root, place)
+
+
+def _take_back(root: Path, ledger: Ledger, row: Row) -> None:
+    """A photo that a user took away and has put back as it was."""
+    place = f"{row['folder']}/{row['file']}"
+    with suppress(RefusedImage):
+        name, sha256 = adopted(root / place)
+        if sha256 == row["sha256"]:
+            ledger.kept(row["folder"], row["photo_id"], name, sha256, row["fetched_at"])
 
 
 def _names(folder: Path) -> list[str]:

@@ -6,8 +6,10 @@ another machine than the one that was asked; each of that has happened to people
 
 import asyncio
 import os
+import time
 import zlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +18,7 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from fishnet import __version__
-from fishnet.collect.gate import Forbidden, Gate
+from fishnet.collect.gate import Forbidden, Gate, host_of
 from fishnet.collect.photo import is_placeholder
 from fishnet.collect.politeness import Politeness
 from fishnet.collect.retrying import ATTEMPTS, FIRST, backoff, retry_after
@@ -34,10 +36,10 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 class Unusable(Exception):
     """What came, or did not come; asking again may go better unless it is `final`.
 
-    A host that is `crowded` wants to be left alone by everybody, for `wait` seconds if it says how long.
+    The host that is `crowded` wants to be left alone by everybody, for `wait` seconds if it says how long.
     """
 
-    def __init__(self, reason: str, *, final: bool = False, crowded: bool = False, wait: float | None = None) -> None:
+    def __init__(self, reason: str, *, final: bool = False, crowded: str = "", wait: float | None = None) -> None:
         super().__init__(reason)
         self.final, self.crowded, self.wait = final, crowded, wait
 
@@ -102,32 +104,44 @@ class Fetcher:
 
         return await self._patiently(url, accept, calls=True)
 
-    async def file(self, url: str, target: Path, seen: Callable[[int, int | None], None]) -> None:
-        """A large file, in portions of its own: a transfer that broke off goes on where it was.
+    async def file(self, url: str, target: Path, seen: Callable[[int, int | None], None], known: str = "") -> str:
+        """A large file, in portions of its own: a transfer that broke off goes on where it was. Returns its ETag.
 
-        `seen` is told how many bytes are here, and of how many if the server says.
+        `seen` is told how many bytes are here, and of how many if the server says; `known` is the ETag of the file that
+        lies there already, and stays if it is the server's still.
         """
         hidden = target.with_name(f".{target.name}.part")
+        mark = hidden.with_suffix(".mark")
         for attempt in range(ATTEMPTS):
             try:
-                await self._continued(url, hidden, seen)
-                os.replace(hidden, target)
-                hidden.with_suffix(".mark").unlink(missing_ok=True)
-                return
+                same = not await self._continued(url, hidden, seen, known)
+                told = mark.read_text() if mark.exists() else ""
+                if not same:
+                    os.replace(hidden, target)
+                for rest in (mark, hidden):
+                    rest.unlink(missing_ok=True)
+                return known if same else told
             except (Unusable, Forbidden, aiohttp.ClientError, ConnectionError, TimeoutError) as error:
                 trouble = error if isinstance(error, Unusable) else Unreachable(self._in_words(error))
                 if trouble.final or isinstance(error, Forbidden) or attempt == ATTEMPTS - 1:
                     raise trouble from None
                 await asyncio.sleep(backoff(attempt, self._patience))
+        raise AssertionError("unreachable")
 
-    async def _continued(self, url: str, hidden: Path, seen: Callable[[int, int | None], None]) -> None:
-        """Only of the very file that was begun: its mark (ETag) is kept beside it and has to be the same."""
+    async def _continued(self, url: str, hidden: Path, seen: Callable[[int, int | None], None], known: str) -> bool:
+        """Only of the very file that was begun: its mark (ETag) is kept beside it and has to be the same.
+
+        False where the server has nothing but what is `known`.
+        """
         mark = hidden.with_suffix(".mark")
         there = hidden.stat().st_size if hidden.exists() and mark.exists() else 0
         rest = {"Range": f"bytes={there}-", "If-Range": mark.read_text()} if there else {}
+        rest |= {"If-None-Match": known} if known else {}
         async with asyncio.timeout(self._deadline):  # for each portion, as the whole may take hours
             answer = await self._session.get(self._gate.check(url), allow_redirects=False, headers=rest)
         async with answer:
+            if known and answer.status == 304:
+                return False
             if answer.status not in (200, 206):
                 mark.unlink(missing_ok=True)  # whatever it was that cannot be continued
                 raise _by_status(answer)
@@ -143,6 +157,7 @@ class Fetcher:
                     seen(out.tell(), total)
                 out.flush()
                 os.fsync(out.fileno())
+        return True
 
     async def _patiently(self, url: str, accept: Callable, *, calls: bool):
         for attempt in range(ATTEMPTS):
@@ -156,40 +171,52 @@ class Fetcher:
                 trouble = unusable
             if trouble.final or attempt == ATTEMPTS - 1:
                 raise trouble
-            wait = backoff(attempt, self._patience) if trouble.wait is None else trouble.wait
+            wait = trouble.wait or backoff(attempt, self._patience)  # 0 is no leave to ask without a pause
             if trouble.crowded:
-                self._politeness.rest(_host(url), wait)
+                self._politeness.rest(trouble.crowded, wait)
             else:
                 await asyncio.sleep(wait)
         raise AssertionError("unreachable")
 
     async def _once(self, url: str, calls: bool) -> bytes:
+        """Follows redirects by hand: every hop has to pass the gate, and counts against its own host's limits."""
         try:
-            if calls:
-                async with self._politeness.call(_host(url)), asyncio.timeout(self._deadline):
-                    return await self._body(url)
-            await self._politeness.media(_host(url))
-            async with asyncio.timeout(self._deadline):
-                return await self._body(url)
+            address, left = self._gate.check(url), self._deadline
+            for _ in range(HOPS + 1):
+                async with self._turn(host_of(address), calls):
+                    begin = time.monotonic()
+                    async with asyncio.timeout(left):
+                        found = await self._hop(address)
+                    left -= time.monotonic() - begin
+                if isinstance(found, bytes):
+                    return found
+                address = found
         except Forbidden as forbidden:
             raise Unusable(str(forbidden), final=True) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Unreachable(self._in_words(error)) from error
-
-    async def _body(self, url: str) -> bytes:
-        """Follows redirects by hand: every hop has to pass the gate."""
-        address = self._gate.check(url)
-        for _ in range(HOPS + 1):
-            async with self._session.get(address, allow_redirects=False) as answer:
-                if answer.status in REDIRECTS:
-                    address = self._next_hop(address, answer)
-                elif answer.status == 200:
-                    body = await _read(answer)
-                    self._politeness.received(_host(url), len(body))
-                    return body
-                else:
-                    raise _by_status(answer)
         raise Unusable(f"more than {HOPS} redirects")
+
+    @asynccontextmanager
+    async def _turn(self, host: str, calls: bool) -> AsyncIterator[None]:
+        """Waiting for it is not counted against the deadline."""
+        if calls:
+            async with self._politeness.call(host):
+                yield
+        else:
+            await self._politeness.media(host)
+            yield
+
+    async def _hop(self, address: URL) -> bytes | URL:
+        """The body, or where it is said to be."""
+        async with self._session.get(address, allow_redirects=False) as answer:
+            if answer.status in REDIRECTS:
+                return self._next_hop(address, answer)
+            if answer.status != 200:
+                raise _by_status(answer)
+            body = await _read(answer)
+            self._politeness.received(host_of(address), len(body))
+            return body
 
     def _in_words(self, error: BaseException) -> str:
         if isinstance(error, Forbidden):
@@ -235,19 +262,20 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
     """The body, unpacked, never more than the cap of either."""
     packed = answer.headers.get("Content-Encoding", "identity").lower()
     if packed not in ("identity", "", "gzip", "x-gzip", "deflate"):
-        raise Unusable(f"packed in a way that was not asked for ({packed[:20]})")
+        raise Unusable(f"packed in a way that was not asked for ({_printable(packed, 20)})")
     declared = answer.content_length
     if declared is not None and declared > MOST_BYTES:
         raise Unusable(f"larger than {MOST_BYTES // 2**20} MB")
     if packed in ("identity", "") and declared is not None:
         return await answer.read()
     unpack = None if packed in ("identity", "") else zlib.decompressobj(zlib.MAX_WBITS | 32)
-    parts, size = [], 0
+    parts, size, received = [], 0, 0
     async for portion in answer.content.iter_chunked(PORTION):
+        received += len(portion)
         if unpack is not None:
             portion = _unpacked(unpack, portion, MOST_BYTES - size)
         size += len(portion)
-        if size > MOST_BYTES:
+        if max(size, received) > MOST_BYTES:
             raise Unusable(f"larger than {MOST_BYTES // 2**20} MB")
         parts.append(portion)
     if unpack is not None and not unpack.eof:
@@ -256,10 +284,14 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
 
 
 def _unpacked(unpack, portion: bytes, room: int) -> bytes:
+    ended = unpack.eof
     try:
-        return unpack.decompress(portion, max(1, room + 1))
+        unpacked = unpack.decompress(portion, max(1, room + 1))
     except zlib.error as error:
         raise Unusable("a body that cannot be unpacked") from error
+    if ended or unpack.unused_data:
+        raise Unusable("a packed body with something behind its end")
+    return unpacked
 
 
 def _by_status(answer: aiohttp.ClientResponse) -> Unusable:
@@ -267,10 +299,11 @@ def _by_status(answer: aiohttp.ClientResponse) -> Unusable:
     if status in GONE:
         return Unusable(GONE[status], final=True)
     wait = retry_after(answer.headers) if status in (429, 503) else None
-    crowded = status == 429 or wait is not None
-    return Unreachable(f"the server answered {status} {answer.reason or ''}".strip(), crowded=crowded, wait=wait)
+    crowded = host_of(answer.url) if status == 429 or wait is not None else ""
+    said = f"the server answered {status} {_printable(answer.reason or '', 60)}".strip()
+    return Unreachable(said, crowded=crowded, wait=wait)
 
 
-def _host(url: str) -> str:
-    """host:port, as far as it can be told from the text."""
-    return url.split("://", 1)[-1].split("/", 1)[0].lower()
+def _printable(text: str, most: int) -> str:
+    """What a server says comes to a terminal, which obeys signs that cannot be seen."""
+    return "".join(sign for sign in text if sign.isprintable())[:most]

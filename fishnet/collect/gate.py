@@ -52,7 +52,7 @@ class Gate:
             raise Forbidden(f"{address.scheme or 'no scheme'}: only http and https are asked")
         if address.user is not None or address.password is not None or "@" in address.raw_authority:
             raise Forbidden("the address holds a user name")
-        if f"{host}:{port}" in self._trusted:
+        if socket_name(host, port) in self._trusted:
             return address
         if port != PORTS[address.scheme]:
             raise Forbidden(f"port {port} of {host} {UNNAMED[0]}")
@@ -64,11 +64,11 @@ class Gate:
 
     def learn(self, host: str, port: int, addresses: Iterable[str]) -> None:
         """What a name has just resolved to; addresses on private networks only for hosts that the user named."""
-        if f"{host.lower()}:{port}" in self._trusted | self._proxies:
+        if socket_name(host, port) in self._trusted | self._proxies:
             self._known_sockets.update((address, port) for address in addresses)
 
     def may_connect(self, address: str, port: int) -> bool:
-        named = f"{address}:{port}" in self._trusted | self._proxies
+        named = socket_name(address, port) in self._trusted | self._proxies
         return named or (address, port) in self._known_sockets or is_public(address)
 
     def make_socket(self, info: tuple) -> socket.socket:
@@ -93,7 +93,22 @@ def _proxies() -> Iterator[str]:
         except ValueError as error:
             raise BadInput(f"{scheme}_proxy in the environment is no address of a proxy ({error}).") from error
         if address.host:
-            yield f"{address.host}:{address.port}"
+            yield socket_name(address.host, address.port)
+
+
+def socket_name(host: str, port: int | None) -> str:
+    """host:port as users write it, with brackets around an address of IPv6."""
+    return f"[{host.lower()}]:{port}" if ":" in host else f"{host.lower()}:{port}"
+
+
+def host_of(url: str | URL) -> str:
+    """Whose limits a request counts against; the usual ports are not told, and what is no address is nobody's."""
+    try:
+        address = URL(url, encoded=True) if isinstance(url, str) else url
+        host, port = address.host or "", address.port
+    except ValueError:
+        return ""
+    return host.lower() if port in PORTS.values() or port is None else socket_name(host, port)
 
 
 def public_name(host: str) -> bool:
@@ -113,4 +128,6 @@ def is_public(address: str) -> bool:
             inside = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inside is not None:
             return is_public(str(inside))
+    if isinstance(ip, ipaddress.IPv6Address) and ip.is_site_local:
+        return False
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified or ip.is_loopback)

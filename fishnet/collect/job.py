@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from fishnet.collect.collecting import Collector
 from fishnet.collect.fetching import Fetcher
-from fishnet.collect.gate import UNNAMED, Gate
+from fishnet.collect.gate import UNNAMED, Gate, host_of
 from fishnet.collect.home import check_settings, opened
 from fishnet.collect.interrupting import run
 from fishnet.collect.ledger import Ledger
@@ -21,6 +21,7 @@ from fishnet.collect.sources.source import Source
 from fishnet.collect.watcher import Watcher
 from fishnet.errors import BadInput
 
+NOTHING_YET = "name={}: nothing was collected under this name here, so nothing can be refreshed."
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
@@ -35,11 +36,14 @@ def collect(plan: Plan, watcher: Watcher) -> Result:
 def refreshed(plan: Plan, watcher: Watcher) -> list[tuple[str, str, str]]:
     """Asks again about what was kept, with the settings of the collection itself."""
     if not plan.ledger.exists():
-        raise BadInput(f"name={plan.name}: nothing was collected under this name here, so nothing can be refreshed.")
+        raise BadInput(NOTHING_YET.format(plan.name))
     if not plan.root.is_dir():
         raise BadInput(f"name={plan.name}: {plan.root} is not there any more, so nothing in it can be refreshed.")
     with opened(plan) as ledger:
-        plan = _as_collected(plan, ledger.settings())
+        settings = ledger.settings()
+        if not settings:  # a first command that was refused
+            raise BadInput(NOTHING_YET.format(plan.name))
+        plan = _as_collected(plan, settings)
         dropped = run(_refresh(plan, ledger, watcher))
         write_tables(ledger, plan.root, plan.source)
         return dropped
@@ -60,6 +64,7 @@ async def _collect(plan: Plan, ledger: Ledger, watcher: Watcher) -> frozenset[st
     async with _means(plan, watcher) as (source, fetcher):
         await source.prepare()
         _heed_hosts(plan, ledger)
+        _heed_list(plan, ledger)
         known = {taxon.name: taxon for taxon in ledger.classes().values()}
         known |= {taxon.identity: taxon for taxon in ledger.classes().values()}
         typed = {**_typed(ledger), **known}
@@ -67,7 +72,7 @@ async def _collect(plan: Plan, ledger: Ledger, watcher: Watcher) -> frozenset[st
             taxa = [typed[name] for name in plan.taxa]  # a resumed command asks nothing that it knows
         else:
             taxa = await source.resolve(plan.taxa)
-        folders = class_folders(taxa)
+        folders = class_folders(taxa, ledger.classes())
         plan.root.mkdir(parents=True, exist_ok=True)
         ledger.write_settings(plan.fixed)
         if len(plan.taxa) == len(taxa):
@@ -90,6 +95,17 @@ def _heed_hosts(plan: Plan, ledger: Ledger) -> None:
         ledger.write_note("hosts", named)
 
 
+def _heed_list(plan: Plan, ledger: Ledger) -> None:
+    """A list that has changed since may have more photos of each class."""
+    if plan.list is None:
+        return
+    from fishnet.collect.sources.reading import digest
+
+    if ledger.note("list") != (now := digest(plan.list)):
+        ledger.list_anew()
+        ledger.write_note("list", now)
+
+
 def _typed(ledger: Ledger) -> dict:
     by_identity = {taxon.identity: taxon for taxon in ledger.classes().values()}
     return {name: by_identity[one] for name, one in ledger.notes("typed:").items() if one in by_identity}
@@ -104,7 +120,9 @@ async def _refresh(plan: Plan, ledger: Ledger, watcher: Watcher) -> list[tuple[s
 async def _means(plan: Plan, watcher: Watcher) -> AsyncIterator[tuple[Source, Fetcher]]:
     """The source and its way to the network, both closed at the end."""
     gate = Gate(HOSTS, plan.trusted)
-    politeness = Politeness(_limits(plan), free=frozenset(one for one in plan.trusted if _is_local(one)))
+    politeness = Politeness(
+        _limits(plan), free=frozenset(host_of(f"//{one}") for one in plan.trusted if _is_local(one))
+    )
     try:
         fetcher = Fetcher(
             gate, politeness, connections=plan.connections, deadline=plan.deadline, contact=plan.contact,
@@ -140,7 +158,7 @@ def _source(plan: Plan, gate: Gate, fetcher: Fetcher, watcher: Watcher) -> Sourc
     if plan.source == "open_data":
         from fishnet.collect.sources.open_data import OpenData
 
-        return OpenData(plan.ask, plan.tables, fetcher, watcher, media=plan.media)
+        return OpenData(plan.ask, plan.tables, fetcher, watcher, media=plan.media, anew=plan.refresh)
     if plan.source == "browser":
         from fishnet.collect.sources.browser import Browser
 

@@ -83,6 +83,9 @@ class Ledger:
     def end_of_list(self, folder: str, told: str = "", *, listed: bool = True) -> None:
         self._sql.execute("UPDATE classes SET listed = ?, told = ? WHERE folder = ?", (listed, told, folder))
 
+    def list_anew(self) -> None:
+        self._sql.execute("UPDATE classes SET listed = 0")
+
     def told(self, folder: str) -> str:
         """What the source had to say about its list."""
         return self._sql.execute("SELECT told FROM classes WHERE folder = ?", (folder,)).fetchone()[0]
@@ -103,21 +106,38 @@ class Ledger:
         ask = "SELECT max(CAST(observation_id AS INTEGER)) FROM photos WHERE folder = ?"
         return self._sql.execute(ask, (folder,)).fetchone()[0] or 0
 
+    def observations(self, folder: str) -> set[str]:
+        """Those of which there is a photo."""
+        rows = self._sql.execute("SELECT DISTINCT observation_id FROM photos WHERE folder = ?", (folder,))
+        return {row[0] for row in rows} - {""}
+
     def next(self, folder: str, count: int) -> list[Photo]:
-        """The photos that are tried next; those that failed before come first, in their own turn."""
+        """The photos that are tried next, in turn; what failed before comes last: the rest shall have a chance."""
         rows = self._sql.execute(
-            f"SELECT {', '.join(_PHOTO)} FROM photos WHERE folder = ? AND fate IN (?, ?) ORDER BY turn LIMIT ?",
-            (folder, WAITING, FAILED, count),
+            f"SELECT {', '.join(_PHOTO)} FROM photos WHERE folder = ? AND fate IN (?, ?) "
+            "ORDER BY fate = ?, turn LIMIT ?",
+            (folder, WAITING, FAILED, FAILED, count),
         )
         return [Photo(*row) for row in rows]
 
     def kept(self, folder: str, photo_id: str, file: str, sha256: str, fetched_at: str) -> None:
         with self._alone:
-            self._sql.execute(
-                "UPDATE photos SET fate = ?, reason = '', file = ?, sha256 = ?, fetched_at = ?"
-                " WHERE folder = ? AND photo_id = ?",
-                (KEPT, file, sha256, fetched_at, folder, photo_id),
-            )
+            self._keep(folder, photo_id, file, sha256, fetched_at)
+
+    def _keep(self, folder: str, photo_id: str, file: str, sha256: str, fetched_at: str) -> None:
+        self._sql.execute(
+            "UPDATE photos SET fate = ?, reason = '', file = ?, sha256 = ?, fetched_at = ?"
+            " WHERE folder = ? AND photo_id = ?",
+            (KEPT, file, sha256, fetched_at, folder, photo_id),
+        )
+
+    def inherited(self, row: sqlite3.Row, reason: str, heir: sqlite3.Row) -> None:
+        """A photo is withdrawn and its file is its copy's from then on; a file is never nobody's in between."""
+        with self._alone:
+            self._sql.execute("BEGIN")
+            self.ended(row["folder"], row["photo_id"], WITHDRAWN, reason)
+            self._keep(heir["folder"], heir["photo_id"], row["file"], row["sha256"], heir["fetched_at"])
+            self._sql.execute("COMMIT")
 
     def ended(self, folder: str, photo_id: str, fate: str, reason: str) -> None:
         self._sql.execute(
@@ -158,6 +178,10 @@ class Ledger:
             (folder, WAITING, KEPT),
         )
         return {row[0]: row[1] for row in rows}
+
+    def addresses(self, *fates: str) -> Iterator[str]:
+        ask = f"SELECT url FROM photos WHERE fate IN ({', '.join('?' * len(fates))})"
+        return (row[0] for row in self._sql.execute(ask, fates))
 
     def photos(self, *fates: str) -> Iterator[sqlite3.Row]:
         """Whole rows of these fates, by class and turn."""

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from fishnet.collect.copies import copies_of
 from fishnet.collect.ledger import COPY, DELETED, FAILED, KEPT, REFUSED, WITHDRAWN, Ledger
 from fishnet.whole import replacing
+
+log = logging.getLogger("fishnet")
 
 COLUMNS = [
     *("path", "class", "sha256", "source", "photo_id", "observation_id", "observer", "licence", "attribution", "url"),
@@ -46,6 +49,7 @@ def put_aside(ledger: Ledger, file: Path) -> None:
     while (aside := file.with_name(f"manifest.edited-{number}.csv")).exists():
         number += 1
     os.replace(file, aside)
+    log.warning("%s had been changed by hand: that one is %s now", file, aside.name)
 
 
 def _manifest_rows(ledger: Ledger, source: str) -> Iterable[list[str]]:

@@ -24,14 +24,18 @@ def class_folder(taxon: Taxon) -> str:
     return f"{identity}-{slug(taxon.name)}"
 
 
-def class_folders(taxa: list[Taxon]) -> dict[str, Taxon]:
-    """Folder → class, one to one also where the file system does not tell capitals apart."""
+def class_folders(taxa: list[Taxon], before: dict[str, Taxon] | None = None) -> dict[str, Taxon]:
+    """Folder → class, one to one also where the file system does not tell capitals apart.
+
+    A taxon that has a folder from `before` stays there, whatever it is called by now.
+    """
     folders: dict[str, Taxon] = {}
-    taken: dict[str, str] = {}
+    taken = {folder.lower(): taxon for folder, taxon in (before or {}).items()}
+    given = {taxon.identity: folder for folder, taxon in (before or {}).items()}
     for taxon in taxa:
-        folder = class_folder(taxon)
-        other = taken.setdefault(folder.lower(), taxon.identity)
-        if other != taxon.identity:
-            raise WorkFailed(f"The classes {folders[folder].name!r} and {taxon.name!r} would share a folder.")
+        folder = given.get(taxon.identity) or class_folder(taxon)
+        other = taken.setdefault(folder.lower(), taxon)
+        if other.identity != taxon.identity:
+            raise WorkFailed(f"The classes {other.name!r} and {taxon.name!r} would share a folder.")
         folders[folder] = taxon
     return folders

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 SIZES = ("square", "thumb", "small", "medium", "large", "original")
 UNKNOWN = "unknown"
 
-_SIZED = re.compile(rf"(/photos/(\d+)/)({'|'.join(SIZES)})(\.\w*)?(?=$|\?)")
+_SIZED = re.compile(rf"(/photos/([0-9]{{1,20}})/)({'|'.join(SIZES)})(\.\w*)?(?=$|\?)")
 _PLACEHOLDER = re.compile(rf"/(copyright-infringement|artificially-generated-content)-({'|'.join(SIZES)})\.png$")
 
 
@@ -42,7 +42,7 @@ def sized(url: str, size: str) -> str:
 
 
 def photo_id_of(url: str) -> str:
-    """The number in an address of iNaturalist's scheme; for others a digest of the address."""
+    """The number in an address of iNaturalist's scheme; for others, and for what no file can be called, a digest."""
     found = _SIZED.search(url)
     return found[2] if found else "u" + hashlib.sha256(url.encode()).hexdigest()[:20]
 

@@ -14,6 +14,12 @@ HOSTS = (
     *("api.inaturalist.org", "www.inaturalist.org", "static.inaturalist.org"),
     "inaturalist-open-data.s3.amazonaws.com",
 )
+# What a source cannot heed is refused: a folder that was asked for otherwise would pass for what it is not.
+UNHEEDED = {
+    "list": (("place", "quality", "size", "pool"), "a list is taken as it is, but for licences, days and limit="),
+    "browser": (("since", "until"), "a page of photos does not tell their days"),
+}
+LONGEST_NAME = 255  # bytes, of a file or a folder
 _NAME = re.compile(r"[^\W_][\w .+-]{0,79}")
 _HOST = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]", re.IGNORECASE)
 
@@ -76,6 +82,8 @@ class Plan:
         )
         if source == "browser" and UNKNOWN not in self.ask.licences:
             raise BadInput("source=browser: a page does not tell the licence of a photo, so licences=any is needed.")
+        if not refresh:
+            self._check_heeded()
 
     @property
     def root(self) -> Path:
@@ -96,7 +104,16 @@ class Plan:
             **{"per_observation": ask.per_observation, "list": str(self.list.absolute()) if self.list else None},
         }
 
+    def _check_heeded(self) -> None:
+        keys, why = UNHEEDED.get(self.source, ((), ""))
+        for key in keys:
+            value = getattr(self.ask, key)
+            if value not in (getattr(Ask(), key), "any"):
+                raise BadInput(f"{key}={value} is nothing for source={self.source}: {why}.")
+
     def _check(self) -> None:
+        if len(self.ledger.parent.name.encode()) > LONGEST_NAME:
+            raise BadInput(f"name={self.name}: this is too long for the name of a folder.")
         if not _NAME.fullmatch(self.name) or self.name.strip(". ") != self.name or self.name.lower() in RESERVED:
             raise BadInput(f"name={self.name}: give a plain word, which becomes the folder data/<name>.")
         if self.contact and not re.fullmatch(r"[\x21-\x7e ]{1,100}", self.contact):

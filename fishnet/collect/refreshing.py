@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
+from fishnet.collect.collecting import recover
 from fishnet.collect.copies import copies_of
 from fishnet.collect.keeping import remove
 from fishnet.collect.ledger import COPY, KEPT, WITHDRAWN, Ledger
@@ -20,6 +21,7 @@ async def refresh(
     root: Path, ledger: Ledger, source: Source, watcher: Watcher, *, drop_many: bool = False
 ) -> list[tuple[str, str, str]]:
     """(file, photo id, reason) of what was dropped; nothing is dropped before all has been asked."""
+    recover(root, ledger)  # a refresh that was killed may have left the files of what it had given up
     rows = list(ledger.photos(KEPT, COPY))
     verdicts: list[tuple] = []
     for folder, taxon in ledger.classes().items():
@@ -49,15 +51,14 @@ def _drop(root: Path, ledger: Ledger, dropped: list[tuple]) -> Iterator[tuple[st
     copies = copies_of(ledger)
     for row, photo in dropped:
         reason = DELETED_THERE if photo is None else f"its licence is now {photo.licence}"
-        ledger.ended(row["folder"], row["photo_id"], WITHDRAWN, reason)
         place = f"{row['folder']}/{row['file']}"
-        if row["fate"] == KEPT:
-            others = [one for one in copies.get((row["folder"], row["sha256"]), []) if _key(one) not in gone]
-            if others:
-                heir = others[0]
-                ledger.kept(heir["folder"], heir["photo_id"], row["file"], row["sha256"], heir["fetched_at"])
-                reason += f"; the file is kept as {heir['photo_id']}"
-            else:
+        others = [one for one in copies.get((row["folder"], row["sha256"]), []) if _key(one) not in gone]
+        if row["fate"] == KEPT and others:
+            ledger.inherited(row, reason, others[0])
+            reason += f"; the file is kept as {others[0]['photo_id']}"
+        else:
+            ledger.ended(row["folder"], row["photo_id"], WITHDRAWN, reason)
+            if row["fate"] == KEPT:
                 remove(root, place)
         yield place, row["photo_id"], reason
 

@@ -15,7 +15,7 @@ log = logging.getLogger("fishnet")
 
 PLAN = "fishnet.collect.plan.Plan"
 LEAST = {"limit": 1, "pool": 1, "connections": 1, "deadline": 0.1, "pause": 0, "place": 1}
-MOST = {"connections": 64}
+MOST = {"connections": 64, "limit": 10**9, "pool": 10**9}
 
 
 def collect(config: DictConfig) -> None:

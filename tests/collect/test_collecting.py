@@ -97,6 +97,7 @@ def test_photos_deleted_by_hand_stay_deleted_and_an_edited_manifest_is_kept(repl
     assert gone not in photos_in(tmp_path)
     assert len(rows_of(tmp_path)) == 5
     assert "mine" in (tmp_path / "data/lake/manifest.edited-1.csv").read_text()
+    assert "had been changed by hand: that one is manifest.edited-1.csv now" in done.stdout
 
 
 def test_half_files_go_and_whole_ones_without_a_fate_are_taken_over(replica, collect, tmp_path):
@@ -238,6 +239,33 @@ def test_unknown_ambiguous_and_empty(replica, collect, tmp_path, arguments, stat
         assert everything_below(tmp_path) == []
 
 
+def test_a_name_under_which_nothing_was_collected_has_nothing_to_refresh(replica, collect, tmp_path):
+    (tmp_path / "data/lake").mkdir(parents=True)
+    assert collect(replica, "taxa=Homo ludens").returncode == 2
+    done = collect(replica, "refresh=true")
+    assert done.returncode == 2 and "nothing was collected under this name" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("setting", "word"),
+    [(f"limit={'9' * 20}", "at most"), (f"name={'𠀀' * 70}", "too long for the name of a folder")],
+    ids=["limit", "name"],
+)
+def test_sizes_that_nothing_can_hold(replica, collect, tmp_path, setting, word):
+    done = collect(replica, "taxa=47162", setting)
+    assert done.returncode == 2 and word in done.stdout and "Traceback" not in done.stdout, done.stdout
+    assert everything_below(tmp_path) == []
+
+
+def test_a_broken_file_of_politeness_is_not_called_the_users_ledger(replica, collect, tmp_path):
+    assert collect(replica, "taxa=47162", "limit=2").returncode == 0
+    for file in (tmp_path / "cache/fishnet/collect").glob("politeness.sqlite*"):
+        file.write_bytes(b"garbage" * 500)
+    done = collect(replica, "taxa=47162", "limit=3")
+    assert done.returncode == 1 and "politeness.sqlite" in done.stdout and "may be deleted" in done.stdout, done.stdout
+    assert "ledger.sqlite" not in done.stdout and "Traceback" not in done.stdout
+
+
 def test_refresh_drops_what_was_withdrawn_or_deleted(replica, collect, tmp_path):
     assert collect(replica, "taxa=47162", "limit=10").returncode == 0
     rows = rows_of(tmp_path)
@@ -259,6 +287,55 @@ def test_refresh_believes_no_source_that_has_forgotten_everything(replica, colle
     assert photos_in(tmp_path) == before
     assert collect(replica, "refresh=true", "drop_many=true").returncode == 0
     assert photos_in(tmp_path) == set()
+
+
+def test_a_refresh_that_was_killed_before_the_file_went_is_finished_by_the_next(
+    replica, collect, tmp_path, monkeypatch
+):
+    assert collect(replica, "taxa=47162", "limit=6").returncode == 0
+    rows = rows_of(tmp_path)
+    replica.world.withdrawn = {int(rows[0]["photo_id"])}
+    with monkeypatch.context() as patch:
+        patch.setattr("fishnet.collect.refreshing.remove", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        assert collect(replica, "refresh=true").returncode == 130
+    assert rows[0]["path"] in photos_in(tmp_path)
+    assert collect(replica, "refresh=true").returncode == 0
+    assert photos_in(tmp_path) == {row["path"] for row in rows_of(tmp_path)} == {row["path"] for row in rows[1:]}
+
+
+def test_a_copy_inherits_the_file_of_a_photo_that_was_withdrawn(replica, collect, tmp_path):
+    ids = replica.world.photo_ids(47162)
+    replica.world.twins = {ids[1]: ids[0]}
+    assert collect(replica, "taxa=47162", *ALL).returncode == 0
+    (both,) = [row for row in rows_of(tmp_path) if int(row["photo_id"]) in ids[:2]]
+    (other,) = {*ids[:2]} - {int(both["photo_id"])}
+    replica.world.deleted = {int(both["photo_id"])}
+    for command in (["refresh=true"], ["taxa=47162", *ALL]):  # the second one settles what the first has left
+        assert collect(replica, *command).returncode == 0
+        assert both["path"] in photos_in(tmp_path)
+    assert {row["path"]: row["photo_id"] for row in rows_of(tmp_path)}[both["path"]] == str(other)
+
+
+def test_a_photo_that_was_taken_away_and_put_back_is_kept_again(replica, collect, tmp_path):
+    assert collect(replica, "taxa=47162", "limit=3").returncode == 0
+    rows = rows_of(tmp_path)
+    photo = tmp_path / "data/lake" / rows[0]["path"]
+    photo.rename(tmp_path / "elsewhere.jpg")
+    assert collect(replica, "taxa=47162", "limit=2").returncode == 0
+    assert rows_of(tmp_path) == rows[1:]
+    (tmp_path / "elsewhere.jpg").rename(photo)
+    assert collect(replica, "taxa=47162", "limit=2").returncode == 0
+    assert rows_of(tmp_path) == rows
+
+
+def test_a_taxon_that_was_renamed_keeps_its_folder_and_its_photos(replica, collect, tmp_path):
+    assert replica.world.found
+    assert collect(replica, "taxa=47162", "limit=5").returncode == 0
+    before = photos_in(tmp_path)
+    replica.world.species[0] = (47162, "Perca nova", "European Perch")
+    assert collect(replica, "taxa=Perca nova", "limit=7").returncode == 0
+    assert before < photos_in(tmp_path) and len(photos_in(tmp_path)) == 7
+    assert {row["class"] for row in rows_of(tmp_path)} == {"47162-perca-fluviatilis"}
 
 
 def test_too_many_to_list_become_a_sample_from_all_ids(replica, collect, tmp_path):

@@ -1,6 +1,7 @@
 """Each fault of a server by itself: once, and the photo arrives; always, and there is a reason."""
 
 import asyncio
+import gzip
 from collections import Counter
 from contextlib import asynccontextmanager
 
@@ -117,3 +118,88 @@ def test_a_large_file_comes_whole_or_ends_in_words(tmp_path, monkeypatch, fault,
     assert not (tmp_path / "table").exists()
     asyncio.run(brought(1))
     assert (tmp_path / "table").read_bytes() == PHOTO
+
+
+def packed_with_more_behind(body: bytes) -> list[bytes]:
+    return [gzip.compress(body), *[b"more" * 2**16] * 60]
+
+
+def packed_under_a_name_without_end(body: bytes) -> list[bytes]:
+    return [b"\x1f\x8b\x08\x08" + bytes(6), *[b"name" * 2**16] * 60]
+
+
+@pytest.mark.parametrize(
+    ("portions", "word"),
+    [(packed_with_more_behind, "behind its end"), (packed_under_a_name_without_end, "larger than 4 MB")],
+)
+def test_what_comes_packed_is_bounded_also_where_nothing_comes_out_of_it(tmp_path, monkeypatch, portions, word):
+    monkeypatch.setattr(fetching, "ATTEMPTS", 1)
+
+    async def write(writer, body: bytes) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n")
+        for portion in portions(body):
+            writer.write(portion)
+            await writer.drain()
+
+    assert word in answered(tmp_path, monkeypatch, write)
+
+
+def test_signs_that_a_terminal_obeys_do_not_reach_it(tmp_path, monkeypatch):
+    async def write(writer, body: bytes) -> None:
+        writer.write(b"HTTP/1.1 400 \x1b[31mred\x1b]0;title\x07%s\r\n\r\n" % (b"!" * 200))
+
+    monkeypatch.setattr(fetching, "ATTEMPTS", 1)
+    reason = answered(tmp_path, monkeypatch, write)
+    assert reason.startswith("the server answered 400 ") and reason.isprintable() and len(reason) < 100
+
+
+def answered(tmp_path, monkeypatch, write) -> bytes | str:
+    """What comes of a photo that is answered so, time after time."""
+    monkeypatch.setitem(FAULTS, "another", write)
+
+    async def fetched() -> bytes | str:
+        async with asked(tmp_path, 100) as (fetcher, base):
+            return await one(fetcher, f"{base}/{len(FAULTS) - 1}")
+
+    return asyncio.run(fetched())
+
+
+def test_to_be_told_no_time_is_no_leave_to_ask_at_once(tmp_path, monkeypatch):
+    rested = []
+    monkeypatch.setattr(Politeness, "rest", lambda self, host, seconds: rested.append(seconds))
+
+    async def write(writer, body: bytes) -> None:
+        writer.write(b"HTTP/1.1 503 -\r\nRetry-After: 0\r\nConnection: close\r\n\r\n")
+
+    answered(tmp_path, monkeypatch, write)
+    assert len(rested) == fetching.ATTEMPTS - 1 and min(rested) >= 0.005
+
+
+def test_each_hop_counts_against_the_limits_of_its_own_host(tmp_path, monkeypatch):
+    counted, rested = [], []
+
+    async def media(self, host: str) -> None:
+        counted.append(host)
+
+    monkeypatch.setattr(Politeness, "media", media)
+    monkeypatch.setattr(Politeness, "rest", lambda self, host, seconds: rested.append(host))
+    monkeypatch.setattr(fetching, "ATTEMPTS", 2)
+
+    async def fetched() -> list[str]:
+        async with asked(tmp_path, 1) as (_, base):
+            target = f"{base}/{list(FAULTS).index('429')}"
+
+            async def lead(reader, writer) -> None:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(f"HTTP/1.1 302 -\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n".encode())
+                writer.close()
+
+            here = await asyncio.start_server(lead, "127.0.0.1", 0)
+            hosts = [f"127.0.0.1:{here.sockets[0].getsockname()[1]}", base.removeprefix("http://")]
+            polite = Politeness(Limits(), folder=tmp_path)
+            async with here, Fetcher(Gate([], hosts), polite, patience=0.01) as fetcher:
+                assert await fetcher.photo(f"http://{hosts[0]}/a.jpg", decoded) == PHOTO
+            return hosts
+
+    hosts = asyncio.run(fetched())
+    assert counted == hosts * 2 and rested == hosts[1:]

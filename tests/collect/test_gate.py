@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from fishnet.collect.fetching import Fetcher, Unusable
-from fishnet.collect.gate import Forbidden, ForbiddenAddress, Gate, is_public, public_name
+from fishnet.collect.gate import Forbidden, ForbiddenAddress, Gate, host_of, is_public, public_name
 from fishnet.collect.politeness import Limits, Politeness
 
 GOOD = "photos.example.org"
@@ -84,10 +84,26 @@ def test_a_list_that_names_such_hosts_gains_nothing():
 @pytest.mark.parametrize(
     ("address", "public"),
     [("8.8.8.8", True), ("2606:4700::1111", True), ("10.1.2.3", False), ("::ffff:10.1.2.3", False),
-     ("64:ff9b::a00:1", False),      ("2002:7f00:1::", False), ("fe80::1%eth0", False), ("nonsense", False)],
+     ("64:ff9b::a00:1", False), ("2002:7f00:1::", False), ("fe80::1%eth0", False), ("fec0::1", False),
+     ("nonsense", False)],
 )  # fmt: skip
 def test_what_is_public(address, public):
     assert is_public(address) is public
+
+
+def test_an_address_of_ipv6_that_the_user_has_named_may_be_asked():
+    gate = Gate([GOOD], ["[::1]:8000"])
+    assert str(gate.check("http://[::1]:8000/a.jpg")) == "http://[::1]:8000/a.jpg"
+    assert gate.may_connect("::1", 8000) and not gate.may_connect("::1", 8001)
+    with pytest.raises(Forbidden):
+        gate.check("http://[::1]:8001/a.jpg")
+
+
+def test_a_host_is_one_however_its_usual_port_is_written():
+    assert {host_of(f"https://{host}/a.jpg") for host in (GOOD, f"{GOOD}:443", GOOD.upper())} == {GOOD}
+    assert host_of("http://127.0.0.1:8000/a") == "127.0.0.1:8000"
+    assert host_of("http://[::1]:8000/a") == "[::1]:8000"
+    assert host_of("http://[bad") == ""
 
 
 def test_no_socket_is_made_to_a_private_address():

@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from fishnet.collect.politeness import LEASE, Limits, Politeness
+from fishnet.collect import politeness
+from fishnet.collect.politeness import DAY, LEASE, Limits, Politeness
 from fishnet.errors import WorkFailed
 
 
@@ -54,3 +55,36 @@ def test_bytes_of_an_hour_are_shared(tmp_path):
         asyncio.run(asyncio.wait_for(other.media("host"), 0.3))
     free = Politeness(limits, folder=tmp_path, free=frozenset({"host"}))
     asyncio.run(asyncio.wait_for(free.media("host"), 0.3))
+
+
+@pytest.mark.parametrize("ahead", [30 * DAY, 300.0])
+def test_a_clock_that_ran_ahead_neither_ends_politeness_nor_the_work(tmp_path, monkeypatch, ahead):
+    limits, well = Limits(pause=0.15), time.time
+    early = Politeness(limits, folder=tmp_path)
+    monkeypatch.setattr(time, "time", lambda: well() + ahead)
+    ask(early, 1)
+    if ahead > DAY:  # else it is possible, and heeded
+        early.rest("api", 0.1)
+    monkeypatch.setattr(time, "time", well)
+    for polite in (early, Politeness(limits, folder=tmp_path)):  # one that was open meanwhile, and a later one
+        assert min(after - before for before, after in pairwise(ask(polite, 3))) >= 0.15
+        polite.rest("api", 0.3)
+        begin = time.monotonic()
+        asyncio.run(polite.rested("api"))
+        assert time.monotonic() - begin >= 0.2
+
+
+def test_slow_hosts_do_not_wait_for_a_photo_of_next_month(tmp_path, monkeypatch):
+    well = time.time
+    monkeypatch.setattr(politeness, "SLOW_HOSTS", {"slow": 0.1})
+    polite = Politeness(Limits(), folder=tmp_path)
+    monkeypatch.setattr(time, "time", lambda: well() + 30 * DAY)
+    asyncio.run(polite.media("slow"))
+    monkeypatch.setattr(time, "time", well)
+    asyncio.run(asyncio.wait_for(polite.media("slow"), 1))
+
+
+def test_a_file_of_its_own_that_is_none_is_named(tmp_path):
+    (tmp_path / "politeness.sqlite").write_bytes(b"garbage" * 500)
+    with pytest.raises(WorkFailed, match=r"politeness.sqlite: .* may be deleted"):
+        Politeness(Limits(), folder=tmp_path)

@@ -1,5 +1,6 @@
 """A table of addresses and classes: what img2dataset takes, and what GBIF exports."""
 
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from fishnet.errors import BadInput
 from fishnet.names import counted, nearest
 
 PORTION = 1000
+_DAY = re.compile(r"[0-9]{4}(-[0-9]{2}){0,2}(?![0-9])")
 # The first of these columns that is there; the last ones are GBIF's (Darwin Core) and iNaturalist's exports'.
 COLUMNS = {
     "url": ("url", "image_url", "identifier", "accessURI"),
@@ -67,10 +69,10 @@ class Listed(Source):
         wanted = {taxon.identity: taxon for taxon in taxa}
         portions: dict[str, list[Photo]] = {identity: [] for identity in wanted}
         alone = self._alone(wanted) if self.ask.per_observation == "one" else {}
-        closed: Counter[str] = Counter()
+        left_out: dict[str, Counter[str]] = {identity: Counter() for identity in wanted}
         for identity, photo in self._photos(wanted):
-            if not self.accepts(photo):
-                closed[identity] += 1
+            if reason := self._unwanted(photo):
+                left_out[identity][reason] += 1
                 continue
             if alone.get((identity, photo.observation_id), photo.photo_id) != photo.photo_id:
                 continue
@@ -78,7 +80,7 @@ class Listed(Source):
             if len(portions[identity]) == PORTION:
                 yield wanted[identity], portions[identity]
                 portions[identity] = []
-        self.told = {one: f"{counted(closed[one], 'photo')} of other licences left out" for one in closed}
+        self.told = {identity: _told(reasons) for identity, reasons in left_out.items()}
         for identity, portion in portions.items():
             yield wanted[identity], portion
 
@@ -92,11 +94,23 @@ class Listed(Source):
         """Of each observation the photo on which the lot falls: the first is most often the trophy."""
         chosen: dict[tuple[str, str], str] = {}
         for identity, photo in self._photos(wanted):
-            if photo.observation_id and self.accepts(photo):
+            if photo.observation_id and not self._unwanted(photo):
                 observation = (identity, photo.observation_id)
                 before = chosen.get(observation, photo.photo_id)
                 chosen[observation] = min(before, photo.photo_id, key=lambda one: turn_of(self.ask.seed, one))
         return chosen
+
+    def _unwanted(self, photo: Photo) -> str:
+        """What keeps a photo out of the collection."""
+        if not self.accepts(photo):
+            return "of other licences"
+        if not (self.ask.since or self.ask.until):
+            return ""
+        days = _days(photo.taken_on)
+        if days is None:
+            return "without a day such as 2020-05-31"
+        inside = (self.ask.since or days[0]) <= days[0] and days[1] <= (self.ask.until or days[1])
+        return "" if inside else "of other days"
 
     def _text(self, row: dict, name: str) -> str:
         column = self._columns.get(name)
@@ -128,6 +142,19 @@ class Listed(Source):
                 self._gate.allow(host)
         except (ValueError, Forbidden):
             return
+
+
+def _told(reasons: Counter[str]) -> str:
+    return "; ".join(f"{counted(count, 'photo')} {reason} left out" for reason, count in sorted(reasons.items()))
+
+
+def _days(said: str) -> tuple[str, str] | None:
+    """The first and the last that may be meant by a day, a month, a year, or a span of such."""
+    ends = [_DAY.match(part.strip()) for part in said.split("/")]
+    if not all(ends):
+        return None
+    known = [end[0] for end in ends if end]
+    return known[0] + "-01-01"[len(known[0]) - 4 :], known[-1] + "-12-31"[len(known[-1]) - 4 :]
 
 
 def _columns(file: Path) -> dict[str, str]:

@@ -9,6 +9,8 @@ import hashlib
 import json
 import os
 import re
+import shutil
+import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
@@ -16,12 +18,14 @@ from pathlib import Path
 from fishnet.collect.fetching import Fetcher
 from fishnet.collect.licences import licence_code
 from fishnet.collect.photo import Photo, Taxon
-from fishnet.collect.politeness import cache_folder
+from fishnet.collect.politeness import DAY, cache_folder
 from fishnet.collect.sources.naming_taxa import nearest_rows
 from fishnet.collect.sources.source import Ask, Source
 from fishnet.collect.sources.tables import brought
+from fishnet.collect.turns import alone
 from fishnet.collect.watcher import Watcher
 from fishnet.errors import BadInput, WorkFailed
+from fishnet.whole import replacing
 
 PORTION = 1000
 MEMORY, THREADS = "1GB", 2
@@ -51,12 +55,13 @@ class OpenData(Source):
         watcher: Watcher,
         *,
         media: str = "https://inaturalist-open-data.s3.amazonaws.com",
+        anew: bool = False,
     ) -> None:
         super().__init__(ask)
         if ask.place is not None:
             raise BadInput(f"place={ask.place}: the open-data tables know no places; use source=inaturalist for that.")
         self._where, self._fetcher, self._watcher = tables, fetcher, watcher
-        self._media = media.rstrip("/")
+        self._media, self._anew = media.rstrip("/"), anew
         self._ready: Path | None = None
 
     async def resolve(self, names: list[str]) -> list[Taxon]:
@@ -85,7 +90,7 @@ class OpenData(Source):
 
     async def _prepare(self) -> None:
         if self._ready is None:
-            files = await brought(self._where, list(TABLES), self._fetcher, self._watcher)
+            files = await brought(self._where, list(TABLES), self._fetcher, self._watcher, anew=self._anew)
             self._ready = await _converted(files, self._watcher)
 
     @property
@@ -174,10 +179,15 @@ def _database(folder: Path | None):
     sql.execute(f"SET memory_limit='{MEMORY}'; SET threads={THREADS}; SET preserve_insertion_order=false")
     sql.execute("SET enable_progress_bar=false; SET autoinstall_known_extensions=false")
     if folder is not None:
-        sql.execute(f"SET temp_directory={_text(folder / 'spill')}")
+        sql.execute(f"SET temp_directory={_text(_spill(folder))}")
         for name in TABLES:
             sql.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({_text(folder / f'{name}.parquet')})")
     return sql
+
+
+def _spill(folder: Path) -> Path:
+    """Each process its own: DuckDB would take another's files there for its own."""
+    return folder / f"spill.{os.getpid()}"
 
 
 def _text(path: Path) -> str:
@@ -198,23 +208,41 @@ async def _beside(sql, work: Callable[[], None]) -> None:
 
 
 async def _converted(files: dict[str, Path], watcher: Watcher) -> Path:
-    """The tables as Parquet, in the user's cache; made once for these files."""
-    state = json.dumps({name: [str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns] for name, f in files.items()})
-    folder = cache_folder() / "open_data" / hashlib.sha256(state.encode()).hexdigest()[:16]
+    """The tables as Parquet, in the user's cache; made once for these files, by one process."""
+    places = json.dumps({name: str(file.resolve()) for name, file in files.items()})
+    state = json.dumps({name: [file.stat().st_size, file.stat().st_mtime_ns] for name, file in files.items()})
+    folder = cache_folder() / "open_data" / f"{_digest(places)}-{_digest(state)}"
     folder.mkdir(parents=True, exist_ok=True)
-    for name, file in files.items():
-        target = folder / f"{name}.parquet"
-        if not target.exists():
-            watcher.fetching(f"{name} as Parquet, once", 0, None)
-            with _database(None) as sql:
-                sql.execute(f"SET temp_directory={_text(folder / 'spill')}")
-                await _beside(sql, partial(_convert, sql, file, target, TABLES[name]))
-            watcher.fetching(f"{name} as Parquet, once", 1, 1)
+    os.utime(folder)
+    async with alone(folder.parent / "converting.lock"):
+        _clear_away(folder.parent, folder.name)
+        for name, file in files.items():
+            target = folder / f"{name}.parquet"
+            if not target.exists():
+                watcher.fetching(f"{name} as Parquet, once", 0, None)
+                with _database(None) as sql:
+                    sql.execute(f"SET temp_directory={_text(_spill(folder))}")
+                    await _beside(sql, partial(_convert, sql, file, target, TABLES[name]))
+                watcher.fetching(f"{name} as Parquet, once", 1, 1)
     return folder
 
 
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _clear_away(cache: Path, used: str) -> None:
+    """What was left half written, and tables of which there are newer ones, once nobody can be reading them."""
+    for part in cache.glob("*/.*.parquet*.part"):  # whoever writes one holds the lock
+        part.unlink(missing_ok=True)
+    places = used.partition("-")[0]
+    others = [*cache.glob("*/spill*"), *(one for one in cache.glob(f"{places}-*") if one.name != used)]
+    for other in others:
+        if time.time() - other.stat().st_mtime > DAY:
+            shutil.rmtree(other, ignore_errors=True)
+
+
 def _convert(sql, file: Path, target: Path, columns: dict[str, str]) -> None:
-    hidden = target.with_name(f".{target.name}.{os.getpid()}.part")
     duckdb = _duckdb()
     read = f"read_csv({_text(file)}, delim='\t', header=true, quote='', escape='', all_varchar=true, nullstr='')"
     try:
@@ -223,10 +251,8 @@ def _convert(sql, file: Path, target: Path, columns: dict[str, str]) -> None:
             if name not in there:
                 raise BadInput(f"{file} has no column {name!r} (it has: {', '.join(there[:12])}).")
         chosen = ", ".join(f"TRY_CAST({name} AS {kind}) AS {name}" for name, kind in columns.items())
-        sql.execute(f"COPY (SELECT {chosen} FROM {read}) TO {_text(hidden)} (FORMAT parquet, COMPRESSION zstd)")
-        os.replace(hidden, target)
+        with replacing(target, alone=True) as hidden:
+            sql.execute(f"COPY (SELECT {chosen} FROM {read}) TO {_text(hidden)} (FORMAT parquet, COMPRESSION zstd)")
     except duckdb.Error as error:
         why = re.sub(r"\s+", " ", str(error))[:160]
         raise WorkFailed(f"{file} cannot be read as a tab-separated table ({why}).") from error
-    finally:
-        hidden.unlink(missing_ok=True)

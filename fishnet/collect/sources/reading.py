@@ -4,6 +4,7 @@ An archive tells addresses in multimedia.txt and species in occurrence.txt besid
 """
 
 import csv
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,15 @@ def header(file: Path) -> list[str]:
     if beside is None or GBIF_KEY not in names:
         return names
     return [*names, *(name for name in _header(beside) if name in OF_OCCURRENCES and name not in names)]
+
+
+def digest(file: Path) -> str:
+    """Tells a list from the same list when it has changed."""
+    several = hashlib.sha256()
+    for one in filter(None, [file, _occurrences_beside(file)]):
+        with open(one, "rb") as text:
+            several.update(hashlib.file_digest(text, "sha256").digest())
+    return several.hexdigest()
 
 
 def _occurrences_beside(file: Path) -> Path | None:
@@ -69,15 +79,23 @@ def _dialect(text) -> type[csv.Dialect]:
 def rows(file: Path) -> Iterator[dict]:
     """Column → value, a row at a time: lists may be longer than memory."""
     if file.suffix.lower() in (".parquet", ".pq"):
-        import pyarrow.parquet as parquet
-
-        for batch in parquet.ParquetFile(file).iter_batches(PORTION):
-            yield from batch.to_pylist()
+        yield from _parquet_rows(file)
         return
     beside = _occurrences_beside(file)
     species = _occurrences(beside) if beside is not None else {}
     for row in _records(file):
         yield {**species.get(row.get(GBIF_KEY) or "", {}), **row}
+
+
+def _parquet_rows(file: Path) -> Iterator[dict]:
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    try:
+        for batch in parquet.ParquetFile(file).iter_batches(PORTION):
+            yield from batch.to_pylist()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise BadInput(f"list={file} cannot be read to its end ({str(error)[:80]}).") from error
 
 
 def _records(file: Path) -> Iterator[dict]:

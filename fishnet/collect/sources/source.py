@@ -53,8 +53,9 @@ class Source(ABC):
 
     async def today(self, taxon: Taxon, photos: list[Photo]) -> AsyncIterator[list[Photo]]:
         """Those of `photos` that the source still has, as it tells of them now; in portions."""
-        wanted = {photo.photo_id for photo in photos}
-        asked, self.ask = self.ask, replace(self.ask, per_observation="all", licences=frozenset(CODES), pool=10**9)
+        wanted, every = {photo.photo_id for photo in photos}, frozenset(CODES)
+        asked = self.ask
+        self.ask = replace(asked, per_observation="all", licences=every, pool=10**9, since=None, until=None)
         try:
             async for portion in self._every(taxon):
                 yield [photo for photo in portion if photo.photo_id in wanted]

@@ -2,10 +2,12 @@
 
 import csv
 import re
+import sqlite3
 
 import pytest
 from collected import ALL, everything_below, photos_in, rows_of
-from replica import Replica
+from replica import FAULTS, Replica, World, running
+from replica.faults import status
 
 
 @pytest.fixture
@@ -112,6 +114,109 @@ def test_one_file_at_many_addresses_is_kept_once(replica, collect, tmp_path):
     assert len(rows_of(tmp_path)) == 1
 
 
+def test_a_taxon_with_another_name_in_the_list_keeps_its_folder(replica, collect, tmp_path):
+    for name in ("Perca fluviatilis", "Perca fluviatilis L."):
+        rows = [(url, name, 47162) for url in medium(replica)[:4]]
+        table = write(tmp_path / "x.csv", [("url", "class", "taxon_id"), *rows])
+        assert collect(replica, "source=list", table, *ALL).returncode == 0
+        assert len(rows_of(tmp_path)) == len(photos_in(tmp_path)) == 4
+
+
+def test_a_host_that_is_down_does_not_keep_the_others_back(replica, collect, tmp_path, monkeypatch):
+    monkeypatch.setattr("fishnet.collect.fetching.ATTEMPTS", 1)
+    down = [(f"http://127.0.0.1:1/photos/{number}/medium.jpg", "aspius") for number in range(1, 71)]
+    well = [(url, "perch") for url in medium(replica)[:4]]
+    table = write(tmp_path / "x.csv", [("url", "class"), *down, *well])
+    hosts = f"hosts=['{replica.host}','127.0.0.1:1']"
+    done = collect(replica, "source=list", table, *ALL, hosts)
+    assert done.returncode == 1 and "fetched from 127.0.0.1:1" in done.stdout, done.stdout
+    assert "none of 70 photos could be kept" in done.stdout and len(rows_of(tmp_path)) == 4
+    assert "its host was left alone" in (tmp_path / "data/.lake.fishnet/not_kept.csv").read_text()
+    again = collect(replica, "source=list", table, *ALL, hosts)  # there is nothing else to ask any more
+    assert again.returncode == 1 and "in a row could not be fetched" in again.stdout, again.stdout
+
+
+def test_a_host_that_wants_a_day_of_rest_does_not_keep_the_others_back(replica, collect, tmp_path, monkeypatch):
+    monkeypatch.setitem(FAULTS, "429 for a day", status("429 -", "Retry-After: 86400"))
+    with running(Replica(World(observations=6), share=1.0, faults=["429 for a day"])) as tired:
+        down, well = medium(tired, 47164)[:5], medium(replica)[:3]
+        rows = [("url", "class"), *((url, "aspius") for url in down), *((url, "perch") for url in well)]
+        hosts = f"hosts=['{replica.host}','{tired.host}']"
+        done = collect(replica, "source=list", write(tmp_path / "x.csv", rows), *ALL, hosts)
+    assert done.returncode == 1 and "nothing more is asked of it" in done.stdout, done.stdout
+    assert "none of 5 photos could be kept" in done.stdout and len(rows_of(tmp_path)) == 3
+
+
+def test_what_failed_before_comes_last(replica, collect, tmp_path, monkeypatch):
+    monkeypatch.setattr("fishnet.collect.fetching.ATTEMPTS", 1)
+    rows = [(url, "perch") for url in medium(replica)[:8]]
+    table = write(tmp_path / "x.csv", [("url", "class"), *rows])
+    replica.share, replica.faults = 1.0, ["500"]
+    assert collect(replica, "source=list", table, *ALL, "limit=3", "connections=1").returncode == 1
+    failed = {path for _, path in replica.log}
+    assert len(failed) == 8
+    with sqlite3.connect(tmp_path / "data/.lake.fishnet/ledger.sqlite") as ledger:
+        ledger.execute(
+            "UPDATE photos SET fate = 'waiting' WHERE photo_id NOT IN (?, ?)",
+            [one.split("/")[2] for one in sorted(failed)[:2]],
+        )
+    ledger.close()
+    replica.share = 0.0
+    assert collect(replica, "source=list", table, *ALL, "limit=6").returncode == 0
+    assert not {row["url"].removeprefix(replica.world.base) for row in rows_of(tmp_path)} & set(sorted(failed)[:2])
+
+
+def test_a_number_that_no_file_can_be_called_ends_nothing(replica, collect, tmp_path):
+    urls = [*medium(replica)[:2], f"{replica.world.base}/photos/{'9' * 300}/medium.jpg"]
+    table = write(tmp_path / "x.csv", [("url", "class"), *((url, "perch") for url in urls)])
+    done = collect(replica, "source=list", table, *ALL)
+    assert done.returncode == 0 and len(rows_of(tmp_path)) == 3, done.stdout
+
+
+def test_days_are_heeded_and_what_tells_none_is_left_out(replica, collect, tmp_path):
+    days = [
+        "2020-01-01",
+        "2021-06-30 12:00:00",
+        "2021-07-01",
+        "2020",
+        "2019-12/2020-01",
+        "2020-02/2020-03",
+        "",
+        "May 2020",
+    ]
+    rows = [(url, "perch", day) for url, day in zip(medium(replica), days, strict=False)]
+    table = write(tmp_path / "x.csv", [("url", "class", "taken_on"), *rows])
+    done = collect(replica, "source=list", table, "licences=any", "since=2020-01-01", "until=2021-06-30")
+    assert done.returncode == 0, done.stdout
+    assert {row["taken_on"] for row in rows_of(tmp_path)} == {days[0], days[1], days[3], days[5]}
+    assert "2 photos of other days left out; 2 photos without a day such as 2020-05-31 left out" in done.stdout
+    assert collect(replica, "refresh=true").returncode == 0
+    assert len(rows_of(tmp_path)) == 4
+
+
+@pytest.mark.parametrize(
+    ("source", "setting"),
+    [("list", "place=6712"), ("list", "quality=casual"), ("list", "size=large"), ("browser", "since=2020-01-01")],
+)
+def test_what_a_source_cannot_heed_is_refused(replica, collect, tmp_path, source, setting):
+    table = write(tmp_path / "x.csv", [("url", "class"), (medium(replica)[0], "perch")])
+    how = [table] if source == "list" else ["taxa=47162"]
+    done = collect(replica, f"source={source}", *how, "licences=any", setting)
+    assert done.returncode == 2 and f"is nothing for source={source}" in done.stdout, done.stdout
+    assert everything_below(tmp_path) == ["x.csv"]
+
+
+def test_a_list_that_has_grown_is_read_again(replica, collect, tmp_path):
+    """One photo an observation stays one, also where the lot would fall on another now."""
+    urls = medium(replica)
+    for count in (3, 9):
+        rows = [(url, "perch", k % 4) for k, url in enumerate(urls[:count])]
+        table = write(tmp_path / "x.csv", [("url", "class", "observation_id"), *rows])
+        assert collect(replica, "source=list", table, "licences=any").returncode == 0
+        kept = {row["url"] for row in rows_of(tmp_path)}
+        assert kept >= set(urls[:3]) and len(kept) == min(count, 4)
+
+
 def test_an_archive_of_gbif(replica, collect, tmp_path):
     """Species stand in another file than addresses, and quotes are only quotes."""
     photos = [
@@ -164,6 +269,16 @@ def test_lists_that_are_none(replica, collect, tmp_path, text, word):
     done = collect(replica, "source=list", "list=x.csv")
     assert done.returncode == 2 and word in done.stdout, done.stdout
     assert everything_below(tmp_path) == (["x.csv"] if text is not None else [])
+
+
+def test_a_parquet_file_with_a_broken_page_is_told_in_words(replica, collect, listed, tmp_path):
+    table = listed("photos.parquet")
+    body = bytearray(table.read_bytes())
+    body[20:60] = bytes(range(100, 140))
+    table.write_bytes(body)
+    done = collect(replica, "source=list", f"list={table}", "licences=any")
+    assert done.returncode == 2 and "cannot be read to its end" in done.stdout, done.stdout
+    assert everything_below(tmp_path) == ["photos.parquet"]
 
 
 def test_a_host_that_is_named_later_is_asked_then(replica, collect, tmp_path):

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import os
 import shutil
 import time
 
@@ -66,6 +67,39 @@ def test_refresh_with_newer_tables(replica, collect, tmp_path):
     done = collect(replica, "refresh=true", f"tables={tables}")
     assert done.returncode == 0, done.stdout
     assert [row["photo_id"] for row in rows_of(tmp_path)] == [row["photo_id"] for row in rows[1:]]
+
+
+def test_refresh_asks_a_bucket_for_newer_tables(replica, collect, tmp_path):
+    replica.tables = replica.world.write_tables(tmp_path / "tables")
+    where = f"tables={replica.world.base}/tables"
+    assert collect(replica, "taxa=47162", "limit=3", "source=open_data", where).returncode == 0
+    rows = rows_of(tmp_path)
+    for one in replica.world.found:
+        one["photos"] = [photo for photo in one["photos"] if str(photo[0]) != rows[0]["photo_id"]]
+    replica.world.write_tables(replica.tables)
+    done = collect(replica, "refresh=true", where)
+    assert done.returncode == 0 and "1 photo dropped" in done.stdout, done.stdout
+    assert rows_of(tmp_path) == rows[1:]
+
+
+def test_what_a_kill_has_left_and_what_newer_tables_have_replaced_is_cleared_away(replica, collect, tmp_path):
+    tables = replica.world.write_tables(tmp_path / "tables")
+    how = ["taxa=47162", "limit=1", "source=open_data", f"tables={tables}"]
+    assert collect(replica, *how).returncode == 0
+    (old,) = {file.parent for file in (tmp_path / "cache").rglob("*.parquet")}
+    left = [old / "spill.1", old / "spill.2"]
+    for folder in left:
+        folder.mkdir()
+    (old / ".photos.parquet.part").write_bytes(b"half")
+    (old / ".photos.parquet.4711.part").write_bytes(b"half")
+    os.utime(left[0], (0, 0))
+    assert collect(replica, *how, "name=again").returncode == 0
+    assert sorted(one.name for one in old.iterdir() if one.suffix != ".parquet") == ["spill.2"]  # at work, perhaps
+    os.utime(old, (0, 0))
+    with gzip.open(tables / "taxa.csv.gz", "at") as more:
+        more.write("9\t\t10\tspecies\tNemo novus\ttrue\n")
+    assert collect(replica, *how, "name=newer").returncode == 0
+    assert not old.exists()
 
 
 def test_unknown_names_and_tables_that_are_not_there(replica, collect, tmp_path):
