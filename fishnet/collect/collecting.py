@@ -24,6 +24,7 @@ from fishnet.collect.photo import Photo, Taxon, is_placeholder
 from fishnet.collect.politeness import LeftAlone
 from fishnet.collect.sources.source import Source
 from fishnet.collect.watcher import Watcher
+from fishnet.cores import usable_cores
 from fishnet.errors import WorkFailed
 from fishnet.headers import RefusedImage
 
@@ -49,7 +50,7 @@ class Collector:
     _folders: list[str] = field(default_factory=list)
     _tried: set[tuple[str, str]] = field(default_factory=set)
     # more threads than cores would only pass the interpreter to and fro
-    _decoders: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(cores(), "decode"))
+    _decoders: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(usable_cores(), "decode"))
 
     async def collect(self, folders: dict[str, Taxon]) -> None:
         """Lists and fetches overlap in the first round; later rounds replace what was refused."""
@@ -58,7 +59,7 @@ class Collector:
         self._folders = list(folders)
         recover(self.root, self.ledger)
         queue: asyncio.Queue = asyncio.Queue(2 * self.connections)
-        crew = [asyncio.create_task(self._work(queue)) for _ in range(self.connections + cores())]
+        crew = [asyncio.create_task(self._work(queue)) for _ in range(self.connections + usable_cores())]
         try:
             await self._guarded(self._first_round(folders, queue), crew)
             while await self._guarded(self._another_round(list(folders), queue), crew):
@@ -269,7 +270,3 @@ def _names(folder: Path) -> list[str]:
 
 def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -112,10 +112,10 @@ class Plan:
                 raise BadInput(f"{key}={value} is nothing for source={self.source}: {why}.")
 
     def _check(self) -> None:
-        if len(self.ledger.parent.name.encode()) > LONGEST_NAME:
-            raise BadInput(f"name={self.name}: this is too long for the name of a folder.")
         if not _NAME.fullmatch(self.name) or self.name.strip(". ") != self.name or self.name.lower() in RESERVED:
             raise BadInput(f"name={self.name}: give a plain word, which becomes the folder data/<name>.")
+        if len(self.ledger.parent.name.encode()) > LONGEST_NAME:
+            raise BadInput(f"name={self.name}: this is too long for the name of a folder.")
         if self.contact and not re.fullmatch(r"[\x21-\x7e ]{1,100}", self.contact):
             raise BadInput("contact: an e-mail or web address in plain letters, for the servers' owners.")
         if self.robots != "obey" and not re.fullmatch(r"ignore \S+", self.robots):
