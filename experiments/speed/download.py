@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from fishnet.collect.collecting import Collector, cores
+from fishnet.collect.collecting import Collector
 from fishnet.collect.fetching import Fetcher
 from fishnet.collect.gate import Gate
 from fishnet.collect.ledger import Ledger
@@ -19,6 +19,7 @@ from fishnet.collect.photo import Photo, Taxon
 from fishnet.collect.politeness import Limits, Politeness
 from fishnet.collect.sources.source import Ask, Source
 from fishnet.collect.watcher import Nobody
+from fishnet.cores import usable_cores
 from fishnet.images import load_image
 
 from .pairing import Case, Options
@@ -121,7 +122,7 @@ def bodies(host: str, place: Path) -> list[bytes]:
 def decode_seconds(data: list[bytes]) -> float:
     """A thousand photos through the loader, on all cores, with nothing else to do."""
     begin = time.perf_counter()
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         list(pool.map(load_image, (data[number % len(data)] for number in range(PHOTOS))))
     return time.perf_counter() - begin
 
