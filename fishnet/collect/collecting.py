@@ -190,14 +190,14 @@ class Collector:
             return False
 
         def accept(data: bytes) -> asyncio.Future[None]:
+            self._failures[host] = 0
+            self._well.add(host)
             whole = lay_down(self.root / folder, photo.photo_id, data)
             loop = asyncio.get_running_loop()
             return loop.run_in_executor(self._decoders, self._keep, folder, photo.photo_id, whole, data)
 
         try:
             await self.fetcher.photo(photo.url, accept)
-            self._failures[host] = 0
-            self._well.add(host)
             return True
         except Unreachable as trouble:
             self.ledger.ended(folder, photo.photo_id, FAILED, str(trouble))
