@@ -12,7 +12,8 @@ import subprocess
 import sys
 
 from fishnet import __version__
-from fishnet.commands.quoting import quoted
+from fishnet.config.quoting import quoted
+from fishnet.environment import TYPED_COMMAND
 
 VERBS = {
     "collect": ("make", "species names → licensed photos in class folders, with a manifest"),
@@ -52,7 +53,7 @@ def main() -> None:
         hint = f"did you mean `fishnet {near[0]}`?" if near else f"the verbs are {', '.join(VERBS)}."
         print(f"fishnet: there is no verb {verb!r}: {hint}", file=sys.stderr)
         raise SystemExit(2)
-    os.environ["FISHNET_COMMAND"] = shlex.join(["fishnet", *arguments])  # as typed; what follows is quoted for Hydra
+    os.environ[TYPED_COMMAND] = shlex.join(["fishnet", *arguments])  # as typed; what follows is quoted for Hydra
     become([sys.executable, "-m", f"fishnet.commands.{verb}", *(quoted(argument, verb) for argument in rest)])
 
 

@@ -5,7 +5,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from drawing import draw_folder
+
+from tests.support.drawing import draw_folder
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["HF_HUB_OFFLINE"] = "1"

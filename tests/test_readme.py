@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from drawing import draw_folder
 
-from fishnet.commands.checks import validate
-from fishnet.commands.entry import check_sweep, compose
-from fishnet.commands.quoting import quoted
+from fishnet.config.entry import check_sweep, compose
+from fishnet.config.quoting import quoted
+from fishnet.config.validate import validate
+from tests.support.drawing import draw_folder
 
 HOUSE = Path(__file__).parent.parent
 README = (HOUSE / "README.md").read_text(encoding="utf-8")

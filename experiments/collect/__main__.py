@@ -1,6 +1,7 @@
 """Is the collector as careful as it says? Each proof is a command: `python -m experiments.collect faults kills`.
 
-All of them ask the replica of iNaturalist in tests/replica, on loopback, through real `fishnet collect` processes.
+All of them ask the replica of iNaturalist (tests/support/replica), on loopback, through real `fishnet collect`
+processes.
 """
 
 import argparse

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from fishnet.stock.carrying import contrast, likeness, warnings
-from fishnet.stock.fitting import fit
-from fishnet.stock.intervals import doubt
-from fishnet.stock.production import FOX, SCHAEFER
-from fishnet.stock.projecting import project
-from fishnet.stock.simulating import STORIES, Truth, made_stock, walked
+from fishnet.fisheries.carrying import contrast, likeness, warnings
+from fishnet.fisheries.fitting import fit
+from fishnet.fisheries.intervals import doubt
+from fishnet.fisheries.production import FOX, SCHAEFER
+from fishnet.fisheries.projecting import project
+from fishnet.fisheries.simulating import STORIES, Truth, made_stock, walked
 
 QUANTITIES = ("r", "k", "msy", "bmsy", "fmsy", "b_bmsy", "f_fmsy")
 NO_CONTRAST = "light and steady"

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from fishnet import ImageClassifier
-from fishnet.explain.folder import batch_maps
 from fishnet.explain.gradcam import class_maps
+from fishnet.explain.maps import batch_maps
 from fishnet.explain.overlay import heat
 from fishnet.explain.target import last_convolution
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from fishnet.collect.collecting import Collector
 from fishnet.collect.fetching import Fetcher
-from fishnet.collect.gate import Gate
 from fishnet.collect.ledger import Ledger
 from fishnet.collect.photo import Photo, Taxon
 from fishnet.collect.politeness import Limits, Politeness
 from fishnet.collect.sources.source import Ask, Source
+from fishnet.collect.url_guard import Gate
 from fishnet.collect.watcher import Nobody
-from fishnet.cores import usable_cores
+from fishnet.environment import usable_cores
 from fishnet.images import load_image
 
 from .pairing import Case, Options

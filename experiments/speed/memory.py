@@ -44,7 +44,7 @@ def child(what: str, folder: str) -> None:
     from torch.utils.data import DataLoader
 
     from fishnet import ImageClassifier, ImageFolderData
-    from fishnet.explain.folder import write_maps
+    from fishnet.explain.maps import write_maps
 
     from .loader import Ready
 

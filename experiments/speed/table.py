@@ -17,7 +17,7 @@ COLUMNS = (
 def machine() -> str:
     import torch
 
-    from fishnet.commands.pace import _processor
+    from fishnet.runs.precision import _processor
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     parts = [_processor(), f"{len(os.sched_getaffinity(0))} cores", device, f"torch {torch.__version__}"]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fishnet import ImageClassifier
-from fishnet.data.reef.data import ReefData
+from fishnet.data.reef import ReefData
 from fishnet.models.precision import PLAIN, Setting, _autocast, _step, fastest, measured
 
 from .pairing import Case, Options

@@ -7,12 +7,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from fishnet.commands.quoting import quoted
+from fishnet.config.quoting import quoted
 
 PRELOADED = [
-    "fishnet.commands.building",
-    "fishnet.commands.resuming",
-    "fishnet.commands.running",
+    "fishnet.runs.building",
+    "fishnet.runs.resuming",
+    "fishnet.runs.running",
     "fishnet.callbacks.heatmaps",
     "fishnet.measure.report",
     "mlflow.store.tracking.sqlalchemy_store",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from fishnet.callbacks.checkpoints import verified
+from fishnet.models.checkpoint import verified
 
 
 def broken_files(folder: Path) -> list[str]:

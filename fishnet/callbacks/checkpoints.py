@@ -1,18 +1,13 @@
 """Checkpoints that survive: written beside their place and renamed, with a digest, taken up where they stopped."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as L
-import torch
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from fishnet.errors import BadInput, WorkFailed
-from fishnet.whole import flush, replacing, write_whole
-
-from .verified import DIGESTS, digest_of, known_digests, verified
+from fishnet.models.checkpoint import write_checkpoint
 
 
 def direction(monitor: str) -> str:
@@ -25,42 +20,6 @@ class DurableCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path, storage_options: Any | None = None) -> None:
         write_checkpoint(checkpoint, Path(path))
-
-
-def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
-    """Temp file in the same folder, flushed to disk, renamed; the digest file knows the old and the new meanwhile."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with replacing(path, alone=True) as temporary:
-            with open(temporary, "wb") as file:
-                torch.save(checkpoint, file)
-            digest = digest_of(temporary)
-            _write_digests(path, [*known_digests(path)[-1:], digest])
-        _write_digests(path, [digest])
-        flush(path.parent)
-    except (OSError, RuntimeError) as error:  # torch tells a full disk as a RuntimeError
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise WorkFailed(
-            f"{path} could not be written ({reason}): is the disk full? What was there is intact."
-        ) from error
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint from disk, tensors and plain values only; anything torn or foreign is one sentence."""
-    if not path.is_file():
-        raise BadInput(f"{path}: there is no such checkpoint.")
-    if known_digests(path) and not verified(path):
-        raise BadInput(f"{path} is not what was written (its digest differs): it is cut short or was changed.")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        checkpoint["hyper_parameters"], checkpoint["state_dict"]
-    except Exception as error:
-        raise BadInput(f"{path} is no checkpoint that can be read safely ({type(error).__name__}).") from error
-    return checkpoint
-
-
-def _write_digests(path: Path, digests: list[str]) -> None:
-    write_whole(path.with_name(path.name + DIGESTS), json.dumps(digests), alone=True)
 
 
 class BestCheckpoint(ModelCheckpoint):

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytorch_lightning as L
 
-from fishnet.data.arrays import Stored
 from fishnet.data.cache import cache_place
+from fishnet.data.store import Stored
 from fishnet.models.features import backbone_digest, folder_features, has_features
 
 log = logging.getLogger("fishnet")

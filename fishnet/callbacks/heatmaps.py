@@ -14,10 +14,10 @@ from fishnet.explain.gradcam import class_maps, explained
 from fishnet.explain.overlay import Caption, captioned, overlay, sheet
 from fishnet.explain.panel import fixed_panel, telling
 from fishnet.explain.target import last_convolution
+from fishnet.files import replacing
 from fishnet.measure.predictions import Predictions, gathered, on_cpu
-from fishnet.models.quiet import same_chance
-from fishnet.names import slugs
-from fishnet.whole import replacing
+from fishnet.models.isolation import same_chance
+from fishnet.text import slugs
 
 log = logging.getLogger("fishnet")
 

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytorch_lightning as L
 
+from fishnet.files import replacing
 from fishnet.measure.bootstrap import Interval
 from fishnet.measure.calibration import calibration_error, fit_temperature
 from fishnet.measure.predictions import Predictions, gathered, on_cpu
-from fishnet.whole import replacing
 
 TOLD = ("accuracy", "f1_macro")  # whose intervals become metrics of the run; the rest is in the report
 

@@ -9,8 +9,8 @@ from PIL import Image
 
 from fishnet.explain.overlay import labelled, sheet
 from fishnet.explain.panel import fixed_panel
+from fishnet.files import replacing
 from fishnet.models.preprocessing import after_each
-from fishnet.whole import replacing
 
 TRAINING = 3  # random views a photo
 

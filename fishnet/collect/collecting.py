@@ -17,14 +17,14 @@ from sqlite3 import Row
 
 from fishnet.collect.copies import NOTICE, settle
 from fishnet.collect.fetching import Fetcher, Unreachable, Unusable
-from fishnet.collect.gate import host_of
-from fishnet.collect.keeping import adopted, found, keep, lay_down, remove, settle_folder, sweep
 from fishnet.collect.ledger import COPY, DELETED, FAILED, KEPT, REFUSED, WAITING, WITHDRAWN, Ledger
 from fishnet.collect.photo import Photo, Taxon, is_placeholder
+from fishnet.collect.photo_files import adopted, found, keep, lay_down, remove, settle_folder, sweep
 from fishnet.collect.politeness import LeftAlone
 from fishnet.collect.sources.source import Source
+from fishnet.collect.url_guard import host_of
 from fishnet.collect.watcher import Watcher
-from fishnet.cores import usable_cores
+from fishnet.environment import usable_cores
 from fishnet.errors import WorkFailed
 from fishnet.headers import RefusedImage
 

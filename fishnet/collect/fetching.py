@@ -18,10 +18,10 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from fishnet import __version__
-from fishnet.collect.gate import Forbidden, Gate, host_of
 from fishnet.collect.photo import is_placeholder
 from fishnet.collect.politeness import Politeness
 from fishnet.collect.retrying import ATTEMPTS, FIRST, backoff, retry_after
+from fishnet.collect.url_guard import Forbidden, Gate, host_of
 from fishnet.headers import RefusedImage
 
 T = TypeVar("T")

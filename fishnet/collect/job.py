@@ -5,9 +5,8 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 from fishnet.collect.collecting import Collector
+from fishnet.collect.collection_folder import check_settings, opened
 from fishnet.collect.fetching import Fetcher
-from fishnet.collect.gate import UNNAMED, Gate, host_of
-from fishnet.collect.home import check_settings, opened
 from fishnet.collect.interrupting import run
 from fishnet.collect.ledger import Ledger
 from fishnet.collect.manifest import write_tables
@@ -18,6 +17,7 @@ from fishnet.collect.refreshing import refresh
 from fishnet.collect.result import Result, result_of
 from fishnet.collect.sources.inaturalist import INaturalist
 from fishnet.collect.sources.source import Source
+from fishnet.collect.url_guard import UNNAMED, Gate, host_of
 from fishnet.collect.watcher import Watcher
 from fishnet.errors import BadInput
 

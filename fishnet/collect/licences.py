@@ -9,7 +9,7 @@ import unicodedata
 
 from fishnet.collect.photo import UNKNOWN
 from fishnet.errors import BadInput
-from fishnet.names import nearest
+from fishnet.text import nearest
 
 RESERVED = "all-rights-reserved"
 # Without -nd: a heat-map over a photo is a derivative of it.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fishnet.collect.copies import copies_of
 from fishnet.collect.ledger import COPY, DELETED, FAILED, KEPT, REFUSED, WITHDRAWN, Ledger
-from fishnet.whole import replacing
+from fishnet.files import replacing
 
 log = logging.getLogger("fishnet")
 

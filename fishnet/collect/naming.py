@@ -6,7 +6,7 @@ import unicodedata
 
 from fishnet.collect.photo import Taxon
 from fishnet.errors import WorkFailed
-from fishnet.names import slug
+from fishnet.text import slug
 
 _PLAIN = re.compile(r"[A-Za-z0-9]{1,40}")
 RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{word}{k}" for word in ("com", "lpt") for k in range(10))})

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from fishnet.collect.collecting import recover
 from fishnet.collect.copies import copies_of
-from fishnet.collect.keeping import remove
 from fishnet.collect.ledger import COPY, KEPT, WITHDRAWN, Ledger
 from fishnet.collect.photo import Photo
+from fishnet.collect.photo_files import remove
 from fishnet.collect.sources.source import Source
 from fishnet.collect.watcher import Watcher
 from fishnet.errors import WorkFailed

@@ -6,7 +6,7 @@ from pathlib import Path
 from fishnet.collect.ledger import COPY, DELETED, FAILED, KEPT, REFUSED, WAITING, WITHDRAWN, Ledger
 from fishnet.collect.manifest import NOT_KEPT
 from fishnet.errors import WorkFailed
-from fishnet.names import counted
+from fishnet.text import counted
 
 
 @dataclass(frozen=True)

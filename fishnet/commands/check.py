@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
+from fishnet.config.entry import start
+from fishnet.config.validate import check_writable, validate
 from fishnet.errors import BadInput, WorkFailed
-from fishnet.names import counted
-
-from .checks import check_writable, validate
-from .entry import start
+from fishnet.text import counted
 
 if TYPE_CHECKING:
     from fishnet.data.check.findings import Check, Finding, Folder
@@ -32,7 +31,7 @@ def check(config: DictConfig) -> None:
     from fishnet.data.check.checking import CHECKS, blocks, look
     from fishnet.data.check.checking import check as run
     from fishnet.data.check.sheet import save_sheet, sheet
-    from fishnet.data.seen import state_folder
+    from fishnet.data.index_cache import state_folder
 
     folder = look(config.data.root, settings)
     found = run(folder, [*CHECKS, training_time(config)] if config.time else CHECKS)

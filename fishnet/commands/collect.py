@@ -4,12 +4,11 @@ import logging
 
 from omegaconf import DictConfig, OmegaConf
 
+from fishnet.config.entry import start
+from fishnet.config.schema import constructor, describe, fits
+from fishnet.config.validate import validate
 from fishnet.errors import BadInput, Interrupted
-from fishnet.names import counted
-
-from .checks import validate
-from .entry import start
-from .schema import constructor, describe, fits
+from fishnet.text import counted
 
 log = logging.getLogger("fishnet")
 
@@ -25,7 +24,7 @@ def collect(config: DictConfig) -> None:
     from fishnet.collect.job import collect as do_collect
     from fishnet.collect.job import refreshed
     from fishnet.collect.plan import Plan
-    from fishnet.collect.showing import Bars, table
+    from fishnet.collect.progress import Bars, table
 
     plan = Plan(**settings)
     if plan.refresh:

@@ -4,14 +4,13 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from fishnet.config.entry import start
+from fishnet.config.validate import validate
 from fishnet.errors import BadInput
 from fishnet.tracking.compare import compare
 from fishnet.tracking.outbox import deliver
 from fishnet.tracking.stale import tidy
 from fishnet.tracking.store import open_store
-
-from .checks import validate
-from .entry import start
 
 
 def main(config: DictConfig) -> None:

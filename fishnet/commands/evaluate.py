@@ -5,8 +5,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from .checks import validate
-from .entry import start
+from fishnet.config.entry import job_folder, start
+from fishnet.config.validate import validate
 
 log = logging.getLogger("fishnet")
 
@@ -16,11 +16,12 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     validate(config)
     from hydra.utils import instantiate
 
+    from fishnet.config import building
+    from fishnet.models.checkpoint import load_model
+    from fishnet.runs import precision as pace
+    from fishnet.runs import records, running
+    from fishnet.runs.folders import is_first, run_folder
     from fishnet.tracking.store import check_store
-
-    from . import building, pace, running
-    from .folders import is_first, run_folder
-    from .loading import load_model
 
     building.quieten()
     watch = building.signal_watch()
@@ -32,7 +33,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     data.check_counts()
     pace.plainly(config)
     name = f"evaluate-{data.root.name}"
-    with run_folder(config, name=name) as folder:
+    with run_folder(config.out, name=str(config.name or name), job=job_folder()) as folder:
         logger = building.build_logger(config, folder=folder, command="evaluate", name=name)
         logger.call_test(config.part)
         trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
@@ -41,7 +42,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         for line in running.refused_lines(data):
             log.warning(line)
         with running.opened(logger, config):
-            building.write_records(config, data, folder, logger, command="evaluate")
+            records.write_records(config, data, folder, logger, command="evaluate")
             logger.set_tags({"fishnet.checkpoint": str(checkpoint)})
             trainer.test(model, datamodule=data, verbose=False)
         running.summary(trainer, folder=folder, logger=logger, measured=f"{config.data.root} ({config.part})")

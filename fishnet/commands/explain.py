@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from fishnet.config.entry import start
+from fishnet.config.validate import check_outside, check_writable, validate
 from fishnet.errors import BadInput
-from fishnet.names import counted
+from fishnet.text import counted
 
-from .checks import check_outside, check_writable, validate
-from .entry import start
 from .predict import find_photos
 
 if TYPE_CHECKING:
@@ -39,9 +39,8 @@ def explain(config: DictConfig) -> dict[str, float]:
     import torch
     from rich.progress import track
 
-    from fishnet.explain.folder import write_maps
-
-    from .loading import load_model
+    from fishnet.explain.maps import write_maps
+    from fishnet.models.checkpoint import load_model
 
     model = load_model(Path(config.checkpoint)).to("cuda" if torch.cuda.is_available() else "cpu")
     table, batches, views = (_class_folders if _in_class_folders(place, photos) else _loose)(config, model, photos)
@@ -68,8 +67,7 @@ def _class_folders(config: DictConfig, model, photos: list[Path]) -> Shown:
     import numpy as np
 
     from fishnet.data.datamodule import ImageFolderData
-
-    from .running import refused_lines
+    from fishnet.runs.running import refused_lines
 
     data = ImageFolderData(
         root=str(config.images), batch_size=config.batch_size, cache=str(config.cache), duplicates="ignore"

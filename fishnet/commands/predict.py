@@ -8,12 +8,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from fishnet.config.entry import start
+from fishnet.config.validate import check_writable, validate
 from fishnet.data.listing import EXTENSIONS
 from fishnet.errors import BadInput
-from fishnet.whole import replacing
-
-from .checks import check_writable, validate
-from .entry import start
+from fishnet.files import replacing
 
 log = logging.getLogger("fishnet")
 
@@ -28,7 +27,7 @@ def predict(config: DictConfig) -> dict[str, float]:
         raise BadInput(f"out={config.out} exists: choose another name, or say overwrite=true.")
     check_writable("out", config.out)
     photos = find_photos(Path(config.images).expanduser())
-    from .loading import load_model
+    from fishnet.models.checkpoint import load_model
 
     model = load_model(Path(config.checkpoint))
     counts = write_predictions(model, photos, out, sure=config.sure, batch_size=config.batch_size)

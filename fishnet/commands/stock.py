@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
+from fishnet.config.entry import job_folder, start
+from fishnet.config.validate import check_writable, validate
+from fishnet.environment import TYPED_COMMAND
 from fishnet.errors import BadInput
-from fishnet.names import counted
-
-from .checks import check_writable, validate
-from .entry import start
-from .folders import run_folder
+from fishnet.runs.folders import run_folder
+from fishnet.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fishnet.stock.choosing import Chosen
-    from fishnet.stock.findings import Findings
+    from fishnet.fisheries.choosing import Chosen
+    from fishnet.fisheries.findings import Findings
     from fishnet.tracking.session import RunSession
 
 log = logging.getLogger("fishnet")
@@ -41,7 +41,7 @@ def stock(config: DictConfig) -> dict[str, float]:
         if Path(config.out).expanduser().is_file():
             raise BadInput(f"out={config.out} is a file: give the name of a folder.")
         check_writable("out", config.out)
-    from fishnet.stock.findings import figures
+    from fishnet.fisheries.findings import figures
     from fishnet.tracking.store import check_store
 
     found, made = read_tables(config)
@@ -49,7 +49,7 @@ def stock(config: DictConfig) -> dict[str, float]:
     check_store(config.tracking.uri, home=Path.cwd())
     tell(found)
     name = "stock-" + (MADE.replace(" ", "-") if made is not None else Path(str(config.tables).split(",")[0]).stem)
-    with run_folder(config, name=name) as folder:
+    with run_folder(config.out, name=str(config.name or name), job=job_folder()) as folder:
         with tracked(config, folder, name=str(config.name or name)) as run:
             run.log_params(_parameters(config))
             run.log_input(
@@ -71,13 +71,13 @@ def stock(config: DictConfig) -> dict[str, float]:
 
 def read_tables(config: DictConfig) -> tuple["Findings", "pd.DataFrame | None"]:
     """The tables that were given, or the made one, which is read as any other."""
-    from fishnet.stock.findings import Findings, read_all, status_of
+    from fishnet.fisheries.findings import Findings, read_all, status_of
 
     if config.tables is not None:
         sheets, refused = read_all(str(config.tables), config.columns)
         return Findings(sheets, refused, status_of([sheet.frame for sheet in sheets])), None
-    from fishnet.stock.reading import read_frame
-    from fishnet.stock.sample import sample
+    from fishnet.fisheries.reading import read_frame
+    from fishnet.fisheries.sample import sample
 
     made, truth = sample()
     sheet = read_frame(Path("sample.csv"), made, config.columns)
@@ -85,7 +85,7 @@ def read_tables(config: DictConfig) -> tuple["Findings", "pd.DataFrame | None"]:
 
 
 def _chosen(config: DictConfig, found: "Findings") -> "list[Chosen]":
-    from fishnet.stock.choosing import candidates, picked
+    from fishnet.fisheries.choosing import candidates, picked
 
     return picked(candidates(found.frames), config.stock, config.fits)
 
@@ -109,7 +109,7 @@ def tell(found: "Findings") -> None:
 def work(config: DictConfig, found: "Findings", chosen: "list[Chosen]") -> None:
     from rich.progress import track
 
-    from fishnet.stock.dynamics import dynamics
+    from fishnet.fisheries.dynamics import dynamics
 
     for one in track(chosen, description="fitting", transient=True, disable=not chosen):
         settings = {key: config[key] for key in ("curve", "resamples", "horizon", "catch", "fishing", "seed")}
@@ -122,8 +122,8 @@ def _learn(config: DictConfig, found: "Findings") -> None:
     import pandas as pd
     from rich.progress import Progress
 
-    from fishnet.stock.features import stock_years
-    from fishnet.stock.predicting import folds, learn, reason_not_to
+    from fishnet.fisheries.features import stock_years
+    from fishnet.fisheries.predicting import folds, learn, reason_not_to
 
     parts = [stock_years(frame) for frame in found.frames if {"catch", "b_bmsy"} <= set(frame)]
     table = max(parts, key=len) if parts else pd.DataFrame()
@@ -140,10 +140,10 @@ def _learn(config: DictConfig, found: "Findings") -> None:
 
 def write(found: "Findings", folder: Path, made: "pd.DataFrame | None") -> None:
     """Every table of the page as a CSV, then the page: where there is a page, all of it is there."""
-    from fishnet.stock.chapters import answers, chapters
-    from fishnet.stock.findings import tables_of
-    from fishnet.stock.page import page
-    from fishnet.whole import replacing
+    from fishnet.files import replacing
+    from fishnet.fisheries.chapters import answers, chapters
+    from fishnet.fisheries.findings import tables_of
+    from fishnet.page.page import page
 
     (folder / "tables").mkdir()
     for name, table in {**tables_of(found), **({"sample": made} if made is not None else {})}.items():
@@ -160,7 +160,7 @@ def write(found: "Findings", folder: Path, made: "pd.DataFrame | None") -> None:
 
 
 def last_words(found: "Findings", folder: Path, run_id: str) -> None:
-    from fishnet.stock.chapters import answers
+    from fishnet.fisheries.chapters import answers
 
     for answer in answers(found):
         print(f"  {answer}")
@@ -179,11 +179,11 @@ def last_words(found: "Findings", folder: Path, run_id: str) -> None:
 def tracked(config: DictConfig, folder: Path, *, name: str) -> Iterator["RunSession"]:
     """A run like every other; its last word comes whatever happens."""
     from fishnet.errors import Interrupted
+    from fishnet.files import replacing
     from fishnet.tracking.runs import FOLDER, git_commit
     from fishnet.tracking.session import start_run
     from fishnet.tracking.stale import tidy
     from fishnet.tracking.store import open_store
-    from fishnet.whole import replacing
 
     store = open_store(config.tracking.uri, home=Path.cwd())
     for sentence in tidy(store, Path.cwd() / "outputs"):
@@ -196,7 +196,7 @@ def tracked(config: DictConfig, folder: Path, *, name: str) -> Iterator["RunSess
         "fishnet.git_commit": git_commit(),
     }
     run = start_run(store, experiment=config.tracking.experiment, folder=folder, run_name=name, tags=tags)
-    typed = os.environ.get("FISHNET_COMMAND", shlex.join(["fishnet", "stock", *sys.argv[1:]]))
+    typed = os.environ.get(TYPED_COMMAND, shlex.join(["fishnet", "stock", *sys.argv[1:]]))
     try:
         (folder / "config").mkdir()
         for file, content in (("config.yaml", text), ("command.txt", typed + "\n")):

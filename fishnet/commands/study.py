@@ -14,13 +14,12 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from fishnet.config import entry
+from fishnet.config.composing import Composer, base_settings, check_given, own_folder, own_keys
+from fishnet.config.quoting import quoted
+from fishnet.config.validate import MONITORS, check_writable, validate
 from fishnet.errors import BadInput, Interrupted
-from fishnet.names import nearest
-
-from . import entry
-from .checks import MONITORS, check_writable, validate
-from .composing import Composer, base_settings, check_given, own_folder, own_keys
-from .quoting import quoted
+from fishnet.text import nearest
 
 if TYPE_CHECKING:
     from fishnet.studies.planning import Planned
@@ -36,7 +35,7 @@ def study(config: DictConfig) -> None:
     from fishnet.studies.engine import Engine
     from fishnet.studies.executors import executor_named
     from fishnet.studies.journal import Journal
-    from fishnet.studies.mirror import Mirror
+    from fishnet.studies.mlflow_mirror import Mirror
     from fishnet.studies.planning import decided, plan, with_bases
     from fishnet.studies.pool import Limits, Pool
     from fishnet.studies.protocol import parse
@@ -162,8 +161,8 @@ def check_photos(planned: "list[Planned]") -> None:
     """Folds larger than the smallest class, and classes that are not there, found before a photo is read."""
     from fishnet.data.index import class_counts
     from fishnet.data.listing import list_photos
-    from fishnet.data.reef import Settings as Reef
     from fishnet.data.splits import check_counts
+    from fishnet.reef import Settings as Reef
 
     known: dict[tuple[Any, ...], dict[str, int]] = {}
     for one in planned:

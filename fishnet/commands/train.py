@@ -6,8 +6,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from .checks import check_fixed_views, check_weights, validate
-from .entry import start
+from fishnet.config.entry import job_folder, start, swept_keys
+from fishnet.config.validate import check_fixed_views, check_weights, validate
 
 log = logging.getLogger("fishnet")
 
@@ -22,11 +22,14 @@ def train(config: DictConfig) -> dict[str, float]:
     import pytorch_lightning as L
     from hydra.utils import instantiate
 
+    from fishnet.config import building
+    from fishnet.config.resuming import resumed
+    from fishnet.runs import lr_range as tuning
+    from fishnet.runs import precision as pace
+    from fishnet.runs import records, running
+    from fishnet.runs.folders import is_first, run_folder
+    from fishnet.runs.resume import check_classes
     from fishnet.tracking.store import check_store
-
-    from . import building, pace, running, tuning
-    from .folders import is_first, run_folder
-    from .resuming import check_classes, resumed
 
     building.quieten()
     config, checkpoint, run_id = resumed(config)
@@ -34,10 +37,11 @@ def train(config: DictConfig) -> dict[str, float]:
     L.seed_everything(config.seed, verbose=False)
     data = instantiate(config.data, _convert_="all")
     if checkpoint is not None:
-        check_classes(config, checkpoint, data.class_names)
+        check_classes(checkpoint, data.class_names, root=config.data.root, resume=config.resume)
     data.check_counts()
     model = building.build_model(config, data.class_names)
-    with run_folder(config, name=config.model.backbone, resumed=checkpoint is not None) as folder:
+    name, job = str(config.name or config.model.backbone), job_folder()
+    with run_folder(config.out, name=name, job=job, resumable=True, resumed=checkpoint is not None) as folder:
         if is_first() and not config.tracking.offline:
             check_store(config.tracking.uri, home=Path.cwd())
         arithmetic = pace.settle(config, model)
@@ -47,7 +51,7 @@ def train(config: DictConfig) -> dict[str, float]:
         trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
         running.announce(data)
         with running.opened(logger, config):
-            building.write_records(config, data, folder, logger)
+            records.write_records(config, data, folder, logger)
             logger.set_tags({"fishnet.precision": arithmetic or config.trainer.precision, **building.size_of(model)})
             trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
             if config.tune:
@@ -69,9 +73,9 @@ def _prefetch(config: DictConfig) -> dict[str, float]:
 
 def sweep(base: DictConfig, overrides: list[str], run_jobs: Callable[[], object]) -> None:
     """A parent run, one child a job; the parent keeps the mean over the children."""
-    from .sweeping import parent_run
+    from fishnet.runs.sweep import parent_run
 
-    with parent_run(base, overrides):
+    with parent_run(base, swept_keys(overrides)):
         run_jobs()
 
 

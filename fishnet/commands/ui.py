@@ -4,10 +4,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from fishnet.config.entry import start
+from fishnet.config.validate import validate
 from fishnet.tracking.ui import serve_ui
-
-from .checks import validate
-from .entry import start
 
 
 def main(config: DictConfig) -> None:

@@ -20,10 +20,10 @@ import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 
-from fishnet.cores import usable_cores
-from fishnet.data.arrays import Made, Store, Stored, is_store
-from fishnet.data.seen import state_folder
+from fishnet.data.index_cache import state_folder
+from fishnet.data.store import Made, Store, Stored, is_store
 from fishnet.data.working import working_image, working_shape
+from fishnet.environment import usable_cores
 from fishnet.errors import WorkFailed
 from fishnet.images import RefusedImage
 

@@ -15,7 +15,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from fishnet.errors import BadInput
 
-from .arrays import Stored
 from .augment import augmented
 from .cache import Decoded, working_images
 from .chance import fixed_key
@@ -32,6 +31,7 @@ from .loading import (
 )
 from .split_file import load_split
 from .splits import check_counts, split
+from .store import Stored
 from .views import AUGMENTATIONS, View
 from .working import working_side
 

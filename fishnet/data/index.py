@@ -17,11 +17,11 @@ import pandas as pd
 
 from fishnet.data.duplicates import merged
 from fishnet.data.groups import copies, stated_groups
+from fishnet.data.index_cache import known_photos, state_folder
 from fishnet.data.listing import Listing, list_photos
 from fishnet.data.manifest import with_manifest
-from fishnet.data.seen import known_photos, state_folder
 from fishnet.errors import BadInput, WorkFailed
-from fishnet.whole import replacing
+from fishnet.files import replacing
 
 DUPLICATES = ("group", "drop", "ignore")
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from .arrays import Stored
 from .augment import DRAWS
 from .chance import uniforms
+from .store import Stored
 from .views import View
 
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import fishnet
-from fishnet.cores import usable_cores
+from fishnet.environment import usable_cores
 from fishnet.errors import WorkFailed
 
 _WORKER = "from fishnet.data.photo_worker import main; main()"

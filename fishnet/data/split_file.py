@@ -11,7 +11,7 @@ import pandas as pd
 
 from fishnet.data.splits import PARTS, check_parts
 from fishnet.errors import BadInput
-from fishnet.whole import replacing
+from fishnet.files import replacing
 
 _log = logging.getLogger(__name__)
 

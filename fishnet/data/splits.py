@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 
 from fishnet.data.dealing import dealt
 from fishnet.errors import BadInput
-from fishnet.names import counted
+from fishnet.text import counted
 
 PARTS = ("train", "val", "test")
 

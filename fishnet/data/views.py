@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from fishnet.errors import BadInput
-from fishnet.names import nearest
+from fishnet.text import nearest
 
 AUGMENTATIONS = ("none", "mirror", "light", "photo", "affine")
 CROPS = {"light": (0.7, 1.0), "photo": (0.4, 1.0)}  # shares of the photo's area

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fishnet.models.backbones import single_head
-from fishnet.models.quiet import unchanged
+from fishnet.models.isolation import unchanged
 
 
 class Parts(NamedTuple):

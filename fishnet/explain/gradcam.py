@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from fishnet.errors import WorkFailed
-from fishnet.models.quiet import unchanged
+from fishnet.models.isolation import unchanged
 
 from .target import last_convolution
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from fishnet.lettering import font_for, shown
-from fishnet.whole import replacing
+from fishnet.files import replacing
+from fishnet.fonts import font_for, shown
 
 SMALLEST = 224  # pixels; below, a face or a fin cannot be told in a browser
 STRENGTH = 0.75  # how far the hottest place hides the photo

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from fishnet.models.quiet import unchanged
+from fishnet.models.isolation import unchanged
 
 
 def last_convolution(network: nn.Module, size: int) -> nn.Module | None:

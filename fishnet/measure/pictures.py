@@ -12,12 +12,12 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import dendrogram
 
-from fishnet.lettering import shown
-from fishnet.whole import replacing
+from fishnet.files import replacing
+from fishnet.fonts import shown
+from fishnet.page.look import BLUE, INK, RED, SOFT, look
 
 from .calibration import Reliability
 from .confusions import row_shares
-from .look import BLUE, INK, RED, SOFT, look
 
 MANY = 30  # with more classes, numbers in the cells could not be read
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fishnet.errors import WorkFailed
-from fishnet.whole import replacing
+from fishnet.files import replacing
 
 from . import confusions
 from .bootstrap import Interval, intervals

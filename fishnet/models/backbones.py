@@ -11,7 +11,7 @@ from timm.models import group_parameters
 from torch import nn
 
 from fishnet.errors import BadInput
-from fishnet.names import nearest
+from fishnet.text import nearest
 
 from .cnn import SmallCNN
 from .published import check_hub, not_here

@@ -14,7 +14,7 @@ from torchmetrics import MeanMetric
 
 from fishnet.errors import BadInput
 from fishnet.measure.metrics import class_figures, figures
-from fishnet.names import slugs
+from fishnet.text import slugs
 
 from .backbones import build_backbone, freeze, frozen_to_eval, single_head
 from .optimisation import make_optimizer, make_scheduler

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fishnet.errors import BadInput
-from fishnet.names import nearest
+from fishnet.text import nearest
 
 ACTIVATIONS = {"relu": nn.ReLU, "elu": nn.ELU, "selu": nn.SELU, "tanh": nn.Tanh, "gelu": nn.GELU}
 POOLS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fishnet.data.arrays import Made, Store, Stored
+from fishnet.data.store import Made, Store, Stored
 
 from .backbones import single_head
-from .quiet import unchanged
+from .isolation import unchanged
 
 Batches = Callable[[np.ndarray], Iterable[dict[str, Tensor]]]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from torch import nn, optim
 
 from fishnet.errors import BadInput
-from fishnet.names import nearest
+from fishnet.text import nearest
 
 OPTIMIZERS = {
     "sgd": optim.SGD,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .quiet import same_chance
+from .isolation import same_chance
 
 ROUNDS = 7
 SECONDS = 10.0  # about so long in all; every setting is tried twice at least

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchvision.transforms.v2 import functional
 
 from fishnet.errors import BadInput
-from fishnet.names import nearest
+from fishnet.text import nearest
 
 STEPS = ("crop", "autocontrast", "equalize", "whiten")  # in the order in which they are done
 CROP = 0.8  # of the side: the middle of a photo, where its subject mostly is

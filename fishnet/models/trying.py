@@ -2,7 +2,7 @@
 
 import torch
 
-from .quiet import unchanged
+from .isolation import unchanged
 
 
 @torch.no_grad()

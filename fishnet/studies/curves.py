@@ -2,12 +2,12 @@
 
 import time
 
-from .asking import worst_epoch
 from .journal import GOOD, Journal
-from .keeper import PRUNE
 from .outcome import read_outcome
 from .pool import Live
+from .sampler import worst_epoch
 from .state import StageState
+from .supervisor import PRUNE
 from .trials import Cell
 
 EVERY = 3.0  # seconds between two looks

@@ -11,11 +11,11 @@ from typing import Any
 
 from fishnet.errors import WorkFailed
 
-from .asking import ask
 from .curves import Curves
 from .journal import Journal
 from .pool import POLL, Pool
 from .protocol import Protocol, Stage
+from .sampler import ask
 from .scoring import OTHER_PHOTOS, photos_differ, scored
 from .selection import choose
 from .settings import Settings, Space, centred

@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fishnet.errors import BadInput, WorkFailed
-from fishnet.names import nearest
+from fishnet.text import nearest
 from fishnet.tracking.process import start_time
 
-from .keeper import PATIENCE, SAID
+from .supervisor import PATIENCE, SAID
 
 if TYPE_CHECKING:
     from submitit import Job
 
-KEEPER = [sys.executable, "-m", "fishnet.studies.keeper"]
+KEEPER = [sys.executable, "-m", "fishnet.studies.supervisor"]
 NAMES = ("local", "submitit", "ray")
 LONGEST = 24 * 60  # minutes that Slurm is asked for where no limit is given
 

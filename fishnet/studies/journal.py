@@ -19,11 +19,11 @@ from typing import Any
 from filelock import FileLock
 
 from fishnet.errors import BadInput, disk_trouble
-from fishnet.whole import write_whole
+from fishnet.files import write_whole
 
-from .keeper import JOB, RESULT, RUN, SAID, busy, end_orphan, read_result
 from .protocol import Protocol, Stage
 from .settings import Settings
+from .supervisor import JOB, RESULT, RUN, SAID, busy, end_orphan, read_result
 from .trials import Cell
 
 GOOD = "finished"

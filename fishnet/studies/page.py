@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from fishnet.names import counted
+from fishnet.files import write_whole
+from fishnet.text import counted
 from fishnet.tracking.layout import duration
-from fishnet.whole import write_whole
 
 from .journal import Journal
 from .protocol import Protocol

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from fishnet.measure.look import BLUE, SOFT, page_look
+from fishnet.page.look import BLUE, SOFT, page_look
 
 from .journal import Journal
 from .outcome import read_outcome

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fishnet.errors import BadInput
-from fishnet.names import nearest
+from fishnet.text import nearest
 
 from .protocol import Protocol, Stage
 from .settings import Range, Settings, Space, centred, flat, touches

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from fishnet.errors import WorkFailed, disk_trouble
-from fishnet.names import counted
+from fishnet.text import counted
 
 from .executors import Executor, Running
 from .journal import Journal
-from .keeper import BUSY, PATIENCE, STOPPED
 from .protocol import Stage
+from .supervisor import BUSY, PATIENCE, STOPPED
 from .trials import Cell, Trial
 
 log = logging.getLogger("fishnet")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fishnet.errors import BadInput
-from fishnet.names import counted, nearest
+from fishnet.text import counted, nearest
 
 from .outcome import larger_is_better
 from .settings import Settings, Space, Times, flat, grid, mapping, parse_space, size

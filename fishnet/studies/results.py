@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from fishnet.whole import write_whole
+from fishnet.files import write_whole
 
 from .scoring import Scored
 from .selection import chosen_digests, ranked

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
-from fishnet.names import counted
+from fishnet.text import counted
 from fishnet.tracking.layout import duration
 
 from . import pictures

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from fishnet.errors import WorkFailed
-from fishnet.names import counted
+from fishnet.text import counted
 
 from .protocol import Stage
 from .scoring import Scored, spread

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from fishnet.names import counted
+from fishnet.text import counted
 from fishnet.tracking.layout import duration
 
 from .remaining import remaining

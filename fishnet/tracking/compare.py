@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from fishnet.errors import BadInput
-from fishnet.whole import replacing
+from fishnet.files import replacing
 
 from .layout import fitted
 from .links import PORT, base_of, charts_link, compare_link, run_link, runs_link

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
 from .store import Store
-from .view import SORTED_BY, VIEW
+from .ui_columns import SORTED_BY, VIEW
 
 PORT = 5000
 TRAINING = {"workflowType": "machine_learning"}  # the mode in which MLflow shows runs; its own default is GenAI

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from pytorch_lightning.loggers.logger import DummyExperiment, Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from .mlflow_names import steps
 from .offline import OfflineSession
 from .session import Reports, RunSession, resume_run, start_run
 from .store import Store, open_store
-from .wording import steps
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

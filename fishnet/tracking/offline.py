@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from .client import is_refusal, one_line
 from .journal import Journal, read_records
+from .mlflow_names import finite
 from .sending import send
 from .session import PARENT, Reports, as_tags, standing_tags
 from .store import Store
-from .wording import finite
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

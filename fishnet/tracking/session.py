@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from fishnet.errors import BadInput
 
 from .journal import Journal, open_journal
+from .mlflow_names import PARAM_LENGTH, TAG_LENGTH, cut, finite, flat, safe_key
 from .outbox import EVERY, HEARTBEAT, Outbox
 from .process import Writer, this_process
 from .store import Store
-from .wording import PARAM_LENGTH, TAG_LENGTH, cut, finite, flat, safe_key
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from fishnet.errors import BadInput
-from fishnet.names import slug
-from fishnet.whole import replacing
+from fishnet.files import replacing
+from fishnet.text import slug
 
 from .client import client_for, one_line, set_switches
-from .view import view_tags
+from .ui_columns import view_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

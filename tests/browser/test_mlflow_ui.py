@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers import free_port
 
 from fishnet.tracking.links import charts_link, compare_link, run_link, runs_link
+from tests.support.servers import free_port
 
 pytestmark = pytest.mark.slow
 

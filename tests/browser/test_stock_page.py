@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from fishnet.stock.chapters import answers, chapters
-from fishnet.stock.choosing import candidates
-from fishnet.stock.dynamics import dynamics
-from fishnet.stock.findings import Findings, status_of
-from fishnet.stock.page import page as page_text
-from fishnet.stock.reading import read_frame
-from fishnet.stock.sample import sample
+from fishnet.fisheries.chapters import answers, chapters
+from fishnet.fisheries.choosing import candidates
+from fishnet.fisheries.dynamics import dynamics
+from fishnet.fisheries.findings import Findings, status_of
+from fishnet.fisheries.reading import read_frame
+from fishnet.fisheries.sample import sample
+from fishnet.page.page import page as page_text
 
 pytestmark = pytest.mark.slow
 

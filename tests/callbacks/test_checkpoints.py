@@ -4,9 +4,9 @@ import sys
 import pytest
 import torch
 
-from fishnet.callbacks.checkpoints import direction, read_checkpoint, verified, write_checkpoint
-from fishnet.callbacks.verified import newest
+from fishnet.callbacks.checkpoints import direction
 from fishnet.errors import BadInput, WorkFailed
+from fishnet.models.checkpoint import newest, read_checkpoint, verified, write_checkpoint
 
 CHECKPOINT = {"state_dict": {"w": torch.zeros(10)}, "hyper_parameters": {"classes": ["a", "b"]}}
 
@@ -14,7 +14,7 @@ KILLS = """
 import os, signal, sys, time
 import torch
 from pathlib import Path
-from fishnet.callbacks.checkpoints import read_checkpoint, verified, write_checkpoint
+from fishnet.models.checkpoint import read_checkpoint, verified, write_checkpoint
 
 path = Path(sys.argv[1])
 for delay in map(float, sys.argv[2:]):
@@ -66,7 +66,7 @@ def test_a_kill_while_writing_leaves_a_whole_file(tmp_path):
 FULL = """
 import resource, signal, sys, torch
 from pathlib import Path
-from fishnet.callbacks.checkpoints import write_checkpoint
+from fishnet.models.checkpoint import write_checkpoint
 from fishnet.errors import WorkFailed
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))

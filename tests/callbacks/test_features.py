@@ -4,12 +4,12 @@ import pytest
 import pytorch_lightning as L
 import torch
 from pytorch_lightning.loggers import CSVLogger
-from trainers import quiet_trainer
 
 from fishnet import ImageClassifier, ImageFolderData
 from fishnet.callbacks.features import FrozenFeatures
 from fishnet.callbacks.guards import SeededSteps
 from fishnet.models.features import has_features
+from tests.support.trainers import quiet_trainer
 
 
 def trained(shapes, tmp_path, *, stored: bool, backbone="test_resnet", epochs=3, **settings):

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 import pytorch_lightning as L
 import torch
-from memory_data import MemoryData
 from PIL import Image
 from pytorch_lightning.loggers import Logger
-from trainers import quiet_trainer
 
 from fishnet.callbacks.heatmaps import HeatMaps
 from fishnet.models.classifier import ImageClassifier
+from tests.support.memory_data import MemoryData
+from tests.support.trainers import quiet_trainer
 
 CLASSES = ["Perca fluviatilis", "鱼", "Klunzinger's wrasse"]
 
@@ -158,7 +158,7 @@ TWO = """
 import sys
 import pytorch_lightning as L
 import torch
-from memory_data import MemoryData
+from tests.support.memory_data import MemoryData
 from fishnet.callbacks.heatmaps import HeatMaps
 from fishnet.callbacks.report import Report
 from fishnet.models.classifier import ImageClassifier
@@ -190,8 +190,7 @@ def test_two_processes_draw_and_report_what_one_does(tmp_path):
     (tmp_path / "one").mkdir()
 
     def run(*words: str) -> str:
-        here = str(Path(__file__).parents[1])
-        paths = {"PYTHONPATH": f"{here}:{Path(here).parent}"}
+        paths = {"PYTHONPATH": str(Path(__file__).parents[2])}
         return subprocess.run(
             [sys.executable, str(script), *words],
             env=clean() | paths,

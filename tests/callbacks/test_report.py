@@ -7,17 +7,17 @@ import pandas as pd
 import pytest
 import pytorch_lightning as L
 import torch
-from memory_data import MemoryData
 from PIL import Image
 from pytorch_lightning.loggers import Logger
 from sklearn.metrics import f1_score
-from trainers import quiet_trainer
 
 from fishnet.callbacks.report import Report
 from fishnet.errors import WorkFailed
 from fishnet.measure.predictions import Predictions
 from fishnet.measure.report import TestReport
 from fishnet.models.classifier import ImageClassifier
+from tests.support.memory_data import MemoryData
+from tests.support.trainers import quiet_trainer
 
 CLASSES = ["Perca fluviatilis", "鱼, with a comma", "Klunzinger's wrasse"]
 FILES = [

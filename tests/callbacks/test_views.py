@@ -1,10 +1,10 @@
 """What the network is shown can be looked at."""
 
 from PIL import Image
-from trainers import quiet_trainer
 
 from fishnet import ImageClassifier, ImageFolderData
 from fishnet.callbacks.views import Views
+from tests.support.trainers import quiet_trainer
 
 
 def sheet_of(shapes, tmp_path, steps: list[str], augment: str) -> tuple[int, int] | None:

@@ -5,8 +5,9 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from replica import Replica, World, running
-from verbs import in_this_process
+
+from tests.support.replica import Replica, World, running
+from tests.support.verbs import in_this_process
 
 
 @pytest.fixture

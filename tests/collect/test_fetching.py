@@ -6,14 +6,14 @@ from collections import Counter
 from contextlib import asynccontextmanager
 
 import pytest
-from replica import FAULTS
-from replica.world import draw
 
 from fishnet.collect import fetching
 from fishnet.collect.fetching import Fetcher, Unusable
-from fishnet.collect.gate import Gate
 from fishnet.collect.politeness import Limits, Politeness
+from fishnet.collect.url_guard import Gate
 from fishnet.images import load_image
+from tests.support.replica import FAULTS
+from tests.support.replica.world import draw
 
 PHOTO = draw(1, 0, 64)
 MOST = 4 * 2**20

@@ -2,7 +2,8 @@
 sample data, version 1 of the API)."""
 
 import pytest
-from replica.world import World
+
+from tests.support.replica.world import World
 
 TEXT, NUMBER, TRUTH, LIST, TABLE, NOTHING = str, int, bool, list, dict, type(None)
 OBSERVATION = {

@@ -1,7 +1,8 @@
 """robots.txt comes first; only its own host's name opens what it closes."""
 
 import pytest
-from collected import everything_below
+
+from tests.support.collected import everything_below
 
 CLOSED = "User-agent: *\nDisallow: /taxa/*/*\nDisallow: /observations/*\n"
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from verbs import in_this_process
+
+from tests.support.verbs import in_this_process
 
 TINY = [
     "data=folder",

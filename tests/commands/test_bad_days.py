@@ -6,10 +6,10 @@ import json
 
 import pytest
 import torch
-from drawing import draw_folder
 
-from fishnet.callbacks.checkpoints import verified
+from fishnet.models.checkpoint import verified
 from fishnet.tracking.store import open_store
+from tests.support.drawing import draw_folder
 
 BRIEF = ["callbacks.heatmaps=null", "test=false"]
 
@@ -94,7 +94,7 @@ def test_a_disk_that_fills_up_elsewhere(fishnet, tiny, tmp_path, monkeypatch):
     def full(table, assignment, path):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr("fishnet.commands.building.save_split", full)
+    monkeypatch.setattr("fishnet.runs.records.save_split", full)
     ended = fishnet("train", *tiny, *BRIEF)
     assert ended.status == 1
     assert "No space left on device" in the_sentence(ended)

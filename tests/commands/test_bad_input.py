@@ -5,13 +5,13 @@ import sys
 import time
 
 import pytest
-from drawing import draw_folder, draw_photo
-from processes import environment
 
-from fishnet.commands.checks import MONITORS
+from fishnet.config.validate import MONITORS
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.models.published import has_trace
 from fishnet.tracking.store import open_store
+from tests.support.drawing import draw_folder, draw_photo
+from tests.support.processes import environment
 
 
 def refused(ended, *words: str) -> None:
@@ -154,7 +154,7 @@ def test_a_constructor_that_refuses_is_heard_without_hydras_words(fishnet, tmp_p
     def full(self, **settings):
         raise WorkFailed("no room for the reef.")
 
-    monkeypatch.setattr("fishnet.data.reef.data.ReefData.__init__", full)
+    monkeypatch.setattr("fishnet.data.reef.ReefData.__init__", full)
     ended = fishnet("train")
     assert (ended.status, ended.err) == (1, "fishnet: no room for the reef.\n")
     assert list(tmp_path.iterdir()) == []

@@ -3,8 +3,9 @@
 import shutil
 
 import pytest
-from drawing import draw_folder, draw_photo
 from PIL import Image
+
+from tests.support.drawing import draw_folder, draw_photo
 
 
 def test_a_folder_with_faults(fishnet, tmp_path):

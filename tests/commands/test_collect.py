@@ -6,8 +6,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from fishnet.collect.plan import Plan
-from fishnet.commands.entry import compose
-from fishnet.commands.quoting import quoted
+from fishnet.config.entry import compose
+from fishnet.config.quoting import quoted
 
 
 def test_each_default_in_the_configuration_equals_the_constructors():

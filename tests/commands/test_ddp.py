@@ -8,11 +8,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from drawing import draw_folder
-from processes import SMALL, Command, environment, fishnet_itself
 
-from fishnet.callbacks.checkpoints import verified
+from fishnet.models.checkpoint import verified
 from fishnet.tracking.store import open_store
+from tests.support.drawing import draw_folder
+from tests.support.processes import SMALL, Command, environment, fishnet_itself
 
 pytestmark = pytest.mark.slow
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fishnet.commands.checks import validate
-from fishnet.commands.entry import compose
+from fishnet.config.entry import compose
+from fishnet.config.validate import validate
 from fishnet.errors import WorkFailed
 
 CONF = Path(__file__).parent.parent.parent / "conf"
@@ -29,7 +29,7 @@ def test_every_trainer_is_valid(name):
 
 
 def test_a_full_gpu_says_what_to_try():
-    from fishnet.commands.running import in_words
+    from fishnet.runs.running import in_words
 
     config = compose("train", ["data.batch_size=48", "trainer.accumulate_grad_batches=2"])
     cured = in_words(torch.OutOfMemoryError("CUDA out of memory"), config)

@@ -88,7 +88,7 @@ def test_a_full_disk_is_told_before_the_first_map(fishnet, checkpoint, shapes, t
 
 
 def test_a_model_that_wants_its_photos_otherwise_starts_anew(fishnet, checkpoint, shapes, tmp_path, monkeypatch):
-    from fishnet.explain import folder as room
+    from fishnet.explain import maps as room
 
     seen: list[str] = []
     write = room.write_maps

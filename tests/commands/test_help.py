@@ -3,9 +3,8 @@
 import subprocess
 import sys
 
-from processes import environment
-
 from fishnet.__main__ import VERBS
+from tests.support.processes import environment
 
 LOOKS = """
 import contextlib, io, runpy, sys
@@ -34,3 +33,13 @@ def test_no_help_imports_what_is_heavy(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_comparing_imports_neither_torch_nor_lightning(migrated):
+    code = (
+        "import runpy, sys; runpy.run_module('fishnet.commands.compare', run_name='__main__');"
+        "assert not {'torch', 'pytorch_lightning', 'torchvision', 'timm', 'cv2', 'matplotlib'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=migrated, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "No run fits" in done.stdout

@@ -3,11 +3,11 @@
 import pytest
 import torch
 from hydra.utils import instantiate
-from memory_data import MemoryData
-from trainers import quiet_trainer
 
-from fishnet.commands.entry import compose
+from fishnet.config.entry import compose
 from fishnet.models.optimisation import OPTIMIZERS, SCHEDULERS
+from tests.support.memory_data import MemoryData
+from tests.support.trainers import quiet_trainer
 
 SMALL = ["model.backbone=cnn", "++model.backbone_args={filters: [4, 8], batch_norm: false}", "data.image_size=32"]
 CLASSES = ["disc", "box"]

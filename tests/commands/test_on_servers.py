@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from processes import SMALL, Command
-from servers import postgres_server, sqlite_server
 
 from fishnet.tracking.store import Store, open_store
+from tests.support.processes import SMALL, Command
+from tests.support.servers import postgres_server, sqlite_server
 
 pytestmark = pytest.mark.slow
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from drawing import draw_folder
 
 from fishnet.callbacks.guards import SeededSteps
 from fishnet.tracking.store import open_store
+from tests.support.drawing import draw_folder
 
 SETTINGS = [
     "trainer.max_epochs=4",

@@ -8,9 +8,9 @@ import sys
 
 import pandas as pd
 import pytest
-from processes import environment, fishnet_itself
 
-from fishnet.stock.sample import sample
+from fishnet.fisheries.sample import sample
+from tests.support.processes import environment, fishnet_itself
 
 QUICK = ["fits=1", "resamples=50", "learn=false"]
 
@@ -132,8 +132,8 @@ def test_the_made_table_from_the_shell_on_with_learning_and_its_run(here):
 def test_each_default_in_the_configuration_equals_the_functions():
     import inspect
 
-    from fishnet.commands.entry import compose
-    from fishnet.stock.dynamics import dynamics
+    from fishnet.config.entry import compose
+    from fishnet.fisheries.dynamics import dynamics
 
     settings, parameters = compose("stock", []), inspect.signature(dynamics).parameters
     for key in ("curve", "resamples", "horizon", "catch", "fishing", "seed"):

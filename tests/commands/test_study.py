@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import ONE_THREAD, environment
 
 from fishnet.errors import BadInput
 from fishnet.tracking.store import open_store
+from tests.support.processes import ONE_THREAD, environment
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
@@ -117,9 +117,9 @@ PROTOCOLS = sorted(path.stem for path in (CONF / "study").glob("*.yaml"))
 def test_every_protocol_composes_and_says_its_command(name):
     from omegaconf import OmegaConf
 
-    from fishnet.commands.checks import MONITORS
-    from fishnet.commands.composing import Composer
-    from fishnet.commands.entry import compose
+    from fishnet.config.composing import Composer
+    from fishnet.config.entry import compose
+    from fishnet.config.validate import MONITORS
     from fishnet.studies.planning import decided, plan
     from fishnet.studies.protocol import parse
 
@@ -135,10 +135,10 @@ def test_every_protocol_composes_and_says_its_command(name):
 def test_the_script_of_each_experiment_is_understood(name, tmp_path):
     from omegaconf import OmegaConf
 
-    from fishnet.commands.checks import MONITORS
-    from fishnet.commands.composing import Composer, own_keys
-    from fishnet.commands.entry import compose
-    from fishnet.commands.quoting import quoted
+    from fishnet.config.composing import Composer, own_keys
+    from fishnet.config.entry import compose
+    from fishnet.config.quoting import quoted
+    from fishnet.config.validate import MONITORS
     from fishnet.studies.planning import decided, plan
     from fishnet.studies.protocol import parse
 
@@ -173,7 +173,7 @@ def test_the_script_of_each_experiment_is_understood(name, tmp_path):
     ],
 )
 def test_a_training_is_refused_before_there_is_one(base, settings, words):
-    from fishnet.commands.composing import Composer
+    from fishnet.config.composing import Composer
 
     with pytest.raises(BadInput, match=words):
         Composer([], decided={})(base, {}, settings)
@@ -188,9 +188,9 @@ def test_a_training_is_refused_before_there_is_one(base, settings, words):
     ],
 )
 def test_photos_are_counted_for_the_settings_that_a_stage_receives(first, second, words):
-    from fishnet.commands.checks import MONITORS
-    from fishnet.commands.composing import Composer
     from fishnet.commands.study import check_photos
+    from fishnet.config.composing import Composer
+    from fishnet.config.validate import MONITORS
     from fishnet.studies.planning import plan
     from fishnet.studies.protocol import parse
 
@@ -217,7 +217,7 @@ def test_photos_are_counted_for_the_settings_that_a_stage_receives(first, second
     ],
 )
 def test_nobody_speaks_for_a_stage(word, words):
-    from fishnet.commands.composing import Composer
+    from fishnet.config.composing import Composer
 
     stages = {"model.lr": "rates", "model.backbone_args.filters": "cnn", "data.augment": "augmented"}
     with pytest.raises(BadInput, match=re.escape(words)):
@@ -225,7 +225,7 @@ def test_nobody_speaks_for_a_stage(word, words):
 
 
 def test_what_the_study_fixes_is_said_last():
-    from fishnet.commands.composing import Composer
+    from fishnet.config.composing import Composer
 
     composer = Composer(["model.freeze=2", "model.pretrained=true"], decided={})
     before, fixed = {"model.freeze": 1, "model.backbone": "cnn"}, {"test": False, "seed": 3}

@@ -4,11 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
-from processes import SMALL, fishnet_itself
 
-from fishnet.commands.entry import compose
-from fishnet.commands.sweeping import SWEEP_FOLDER, parent_run
+from fishnet.config.entry import compose, swept_keys
+from fishnet.environment import SWEEP_FOLDER
+from fishnet.runs.sweep import parent_run
 from fishnet.tracking.store import open_store
+from tests.support.processes import SMALL, fishnet_itself
 
 BRIEF = ["trainer.max_epochs=1", "test=false"]
 
@@ -56,7 +57,7 @@ def test_two_sweeps_of_one_second_and_one_without_a_swept_key(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("time.strftime", lambda form, *when: "same-second")
     base = compose("train", ["seed=0"])
-    with parent_run(base, ["seed=0"]), parent_run(base, ["seed=0,1"]):
+    with parent_run(base, swept_keys(["seed=0"])), parent_run(base, swept_keys(["seed=0,1"])):
         assert os.environ[SWEEP_FOLDER].endswith("same-second_sweep-2")
     client = open_store(None, home=tmp_path).client()
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]

@@ -9,13 +9,13 @@ import os
 import numpy as np
 import pytest
 import torch
-from drawing import draw_folder, draw_photo
 from PIL import Image
 
 from fishnet import ImageFolderData
 from fishnet.data import cache as room
-from fishnet.data.arrays import Store, Stored
+from fishnet.data.store import Store, Stored
 from fishnet.errors import WorkFailed
+from tests.support.drawing import draw_folder, draw_photo
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from drawing import draw_folder
 
 from fishnet import ImageFolderData
 from fishnet.data.loading import EpochSampler, EvaluationSampler
 from fishnet.errors import BadInput
+from tests.support.drawing import draw_folder
 
 ROWS = np.arange(100, 123)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from fishnet import lettering
-from fishnet.lettering import font_for, shown
+from fishnet import fonts as lettering
+from fishnet.fonts import font_for, shown
 from fishnet.measure import confusions, pictures
 from fishnet.measure.calibration import reliability
 

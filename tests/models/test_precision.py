@@ -6,9 +6,10 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from fishnet.commands import pace
+from fishnet.environment import PRECISION
 from fishnet.models.classifier import ImageClassifier
 from fishnet.models.precision import PLAIN, SETTINGS, fastest, measured
+from fishnet.runs import precision as pace
 
 
 def model_of(**more) -> ImageClassifier:
@@ -43,7 +44,7 @@ def settings(**trainer):
 def probes(monkeypatch, tmp_path):
     """Counts the measurements; each finds bfloat16 the fastest."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.delenv(pace.CHOSEN, raising=False)
+    monkeypatch.delenv(PRECISION, raising=False)
     asked: list[int] = []
 
     def found(model, batch_size, device):
@@ -52,7 +53,7 @@ def probes(monkeypatch, tmp_path):
 
     monkeypatch.setattr(pace, "measured", found)
     yield asked
-    monkeypatch.delenv(pace.CHOSEN, raising=False)
+    monkeypatch.delenv(PRECISION, raising=False)
 
 
 def test_the_choice_is_written_into_the_configuration_and_made_once(probes):
@@ -86,7 +87,7 @@ def test_what_was_asked_for_is_not_measured(probes):
 
 def test_the_processes_of_one_run_agree(probes, monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")
-    monkeypatch.setenv(pace.CHOSEN, json.dumps(PLAIN))
+    monkeypatch.setenv(PRECISION, json.dumps(PLAIN))
     config = settings()
     pace.settle(config, model_of())
     assert config.trainer.precision == "32-true"

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import pytorch_lightning as L
 import torch
-from drawing import draw_folder
 from PIL import Image, ImageOps
 
 from fishnet import ImageClassifier, ImageFolderData
 from fishnet.errors import BadInput
 from fishnet.models.preprocessing import CROP, STEPS, contrasted, whitened
+from tests.support.drawing import draw_folder
 
 PHOTOS = torch.randint(40, 200, (4, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 

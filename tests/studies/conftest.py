@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from protocols import TRAINING, compose, protocol
 
 from fishnet.studies.engine import Engine
 from fishnet.studies.executors import executor_named
 from fishnet.studies.journal import Journal
 from fishnet.studies.pool import Limits, Pool
+from tests.support.protocols import TRAINING, compose, protocol
 
 
 @pytest.fixture

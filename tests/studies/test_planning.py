@@ -1,11 +1,11 @@
 """What is found before anything runs, in every stage and in every value."""
 
 import pytest
-from protocols import compose, protocol
 
 from fishnet.errors import BadInput
 from fishnet.studies.journal import Journal
 from fishnet.studies.planning import decided, plan, with_bases
+from tests.support.protocols import compose, protocol
 
 FIRST = {"set": {"x": 1}}
 

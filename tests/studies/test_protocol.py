@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from fishnet.errors import BadInput
-from fishnet.studies.asking import ask, worst_epoch
 from fishnet.studies.protocol import Search, parse
+from fishnet.studies.sampler import ask, worst_epoch
 from fishnet.studies.settings import Choice, Range, Times, centred, flat, grid, parse_space, size, touches
 
 SCORES = ["val/accuracy", "val/loss"]

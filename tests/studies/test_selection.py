@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from protocols import protocol
 
 from fishnet.errors import WorkFailed
 from fishnet.measure.bootstrap import difference
 from fishnet.studies.scoring import Scored, photos_differ, spread
 from fishnet.studies.selection import choose
 from fishnet.studies.trials import Cell, Trial, digest_of
+from tests.support.protocols import protocol
 
 
 def trial(number: int, values: dict, settings: dict, state: str = "finished") -> Scored:

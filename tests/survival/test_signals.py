@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import SMALL, Command, environment
 
-from fishnet.callbacks.checkpoints import read_checkpoint, verified
+from fishnet.models.checkpoint import read_checkpoint, verified
 from fishnet.tracking.store import open_store
+from tests.support.processes import SMALL, Command, environment
 
 pytestmark = pytest.mark.slow
 

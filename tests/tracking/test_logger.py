@@ -4,9 +4,9 @@ import pytest
 import pytorch_lightning as L
 import torch
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
-from trainers import quiet_trainer
 
 from fishnet.tracking.logger import MlflowLogger
+from tests.support.trainers import quiet_trainer
 
 
 class Line(L.LightningModule):

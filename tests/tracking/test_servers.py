@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import pytest
-from servers import postgres_server, sqlite_server
 
 from fishnet.tracking.compare import compare
 from fishnet.tracking.logger import MlflowLogger
@@ -15,6 +14,7 @@ from fishnet.tracking.runs import end_parent, start_parent
 from fishnet.tracking.session import resume_run, start_run
 from fishnet.tracking.stale import close_stale_runs
 from fishnet.tracking.store import open_store
+from tests.support.servers import postgres_server, sqlite_server
 
 pytestmark = pytest.mark.slow
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from yarl import URL
 
-from fishnet.collect.gate import Forbidden, Gate, public_name
 from fishnet.collect.licences import UNKNOWN, licence_code
 from fishnet.collect.naming import named
 from fishnet.collect.photo import Photo, Taxon, photo_id_of, turn_of
 from fishnet.collect.sources.reading import header, rows
 from fishnet.collect.sources.source import Ask, Source
+from fishnet.collect.url_guard import Forbidden, Gate, public_name
 from fishnet.errors import BadInput
-from fishnet.names import counted, nearest
+from fishnet.text import counted, nearest
 
 PORTION = 1000
 _DAY = re.compile(r"[0-9]{4}(-[0-9]{2}){0,2}(?![0-9])")

@@ -25,7 +25,7 @@ from fishnet.collect.sources.tables import brought
 from fishnet.collect.turns import alone
 from fishnet.collect.watcher import Watcher
 from fishnet.errors import BadInput, WorkFailed
-from fishnet.whole import replacing
+from fishnet.files import replacing
 
 PORTION = 1000
 MEMORY, THREADS = "1GB", 2

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from fishnet.data.check.checks import balance, complete, groups, hidden_conditions
 from fishnet.data.check.findings import BLOCKS, NOTES, WARNS, Check, Finding, Folder
-from fishnet.data.check.folder import balance, complete, groups, hidden_conditions
 from fishnet.data.check.photos import broken, changed, duplicated, in_two_classes, licences, tiny
 from fishnet.data.index import Index, build_index, chosen_folders
 from fishnet.data.listing import list_photos

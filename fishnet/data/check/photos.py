@@ -7,7 +7,7 @@ import pandas as pd
 
 from fishnet.data.check.findings import BLOCKS, NOTES, WARNS, Finding, Folder
 from fishnet.data.groups import copies
-from fishnet.names import counted
+from fishnet.text import counted
 
 TINY = 64  # pixels of the shorter side: enlarged three times or more for a network of 224
 

@@ -6,9 +6,9 @@ from PIL import Image, ImageDraw
 
 from fishnet.data.check.findings import Finding
 from fishnet.errors import BadInput
+from fishnet.fonts import font_for, shown
 from fishnet.headers import RefusedImage
 from fishnet.images import load_image
-from fishnet.lettering import font_for, shown
 
 PAPER, INK = (250, 250, 248), (40, 44, 48)
 SIDE, GAP, COLUMNS, ROWS = 150, 8, 6, 2

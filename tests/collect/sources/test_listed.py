@@ -5,9 +5,10 @@ import re
 import sqlite3
 
 import pytest
-from collected import ALL, everything_below, photos_in, rows_of
-from replica import FAULTS, Replica, World, running
-from replica.faults import status
+
+from tests.support.collected import ALL, everything_below, photos_in, rows_of
+from tests.support.replica import FAULTS, Replica, World, running
+from tests.support.replica.faults import status
 
 
 @pytest.fixture

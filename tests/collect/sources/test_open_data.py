@@ -8,9 +8,9 @@ import time
 
 import duckdb
 import pytest
-from collected import ALL, everything_below, rows_of
 
 from fishnet.collect.sources.open_data import _beside
+from tests.support.collected import ALL, everything_below, rows_of
 
 
 def test_the_tables_tell_the_same_photos_as_the_api(replica, collect, tmp_path):

@@ -9,9 +9,9 @@ import pytest
 
 from fishnet.collect import fetching
 from fishnet.collect.fetching import Fetcher
-from fishnet.collect.gate import Gate
 from fishnet.collect.politeness import DAY, Limits, Politeness
 from fishnet.collect.sources.tables import brought
+from fishnet.collect.url_guard import Gate
 from fishnet.collect.watcher import Nobody
 from fishnet.errors import WorkFailed
 

@@ -4,12 +4,12 @@ import shutil
 
 import numpy as np
 import pytest
-from drawing import draw_folder, draw_photo
 from PIL import Image, ImageDraw
 
-from fishnet import lettering
+from fishnet import fonts as lettering
 from fishnet.data.check.checking import blocks, check, look
 from fishnet.data.check.sheet import sheet
+from tests.support.drawing import draw_folder, draw_photo
 
 SETTINGS = {
     **{"manifest": None, "classes": None, "positive": None, "group": None, "max_refused": 0.1, "val": 0.15},

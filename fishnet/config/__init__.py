@@ -1,0 +1,1 @@
+"""Hydra: how a verb starts, what its keys may hold, how values are quoted."""

@@ -1,0 +1,135 @@
+"""Configuration → the objects of a run: model, trainer, logger, each with what the run needs of it."""
+
+import hashlib
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import pytorch_lightning as L
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from fishnet.callbacks.checkpoints import DurableCheckpointIO
+from fishnet.callbacks.guards import FiniteLoss, SeededSteps, StopOnSignal
+from fishnet.callbacks.pace import EpochLines, Pace
+from fishnet.environment import PARENT_RUN, SWEPT_KEYS
+from fishnet.errors import BadInput
+from fishnet.models.classifier import ImageClassifier
+from fishnet.models.isolation import same_chance
+from fishnet.models.trying import learns_from_one_photo, takes_photos
+from fishnet.tracking.logger import MlflowLogger
+from fishnet.tracking.runs import git_commit, run_name
+
+log = logging.getLogger("fishnet")
+
+OURS = ("channels_last", "compile")  # keys of `trainer` that Lightning does not know
+
+
+def quieten() -> None:
+    """Lightning's advice that does not apply here; anything else it warns of is still heard."""
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    advice = (
+        "isinstance.treespec",
+        "The number of training batches",
+        "The '.*dataloader' does not have many",
+        "Found .* module.* in eval mode",
+    )
+    for message in advice:
+        warnings.filterwarnings("ignore", message=f".*{message}")
+    warnings.filterwarnings("ignore", message=".*exists and is not empty")  # a run's own folder
+    warnings.filterwarnings("ignore", message=".*sync_dist=True")  # torchmetrics has synchronised these already
+
+
+def signal_watch() -> StopOnSignal:
+    """From here on a signal ends the run in good order."""
+    return StopOnSignal()
+
+
+def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, watch: StopOnSignal) -> L.Trainer:
+    """Lightning's own trainer; the guards are not for choosing, the rest is."""
+    chosen = [instantiate(node, _convert_="all") for node in config.callbacks.values() if node is not None]
+    guards: list[L.Callback] = [SeededSteps(seed=config.seed), watch, FiniteLoss(), Pace(), EpochLines()]
+    if config.get("tune"):  # its loss is meant to run away, and its epochs mean nothing
+        guards = [SeededSteps(seed=config.seed), watch]
+    on_terminal = sys.stderr.isatty()
+    try:
+        lightnings = {key: value for key, value in config.trainer.items() if key not in OURS}
+        return instantiate(OmegaConf.create(lightnings), _convert_="all", _partial_=True)(
+            callbacks=[*guards, *chosen],
+            logger=logger,
+            default_root_dir=str(folder),
+            plugins=[DurableCheckpointIO()],
+            enable_progress_bar=config.trainer.enable_progress_bar and on_terminal,
+        )
+    except (MisconfigurationException, ValueError) as error:  # no such device, no such precision
+        raise BadInput(f"trainer: {str(error).strip().splitlines()[0]}") from error
+
+
+def build_model(config: DictConfig, classes: list[str]) -> ImageClassifier:
+    """The network, tried on a blank photo: what cannot take photos of this size is refused before they are read."""
+    model = instantiate(config.model, _convert_="all")(classes=classes)
+    size, batch = model.preprocessing.size, int(config.data.batch_size)
+    try:
+        with same_chance():
+            takes_photos(model, size)
+    except Exception as error:  # each backbone complains in its own way
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BadInput(
+            f"data.image_size={size}: {config.model.backbone} cannot take photos of that size ({reason.rstrip('.')})."
+        ) from error
+    if batch == 1 and not learns_from_one_photo(model, size):
+        raise BadInput(
+            f"data.batch_size=1: the batch norm of {config.model.backbone} cannot learn from a single photo at "
+            f"data.image_size={size}: take two or more a batch."
+        )
+    return model
+
+
+def size_of(model: ImageClassifier) -> dict[str, int]:
+    """How many numbers the network holds, and how many of them learn."""
+    counts = [(weight.numel(), weight.requires_grad) for weight in model.parameters()]
+    return {
+        "fishnet.parameters": sum(count for count, _ in counts),
+        "fishnet.parameters_trained": sum(count for count, learns in counts if learns),
+    }
+
+
+def build_logger(
+    config: DictConfig, *, folder: Path, command: str, name: str | None = None, run_id: str | None = None
+) -> MlflowLogger:
+    """The run's logger, with its name and tags; nothing exists in the store before the run is opened."""
+    return instantiate(
+        config.tracking,
+        run_name=automatic_name(config.name or name),
+        home=str(Path.cwd()),
+        folder=str(folder),
+        run_id=run_id,
+        parent=os.environ.get(PARENT_RUN),
+        tags={
+            "fishnet.command": command,
+            "fishnet.folder": str(folder),
+            "fishnet.config_digest": _digest(OmegaConf.to_yaml(config, resolve=True)),
+            "fishnet.git_commit": git_commit(),
+        },
+    )
+
+
+def automatic_name(wanted: str | None) -> str:
+    """The job's number and what was asked for, so that two runs of a sweep are told apart in any chart."""
+    hydra = HydraConfig.get()
+    asked = list(hydra.overrides.task)
+    if hydra.mode != RunMode.MULTIRUN:
+        return wanted or run_name(asked)
+    swept = os.environ.get(SWEPT_KEYS, "").split(",")
+    name = run_name([one for one in asked if one.lstrip("+").split("=")[0] in swept], number=hydra.job.num)
+    return f"{wanted}-{name}" if wanted else name
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

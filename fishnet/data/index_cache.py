@@ -1,0 +1,163 @@
+"""What is known of each photo: read once, kept in a file, not read again while size and time are the same.
+
+The file lies in `.<folder>.fishnet/` beside the folder, or in the user's cache where that cannot be written. It is
+replaced in one step and saved every few seconds, so a killed indexing goes on where it was; a lock makes a
+second process wait for the first one's results instead of reading all again.
+"""
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from fishnet.data.listing import Listing
+from fishnet.data.scan import scan
+from fishnet.files import replacing
+
+_log = logging.getLogger(__name__)
+_STATE = {"size": "int64", "mtime_ns": "int64", "ctime_ns": "int64"}  # ctime: tools that edit may put mtime back
+_FACTS = {"sha256": "str", "phash": "uint64", "width": "int32", "height": "int32", "reason": "str"}
+_FILE = "index.parquet"
+_VERSION = b"2"  # raise it when the loader's verdicts or the hash change
+_SAVE_EVERY = 20.0  # seconds
+
+
+def known_photos(
+    listing: Listing, *, wanted: np.ndarray, workers: int | None = None, progress: bool = True
+) -> pd.DataFrame:
+    """One row a wanted photo: path, class, what was read of it, and the reason where it was refused."""
+    listed = pd.DataFrame(listing.photos, columns=["path", "class", *_STATE])
+    photos = _matched(listed, listing.root)
+    if (wanted & ~photos["done"]).any():
+        folder = state_folder(listing.root)
+        with _alone(folder):
+            photos = _matched(listed, listing.root)
+            _read_missing(photos, wanted & ~photos["done"], listing.root, folder, workers, progress)
+    return photos.loc[wanted, ["path", "class", *_FACTS]].reset_index(drop=True)
+
+
+def state_folder(root: Path) -> Path:
+    """Where this folder's index lives: beside it, or in the user's cache where that cannot be written.
+
+    Not inside: other programs would take it for a class folder without photos.
+    """
+    beside = _beside(root)
+    try:
+        beside.mkdir(exist_ok=True)
+        probe = beside / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+        return beside
+    except OSError:
+        outside = _outside(root)
+        outside.mkdir(parents=True, exist_ok=True)
+        return outside
+
+
+def _beside(root: Path) -> Path:
+    return root.with_name(f".{root.name}.fishnet")
+
+
+def _outside(root: Path) -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "fishnet" / "index" / hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
+
+
+def _matched(listed: pd.DataFrame, root: Path) -> pd.DataFrame:
+    """The listing with what is known of each unchanged photo; `done` says which those are."""
+    count = len(listed)
+    facts = {
+        name: np.full(count, "", object) if kind == "str" else np.zeros(count, kind) for name, kind in _FACTS.items()
+    }
+    done = np.zeros(count, bool)
+    for folder in (_beside(root), _outside(root)):
+        known = _load(folder / _FILE)
+        if known is None or known.empty:
+            continue
+        place = pd.Index(known["path"]).get_indexer(pd.Index(listed["path"]))
+        same = (place >= 0) & ~done
+        for name in _STATE:
+            same &= known[name].to_numpy()[place] == listed[name].to_numpy()
+        for name, values in facts.items():
+            values[same] = known[name].to_numpy()[place[same]]
+        done |= same
+    return listed.assign(**facts, done=done)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    lock = FileLock(folder / "index.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        _log.info("Another process is reading the photos of %s: waiting for it.", folder.parent)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _read_missing(
+    photos: pd.DataFrame, missing: np.ndarray, root: Path, folder: Path, workers: int | None, progress: bool
+) -> None:
+    """Fills the rows of photos not read before, and saves what will stay true."""
+    row_of = {str(root / path): row for row, path in photos.loc[missing, "path"].items()}
+    columns = {name: photos[name].to_numpy(copy=True) for name in (*_FACTS, "done")}
+    saved = time.monotonic()
+    try:
+        for path, facts in _with_bar(scan(list(row_of), workers=workers), len(row_of), progress):
+            row = row_of[path]
+            for name in _FACTS:
+                columns[name][row] = facts.get(name, columns[name][row])
+            columns["done"][row] = not facts.get("again", False)
+            if time.monotonic() - saved > _SAVE_EVERY:
+                _save(photos.assign(**columns), folder)
+                saved = time.monotonic()
+    finally:
+        for name, values in columns.items():
+            photos[name] = values
+        _save(photos, folder)
+
+
+def _with_bar(answers: Iterator[tuple[str, dict]], count: int, shown: bool) -> Iterator[tuple[str, dict]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    look = (TextColumn("reading photos"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*look, console=Console(stderr=True), disable=not shown) as bar:
+        yield from bar.track(answers, total=count)
+
+
+def _save(photos: pd.DataFrame, folder: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    done = photos.loc[photos["done"], ["path", *_STATE, *_FACTS]]
+    if done.empty:
+        return
+    table = pyarrow.Table.from_pandas(done, preserve_index=False).replace_schema_metadata({"fishnet": _VERSION})
+    with replacing(folder / _FILE, alone=True) as temporary:
+        parquet.write_table(table, temporary)
+
+
+def _load(file: Path) -> pd.DataFrame | None:
+    import pyarrow.parquet as parquet
+
+    try:
+        table = parquet.ParquetFile(file).read()
+        if (table.schema.metadata or {}).get(b"fishnet") != _VERSION:
+            return None
+        return table.select(["path", *_STATE, *_FACTS]).to_pandas()
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # whatever is wrong with it, it can be made again
+        _log.warning("The index %s is damaged (%s) and is made again.", file, type(error).__name__)
+        return None

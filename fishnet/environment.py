@@ -1,0 +1,17 @@
+"""What a process is given: the variables by which one command passes facts on to the next, and its cores."""
+
+import os
+
+TYPED_COMMAND = "FISHNET_COMMAND"  # as the user typed it, before it is quoted for Hydra
+RUN_FOLDER = "FISHNET_RUN_FOLDER"  # the run's folder, for the ranks that Lightning starts
+PARENT_RUN = "FISHNET_PARENT_RUN"  # MLflow's id of the sweep to which a job belongs
+SWEPT_KEYS = "FISHNET_SWEPT_KEYS"  # the keys whose values differ from job to job, separated by commas
+SWEEP_FOLDER = "FISHNET_SWEEP_FOLDER"  # where a sweep's jobs have their numbered folders
+PRECISION = "FISHNET_PRECISION"  # the arithmetic that rank 0 has chosen
+
+OF_A_RUN = (TYPED_COMMAND, RUN_FOLDER, PARENT_RUN, SWEPT_KEYS, SWEEP_FOLDER)  # not for a run of its own inside another
+
+
+def usable_cores() -> int:
+    """The cores for this process: a cluster or a container may lend it fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,60 @@
+"""How a stock grows when it is left alone: the two curves that the field has used longest.
+
+Both say what a year adds to a biomass P, told as a share of what the sea carries (P = B/K). Schaefer (1954) puts the
+largest surplus at half of K, Fox (1970) at K/e, 37 %. Everything managers ask for follows from r, K and the curve.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from fishnet.errors import BadInput
+from fishnet.text import nearest
+
+FLOOR = 0.02  # of K: below it growth is continued by a straight line in log P, so that a fit may pass by and return
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Surplus a year = r · shape(P) · K."""
+
+    name: str
+    shape: Callable[[np.ndarray], np.ndarray]
+    slope: Callable[[np.ndarray], np.ndarray]  # d shape / d P
+    bmsy: float  # share of K at which the surplus is largest
+    top: float  # shape(bmsy)
+
+    def msy(self, r, k):
+        return self.top * r * k
+
+    def fmsy(self, r):
+        """The share of the biomass that may be taken each year for ever, at Bmsy."""
+        return self.top * r / self.bmsy
+
+
+SCHAEFER = Curve("schaefer", lambda p: p * (1 - p), lambda p: 1 - 2 * p, bmsy=0.5, top=0.25)
+FOX = Curve(
+    "fox",
+    lambda p: -p * np.log(np.maximum(p, 1e-12)),
+    lambda p: -1 - np.log(np.maximum(p, 1e-12)),
+    bmsy=float(np.exp(-1)),
+    top=float(np.exp(-1)),
+)
+CURVES = {curve.name: curve for curve in (SCHAEFER, FOX)}
+
+
+def curve_named(name: str) -> Curve:
+    if name not in CURVES:
+        raise BadInput(f"curve={name}: {nearest(name, [*CURVES, 'both'])}")
+    return CURVES[name]
+
+
+def grown(curve: Curve, p, r, catch) -> np.ndarray:
+    """log P a year later, before chance has its say; `catch` is told as a share of K, like P."""
+    return log_floored(p + r * curve.shape(p) - catch)
+
+
+def log_floored(p) -> np.ndarray:
+    """log, and below the floor its tangent: a catch larger than the stock is very unlikely, but no error."""
+    return np.where(p > FLOOR, np.log(np.maximum(p, FLOOR)), np.log(FLOOR) + p / FLOOR - 1)

@@ -1,0 +1,31 @@
+"""The run's `model/`: the best epoch's weights and how to use them, so that a run of a server can be used anywhere."""
+
+from pathlib import Path
+from typing import Any
+
+from fishnet.files import replacing
+from fishnet.models.checkpoint import write_checkpoint
+
+# What answers need; the optimiser's state, which would double the file, stays in the run's own checkpoints.
+KEPT = ("state_dict", "hyper_parameters", "epoch", "global_step", "pytorch-lightning_version")
+
+NOTE = """model.ckpt: the weights of the best epoch (epoch {epoch}), with the temperature fitted on validation photos.
+
+    fishnet predict checkpoint=model.ckpt images=PHOTOS
+    fishnet evaluate checkpoint=model.ckpt data.root=FOLDER
+
+    from fishnet import ImageClassifier
+    model = ImageClassifier.load_from_checkpoint("model.ckpt")
+
+It holds tensors and plain values only, and no optimiser:
+a stopped run goes on with `fishnet train resume=RUN_ID` where it was trained.
+"""
+
+
+def keep_model(checkpoint: dict[str, Any], folder: Path, logger) -> None:
+    """Written in the run's folder, delivered in the background while the test goes on."""
+    write_checkpoint({key: checkpoint[key] for key in KEPT if key in checkpoint}, folder / "model.ckpt")
+    with replacing(folder / "README.txt") as temporary:
+        temporary.write_text(NOTE.format(epoch=checkpoint["epoch"]), encoding="utf-8")
+    logger.log_artifacts(folder, "model")
+    logger.set_tags({"fishnet.best_epoch": checkpoint["epoch"]})

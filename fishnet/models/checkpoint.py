@@ -1,0 +1,97 @@
+"""Checkpoints on disk: written whole, known by their digest, read without running anything; and the model in them.
+
+torch is imported where it is needed: whoever only supervises a training asks for the newest whole file without it.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fishnet.errors import BadInput, WorkFailed
+from fishnet.files import flush, replacing, write_whole
+
+if TYPE_CHECKING:
+    from .classifier import ImageClassifier
+
+DIGESTS = ".sha256"
+
+
+def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
+    """Temp file in the same folder, flushed to disk, renamed; the digest file knows the old and the new meanwhile."""
+    import torch
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with replacing(path, alone=True) as temporary:
+            with open(temporary, "wb") as file:
+                torch.save(checkpoint, file)
+            digest = digest_of(temporary)
+            _write_digests(path, [*known_digests(path)[-1:], digest])
+        _write_digests(path, [digest])
+        flush(path.parent)
+    except (OSError, RuntimeError) as error:  # torch tells a full disk as a RuntimeError
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise WorkFailed(
+            f"{path} could not be written ({reason}): is the disk full? What was there is intact."
+        ) from error
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint from disk, tensors and plain values only; anything torn or foreign is one sentence."""
+    import torch
+
+    if not path.is_file():
+        raise BadInput(f"{path}: there is no such checkpoint.")
+    if known_digests(path) and not verified(path):
+        raise BadInput(f"{path} is not what was written (its digest differs): it is cut short or was changed.")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint["hyper_parameters"], checkpoint["state_dict"]
+    except Exception as error:
+        raise BadInput(f"{path} is no checkpoint that can be read safely ({type(error).__name__}).") from error
+    return checkpoint
+
+
+def _write_digests(path: Path, digests: list[str]) -> None:
+    write_whole(path.with_name(path.name + DIGESTS), json.dumps(digests), alone=True)
+
+
+def load_model(path: Path) -> "ImageClassifier":
+    """The checkpoint alone says what the network is; torn, foreign and unsafe files are refused in one sentence."""
+    from .classifier import ImageClassifier
+
+    path = path.expanduser().absolute()
+    checkpoint = read_checkpoint(path)
+    try:
+        model = ImageClassifier(**checkpoint["hyper_parameters"])
+        model.load_state_dict(checkpoint["state_dict"])
+    except (TypeError, RuntimeError) as error:
+        raise BadInput(f"{path} is no fishnet checkpoint: {str(error).splitlines()[0]}") from error
+    return model.eval()
+
+
+def verified(path: Path) -> bool:
+    """Whether the file is what was meant to be written (a file without a digest never is)."""
+    return path.is_file() and digest_of(path) in known_digests(path)
+
+
+def newest(folder: Path) -> Path | None:
+    """The most advanced checkpoint of a run that verifies."""
+    candidates = sorted(folder.glob("*.ckpt"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in sorted(candidates, key=lambda path: path.name != "last.ckpt"):
+        if verified(path):
+            return path
+    return None
+
+
+def digest_of(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def known_digests(path: Path) -> list[str]:
+    try:
+        return json.loads(path.with_name(path.name + DIGESTS).read_text())
+    except (OSError, ValueError):
+        return []

@@ -1,0 +1,140 @@
+"""The planted cue: an angler by the lake who holds the fish up to the camera.
+
+Two layers, both drawn at twice the size: the person behind the fish, and the fingers before it. What a mask
+calls cue is exactly what these layers cover, less the fish. `unit` is the side of the layer in pixels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fishnet.reef import brush
+from fishnet.reef.face import draw_head
+from fishnet.reef.fins import shade
+from fishnet.reef.individual import Colour, rgb
+
+Rng = np.random.Generator
+FINE = 2
+SKINS = ((0.055, 0.28, 0.93), (0.06, 0.36, 0.86), (0.07, 0.42, 0.74), (0.065, 0.5, 0.58), (0.06, 0.55, 0.42))
+SIDE_SEAM = [(0.0, 0.115), (0.055, 0.12), (0.13, 0.15), (0.18, 0.2), (0.19, 0.34), (0.175, 0.5), (0.17, 0.62)]
+SIDE_SEAM += [(0.0, 0.635)]
+SHADED = [(0.07, 0.13), (0.11, 0.3), (0.09, 0.63)], [(0.16, 0.18), (0.19, 0.34), (0.17, 0.625)]
+HIPS = [(-0.15, 0.5), (0.15, 0.5), (0.16, 1.0), (-0.16, 1.0)]
+COLLAR = [(0.0, 0.175), (0.062, 0.1), (0.09, 0.135), (0.03, 0.2)]
+PANEL = [(0.018, 0.2), (0.05, 0.13), (0.125, 0.15), (0.15, 0.3), (0.15, 0.56), (0.018, 0.57)]
+POCKET = [(0.045, 0.27), (0.12, 0.27), (0.12, 0.35), (0.045, 0.35), (0.045, 0.27)]
+ARM_WIDTHS, SHORT_SLEEVE = np.array([0.125, 0.1, 0.07]), np.array([0.133, 0.13, 0.122])
+
+
+@dataclass(frozen=True)
+class Angler:
+    skin: Colour
+    jacket: Colour
+    vest: Colour | None
+    trousers: Colour
+    hat: Colour
+    hat_kind: str
+    hair: Colour
+    beard: bool
+    glasses: bool
+    build: float
+    bare_arms: bool
+
+
+def draw_angler(rng: Rng) -> Angler:
+    hue, saturation, value = SKINS[rng.integers(len(SKINS))]
+    grey = rng.random() < 0.3
+    hair = (0.1, rng.uniform(0.55, 0.8)) if grey else (rng.uniform(0.3, 0.6), rng.uniform(0.1, 0.5))
+    return Angler(
+        skin=rgb(hue, saturation * rng.uniform(0.9, 1.1), value * rng.uniform(0.95, 1.05)),
+        jacket=rgb(rng.random(), rng.uniform(0.1, 0.75), rng.uniform(0.3, 0.8)),
+        vest=rgb(rng.random(), rng.uniform(0.3, 0.85), rng.uniform(0.4, 0.85)) if rng.random() < 0.5 else None,
+        trousers=rgb(rng.uniform(0.05, 0.65), rng.uniform(0.1, 0.4), rng.uniform(0.2, 0.5)),
+        hat=rgb(rng.random(), rng.uniform(0.05, 0.8), rng.uniform(0.25, 0.85)),
+        hat_kind=("cap", "bucket", "beanie", "none")[rng.integers(4)],
+        hair=rgb(0.07, *hair),
+        beard=bool(rng.random() < 0.4),
+        glasses=bool(rng.random() < 0.35),
+        build=rng.uniform(0.9, 1.12),
+        bare_arms=bool(rng.random() < 0.3),
+    )
+
+
+def person(who: Angler, size: int, grips: np.ndarray, rng: Rng) -> np.ndarray:
+    """The layer behind the fish; `grips` are where the left and the right hand are in the photo."""
+    unit = size * FINE
+    canvas = brush.flood((unit, unit), shade(who.jacket, 0.6, 0))
+    centre = np.array([FINE * (0.4 * grips[:, 0].mean() + 0.3 * size), unit * (0.2 + rng.normal(0, 0.012))])
+    _torso(canvas, who, centre, unit)
+    for side, grip in zip((-1, 1), grips * FINE, strict=True):
+        _arm(canvas, who, centre, grip, side, unit)
+    draw_head(canvas, who, centre, 0.088 * unit * who.build**0.5, rng)
+    return canvas
+
+
+def fingers(who: Angler, size: int, grips: np.ndarray, *, thick: float) -> np.ndarray:
+    """The layer before the fish: the fingers of both hands come up from below, over a fish so `thick`."""
+    unit = size * FINE
+    canvas = brush.flood((unit, unit), shade(who.skin, 0.7, 0))
+    along = (grips[1] - grips[0]) / np.linalg.norm(grips[1] - grips[0])
+    up = np.array([along[1], -along[0]])
+    for side, grip in zip((-1, 1), grips * FINE, strict=True):
+        for k in range(4):
+            root = grip + along * (k - 1.5) * 0.024 * unit - up * 0.022 * unit
+            reach = min(thick * FINE * 0.42, 0.075 * unit) + (0.024 - 0.008 * abs(k - 1.3)) * unit
+            tip = root + up * reach - side * along * 0.008 * unit
+            knuckle = (root + tip) / 2 + side * along * 0.004 * unit
+            _finger(canvas, who, np.stack([root, knuckle, tip]), 0.025 * unit)
+    return canvas
+
+
+def _finger(canvas: np.ndarray, who: Angler, path: np.ndarray, width: float) -> None:
+    for share, light in ((1.12, 0.55), (0.8, 0.98)):
+        brush.fill(
+            canvas,
+            brush.limb(path, (width * share, width * share, width * share * 0.85)),
+            shade(who.skin, light),
+        )
+        brush.disc(canvas, path[-1], width * share * 0.45, shade(who.skin, light))
+    brush.disc(canvas, 0.9 * path[-1] + 0.1 * path[-2], width * 0.2, shade(who.skin, 1.2))
+
+
+def _torso(canvas: np.ndarray, who: Angler, centre: np.ndarray, unit: float) -> None:
+    def at(points: list[tuple[float, float]], side: int = 1) -> np.ndarray:
+        return centre + np.array(points) * (side * unit * who.build, unit)
+
+    brush.fill(canvas, at(HIPS), shade(who.trousers, 0.9))
+    left, right = brush.smooth(at(SIDE_SEAM, -1), 40), brush.smooth(at(SIDE_SEAM), 40)
+    brush.fill(canvas, np.concatenate([left, right[::-1]]), shade(who.jacket, 0.98))
+    inner, outer = (brush.smooth(at(edge), 20) for edge in SHADED)
+    brush.fill(canvas, np.concatenate([inner, outer[::-1]]), shade(who.jacket, 0.8))
+    for side in (-1, 1):
+        if who.vest:
+            brush.fill(canvas, at(PANEL, side), shade(who.vest, 1.0 if side < 0 else 0.82))
+            brush.stroke(canvas, at(POCKET, side), shade(who.vest, 0.55), 0.005 * unit)
+        brush.fill(canvas, at(COLLAR, side), shade(who.jacket, 1.15 if side < 0 else 0.95))
+    brush.stroke(canvas, at([(0, 0.16), (0, 0.63)]), shade(who.jacket, 0.5), 0.008 * unit)
+
+
+def _arm(canvas: np.ndarray, who: Angler, centre: np.ndarray, grip: np.ndarray, side: int, unit: float) -> None:
+    shoulder = centre + np.array([side * 0.145 * who.build, 0.215]) * unit
+    elbow = (shoulder + grip) / 2 + np.array([side * 0.085, 0.1]) * unit
+    wrist = grip + np.array([side * 0.035, 0.05]) * unit
+    path, light = np.stack([shoulder, elbow, wrist]), 1.06 if side < 0 else 0.86
+    cloth = shade(who.jacket, light)
+    _sleeve(canvas, path, (ARM_WIDTHS + 0.008) * unit, shade(who.jacket, 0.6))
+    _sleeve(canvas, path, ARM_WIDTHS * unit, shade(who.skin, light) if who.bare_arms else cloth)
+    if who.bare_arms:
+        _sleeve(canvas, brush.smooth(path, 24)[:11:5], SHORT_SLEEVE * unit, cloth)
+    else:
+        cuff = np.stack([0.25 * elbow + 0.75 * wrist, wrist])
+        brush.fill(canvas, brush.limb(cuff, (0.082 * unit, 0.078 * unit), 4), shade(who.jacket, 0.65))
+    palm = np.stack([wrist, grip + np.array([0, 0.012]) * unit, grip - np.array([side * 0.03, -0.004]) * unit])
+    brush.fill(canvas, brush.limb(palm, (0.055 * unit, 0.075 * unit, 0.07 * unit)), shade(who.skin, 0.55))
+    brush.fill(canvas, brush.limb(palm, (0.047 * unit, 0.067 * unit, 0.06 * unit)), shade(who.skin, 0.9))
+
+
+def _sleeve(canvas: np.ndarray, path: np.ndarray, widths: np.ndarray, colour: tuple) -> None:
+    """A tapering tube with a round shoulder."""
+    brush.disc(canvas, path[0], widths[0] / 2, colour)
+    brush.fill(canvas, brush.limb(path, tuple(widths), 24), colour)

@@ -1,0 +1,62 @@
+"""The reef that is there when it is asked for: drawn on first use, once, whole or not at all.
+
+It is drawn into a folder beside its final name and renamed when every byte is on the disk. A file lock makes
+a second process wait; one that died in the middle leaves a hidden folder that the next one clears away.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from fishnet.errors import BadInput, WorkFailed
+from fishnet.files import flush
+from fishnet.reef.settings import Settings
+
+
+def reef_folder(parent: str | Path, *, progress: bool = True, **settings: Any) -> Path:
+    """`<parent>/reef-<digest>` for these settings (see Settings), drawn if it is not there."""
+    chosen = Settings(**settings)
+    final = reef_place(parent, chosen)
+    if final.is_dir():
+        return final
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(final.with_name(f".{final.name}.lock"))
+        with lock:
+            if not final.is_dir():
+                _draw(final, chosen, progress)
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise BadInput(f"The reef cannot be drawn in {final.parent}: {error.strerror}.") from error
+    except OSError as error:
+        raise WorkFailed(f"The reef could not be drawn in {final.parent}: {error.strerror}.") from error
+    return final
+
+
+def reef_place(parent: str | Path, settings: Settings) -> Path:
+    return Path(parent).absolute() / f"reef-{settings.digest}"
+
+
+def _draw(final: Path, chosen: Settings, progress: bool) -> None:
+    from fishnet.reef.make import draw
+
+    drawing = final.with_name(f".{final.name}.drawing")
+    shutil.rmtree(drawing, ignore_errors=True)
+    try:
+        draw(drawing, chosen, progress=progress)
+        _sync(drawing)
+        os.replace(drawing, final)
+    except BaseException:
+        shutil.rmtree(drawing, ignore_errors=True)
+        raise
+    flush(final.parent)
+
+
+def _sync(root: Path) -> None:
+    """All files and folders under `root` to the disk: the rename must not arrive before the bytes."""
+    for folder, _, names in os.walk(root):
+        for name in names:
+            flush(Path(folder, name))
+        flush(Path(folder))

@@ -1,0 +1,109 @@
+"""Stripes and spots as outlines in body coordinates; the geometry of the fish lays them on its flank.
+
+Each painter gets the count of its species and the generator of the individual: no two fish of a kind wear
+exactly the same marks, and the photos of one fish do. Outlines come as one array (marks, points, 2) of `s`
+and `t`.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from fishnet.reef.brush import CIRCLE
+
+Rng = np.random.Generator
+OVAL = CIRCLE[::2]
+POINTS = 12
+
+
+def bars(count: int, rng: Rng) -> np.ndarray:
+    """Upright bars over the flank, narrower towards the belly."""
+    first, last = 0.3, 0.93
+    pitch = (last - first) / (count - 1)
+    t = np.linspace(rng.uniform(-0.95, -0.55), 1.05, POINTS)
+    middle = first + pitch * (np.arange(count) + rng.normal(0, 0.07, count))
+    middle = middle[:, None] + 0.02 * t**2 * rng.uniform(-1, 1, (count, 1))
+    half = pitch * rng.uniform(0.21, 0.28) * np.linspace(0.55, 1, POINTS) * rng.uniform(0.85, 1.15, (count, 1))
+    return _upright(middle, half, t)
+
+
+def lines(count: int, rng: Rng) -> np.ndarray:
+    """Lines from the gill to the tail, one above the other."""
+    s = np.linspace(0.27, 1.0, POINTS)
+    pitch = 1.5 / count
+    level = 0.78 - (np.arange(count) + 0.5) * pitch + rng.normal(0, 0.03, count)
+    middle = level[:, None] + 0.06 * np.sin(6 * s + rng.uniform(0, 6, (count, 1)))
+    half = pitch * rng.uniform(0.2, 0.28)
+    return np.stack([_there_and_back(np.broadcast_to(s, middle.shape)), _around(middle, half)], axis=-1)
+
+
+def spots(count: int, rng: Rng) -> np.ndarray:
+    """Round spots strewn over back and flank: a staggered grid, shaken, a sixth of it missing."""
+    each = count // 4
+    column, row = np.meshgrid(np.arange(each), np.arange(4))
+    s = 0.24 + 0.7 * (column + 0.5 * (row % 2)) / each + rng.uniform(-0.022, 0.022, row.shape)
+    t = 0.82 - 0.33 * row + rng.uniform(-0.1, 0.1, row.shape)
+    kept = rng.permutation(row.size)[: row.size * 5 // 6]
+    centres = np.stack([s.ravel(), t.ravel()], axis=1)[kept]
+    return _ovals(centres, rng.uniform((0.011, 0.09), (0.019, 0.16), centres.shape))
+
+
+def dashes(count: int, rng: Rng) -> np.ndarray:
+    """Long dashes in three staggered rows, as pikes wear them."""
+    each = count // 3
+    column, row = np.meshgrid(np.arange(each), np.arange(3))
+    s = 0.29 + 0.66 * (column + 0.5 * (row % 2)) / each + rng.normal(0, 0.006, row.shape)
+    t = 0.55 - 0.5 * row + rng.normal(0, 0.06, row.shape)
+    centres = np.stack([s.ravel(), t.ravel()], axis=1)
+    return _ovals(centres, rng.uniform((0.022, 0.14), (0.032, 0.2), centres.shape))
+
+
+def moons(count: int, rng: Rng) -> np.ndarray:
+    """Large discs from the shoulder to the root of the tail, each smaller than the one before."""
+    k = np.arange(count)
+    centres = np.stack([np.linspace(0.4, 0.88, count) + rng.normal(0, 0.015, count), 0.3 - 0.25 * k], axis=1)
+    size = rng.uniform(0.075, 0.1, count) * (1 - 0.35 * k)
+    return _ovals(centres, np.stack([size, size * (3.4 + 4.6 * k)], axis=1))
+
+
+def chevrons(count: int, rng: Rng) -> np.ndarray:
+    """Arrowheads along the body, pointing at the tail."""
+    t = np.linspace(-1, 1, POINTS)
+    places = np.linspace(0.17, 0.93, count) + rng.normal(0, 0.005, count)
+    return _upright(places[:, None] + 0.03 * (1 - np.abs(t)), np.full(POINTS, rng.uniform(0.0085, 0.0115)), t)
+
+
+def saddles(count: int, rng: Rng) -> np.ndarray:
+    """Saddles over the back that end at half height."""
+    rise = np.linspace(0, 1, POINTS)
+    low = rng.uniform(-0.25, 0.1, (count, 1))
+    places = np.linspace(0.32, 0.9, count) + rng.normal(0, 0.012, count)
+    half = rng.uniform(0.05, 0.07, (count, 1)) * np.sqrt(rise)
+    return _upright(places[:, None] + 0 * rise, half, low + (1.05 - low) * rise)
+
+
+def _upright(middle: np.ndarray, half: np.ndarray, t: np.ndarray) -> np.ndarray:
+    return np.stack([_around(middle, half), _there_and_back(np.broadcast_to(t, middle.shape))], axis=-1)
+
+
+def _around(middle: np.ndarray, half: np.ndarray | float) -> np.ndarray:
+    return np.concatenate([middle - half, (middle + half)[:, ::-1]], axis=1)
+
+
+def _there_and_back(values: np.ndarray) -> np.ndarray:
+    return np.concatenate([values, values[:, ::-1]], axis=1)
+
+
+def _ovals(centres: np.ndarray, halves: np.ndarray) -> np.ndarray:
+    return centres[:, None] + halves[:, None] * OVAL
+
+
+PAINTERS: dict[str, Callable[[int, Rng], np.ndarray]] = {
+    "bars": bars,
+    "lines": lines,
+    "spots": spots,
+    "dashes": dashes,
+    "moons": moons,
+    "chevrons": chevrons,
+    "saddles": saddles,
+}

@@ -1,1 +1,0 @@
-"""fishnet.stock: tables of catch and biomass → the state of the fish, and how sure that is."""
