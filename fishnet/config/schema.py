@@ -5,6 +5,9 @@ import importlib.util
 from functools import cache
 from pathlib import Path
 
+from fishnet import ranges
+from fishnet.ranges import Range
+
 
 @cache
 def constructor(target: str) -> dict[str, tuple[ast.expr | None, ast.expr | None]]:
@@ -76,7 +79,21 @@ def fits(value: object, annotation: ast.expr | None) -> bool:
             return isinstance(value, list) and all(fits(item, inner) for item in value)
         case ast.Subscript(value=ast.Name(id="dict")):
             return isinstance(value, dict)
+        case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[inner, *_])):
+            return fits(value, inner)
     return True
+
+
+def range_broken(value: object, annotation: ast.expr | None) -> Range | None:
+    """The range of `Annotated[float, Above(0)]`, alone or `| None`, in which a number does not lie."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    for node in ast.walk(annotation) if annotation else ():
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and hasattr(ranges, node.func.id):
+            allowed = getattr(ranges, node.func.id)(*[ast.literal_eval(argument) for argument in node.args])
+            if not allowed.holds(value):
+                return allowed
+    return None
 
 
 def _fits_name(value: object, name: str) -> bool:
@@ -111,6 +128,8 @@ def describe(annotation: ast.expr | None) -> str:
             return f"a list of {describe(inner)}"
         case ast.Subscript(value=ast.Name(id="dict")):
             return "a mapping {key: value}"
+        case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[inner, *_])):
+            return describe(inner)
         case ast.Name(id=name):
             words = {"float": "a number", "int": "a whole number", "str": "a text", "bool": "true or false"}
             return {**words, "dict": "a mapping {key: value}"}.get(name, name)

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from fishnet.errors import BadInput
 from fishnet.text import nearest
 
-from .schema import constructor, describe, fits
+from .schema import constructor, describe, fits, range_broken
 
 # Keys that no constructor knows: those at the top of a verb.
 TYPES_OF_TOP = {
@@ -135,6 +135,8 @@ def _check_types(config: DictConfig, seam: str) -> None:
         annotation, _ = schema.get(key, (None, None))
         if annotation is not None and not fits(value, annotation):
             raise BadInput(f"{seam}.{key}={value}: this takes {describe(annotation)}.")
+        if (broken := range_broken(value, annotation)) is not None:
+            raise BadInput(f"{seam}.{key}={value}: {broken}.")
 
 
 def _check_network(config: DictConfig) -> None:
