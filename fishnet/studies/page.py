@@ -12,11 +12,9 @@ from fishnet.tracking.layout import duration
 
 from .journal import Journal
 from .protocol import Protocol
-from .remaining import remaining
-from .results import write_results
-from .scoring import OTHER_PHOTOS, photos_differ
+from .scoring import OTHER_PHOTOS, StageState, photos_differ
 from .sections import chosen_names, section
-from .state import StageState
+from .table import remaining, write_results
 
 log = logging.getLogger("fishnet")
 
@@ -120,12 +118,12 @@ def _head(protocol: Protocol, states: Sequence[StageState], given: Sequence[str]
 
 
 def _summary_row(number: int, state: StageState) -> str:
-    shown = ", ".join(chosen_names(state.choice.told)) if state.choice else "–"
+    shown = ", ".join(chosen_names(state.choice.record)) if state.choice else "–"
     cells = [
         f"<a href='#s{number}'>{number} {html.escape(state.stage.name)}</a>",
         f"{len(state.scored)}",
         html.escape(shown),
-        html.escape(state.stage.score if state.stage.keep != "lr" else "range test"),
+        html.escape(state.stage.score if not state.stage.is_range_test else "range test"),
         duration(sum(one.seconds for one in state.scored)),
     ]
     marks = ["", "", " class=l", "", ""]

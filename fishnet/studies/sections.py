@@ -13,9 +13,8 @@ from fishnet.tracking.layout import duration
 from . import pictures
 from .differences import Verdict, judged, same_photos
 from .journal import Journal
-from .scoring import OTHER_PHOTOS, Scored, photos_differ
+from .scoring import OTHER_PHOTOS, Scored, StageState, photos_differ
 from .selection import chosen_digests, ranked
-from .state import StageState
 
 MOST_PICTURED = 4_000_000  # bytes of pictures in a page that is to be mailed
 
@@ -34,10 +33,10 @@ def section(number: int, state: StageState, journal: Journal) -> str:
     told += ["the test split was touched"] if stage.test else ["the test split was left alone"]
     parts.append(f"<p class=soft>{', '.join(told)}; scored by <code>{html.escape(stage.score)}</code></p>")
     if state.choice is not None:
-        parts.append(_why(state.choice.told))
+        parts.append(_why(state.choice.record))
     if photos_differ(state.scored):
         parts.append(f"<p><b>Beware</b>: {OTHER_PHOTOS}</p>")
-    if stage.keep == "lr":
+    if stage.is_range_test:
         return "".join([*parts, _rates(state, journal)])
     order = ranked(stage, state.scored)
     chosen = chosen_digests(state.choice)
