@@ -13,7 +13,7 @@ import pandas as pd
 
 from fishnet.data.splits import split
 from fishnet.measure.significance import Difference, holm, over_folds, over_photos
-from fishnet.studies.differences import ALARMS
+from fishnet.studies.scoring import ALARMS
 
 
 def alarms(differences: list[Difference | None]) -> int:

@@ -4,8 +4,6 @@ Each executor only starts supervisors and knows when one has ended; what happene
 machines must see.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import signal
@@ -14,10 +12,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.text import nearest
@@ -25,22 +24,22 @@ from fishnet.tracking.process import start_time
 
 from .supervisor import OUTPUT, PATIENCE
 
-if TYPE_CHECKING:
-    from submitit import Job
-
 SUPERVISOR = [sys.executable, "-m", "fishnet.studies.supervisor"]
 NAMES = ("local", "submitit", "ray")
 LONGEST = 24 * 60  # minutes that Slurm is asked for where no limit is given
 
 
-class Running(Protocol):
-    """One supervisor somewhere."""
+@dataclass(frozen=True)
+class Running:
+    """A supervisor somewhere.
 
-    def status(self) -> int | None:
-        """Its exit status; None while it runs."""
+    Args:
+        status: its exit status; None while it runs.
+        stop: asks it to end the training, which leaves a checkpoint; returns at once.
+    """
 
-    def stop(self) -> None:
-        """Ask it to end the training, which leaves a checkpoint; returns at once."""
+    status: Callable[[], int | None]
+    stop: Callable[[], None]
 
 
 class Executor(Protocol):
@@ -85,7 +84,7 @@ class Local:
                 "executor_args: executor=local takes gpus alone, as {gpus: [0, 1]}; jobs=2 says how many at a time."
             )
         self.home = home
-        self._users: dict[str, list[LocalRunning]] = {str(gpu): [] for gpu in gpus}
+        self._users: dict[str, list[Running]] = {str(gpu): [] for gpu in gpus}
 
     def start(self, folder: Path) -> Running:
         environment = dict(os.environ)
@@ -103,7 +102,8 @@ class Local:
                 start_new_session=True,
                 env=environment,
             )
-        running = LocalRunning(process)
+        assert process.stdin is not None
+        running = Running(process.poll, process.stdin.close)
         if gpu is not None:
             self._users[gpu].append(running)
         return running
@@ -112,18 +112,7 @@ class Local:
         """Nothing is held."""
 
 
-class LocalRunning:
-    """A supervisor that is a child of this process."""
-
-    def __init__(self, process: subprocess.Popen) -> None:
-        self.process = process
-
-    def status(self) -> int | None:
-        return self.process.poll()
-
-    def stop(self) -> None:
-        if self.process.stdin is not None:
-            self.process.stdin.close()
+# ---- clusters
 
 
 def tied_supervisor(folder: str, home: str) -> subprocess.Popen:
@@ -144,7 +133,18 @@ def exit_status(process: subprocess.Popen) -> int:
             process.stdin.close()
 
 
-# ---- Slurm
+def remote(done: Callable[[], bool], result: Callable[[], int], stop: Callable[[], None]) -> Running:
+    """A job that holds a tied supervisor, and has its exit status as result."""
+
+    def status() -> int | None:
+        if not done():
+            return None
+        try:
+            return int(result())
+        except Exception:  # it was ended before it could return anything: cancelled, or its node is gone
+            return 1
+
+    return Running(status, stop)
 
 
 class Submitit:
@@ -166,9 +166,10 @@ class Submitit:
     def start(self, folder: Path) -> Running:
         try:
             with _interrupts_reach_children():
-                return SubmititRunning(self._executor.submit(SlurmJob(), str(folder), str(self.home)))
+                job = self._executor.submit(SlurmJob(), str(folder), str(self.home))
         except Exception as error:
             raise WorkFailed(f"the job could not be submitted: {str(error).splitlines()[0]}") from error
+        return remote(job.done, job.result, job.cancel)
 
     def close(self) -> None:
         """Jobs that were submitted go on; the next study of this folder takes them up."""
@@ -211,27 +212,6 @@ def _interrupts_reach_children() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-class SubmititRunning:
-    """A job of Slurm."""
-
-    def __init__(self, job: Job) -> None:
-        self._job = job
-
-    def status(self) -> int | None:
-        if not self._job.done():
-            return None
-        try:
-            return int(self._job.result())
-        except Exception:  # it was ended before it could return anything
-            return 1
-
-    def stop(self) -> None:
-        self._job.cancel()
-
-
-# ---- Ray
-
-
 class Ray:
     """`executor_args`: what is passed on to `ray.init` (address), and num_cpus, num_gpus, resources of one training."""
 
@@ -256,7 +236,12 @@ class Ray:
     def start(self, folder: Path) -> Running:
         import ray
 
-        return RayRunning(ray.remote(**self._task)(ray_task).remote(str(folder), str(self.home)))
+        reference = ray.remote(**self._task)(ray_task).remote(str(folder), str(self.home))
+        return remote(
+            lambda: bool(ray.wait([reference], timeout=0)[0]),
+            lambda: ray.get(reference),
+            lambda: ray.cancel(reference),
+        )
 
     def close(self) -> None:
         import ray
@@ -278,26 +263,3 @@ def _check_reachable(address: str) -> None:
 def ray_task(folder: str, home: str) -> int:
     """What a worker of Ray calls."""
     return exit_status(tied_supervisor(folder, home))
-
-
-class RayRunning:
-    """A task of Ray."""
-
-    def __init__(self, reference: Any) -> None:
-        self._reference = reference
-
-    def status(self) -> int | None:
-        import ray
-
-        ready, _ = ray.wait([self._reference], timeout=0)
-        if not ready:
-            return None
-        try:
-            return int(ray.get(self._reference))
-        except Exception:  # the node is gone, or the task was cancelled
-            return 1
-
-    def stop(self) -> None:
-        import ray
-
-        ray.cancel(self._reference)

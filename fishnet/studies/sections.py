@@ -11,9 +11,8 @@ from fishnet.text import counted
 from fishnet.tracking.layout import duration
 
 from . import pictures
-from .differences import Verdict, judged, same_photos
 from .journal import Journal
-from .scoring import OTHER_PHOTOS, Scored, StageState, photos_differ
+from .scoring import OTHER_PHOTOS, Scored, StageState, Verdict, judged, photos_differ, same_photos
 from .selection import chosen_digests, ranked
 
 MOST_PICTURED = 4_000_000  # bytes of pictures in a page that is to be mailed
@@ -145,7 +144,7 @@ def _bars(order: Sequence[Scored], journal: Journal, key: str) -> dict[str, tupl
     from fishnet.measure.bootstrap import intervals
     from fishnet.measure.predictions import Predictions
 
-    from .differences import BY_PHOTO, answers
+    from .scoring import BY_PHOTO, answers
 
     part, _, figure = key.partition("/")
     found: dict[str, tuple[float, float]] = {}

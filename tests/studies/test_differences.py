@@ -7,9 +7,8 @@ import pytest
 
 from experiments.studies import alarms
 from fishnet.measure.significance import over_photos
-from fishnet.studies.differences import against, judged, same_photos
 from fishnet.studies.journal import Journal
-from fishnet.studies.scoring import Scored
+from fishnet.studies.scoring import Scored, against, judged, same_photos
 from fishnet.studies.trials import Cell, Trial
 
 KEY = "val/accuracy"
