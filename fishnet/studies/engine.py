@@ -241,7 +241,7 @@ class Curves:
                 cause = (
                     f"behind the median of {len(others)} others at epoch {epoch + 1} ({stage.score} {own[epoch]:.3f})"
                 )
-                (self._journal.place(training.cell) / PRUNE).write_text(cause)
+                (self._journal.folder_of(training.cell) / PRUNE).write_text(cause)
 
     def _others(self, state: StageState, training: Live) -> list[dict[int, float]]:
         """Curves of other trials on the same fold with the same seed; that of one that died says nothing."""

@@ -12,11 +12,12 @@ import subprocess
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.text import nearest
@@ -42,14 +43,15 @@ class Running:
     stop: Callable[[], None]
 
 
-class Executor(Protocol):
+class Executor(ABC):
     """Starts supervisors."""
 
+    @abstractmethod
     def start(self, folder: Path) -> Running:
         """A supervisor for the training in this folder."""
 
-    def close(self) -> None:
-        """The study ends: give back what the executor holds."""
+    def close(self) -> None:  # noqa: B027
+        """The study ends: give back what the executor holds. What was submitted goes on, and is taken up again."""
 
 
 def executor_named(name: str, *, home: Path, logs: Path, limit: float | None, settings: Mapping[str, Any]) -> Executor:
@@ -74,7 +76,7 @@ def executor_named(name: str, *, home: Path, logs: Path, limit: float | None, se
 # ---- this machine
 
 
-class Local:
+class Local(Executor):
     """Each supervisor in a session of its own, at the other end of a pipe that closes when this process dies."""
 
     def __init__(self, home: Path, settings: Mapping[str, Any]) -> None:
@@ -107,9 +109,6 @@ class Local:
         if gpu is not None:
             self._users[gpu].append(running)
         return running
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 # ---- clusters
@@ -147,7 +146,7 @@ def remote(done: Callable[[], bool], result: Callable[[], int], stop: Callable[[
     return Running(status, stop)
 
 
-class Submitit:
+class Submitit(Executor):
     """Without Slurm on this machine, or with `cluster: local`, the same code path runs as processes here."""
 
     def __init__(self, home: Path, logs: Path, limit: float | None, settings: Mapping[str, Any]) -> None:
@@ -171,16 +170,12 @@ class Submitit:
             raise WorkFailed(f"the job could not be submitted: {str(error).splitlines()[0]}") from error
         return remote(job.done, job.result, job.cancel)
 
-    def close(self) -> None:
-        """Jobs that were submitted go on; the next study of this folder takes them up."""
-
 
 class SlurmJob:
     """What a job of Slurm calls. Before it is preempted, the training leaves its checkpoint and the job is queued
     again; it then goes on from there."""
 
-    def __init__(self) -> None:
-        self._process: subprocess.Popen | None = None
+    _process: subprocess.Popen | None = None
 
     def __call__(self, folder: str, home: str) -> int:
         self._process = tied_supervisor(folder, home)
@@ -212,7 +207,7 @@ def _interrupts_reach_children() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-class Ray:
+class Ray(Executor):
     """`executor_args`: what is passed on to `ray.init` (address), and num_cpus, num_gpus, resources of one training."""
 
     def __init__(self, home: Path, settings: Mapping[str, Any]) -> None:

@@ -24,7 +24,7 @@ from fishnet.files import write_whole
 
 from .protocol import Protocol, Stage
 from .settings import Settings
-from .supervisor import JOB, OUTPUT, RESULT, RUN, busy, end_orphan, read_result
+from .supervisor import JOB, OUTPUT, RESULT, RUN, read_result
 from .trials import Cell
 
 GOOD = "finished"
@@ -51,17 +51,17 @@ class Journal:
 
     # ---- trainings
 
-    def place(self, cell: Cell) -> Path:
+    def folder_of(self, cell: Cell) -> Path:
         """The training's folder."""
         return self.folder / "trials" / cell.digest
 
     def run_of(self, cell: Cell) -> Path:
         """The folder of the run inside it."""
-        return self.place(cell) / RUN
+        return self.folder_of(cell) / RUN
 
     def prepare(self, cell: Cell, job: dict[str, Any]) -> Path:
         """The training's folder with what its supervisor has to know."""
-        folder = self.place(cell)
+        folder = self.folder_of(cell)
         folder.mkdir(parents=True, exist_ok=True)
         job = {**job, "arguments": cell.overrides, "out": str(self.run_of(cell))}
         write_whole(folder / JOB, json.dumps(job, indent=1))
@@ -70,7 +70,7 @@ class Journal:
     def result(self, cell: Cell) -> dict[str, Any] | None:
         """The training's result; None while there is none."""
         if cell.digest not in self._results:
-            result = read_result(self.place(cell))
+            result = read_result(self.folder_of(cell))
             if result is None:
                 return None
             self._results[cell.digest] = result
@@ -79,25 +79,17 @@ class Journal:
     def forget(self, cell: Cell) -> None:
         """Its result is put aside, so that it runs again; anew, if it had ended well and only its score was missing."""
         if (self.result(cell) or {}).get("status") == GOOD:
-            before = self.place(cell) / f"{RUN}.before"
+            before = self.folder_of(cell) / f"{RUN}.before"
             shutil.rmtree(before, ignore_errors=True)
             with suppress(FileNotFoundError):
                 self.run_of(cell).rename(before)
         with suppress(FileNotFoundError):  # another study of this folder has done so
-            (self.place(cell) / RESULT).rename(self.place(cell) / "result.before.json")
+            (self.folder_of(cell) / RESULT).rename(self.folder_of(cell) / "result.before.json")
         self._results.pop(cell.digest, None)
-
-    def busy(self, cell: Cell) -> bool:
-        """Whether a process holds this training."""
-        return busy(self.place(cell))
-
-    def end_orphan(self, cell: Cell, number: int) -> None:
-        """Send a signal to a training that has outlived its supervisor."""
-        end_orphan(self.place(cell), number)
 
     def give_up(self, cell: Cell, cause: str) -> None:
         """Write a result for a training whose supervisors die; the last line that one printed is part of the cause."""
-        output = self.place(cell) / OUTPUT
+        output = self.folder_of(cell) / OUTPUT
         lines = output.read_text(errors="replace").split("\n") if output.is_file() else []
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         result: dict[str, Any] = {
@@ -112,7 +104,7 @@ class Journal:
             "epochs": 0,
             **dict.fromkeys(("best_epoch", "parameters", "trained", "lr")),
         }
-        write_whole(self.place(cell) / RESULT, json.dumps(result, indent=1))
+        write_whole(self.folder_of(cell) / RESULT, json.dumps(result, indent=1))
 
     # ---- points of searches
 

@@ -167,7 +167,7 @@ class Mirror:
         key = self._key(state.stage.name, trial.digest, cell.digest)
         if self._sent.get(key) == f"{result['ended']}":
             return
-        place = journal.place(cell)
+        place = journal.folder_of(cell)
         name = f"{trial.name}-{cell.name.replace(', ', '-').replace(' ', '')}" if several else trial.name
         send_offline(
             self._open(),

@@ -55,8 +55,7 @@ def decided(protocol: Protocol) -> dict[str, str]:
     stages: dict[str, str] = {}
     for stage in protocol.stages:
         points = [key for point in stage.search.points.values() for key in own_settings(point)]
-        rate = ["model.lr"] if stage.is_range_test else []
-        stages.update(dict.fromkeys([*stage.settings, *stage.search.space, *points, *rate], stage.name))
+        stages.update(dict.fromkeys([*stage.settings, *stage.search.space, *points, *stage.rule.added], stage.name))
     return stages
 
 

@@ -17,7 +17,7 @@ from fishnet.text import counted
 from .executors import Executor, Running
 from .journal import Journal
 from .protocol import Stage
-from .supervisor import BUSY, PATIENCE, STOPPED
+from .supervisor import BUSY, PATIENCE, STOPPED, busy, end_orphan
 from .trials import Cell, Trial
 
 log = logging.getLogger("fishnet")
@@ -92,7 +92,7 @@ class Pool:
             cell, trial, not_before = self._waiting.popleft()
             if settled(cell, trial):
                 ended.append(trial)
-            elif now < not_before or cell.digest in self.live or self._journal.busy(cell):
+            elif now < not_before or cell.digest in self.live or busy(self._journal.folder_of(cell)):
                 self._waiting.append(Waiting(cell, trial, max(not_before, now + POLL)))
             else:
                 what = {"stage": stage.name, "trial": trial.name, "fold": cell.fold, "seed": cell.seed}
@@ -122,7 +122,7 @@ class Pool:
         """Its supervisor ended without a result. A few times the training is begun again; then it has failed."""
         self._lost[cell.digest] += status != BUSY
         lost = self._lost[cell.digest] >= LOST
-        self._journal.end_orphan(cell, signal.SIGKILL if lost else signal.SIGTERM)
+        end_orphan(self._journal.folder_of(cell), signal.SIGKILL if lost else signal.SIGTERM)
         if lost:
             why = "it was asked to stop" if status == STOPPED else f"its supervisor ended with status {status}"
             self._journal.give_up(cell, f"{why}, {LOST} times")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import UnionType
 from typing import Any
 
 from fishnet.errors import BadInput
@@ -169,7 +170,7 @@ def _parse_stage(
     stage = Stage(
         name=name,
         title=str(text.get("title", name)),
-        base=_check_text(text.get("base"), f"{where}: base"),
+        base=_check_type(text.get("base"), str | None, f"{where}: base"),
         source=source,
         settings=settings,
         search=_parse_search(text.get("search"), where, trials, earlier),
@@ -178,8 +179,8 @@ def _parse_stage(
         score=str(text.get("score", common.get("score", "val/f1_macro"))),
         keep=keep,
         top=_check_whole(text.get("top", 1), f"{where}: top", 1),
-        distinct=_check_text(text.get("distinct"), f"{where}: distinct"),
-        test=_check_flag(text.get("test", False), f"{where}: test"),
+        distinct=_check_type(text.get("distinct"), str | None, f"{where}: distinct"),
+        test=_check_type(text.get("test", False), bool, f"{where}: test"),
         written="\n".join(f"{key}: {value}" for key, value in sorted(written.items()) if key != "title"),
     )
     if trials is not None:  # a quick look at fewer trials keeps as many as there are
@@ -232,7 +233,9 @@ def _parse_search(text: Any, where: str, most: int | None, earlier: list[str]) -
         share = max(1, most // max(1, len(points))) if kind == "grid" else most
         trials = min(trials, share) if trials else share
     seed = _check_whole(text.get("seed", 0), f"{where}: search.seed", 0)
-    return Search(kind, space, points, trials, seed, _check_flag(text.get("prune", False), f"{where}: search.prune"))
+    return Search(
+        kind, space, points, trials, seed, _check_type(text.get("prune", False), bool, f"{where}: search.prune")
+    )
 
 
 def _parse_points(given: Any, kind: str, where: str, earlier: list[str]) -> dict[str, Settings]:
@@ -243,7 +246,7 @@ def _parse_points(given: Any, kind: str, where: str, earlier: list[str]) -> dict
             raise BadInput(f"{where}: {name}: from is for the points of a list; a grid has one from, its stage's.")
         if point.get("from") not in (None, *earlier):
             raise BadInput(f"{where}: {name}: from={point['from']} names no earlier stage.")
-        _check_text(point.get("base"), f"{where}: {name}: base")
+        _check_type(point.get("base"), str | None, f"{where}: {name}: base")
         _check_decided(point.items(), f"{where}: {name}")
         points[str(name)] = point
     return points
@@ -296,13 +299,7 @@ def _check_whole(value: Any, where: str, least: int, allowed: str = "") -> int:
     return value
 
 
-def _check_flag(value: Any, where: str) -> bool:
-    if not isinstance(value, bool):
-        raise BadInput(f"{where}={value}: this is true or false.")
-    return value
-
-
-def _check_text(value: Any, where: str) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise BadInput(f"{where}={value}: this is a name, or null.")
+def _check_type(value: Any, kind: type | UnionType, where: str) -> Any:
+    if not isinstance(value, kind):
+        raise BadInput(f"{where}={value}: this is {'true or false' if kind is bool else 'a name, or null'}.")
     return value

@@ -49,7 +49,10 @@ def ask(
         study = optuna.create_study(sampler=sampler, direction="maximize" if maximise else "minimize")
         for point, score in history if guided else ():
             if score is not None:
-                params = {key: _to_optuna(point[key], domain) for key, domain in space.items()}
+                params = {
+                    key: domain.values.index(point[key]) if isinstance(domain, Choice) else point[key]
+                    for key, domain in space.items()
+                }
                 study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=score))
         drawn = study.ask(distributions).params
         point = {key: _from_optuna(drawn[key], domain) for key, domain in space.items()}
@@ -78,10 +81,6 @@ def _distributions(space: Space) -> dict[str, BaseDistribution]:
         elif isinstance(domain, Range):
             distributions[key] = FloatDistribution(domain.low, domain.high, log=domain.log)
     return distributions
-
-
-def _to_optuna(value: Any, domain: object) -> Any:
-    return domain.values.index(value) if isinstance(domain, Choice) else value
 
 
 def _from_optuna(value: Any, domain: object) -> Any:

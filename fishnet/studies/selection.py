@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from .scoring import Scored
     from .trials import Trial
 
-SOME_RATE = 1.0e-3  # stands in for what a range test will find
-
 
 @dataclass(frozen=True)
 class Candidate:
@@ -54,6 +52,7 @@ class Rule(ABC):
     inside_folds = False  # whether each candidate goes on in a single fold
     is_range_test = False
     fixed: ClassVar[Settings] = {}  # what each training of the stage is given
+    added: ClassVar[Settings] = {}  # settings that choosing adds, with values that stand in until then
 
     def most(self, stage: Stage, trials: float) -> float:
         """How many candidates it hands on at most, out of so many trials."""
@@ -61,7 +60,7 @@ class Rule(ABC):
 
     def stand_in(self, trial: Trial) -> Candidate:
         """What it may hand on of this trial, before anything has run."""
-        return Candidate("", trial.base, trial.settings)
+        return Candidate("", trial.base, {**trial.settings, **self.added}, 0 if self.inside_folds else None)
 
     def failure(self, result: dict[str, Any], score: str) -> str:
         """Why a training that ended well cannot be ranked; empty where it can."""
@@ -121,9 +120,6 @@ class FoldWinners(Rule):
 
     def most(self, stage: Stage, trials: float) -> float:
         return stage.folds or 1
-
-    def stand_in(self, trial: Trial) -> Candidate:
-        return Candidate("", trial.base, trial.settings, 0)
 
     def choose(self, stage: Stage, finished: list[Scored]) -> Selection:
         winners = _winners(stage, finished)
@@ -185,12 +181,10 @@ class RangeTest(Rule):
 
     is_range_test = True
     fixed: ClassVar[Settings] = {"tune": "lr"}
+    added: ClassVar[Settings] = {"model.lr": 1.0e-3}
 
     def most(self, stage: Stage, trials: float) -> float:
         return trials
-
-    def stand_in(self, trial: Trial) -> Candidate:
-        return Candidate("", trial.base, {**trial.settings, "model.lr": SOME_RATE})
 
     def failure(self, result: dict[str, Any], score: str) -> str:
         return "" if result.get("lr") else "its range test found no learning rate"
