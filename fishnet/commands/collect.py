@@ -1,4 +1,31 @@
-"""fishnet collect: species names → licensed photos in class folders, with a manifest. Torch is never imported."""
+"""fishnet collect: species names → licensed photos in class folders, with a manifest
+
+In data/<name>/: <id>-<slug>/<photo>, manifest.csv (licence, author, observation of each photo), classes.csv.
+The same command goes on where it was ended.
+
+Examples
+  fishnet collect taxa='Perca fluviatilis, Esox lucius' name=lake
+  fishnet collect taxa='Perca fluviatilis' name=perch limit=500 licences=[cc0,cc-by] since=2015-01-01
+  fishnet collect taxa='Perca fluviatilis' name=many source=open_data tables=tables limit=5000
+  fishnet collect source=list list=photos.csv name=mine licences=any
+  fishnet collect source=list list=gbif/multimedia.txt name=gbif
+  fishnet collect taxa=47162 name=page source=browser licences=any pages=https://a-site-that-allows-it.org
+  fishnet collect refresh=true name=lake       drop what was withdrawn or deleted since
+
+What they mean
+  source           inaturalist (its API) | open_data (the monthly tables) | browser (scrolls a page) | list
+  list             CSV or Parquet with the columns url and class (licence, observer … if known), or a GBIF archive's
+                   multimedia.txt with occurrence.txt beside it
+  limit            photos a class, null for all; the lot decides which, and seed= the lot
+  licences         open (Creative Commons but -nd, cc0, pd, gfdl) | any | codes such as [cc0,cc-by]
+  per_observation  one | all: photos of one observation show one animal
+  pool             observations a class that are looked at; of more, a sample from all years
+  place since until quality size     filters: a place's number, days, research | any, small … original; a list
+                   heeds days alone, the browser no days, and what is not heeded is refused
+  pause            seconds between two calls of an API, of all your processes together
+  hosts            further [host:port] that may be asked, also on your own network
+  robots           source=browser: obey, or 'ignore <host>' where you may
+"""
 
 import logging
 
@@ -12,13 +39,15 @@ from fishnet.text import counted
 
 log = logging.getLogger("fishnet")
 
+POSITION = 10  # in the list of `fishnet --help`
+
 PLAN = "fishnet.collect.plan.Plan"
 LEAST = {"limit": 1, "pool": 1, "connections": 1, "deadline": 0.1, "pause": 0, "place": 1}
 MOST = {"connections": 64, "limit": 10**9, "pool": 10**9}
 
 
 def collect(config: DictConfig) -> None:
-    validate(config)
+    validate(config, "collect")
     settings = {str(key): value for key, value in (OmegaConf.to_container(config, resolve=True) or {}).items()}  # type: ignore[union-attr]
     check_types(settings)
     from fishnet.collect.job import collect as do_collect

@@ -1,19 +1,40 @@
-"""fishnet evaluate: a checkpoint on a folder, measured as a test set: figures with intervals, confusions, heat-maps."""
+"""fishnet evaluate: a checkpoint on a folder → metrics with intervals, confusions, heat-maps
+
+Examples
+  fishnet evaluate checkpoint=outputs/RUN/checkpoints/best.ckpt data.root=photos/lake
+  fishnet evaluate checkpoint=best.ckpt data.root=photos/lake part=test data.split_file=outputs/RUN/split/split.csv
+"""
 
 import logging
 from pathlib import Path
+from typing import Annotated, Literal
 
 from omegaconf import DictConfig
 
-from fishnet.config.entry import job_folder, start
+from fishnet.config.compose import job_folder
+from fishnet.config.entry import start
 from fishnet.config.validate import validate
+from fishnet.ranges import AtLeast, FreeText
 
 log = logging.getLogger("fishnet")
+
+POSITION = 50  # in the list of `fishnet --help`
+
+
+class Keys:
+    """Types and ranges of the keys at the top."""
+
+    checkpoint: FreeText
+    part: Literal["all", "train", "val", "test"]
+    seed: Annotated[int, AtLeast(0)]
+    monitor: str
+    name: FreeText | None
+    out: FreeText | None
 
 
 def evaluate(config: DictConfig) -> dict[str, float]:
     """The whole folder (part=all), or the part of it that a split file or the settings call the test set."""
-    validate(config)
+    validate(config, "evaluate")
     from hydra.utils import instantiate
 
     from fishnet.config import building

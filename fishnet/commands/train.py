@@ -1,20 +1,49 @@
-"""fishnet train: data, model, callbacks, run, trainer; fit, measure, report."""
+"""fishnet train: class folders → a trained, measured, explained and tracked classifier
+
+Examples
+  fishnet train experiment=demo                                  the drawn reef, minutes on two cores
+  fishnet train data=folder data.root=photos/lake                your own class folders
+  fishnet train data=folder data.root=lake model.backbone=resnet50 model.pretrained=true model.freeze=backbone
+  fishnet train -m model.lr=0.1,0.01,0.001 experiment=demo       a parent run and three children
+  fishnet train -m data.folds=5 'data.fold=range(0,5)'           five folds
+  fishnet train tune=lr data=folder data.root=photos/lake        a learning-rate range test: which lr?
+  fishnet train resume=RUN_ID                                    go on where a run stopped
+  fishnet train data=folder data.root=lake --cfg job             show the configuration, run nothing
+"""
 
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated, Literal
 
 from omegaconf import DictConfig
 
-from fishnet.config.entry import job_folder, start, swept_keys
+from fishnet.config.compose import job_folder, swept_keys
+from fishnet.config.entry import start
 from fishnet.config.validate import check_fixed_views, check_weights, validate
+from fishnet.ranges import AtLeast, FreeText
 
 log = logging.getLogger("fishnet")
+
+POSITION = 30  # in the list of `fishnet --help`
+
+
+class Keys:
+    """Types and ranges of the keys at the top."""
+
+    seed: Annotated[int, AtLeast(0)]
+    monitor: str
+    test: bool
+    resume: FreeText | None
+    tune: Literal["lr"] | None
+    prefetch: bool
+    name: FreeText | None
+    out: FreeText | None
 
 
 def train(config: DictConfig) -> dict[str, float]:
     """One run from configuration to figures; what can be refused is refused before the photos are read."""
-    validate(config)
+    validate(config, "train")
     if config.prefetch:
         return _prefetch(config)
     check_weights(config.model)

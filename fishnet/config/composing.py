@@ -15,7 +15,8 @@ from fishnet.studies.settings import Settings, touches
 from fishnet.studies.trials import Composed
 from fishnet.text import nearest
 
-from .entry import compose, in_our_words
+from .compose import compose
+from .entry import as_user_error
 from .quoting import OPEN_BRANCHES, quote, quoted
 from .validate import validate
 
@@ -69,10 +70,10 @@ class Composer:
             if _unpublished(config) and any(_key(one) == "model.pretrained" for one in self.values):
                 overrides.append("model.pretrained=false")  # it was said to the networks that have published weights
                 config.model.pretrained = False
-            validate(config)
+            validate(config, "train")
             return Composed(overrides, OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
         except (BadInput, HydraException, OmegaConfBaseException) as error:
-            raise in_our_words(error, "train") from error
+            raise as_user_error(error, "train") from error
 
     def _check_base(self, base: str | None) -> None:
         if base is None or base in self._experiments:

@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from fishnet.collect.plan import Plan
-from fishnet.config.entry import compose
+from fishnet.config.compose import compose
 from fishnet.config.quoting import quoted
 
 

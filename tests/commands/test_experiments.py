@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fishnet.config.entry import compose
+from fishnet.config.compose import compose
 from fishnet.config.validate import validate
 from fishnet.errors import WorkFailed
 
@@ -17,7 +17,7 @@ TRAINERS = [p.stem for p in (CONF / "trainer").glob("*.yaml")]
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_is_valid_and_says_its_command(name):
-    validate(compose("train", [f"experiment={name}"]))
+    validate(compose("train", [f"experiment={name}"]), "train")
     text = (CONF / "experiment" / f"{name}.yaml").read_text()
     assert text.startswith("# @package _global_\n")
     assert f"# fishnet train experiment={name}" in text.splitlines()[1]
@@ -25,7 +25,7 @@ def test_every_experiment_is_valid_and_says_its_command(name):
 
 @pytest.mark.parametrize("name", TRAINERS)
 def test_every_trainer_is_valid(name):
-    validate(compose("train", [f"trainer={name}"]))
+    validate(compose("train", [f"trainer={name}"]), "train")
 
 
 def test_a_full_gpu_says_what_to_try():

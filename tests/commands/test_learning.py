@@ -4,7 +4,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from fishnet.config.entry import compose
+from fishnet.config.compose import compose
 from fishnet.models.optimisation import OPTIMIZERS, SCHEDULERS
 from tests.support.memory_data import MemoryData
 from tests.support.trainers import quiet_trainer

@@ -117,8 +117,8 @@ PROTOCOLS = sorted(path.stem for path in (CONF / "study").glob("*.yaml"))
 def test_every_protocol_composes_and_says_its_command(name):
     from omegaconf import OmegaConf
 
+    from fishnet.config.compose import compose
     from fishnet.config.composing import Composer
-    from fishnet.config.entry import compose
     from fishnet.config.validate import MONITORS
     from fishnet.studies.planning import decided, plan
     from fishnet.studies.protocol import parse
@@ -135,8 +135,8 @@ def test_every_protocol_composes_and_says_its_command(name):
 def test_the_script_of_each_experiment_is_understood(name, tmp_path):
     from omegaconf import OmegaConf
 
+    from fishnet.config.compose import compose
     from fishnet.config.composing import Composer, own_keys
-    from fishnet.config.entry import compose
     from fishnet.config.quoting import quoted
     from fishnet.config.validate import MONITORS
     from fishnet.studies.planning import decided, plan
