@@ -209,7 +209,8 @@ def tracked(config: DictConfig, folder: Path, *, name: str) -> Iterator["RunSess
     """A run like every other; its last word comes whatever happens."""
     from fishnet.errors import Interrupted
     from fishnet.files import replacing
-    from fishnet.tracking.runs import FOLDER, git_commit
+    from fishnet.tracking.names import FOLDER
+    from fishnet.tracking.runs import git_commit
     from fishnet.tracking.session import start_run
     from fishnet.tracking.stale import tidy
     from fishnet.tracking.store import open_store

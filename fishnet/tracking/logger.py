@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pytorch_lightning.loggers.logger import DummyExperiment, Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from .mlflow_names import steps
+from .names import metrics_by_step
 from .offline import OfflineSession
 from .session import Reports, RunSession, resume_run, start_run
 from .store import Store, open_store
@@ -111,7 +111,7 @@ class MlflowLogger(Logger):
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         if session := self.start():
-            for at, values in steps(metrics, step).items():
+            for at, values in metrics_by_step(metrics, step).items():
                 session.log_metrics({self._called(key): value for key, value in values.items()}, step=at)
 
     def _called(self, key: str) -> str:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from .client import is_refusal, one_line
 from .journal import Journal, read_records
-from .mlflow_names import finite
+from .names import KEY, PARENT, RUN_NAME, as_tags, finite
 from .sending import send
-from .session import PARENT, Reports, as_tags, standing_tags
+from .session import Reports, standing_tags
 from .store import Store
 
 if TYPE_CHECKING:
@@ -79,15 +79,12 @@ def send_offline(
     run_id = _found(client, experiment_id, key) or _made(client, experiment_id, key, name, parent, int(started * 1000))
     records = list(records_of(folder)) if folder is not None else []
     records = [record for record in records if record["kind"] != "status"]
-    records.append({"kind": "tags", "values": as_tags({**(tags or {}), "mlflow.runName": name})})
+    records.append({"kind": "tags", "values": as_tags({**(tags or {}), RUN_NAME: name})})
     records += [{"kind": "artifacts", "source": str(path), "path": at} for at, path in (artifacts or {}).items()]
     for start in range(0, len(records), PORTION):
         _send(client, run_id, records[start : start + PORTION])
     client.set_terminated(run_id, status, int(ended * 1000))
     return run_id
-
-
-KEY = "fishnet.key"
 
 
 def _found(client: MlflowClient, experiment_id: str, key: str) -> str | None:

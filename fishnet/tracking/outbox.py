@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .client import client_for, is_refusal, one_line
 from .journal import Journal, left_journals, owner_of, tally
+from .names import HEARTBEAT
 from .sending import send_waiting
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ log = logging.getLogger("fishnet.tracking")
 
 EVERY = 5.0  # seconds between deliveries: at most two calls an epoch, and a UI that follows
 HEARTBEAT_EVERY = 60.0
-HEARTBEAT = "fishnet.heartbeat"
 LONGEST_PAUSE = 30.0
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .client import one_line
-from .session import PARENT, RunSession, start_run
+from .names import BEST_CHILD, BEST_CHILD_NAME, FOLDER, PARENT, ROLE
+from .session import RunSession, start_run
 from .store import Store, open_store
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fishnet.tracking")
 
-FOLDER = "fishnet.folder"
-ROLE = "fishnet.role"
 SUMMARISED = ("test/", "best/")
 ID_LENGTH, SHORTEST = 32, 6  # of a run's id, and of its beginning where that is enough
 
@@ -120,13 +119,21 @@ def start_parent(
 def end_parent(
     session: RunSession, *, metric: str = "best/val_f1_macro", largest: bool = True, status: str = "FINISHED"
 ) -> str:
-    """The parent tells its children's mean ± sd, which the UI cannot reckon, and which child was the best."""
+    """Summarise the children of the run, then end it."""
+    summarise_children(session, metric=metric, largest=largest)
+    return session.finish(status)
+
+
+def summarise_children(session: RunSession, *, metric: str, largest: bool) -> None:
+    """Log, in a parent run, the mean ± sd of its children, which the UI cannot compute, and which child was the best.
+
+    Called before the parent ends; raises nothing, for a parent has to end even when the store does not answer.
+    """
     try:
         children = children_of(session.store, session.experiment_id, session.run_id)
         _summarise(session, children, metric, largest)
-    except Exception as error:  # the store is away: the children's figures are safe, the parent still has to end
+    except Exception as error:
         log.warning("The parent run %s could not be summarised: %s", session.run_name, one_line(error))
-    return session.finish(status)
 
 
 def children_of(store: Store, experiment_id: str, parent: str) -> list[Run]:
@@ -140,7 +147,7 @@ def _summarise(session: RunSession, children: list[Run], metric: str, largest: b
     if scored:
         best = (max if largest else min)(scored, key=lambda child: child.data.metrics[metric])
         session.log_metrics({metric: best.data.metrics[metric]})
-        session.set_tags({"fishnet.best_child": best.info.run_id, "fishnet.best_child_name": best.info.run_name})
+        session.set_tags({BEST_CHILD: best.info.run_id, BEST_CHILD_NAME: best.info.run_name})
 
 
 def _summarised(key: str) -> bool:

@@ -11,25 +11,25 @@ import json
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from fishnet.errors import BadInput
+from fishnet.errors import BadInput, Interrupted
 
+from . import names
 from .journal import Journal, open_journal
-from .mlflow_names import PARAM_LENGTH, TAG_LENGTH, cut, finite, flat, safe_key
-from .outbox import EVERY, HEARTBEAT, Outbox
+from .names import PARAM_LENGTH, as_tags, cut, finite, flat
+from .outbox import EVERY, Outbox
 from .process import Writer, this_process
+from .stale import tidy
 from .store import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 log = logging.getLogger("fishnet.tracking")
-
-PROCESS = "fishnet.process"
-PARENT = "mlflow.parentRunId"
 
 
 class Reports:
@@ -50,7 +50,7 @@ class Reports:
         new = [key for key in infinite if key not in self._infinite]
         if new:
             self._infinite.update(new)
-            self.set_tags({f"fishnet.infinite.{key}": f"first at step {step}; shown as NaN" for key in new})
+            self.set_tags({f"{names.INFINITE}{key}": f"first at step {step}; shown as NaN" for key in new})
 
     def log_params(self, values: Mapping[str, Any]) -> None:
         """MLflow keeps the first value of a parameter for ever; a later one is told as the tag `fishnet.changed.…`."""
@@ -60,7 +60,7 @@ class Reports:
         self._params.update(new)
         if new:
             self._journal.append({"kind": "params", "values": new})
-        self.set_tags({f"fishnet.changed.{key}": cut(value, PARAM_LENGTH) for key, value in changed.items()})
+        self.set_tags({f"{names.CHANGED}{key}": cut(value, PARAM_LENGTH) for key, value in changed.items()})
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         if tags:
@@ -148,7 +148,7 @@ def start_run(
     experiment_id = store.experiment(experiment)
     client = store.client()
     name = free_name(store, experiment_id, run_name) if run_name else None
-    all_tags = {**standing_tags(tags or {}), **({PARENT: parent} if parent else {})}
+    all_tags = {**standing_tags(tags or {}), **({names.PARENT: parent} if parent else {})}
     run = client.create_run(experiment_id, tags=as_tags(all_tags), run_name=name)
     if name is not None:
         _settle_name(store, run)
@@ -167,7 +167,7 @@ def resume_run(
         run = client.get_run(run_id)
     except MlflowException as error:
         raise BadInput(f"There is no run {run_id} in {store.uri}: `fishnet compare` lists them.") from error
-    writer = Writer.from_tag(run.data.tags.get(PROCESS, ""))
+    writer = Writer.from_tag(run.data.tags.get(names.PROCESS, ""))
     if run.info.status == "RUNNING" and writer and writer.alive() and writer != this_process():
         raise BadInput(f"Run {run_id} is still written by process {writer.pid}: wait for it, or end it first.")
     for key, value in as_tags(_process_tags() | dict(tags or {})).items():
@@ -179,6 +179,42 @@ def resume_run(
         raise BadInput(f"Another process is delivering the reports of run {run_id}: try again.") from error
     session._journal.append({"kind": "status", "status": "RUNNING"})  # after an older word that was not delivered
     return session
+
+
+Session = TypeVar("Session", bound="Reports | None")
+
+
+def final_status(error: BaseException | None) -> str:
+    """The status of a run that `error` has ended: FINISHED without one, KILLED by a signal or Ctrl-C, else FAILED."""
+    if error is None:
+        return "FINISHED"
+    return "KILLED" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "FAILED"
+
+
+@contextmanager
+def open_run(start: Callable[[], Session], *, outputs: Path) -> Iterator[Session]:
+    """A run from its start to its final status, which it gets whatever ends the block.
+
+    Runs that dead processes have left in the same store are delivered and closed first, each with a line in the log.
+
+    Args:
+        start: starts or resumes the run, e.g. `logger.start` or `lambda: start_run(store, …)`. What it returns is
+            yielded: None in those of several processes that do not write.
+        outputs: the folder below which runs keep their files, to find what earlier ones could not deliver.
+    """
+    session = start()
+    error: BaseException | None = None
+    try:
+        if isinstance(session, RunSession):
+            for sentence in tidy(session.store, outputs):
+                log.info(sentence)
+        yield session
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        if session is not None:
+            session.finish(final_status(error))
 
 
 # ---- names
@@ -211,16 +247,16 @@ def _settle_name(store: Store, run: Run) -> None:
 
 def standing_tags(tags: Mapping[str, Any]) -> dict[str, Any]:
     """Ours, and under MLflow's own names what fills its User and Source columns."""
-    standing = {"mlflow.user": _user(), "mlflow.source.type": "LOCAL", **_process_tags(), **tags}
-    if "fishnet.command" in tags:
-        standing["mlflow.source.name"] = f"fishnet {tags['fishnet.command']}"
-    if "fishnet.git_commit" in tags:
-        standing["mlflow.source.git.commit"] = tags["fishnet.git_commit"]
+    standing = {names.USER: _user(), names.SOURCE_TYPE: "LOCAL", **_process_tags(), **tags}
+    if names.COMMAND in tags:
+        standing[names.SOURCE_NAME] = f"fishnet {tags[names.COMMAND]}"
+    if names.GIT_COMMIT in tags:
+        standing[names.SOURCE_COMMIT] = tags[names.GIT_COMMIT]
     return standing
 
 
 def _process_tags() -> dict[str, Any]:
-    return {PROCESS: this_process().to_tag(), HEARTBEAT: int(time.time())}
+    return {names.PROCESS: this_process().to_tag(), names.HEARTBEAT: int(time.time())}
 
 
 def _user() -> str:
@@ -228,10 +264,6 @@ def _user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return "unknown"
-
-
-def as_tags(tags: Mapping[str, Any]) -> dict[str, str]:
-    return {safe_key(key): cut(str(value), TAG_LENGTH) for key, value in tags.items() if value is not None}
 
 
 def _now() -> int:

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 from .client import one_line
 from .journal import FOLDER as WAITING
-from .outbox import HEARTBEAT, deliver
+from .names import CLOSED_BY, FOLDER, HEARTBEAT, PROCESS
+from .outbox import deliver
 from .process import Writer, this_process
-from .runs import FOLDER
-from .session import PROCESS
 from .store import Store
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("fishnet.tracking")
 
 SILENT_FOR = 600.0
-CLOSED_BY = "fishnet.closed_by"
 
 
 def tidy(store: Store, root: Path) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fishnet.errors import BadInput
 from fishnet.text import nearest
 
-from .session import PARENT
+from .names import PARENT
 from .store import Store
 
 if TYPE_CHECKING:

@@ -1,7 +1,8 @@
 import pytest
 
+from fishnet.tracking.names import PARENT
 from fishnet.tracking.runs import end_parent, folder_of, git_commit, run_name, start_parent
-from fishnet.tracking.session import PARENT, start_run
+from fishnet.tracking.session import start_run
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,8 @@ import time
 
 import pytest
 
-from fishnet.tracking.outbox import HEARTBEAT
+from fishnet.tracking.names import HEARTBEAT, PROCESS
 from fishnet.tracking.process import start_time, this_process
-from fishnet.tracking.session import PROCESS
 from fishnet.tracking.stale import close_stale_runs, tidy
 
 DIES = """

@@ -4,7 +4,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fishnet.tracking.mlflow_names import finite, flat, safe_key, steps
+from fishnet.tracking.names import finite, flat, metrics_by_step, safe_key
 
 
 @given(st.text(max_size=400))
@@ -41,13 +41,13 @@ def test_infinite_values_are_nan_and_named():
 
 
 def test_epoch_figures_lie_on_the_epoch_and_step_figures_on_the_step():
-    assert steps({"epoch": 3, "val/loss": 0.5, "train/loss_step": 0.4}, 70) == {
+    assert metrics_by_step({"epoch": 3, "val/loss": 0.5, "train/loss_step": 0.4}, 70) == {
         3: {"val/loss": 0.5},
         70: {"train/loss_step": 0.4},
     }
-    assert steps({"optim/lr": 0.1}, 7) == {7: {"optim/lr": 0.1}}
-    assert steps({"epoch": 1}, 7) == {}
-    assert steps({"epoch": 3, "best/val_loss": 0.5, "test/loss": 0.4, "val/loss": 0.6}, 70) == {
+    assert metrics_by_step({"optim/lr": 0.1}, 7) == {7: {"optim/lr": 0.1}}
+    assert metrics_by_step({"epoch": 1}, 7) == {}
+    assert metrics_by_step({"epoch": 3, "best/val_loss": 0.5, "test/loss": 0.4, "val/loss": 0.6}, 70) == {
         0: {"best/val_loss": 0.5, "test/loss": 0.4},
         3: {"val/loss": 0.6},
     }
