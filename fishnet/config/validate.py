@@ -10,6 +10,7 @@ from typing import cast
 from omegaconf import DictConfig, OmegaConf
 
 from fishnet.errors import BadInput
+from fishnet.measure.metrics import MONITORS
 from fishnet.text import nearest
 
 from .schema import constructor, describe, fits, range_broken
@@ -86,16 +87,6 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "callbacks.views.photos": at_least(0),
 }
 
-# What validation logs each epoch; a test holds this list against the module.
-MONITORS = [
-    "val/loss",
-    "val/accuracy",
-    "val/precision_macro",
-    "val/recall_macro",
-    "val/f1_macro",
-    "val/f1_weighted",
-    "val/calibration_error",
-]
 TUNES = ["lr"]
 PARTS = ["all", "train", "val", "test"]
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from fishnet.errors import BadInput
-from fishnet.measure.metrics import class_figures, figures
+from fishnet.measure.metrics import class_f1, metric_collection
 from fishnet.text import slugs
 
 from .backbones import build_backbone, freeze, frozen_to_eval, single_head
@@ -73,11 +73,11 @@ class ImageClassifier(L.LightningModule):
         self._metrics(len(classes))
 
     def _metrics(self, count: int) -> None:
-        self.train_figures = figures(count, calibration=False).clone(prefix="train/")
-        self.val_figures = figures(count).clone(prefix="val/")
-        self.test_figures = figures(count).clone(prefix="test/")
-        self.val_classes = class_figures(count)
-        self.test_classes = class_figures(count)
+        self.train_metrics = metric_collection(count, training=True).clone(prefix="train/")
+        self.val_metrics = metric_collection(count).clone(prefix="val/")
+        self.test_metrics = metric_collection(count).clone(prefix="test/")
+        self.val_classes = class_f1(count)
+        self.test_classes = class_f1(count)
         self.train_loss, self.val_loss, self.test_loss = MeanMetric(), MeanMetric(), MeanMetric()
         self._rate: float | None = None  # of the epoch's last step
         self._told: dict[str, float] = {}  # the training figures of the last epoch that had any
@@ -149,7 +149,7 @@ class ImageClassifier(L.LightningModule):
         loss = nn.functional.cross_entropy(logits, labels, weight=weights) if len(labels) else logits.sum()
         if len(labels):
             getattr(self, f"{stage}_loss").update(loss.detach(), len(labels))
-            getattr(self, f"{stage}_figures").update(logits.detach(), labels)
+            getattr(self, f"{stage}_metrics").update(logits.detach(), labels)
             if stage != "train":
                 getattr(self, f"{stage}_classes").update(logits, labels)
         return loss, {"index": batch["index"], "label": labels, "logits": logits.detach()}
@@ -161,14 +161,14 @@ class ImageClassifier(L.LightningModule):
         self._told = self._train_report()
         self._rate = None
         self.train_loss.reset()
-        self.train_figures.reset()
+        self.train_metrics.reset()
         self.log_dict({name: value for name, value in self._told.items() if name != "epoch"})
 
     def _train_report(self) -> dict[str, float]:
         """Of the epoch at hand where it had steps in this process, else of the last one that had."""
         if self._rate is None:
             return self._told
-        values = {"train/loss": self.train_loss.compute(), **self.train_figures.compute(), "optim/lr": self._rate}
+        values = {"train/loss": self.train_loss.compute(), **self.train_metrics.compute(), "optim/lr": self._rate}
         return {**{name: float(value) for name, value in values.items()}, "epoch": self.current_epoch}
 
     def on_validation_epoch_end(self) -> None:
@@ -180,7 +180,7 @@ class ImageClassifier(L.LightningModule):
         self._report("test")
 
     def _report(self, stage: str) -> dict[str, Tensor]:
-        loss, collection = getattr(self, f"{stage}_loss"), getattr(self, f"{stage}_figures")
+        loss, collection = getattr(self, f"{stage}_loss"), getattr(self, f"{stage}_metrics")
         values = {f"{stage}/loss": loss.compute(), **collection.compute()}
         loss.reset(), collection.reset()
         again = self.trainer.state.fn == "validate"  # the best epoch is measured a second time, for its own figures
