@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fishnet.errors import BadInput
 from fishnet.measure.metrics import MONITORS
+from fishnet.models.optimisation import check_optimizer
 from fishnet.models.published import check_cached, own_backbones
 from fishnet.text import nearest
 
@@ -132,10 +133,11 @@ def _check_types(config: DictConfig, seam: str) -> None:
 
 
 def _check_network(config: DictConfig) -> None:
-    """`model.backbone_args` of our own networks; timm checks its own when it builds them."""
+    """`model.optimizer`, and `model.backbone_args` of our own networks; timm checks its own when it builds them."""
     model = config.get("model")
     if not isinstance(model, DictConfig):
         return
+    check_optimizer(model.get("optimizer", "sgd"))
     name, chosen = model.get("backbone"), model.get("backbone_args")
     if name not in own_backbones() or not chosen:
         return

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pytorch_lightning as L
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import MeanMetric
 
 from fishnet.errors import BadInput
@@ -17,7 +18,7 @@ from fishnet.measure.metrics import class_f1, metric_collection
 from fishnet.text import slugs
 
 from .backbones import build_backbone, freeze, frozen_to_eval, single_head
-from .optimisation import make_optimizer, make_scheduler
+from .optimisation import check_optimizer, make_optimizer, make_scheduler
 from .preprocessing import contrasted, preprocessing_of, whitened
 
 
@@ -40,7 +41,7 @@ class ImageClassifier(L.LightningModule):
         dropout: float = 0.0,
         image_size: int | None = None,
         preprocess: list[str] | None = None,
-        optimizer: Literal["sgd", "adam", "adamw", "adamax", "rmsprop"] = "sgd",
+        optimizer: str = "sgd",
         lr: float = 0.01,
         momentum: float = 0.9,
         weight_decay: float = 1e-4,
@@ -53,6 +54,7 @@ class ImageClassifier(L.LightningModule):
             raise BadInput(f"A classifier needs two classes or more; these are {classes}.")
         if not lr > 0:
             raise BadInput(f"model.lr={lr}: a learning rate is above 0.")
+        check_optimizer(optimizer)
         self.save_hyperparameters(ignore=["pretrained"], logger=False)  # a checkpoint brings its own weights
         self.classes = list(classes)
         self.slugs = slugs(self.classes)
@@ -213,7 +215,7 @@ class ImageClassifier(L.LightningModule):
             patience=chosen.patience,
             factor=chosen.factor,
         )
-        self.plateau = scheduler if chosen.scheduler == "plateau" else None
+        self.plateau = scheduler if isinstance(scheduler, ReduceLROnPlateau) else None
         if chosen.scheduler == "cosine":
             return {"optimizer": optimizer, "lr_scheduler": scheduler}
         return optimizer
