@@ -6,6 +6,8 @@ from typing import ClassVar
 
 import pytorch_lightning as L
 
+from fishnet.measure.metrics import shown_in
+
 log = logging.getLogger("fishnet")
 
 
@@ -35,8 +37,7 @@ class EpochLines(L.Callback):
     SHOWN: ClassVar[dict[str, str]] = {
         "train/loss": "train loss",
         "val/loss": "val loss",
-        "val/accuracy": "accuracy",
-        "val/f1_macro": "F1",
+        **{f"val/{metric.name}": metric.label for metric in shown_in("epoch")},
         "optim/lr": "lr",
         "time/images_per_second": "images/s",
     }

@@ -9,9 +9,8 @@ import pytorch_lightning as L
 from fishnet.files import replacing
 from fishnet.measure.bootstrap import Interval
 from fishnet.measure.calibration import calibration_error, fit_temperature
+from fishnet.measure.metrics import shown_in
 from fishnet.measure.predictions import Predictions, gathered, on_cpu
-
-TOLD = ("accuracy", "f1_macro")  # whose intervals become metrics of the run; the rest is in the report
 
 
 class Report(L.Callback):
@@ -76,7 +75,7 @@ class Report(L.Callback):
     def _figures_of(self, report) -> dict[str, float]:
         self.intervals = report.intervals
         told = {"test/calibration_error_scaled": report.calibration_after.error}
-        for name in TOLD:
+        for name in (metric.name for metric in shown_in("interval")):
             told |= {f"test/{name}_low": report.intervals[name].low, f"test/{name}_high": report.intervals[name].high}
         values = {f"test/{name}": interval.value for name, interval in report.intervals.items()}
         self.figures |= values | {"test/calibration_error": report.calibration_before.error}

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fishnet.errors import BadInput
+from fishnet.models.published import own_backbones
 from fishnet.studies.settings import Settings, touches
 from fishnet.studies.trials import Composed
 from fishnet.text import nearest
@@ -129,7 +130,7 @@ def own_folder() -> list[str]:
 
 
 def _unpublished(config: DictConfig) -> bool:
-    return config.model.backbone == "cnn" and config.model.pretrained is True
+    return config.model.backbone in own_backbones() and config.model.pretrained is True
 
 
 def _key(override: str) -> str:

@@ -7,23 +7,15 @@ from typing import cast
 from omegaconf import DictConfig, OmegaConf
 
 from fishnet.errors import BadInput
+from fishnet.measure.metrics import MONITORS
+from fishnet.models.optimisation import check_optimizer
+from fishnet.models.published import check_cached, own_backbones
 from fishnet.text import nearest
 
 from .quoting import KEYS_ELSEWHERE
 from .schema import check, constructor
 
 SEAMS = ("data", "model", "trainer", "tracking", "range_test")
-
-# What validation logs each epoch; a test holds this list against the module.
-MONITORS = [
-    "val/loss",
-    "val/accuracy",
-    "val/precision_macro",
-    "val/recall_macro",
-    "val/f1_macro",
-    "val/f1_weighted",
-    "val/calibration_error",
-]
 
 
 def validate(config: DictConfig, verb: str, *, multirun: bool = False) -> None:
@@ -72,14 +64,18 @@ def _check_types(config: DictConfig, seam: str) -> None:
 
 
 def _check_network(config: DictConfig) -> None:
-    """`model.backbone_args` of the small network, whose source is here; timm checks those of its own."""
+    """`model.optimizer`, and `model.backbone_args` of our own networks; timm checks its own when it builds them."""
     model = config.get("model")
-    if not isinstance(model, DictConfig) or model.get("backbone") != "cnn" or not model.get("backbone_args"):
+    if not isinstance(model, DictConfig):
         return
-    schema = {k: v for k, v in constructor("fishnet.models.cnn.SmallCNN").items() if k != "num_classes"}
-    for key, value in cast(dict[str, object], OmegaConf.to_container(model.backbone_args, resolve=True)).items():
+    check_optimizer(model.get("optimizer", "sgd"))
+    name, chosen = model.get("backbone"), model.get("backbone_args")
+    if name not in own_backbones() or not chosen:
+        return
+    schema = {k: v for k, v in constructor(own_backbones()[name]).items() if k != "num_classes"}
+    for key, value in cast(dict[str, object], OmegaConf.to_container(chosen, resolve=True)).items():
         if key not in schema:
-            raise BadInput(f"model.backbone_args.{key}: the network cnn has no such setting; {nearest(key, [*schema])}")
+            raise BadInput(f"model.backbone_args.{key}: {name} has no such setting; {nearest(key, [*schema])}")
         check(f"model.backbone_args.{key}", value, schema[key][0])
 
 
@@ -165,9 +161,7 @@ def check_writable(key: str, text: str) -> None:
 
 def check_weights(model: DictConfig) -> None:
     """Whether published weights can be on this machine; not part of `validate`, for it depends on the machine."""
-    if model.pretrained is True and model.backbone != "cnn":
-        from fishnet.models.published import check_cached
-
+    if model.pretrained is True:
         check_cached(model.backbone)
 
 

@@ -19,6 +19,7 @@ from fishnet.data.datamodule import ImageFolderData
 from fishnet.data.index_cache import state_folder
 from fishnet.errors import Interrupted, WorkFailed, disk_trouble
 from fishnet.measure.bootstrap import Interval
+from fishnet.measure.metrics import shown_in
 from fishnet.models.bundle import keep_model
 from fishnet.models.checkpoint import read_checkpoint, write_checkpoint
 from fishnet.models.classifier import ImageClassifier
@@ -29,7 +30,7 @@ from fishnet.tracking.stale import tidy
 
 log = logging.getLogger("fishnet")
 
-BEST = ("val/f1_macro", "val/accuracy", "val/loss")
+BEST = [f"val/{metric.name}" for metric in shown_in("best")]
 
 
 def announce(data: ImageFolderData) -> None:

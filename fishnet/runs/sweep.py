@@ -11,6 +11,7 @@ from rich.console import Console
 
 from fishnet.environment import PARENT_RUN, SWEEP_FOLDER, SWEPT_KEYS
 from fishnet.errors import Interrupted
+from fishnet.measure.metrics import direction
 from fishnet.tracking.compare import compare
 from fishnet.tracking.runs import end_parent, start_parent
 from fishnet.tracking.store import open_store
@@ -47,6 +48,6 @@ def parent_run(base: DictConfig, swept: list[str]) -> Iterator[None]:
             for name in passed_on:
                 os.environ.pop(name, None)
             metric = f"best/{base.monitor.replace('/', '_', 1)}"
-            end_parent(session, metric=metric, largest=not metric.endswith(("loss", "error")), status=status)
+            end_parent(session, metric=metric, largest=direction(metric) == "max", status=status)
             console = Console(width=None if sys.stdout.isatty() else 160)
             compare(uri=base.tracking.uri, home=home, parent=session.run_id, last=100, console=console)
