@@ -39,8 +39,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
 
     from fishnet.config import building
     from fishnet.models.checkpoint import load_model
-    from fishnet.runs import precision as pace
-    from fishnet.runs import records, running
+    from fishnet.runs import precision, records, run
     from fishnet.runs.folders import is_first, run_folder
     from fishnet.tracking.store import check_store
 
@@ -52,7 +51,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     data.speak(model.classes)
     data.tested = config.part
     data.check_counts()
-    pace.plainly(config)
+    precision.plainly(config)
     name = f"evaluate-{data.root.name}"
     with run_folder(config.out, name=str(config.name or name), job=job_folder()) as folder:
         logger = building.build_logger(config, folder=folder, command="evaluate", name=name)
@@ -60,13 +59,13 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
         if is_first():
             check_store(config.tracking.uri, home=Path.cwd())
-        for line in running.refused_lines(data):
+        for line in run.refused_lines(data):
             log.warning(line)
-        with running.opened(logger, config):
+        with run.tracked_run(logger.start, config):
             records.write_records(config, data, folder, logger, command="evaluate")
             logger.set_tags({"fishnet.checkpoint": str(checkpoint)})
             trainer.test(model, datamodule=data, verbose=False)
-        running.summary(trainer, folder=folder, logger=logger, measured=f"{config.data.root} ({config.part})")
+        run.print_summary(trainer, folder=folder, run_id=logger.run_id, measured=f"{config.data.root} ({config.part})")
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 

@@ -91,7 +91,7 @@ def _class_folders(config: DictConfig, model, photos: list[Path]) -> Shown:
     import numpy as np
 
     from fishnet.data.datamodule import ImageFolderData
-    from fishnet.runs.running import refused_lines
+    from fishnet.runs.run import refused_lines
 
     data = ImageFolderData(
         root=str(config.images), batch_size=config.batch_size, cache=str(config.cache), duplicates="ignore"

@@ -53,11 +53,10 @@ def train(config: DictConfig) -> dict[str, float]:
 
     from fishnet.config import building
     from fishnet.config.resuming import resumed
-    from fishnet.runs import lr_range as tuning
-    from fishnet.runs import precision as pace
-    from fishnet.runs import records, running
+    from fishnet.runs import lr_range, precision, records, run
     from fishnet.runs.folders import is_first, run_folder
     from fishnet.runs.resume import check_classes
+    from fishnet.tracking import names
     from fishnet.tracking.store import check_store
 
     building.quieten()
@@ -73,20 +72,20 @@ def train(config: DictConfig) -> dict[str, float]:
     with run_folder(config.out, name=name, job=job, resumable=True, resumed=checkpoint is not None) as folder:
         if is_first() and not config.tracking.offline:
             check_store(config.tracking.uri, home=Path.cwd())
-        arithmetic = pace.settle(config, model)
+        arithmetic = precision.settle(config, model)
         if config.tune:
-            tuning.arrange(config, photos=len(data.rows("train")))
+            lr_range.configure(config, photos=len(data.rows("train")))
         logger = building.build_logger(config, folder=folder, command="train", run_id=run_id)
         trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
-        running.announce(data)
-        with running.opened(logger, config):
+        run.announce(data)
+        with run.tracked_run(logger.start, config):
             records.write_records(config, data, folder, logger)
-            logger.set_tags({"fishnet.precision": arithmetic or config.trainer.precision, **building.size_of(model)})
+            logger.set_tags({names.PRECISION: arithmetic or config.trainer.precision, **building.size_of(model)})
             trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
             if config.tune:
-                return tuning.told(trainer, folder=folder, logger=logger)
-            running.measure(trainer, model, data, logger=logger, test=config.test)
-        running.summary(trainer, folder=folder, logger=logger, measured="test set")
+                return lr_range.report_rate(trainer, folder=folder, logger=logger)
+            run.measure(trainer, model, data, logger=logger, test=config.test)
+        run.print_summary(trainer, folder=folder, run_id=logger.run_id, measured="test set")
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
