@@ -172,7 +172,7 @@ def write(found: "Findings", folder: Path, made: "pd.DataFrame | None") -> None:
     from fishnet.files import replacing
     from fishnet.fisheries.chapters import answers, chapters
     from fishnet.fisheries.findings import tables_of
-    from fishnet.page.page import page
+    from fishnet.page.page import render_page
 
     (folder / "tables").mkdir()
     for name, table in {**tables_of(found), **({"sample": made} if made is not None else {})}.items():
@@ -183,7 +183,7 @@ def write(found: "Findings", folder: Path, made: "pd.DataFrame | None") -> None:
     about = f"Made by fishnet stock from {names}."
     if made is not None:
         about = "Made by fishnet stock from stocks that it has made itself, so that the truth is known. No real fish."
-    text = page("What the tables say about the fish", about, answers(found), chapters(found))
+    text = render_page("What the tables say about the fish", about, chapters(found), answers=answers(found))
     with replacing(folder / "page.html") as temporary:
         temporary.write_text(text, encoding="utf-8")
 
