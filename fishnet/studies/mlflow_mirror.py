@@ -32,7 +32,7 @@ from .supervisor import LOG
 
 if TYPE_CHECKING:
     from .engine import Engine
-    from .state import StageState
+    from .scoring import StageState
     from .trials import Cell, Trial
 
 log = logging.getLogger("fishnet")
@@ -167,7 +167,7 @@ class Mirror:
         key = self._key(state.stage.name, trial.digest, cell.digest)
         if self._sent.get(key) == f"{result['ended']}":
             return
-        place = journal.place(cell)
+        place = journal.folder_of(cell)
         name = f"{trial.name}-{cell.name.replace(', ', '-').replace(' ', '')}" if several else trial.name
         send_offline(
             self._open(),
@@ -227,9 +227,9 @@ class Mirror:
     def _close_stage(self, state: StageState) -> None:
         finished = [one for one in state.scored if one.state == "finished"]
         counts = {"children/all": len(state.scored), "children/finished": len(finished)}
-        best = max(finished, key=lambda one: one.mean if state.stage.largest else -one.mean, default=None)
+        best = max(finished, key=lambda one: one.mean if state.stage.maximise else -one.mean, default=None)
         figures = _figures(best) if best is not None else {}
-        chosen = state.choice.told if state.choice else {}
+        chosen = state.choice.record if state.choice else {}
         tags = {
             "fishnet.chosen": [kept.get("name") for kept in chosen.get("kept", [])],
             "fishnet.rule": chosen.get("rule"),
