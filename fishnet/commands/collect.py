@@ -5,7 +5,7 @@ import logging
 from omegaconf import DictConfig, OmegaConf
 
 from fishnet.config.entry import start
-from fishnet.config.schema import constructor, describe, fits
+from fishnet.config.schema import constructor, describe, fits, range_broken
 from fishnet.config.validate import validate
 from fishnet.errors import BadInput, Interrupted
 from fishnet.text import counted
@@ -13,11 +13,10 @@ from fishnet.text import counted
 log = logging.getLogger("fishnet")
 
 PLAN = "fishnet.collect.plan.Plan"
-LEAST = {"limit": 1, "pool": 1, "connections": 1, "deadline": 0.1, "pause": 0, "place": 1}
-MOST = {"connections": 64, "limit": 10**9, "pool": 10**9}
 
 
 def collect(config: DictConfig) -> None:
+    """Collect, or refresh, and print what came of it."""
     validate(config)
     settings = {str(key): value for key, value in (OmegaConf.to_container(config, resolve=True) or {}).items()}  # type: ignore[union-attr]
     check_types(settings)
@@ -30,8 +29,8 @@ def collect(config: DictConfig) -> None:
     if plan.refresh:
         with Bars() as bars:
             dropped = refreshed(plan, bars)
-        for place, photo_id, reason in dropped:
-            print(f"{place}  {photo_id}: {reason}", flush=True)
+        for path, photo_id, reason in dropped:
+            print(f"{path}  {photo_id}: {reason}", flush=True)
         log.info("%s: %s dropped", plan.root, counted(len(dropped), "photo"))
         return
     try:
@@ -45,15 +44,14 @@ def collect(config: DictConfig) -> None:
 
 
 def check_types(settings: dict) -> None:
-    """Types and ranges before anything is imported."""
+    """BadInput for a wrong type or a value out of range, before anything heavy is imported."""
     schema = constructor(PLAN)
     for key, value in settings.items():
         annotation, _ = schema[key]
         if not fits(value, annotation):
             raise BadInput(f"{key}={value}: this takes {describe(annotation)}.")
-        if key in LEAST and value is not None and not LEAST[key] <= value <= MOST.get(key, float("inf")):
-            most = f" and at most {MOST[key]}" if key in MOST else ""
-            raise BadInput(f"{key}={value}: this is {LEAST[key]:g} or more{most}.")
+        if allowed := range_broken(value, annotation):
+            raise BadInput(f"{key}={value}: {allowed}.")
 
 
 if __name__ == "__main__":

@@ -249,7 +249,7 @@ def test_a_name_under_which_nothing_was_collected_has_nothing_to_refresh(replica
 
 @pytest.mark.parametrize(
     ("setting", "word"),
-    [(f"limit={'9' * 20}", "at most"), (f"name={'𠀀' * 70}", "too long for the name of a folder")],
+    [(f"limit={'9' * 20}", "this is 1 to"), (f"name={'𠀀' * 70}", "too long for the name of a folder")],
     ids=["limit", "name"],
 )
 def test_sizes_that_nothing_can_hold(replica, collect, tmp_path, setting, word):
