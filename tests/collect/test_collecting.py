@@ -13,9 +13,9 @@ from contextlib import suppress
 
 import pytest
 
+from experiments.replica import World
 from tests.support.collected import ALL, everything_below, photos_in, rows_of
 from tests.support.processes import environment, fishnet_itself
-from tests.support.replica import World
 
 COLUMNS = (
     "path,class,sha256,source,photo_id,observation_id,observer,licence,attribution,url,taken_on,lat,lon,fetched_at"

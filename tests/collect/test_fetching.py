@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from experiments.replica import FAULTS
+from experiments.replica.world import draw
 from fishnet.collect import fetching
 from fishnet.collect.fetching import Fetcher, Unusable
 from fishnet.collect.politeness import Limits, Politeness
 from fishnet.collect.url_guard import Gate
 from fishnet.images import load_image
-from tests.support.replica import FAULTS
-from tests.support.replica.world import draw
 
 PHOTO = draw(1, 0, 64)
 MOST = 4 * 2**20
