@@ -32,24 +32,19 @@ import logging
 from omegaconf import DictConfig, OmegaConf
 
 from fishnet.config.entry import start
-from fishnet.config.schema import constructor, describe, fits
 from fishnet.config.validate import validate
-from fishnet.errors import BadInput, Interrupted
+from fishnet.errors import Interrupted
 from fishnet.text import counted
 
 log = logging.getLogger("fishnet")
 
 POSITION = 10  # in the list of `fishnet --help`
 
-PLAN = "fishnet.collect.plan.Plan"
-LEAST = {"limit": 1, "pool": 1, "connections": 1, "deadline": 0.1, "pause": 0, "place": 1}
-MOST = {"connections": 64, "limit": 10**9, "pool": 10**9}
-
 
 def collect(config: DictConfig) -> None:
+    """Collect, or refresh, and print what came of it."""
     validate(config, "collect")
     settings = {str(key): value for key, value in (OmegaConf.to_container(config, resolve=True) or {}).items()}  # type: ignore[union-attr]
-    check_types(settings)
     from fishnet.collect.job import collect as do_collect
     from fishnet.collect.job import refreshed
     from fishnet.collect.plan import Plan
@@ -59,8 +54,8 @@ def collect(config: DictConfig) -> None:
     if plan.refresh:
         with Bars() as bars:
             dropped = refreshed(plan, bars)
-        for place, photo_id, reason in dropped:
-            print(f"{place}  {photo_id}: {reason}", flush=True)
+        for path, photo_id, reason in dropped:
+            print(f"{path}  {photo_id}: {reason}", flush=True)
         log.info("%s: %s dropped", plan.root, counted(len(dropped), "photo"))
         return
     try:
@@ -71,18 +66,6 @@ def collect(config: DictConfig) -> None:
         raise
     print(table(result), flush=True)
     result.check()
-
-
-def check_types(settings: dict) -> None:
-    """Types and ranges before anything is imported."""
-    schema = constructor(PLAN)
-    for key, value in settings.items():
-        annotation, _ = schema[key]
-        if not fits(value, annotation):
-            raise BadInput(f"{key}={value}: this takes {describe(annotation)}.")
-        if key in LEAST and value is not None and not LEAST[key] <= value <= MOST.get(key, float("inf")):
-            most = f" and at most {MOST[key]}" if key in MOST else ""
-            raise BadInput(f"{key}={value}: this is {LEAST[key]:g} or more{most}.")
 
 
 if __name__ == "__main__":
