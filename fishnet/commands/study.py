@@ -93,7 +93,7 @@ def study(config: DictConfig) -> None:
     from fishnet.studies.journal import Journal
     from fishnet.studies.mlflow_mirror import Mirror
     from fishnet.studies.planning import decided, plan, with_bases
-    from fishnet.studies.pool import Limits, Pool
+    from fishnet.studies.pool import Pool
     from fishnet.studies.protocol import parse
 
     protocol = parse(
@@ -119,8 +119,9 @@ def study(config: DictConfig) -> None:
     )
     journal = Journal(folder)
     # as if it were typed in a shell: the dispatcher quotes for Hydra, whatever the study's folder is called
-    job = {"command": [sys.executable, "-m", "fishnet", "train", *config_dir()], "cwd": str(home)}
-    pool = Pool(journal, executor, Limits(config.jobs, seconds, config.memory), job)
+    command = [sys.executable, "-m", "fishnet", "train", *config_dir()]
+    job = {"command": command, "cwd": str(home), "limit": seconds, "memory": config.memory}
+    pool = Pool(journal, executor, config.jobs, job)
     engine = Engine(protocol, journal, compose=composer, pool=pool, retry=config.retry, ended=mirror.note)
     if config.deliver:
         status = "FINISHED" if engine.replay() else "KILLED"
@@ -185,6 +186,7 @@ def signals_handled() -> Iterator[None]:
 
 
 def check(config: DictConfig, given: list[str]) -> None:
+    """Refuse keys of the study itself that are out of range, and overrides that contradict it."""
     if config.get("study") is None:
         known = GlobalHydra.instance().config_loader().get_group_options("study")
         raise BadInput(f"study is needed: say study=…; there are {', '.join(known)}.")
@@ -233,6 +235,7 @@ def check_photos(planned: "list[Planned]") -> None:
 
 
 def no_sweep(base: DictConfig, overrides: list[str], jobs: object) -> None:
+    """A study is never swept."""
     raise BadInput("-m sweeps trainings; a study is one protocol: give several commands, or a stage with a grid.")
 
 

@@ -124,10 +124,6 @@ class Engine:
         return scored(trial, state.stage, self.journal.result)
 
     def _run_stage(self, state: StageState) -> None:
-        def settled(cell: Cell, trial: Trial) -> bool:
-            """It has a result, or needs none: what is left of a trial that was pruned in one fold is not run."""
-            return self.journal.result(cell) is not None or self._scored(state, trial).state == "pruned"
-
         source = self._trials_of(state)
         exhausted = False
         while not (exhausted and self._pool.empty):
@@ -136,7 +132,7 @@ class Engine:
                 exhausted = trial is None
                 if trial is not None:
                     self._pool.add(self._take(state, trial), trial)
-            for trial in self._pool.turn(state.stage, settled):
+            for trial in self._pool.turn(state.stage):
                 self._notify(state, trial)
             state.running = {digest: live.since for digest, live in self._pool.live.items()}
             self._curves.look(state, list(self._pool.live.values()))
@@ -238,26 +234,20 @@ class Curves:
             others = self._others(state, training)
             epoch = worst_epoch(own, others, maximise=stage.maximise) if len(others) >= 3 else None
             if epoch is not None:
-                cause = (
-                    f"behind the median of {len(others)} others at epoch {epoch + 1} ({stage.score} {own[epoch]:.3f})"
-                )
+                value = f"{stage.score} {own[epoch]:.3f}"
+                cause = f"behind the median of {len(others)} others at epoch {epoch + 1} ({value})"
                 (self._journal.folder_of(training.cell) / PRUNE).write_text(cause)
 
     def _others(self, state: StageState, training: Live) -> list[dict[int, float]]:
         """Curves of other trials on the same fold with the same seed; that of one that died says nothing."""
         curves = []
-        for trial in state.trials:
-            for cell in trial.cells:
-                if trial.digest == training.trial.digest:
-                    continue
-                if (cell.fold, cell.seed) != (training.cell.fold, training.cell.seed):
-                    continue
-                result = self._journal.result(cell)
-                if result is None or result["status"] not in (GOOD, "pruned"):
-                    continue
+        where = (training.cell.fold, training.cell.seed)
+        others = [trial for trial in state.trials if trial.digest != training.trial.digest]
+        for cell in [cell for trial in others for cell in trial.cells if (cell.fold, cell.seed) == where]:
+            result = self._journal.result(cell)
+            if result is not None and result["status"] in (GOOD, "pruned"):
                 if cell.digest not in self._ended:
-                    score = state.stage.score
-                    self._ended[cell.digest] = read_outcome(self._journal.run_of(cell)).curves.get(score, {})
-                if self._ended[cell.digest]:
-                    curves.append(self._ended[cell.digest])
-        return curves
+                    outcome = read_outcome(self._journal.run_of(cell))
+                    self._ended[cell.digest] = outcome.curves.get(state.stage.score, {})
+                curves.append(self._ended[cell.digest])
+        return [curve for curve in curves if curve]

@@ -27,16 +27,13 @@ class Outcome:
 
     figures: dict[str, float] = field(default_factory=dict)
     curves: dict[str, dict[int, float]] = field(default_factory=dict)
+    epochs: int = 0
     best_epoch: int | None = None
     parameters: int | None = None
     trained: int | None = None
     lr: float | None = None  # what a range test has chosen
     photos: str | None = None  # the digest of all that it had been given
     status: str | None = None  # the last that was written down
-
-    @property
-    def epochs(self) -> int:
-        return max(self.curves.get("train/loss", ()), default=-1) + 1
 
 
 def read_outcome(run: Path, score: str | None = None) -> Outcome:
@@ -66,6 +63,7 @@ def read_outcome(run: Path, score: str | None = None) -> Outcome:
         int(tags[key]) if key in tags else None
         for key in ("fishnet.parameters", "fishnet.parameters_trained", "fishnet.best_epoch")
     )
+    outcome.epochs = max(outcome.curves.get("train/loss", ()), default=-1) + 1
     outcome.photos = tags.get("fishnet.data_digest")
     so_far = outcome.curves.get(score or "", {})
     if outcome.best_epoch is None and so_far:

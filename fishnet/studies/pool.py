@@ -7,8 +7,7 @@ import logging
 import signal
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from fishnet.errors import WorkFailed, disk_trouble
@@ -17,7 +16,8 @@ from fishnet.text import counted
 from .executors import Executor, Running
 from .journal import Journal
 from .protocol import Stage
-from .supervisor import BUSY, PATIENCE, STOPPED, busy, end_orphan
+from .scoring import scored
+from .supervisor import BUSY, PATIENCE, STOPPED, busy, orphan, signal_group
 from .trials import Cell, Trial
 
 log = logging.getLogger("fishnet")
@@ -27,22 +27,17 @@ BUSY_PAUSE = 2.0  # before a training that another study has is looked at again
 LOST = 3  # supervisors that may die over one training
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How many trainings at a time, and seconds and gigabytes for each."""
-
-    jobs: int = 1
-    seconds: float | None = None
-    memory: float | None = None
-
-
 class Waiting(NamedTuple):
+    """A training that is to be started, not before a moment of the monotonic clock."""
+
     cell: Cell
     trial: Trial
     not_before: float = 0.0
 
 
 class Live(NamedTuple):
+    """A training that runs, and since when."""
+
     cell: Cell
     trial: Trial
     running: Running
@@ -55,49 +50,53 @@ class Pool:
     Args:
         journal: knows what has ended.
         executor: starts supervisors.
-        limits: of all trainings together and of each.
-        job: what each job.json holds beside the arguments: command, cwd and, on request, environment.
+        jobs: how many run at a time.
+        job: what the job.json of each holds beside the arguments: command, cwd and, on request, environment, limit (in
+            seconds) and memory (in gigabytes).
     """
 
-    def __init__(self, journal: Journal, executor: Executor, limits: Limits, job: dict[str, Any]) -> None:
-        self._journal, self._executor, self._limits, self._job = journal, executor, limits, job
+    def __init__(self, journal: Journal, executor: Executor, jobs: int, job: dict[str, Any]) -> None:
+        self._journal, self._executor, self._jobs, self._job = journal, executor, jobs, job
         self._waiting: deque[Waiting] = deque()
         self._lost: Counter[str] = Counter()  # by training: supervisors that ended without a result
         self.live: dict[str, Live] = {}
 
     @property
     def has_room(self) -> bool:
-        return len(self._waiting) + len(self.live) < self._limits.jobs
+        """Whether one more training could be started."""
+        return len(self._waiting) + len(self.live) < self._jobs
 
     @property
     def empty(self) -> bool:
+        """Whether nothing waits and nothing runs."""
         return not self._waiting and not self.live
 
     def add(self, cells: Iterable[Cell], trial: Trial) -> None:
         """Trainings of a trial that are to be run."""
         self._waiting.extend(Waiting(cell, trial) for cell in cells)
 
-    def turn(self, stage: Stage, settled: Callable[[Cell, Trial], bool]) -> list[Trial]:
+    def turn(self, stage: Stage) -> list[Trial]:
         """Starts what may start, takes in what has ended; returns the trials that have one training fewer to wait for.
 
-        `settled`: a training that has its result already, or needs none.
+        A training of another study of this folder has its result already; what is left of a trial that was pruned in
+        one fold is not run.
         """
-        return [*self._start(stage, settled), *self._take_in()]
+        return [*self._start(stage), *self._take_in()]
 
-    def _start(self, stage: Stage, settled: Callable[[Cell, Trial], bool]) -> list[Trial]:
+    def _start(self, stage: Stage) -> list[Trial]:
         now, ended = time.monotonic(), []
         for _ in range(len(self._waiting)):
-            if len(self.live) >= self._limits.jobs:
+            if len(self.live) >= self._jobs:
                 break
             cell, trial, not_before = self._waiting.popleft()
-            if settled(cell, trial):
+            pruned = scored(trial, stage, self._journal.result).state == "pruned"
+            if pruned or self._journal.result(cell) is not None:
                 ended.append(trial)
             elif now < not_before or cell.digest in self.live or busy(self._journal.folder_of(cell)):
                 self._waiting.append(Waiting(cell, trial, max(not_before, now + POLL)))
             else:
                 what = {"stage": stage.name, "trial": trial.name, "fold": cell.fold, "seed": cell.seed}
-                limits = {"limit": self._limits.seconds, "memory": self._limits.memory}
-                job = {**self._job, **limits, "score": stage.score, "what": what}
+                job = {**self._job, "score": stage.score, "what": what}
                 try:
                     running = self._executor.start(self._journal.prepare(cell, job))
                 except OSError as error:
@@ -122,7 +121,8 @@ class Pool:
         """Its supervisor ended without a result. A few times the training is begun again; then it has failed."""
         self._lost[cell.digest] += status != BUSY
         lost = self._lost[cell.digest] >= LOST
-        end_orphan(self._journal.folder_of(cell), signal.SIGKILL if lost else signal.SIGTERM)
+        if (pid := orphan(self._journal.folder_of(cell))) is not None:
+            signal_group(pid, signal.SIGKILL if lost else signal.SIGTERM)
         if lost:
             why = "it was asked to stop" if status == STOPPED else f"its supervisor ended with status {status}"
             self._journal.give_up(cell, f"{why}, {LOST} times")

@@ -65,6 +65,7 @@ class Scored:
 
     @property
     def mean(self) -> float:
+        """By which trials are ranked."""
         return self.spread().mean
 
     @property
@@ -89,10 +90,12 @@ class Scored:
 
     @property
     def seconds(self) -> float:
+        """Of all its trainings together."""
         return sum(result["seconds"] for result in self.results.values())
 
     @property
     def parameters(self) -> int | None:
+        """Of the network, frozen ones included."""
         return next((r["parameters"] for r in self.results.values() if r.get("parameters")), None)
 
     @property
@@ -102,6 +105,7 @@ class Scored:
 
     @property
     def epochs_to_best(self) -> float:
+        """The mean over trainings; NaN where none has ended an epoch."""
         epochs = [r["best_epoch"] + 1 for r in self.results.values() if r.get("best_epoch") is not None]
         return statistics.fmean(epochs) if epochs else math.nan
 

@@ -248,12 +248,6 @@ def orphan(folder: Path) -> int | None:
     return training.pid if training.alive() and supervisor.alive() is False else None
 
 
-def end_orphan(folder: Path, number: int) -> None:
-    """Send a signal to a training whose supervisor died before it, if there is one."""
-    if (pid := orphan(folder)) is not None:
-        signal_group(pid, number)
-
-
 def read_result(folder: Path) -> dict[str, Any] | None:
     """The result; None where it is absent or damaged, for it can be made again from what the training has left."""
     try:
@@ -285,6 +279,7 @@ def _duration(seconds: float) -> str:
 
 
 def main() -> int:
+    """Supervise the training in the folder of the command line; a polite signal ends it with a checkpoint."""
     supervisor = Supervisor(Path(sys.argv[1]), lifeline=0 if "--lifeline" in sys.argv else None)
 
     def stop(number: int, frame: object) -> None:
