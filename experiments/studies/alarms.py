@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import math
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -12,15 +11,14 @@ import numpy as np
 import pandas as pd
 
 from fishnet.data.splits import split
-from fishnet.measure.significance import Difference, holm, over_folds, over_photos
-from fishnet.studies.scoring import ALARMS
+from fishnet.studies.differences import ALARMS, Difference, adjusted, over_folds, over_photos
 
 
 def alarms(differences: list[Difference | None]) -> int:
     """As `judged` does, of the best's differences from all others."""
-    known = {str(number): difference for number, difference in enumerate(differences) if difference is not None}
-    p_values = holm({name: known[name].p for name in known}, comparisons=math.comb(len(differences) + 1, 2))
-    return sum(known[name].value > 0 and p < ALARMS for name, p in p_values.items())
+    found = {str(number): one for number, one in enumerate(differences) if one is not None}
+    holm = adjusted({name: one.p for name, one in found.items()}, arms=len(differences) + 1)
+    return sum(found[name].value > 0 and p < ALARMS for name, p in holm.items())
 
 
 def folds(chance: np.random.Generator, arms: int, count: int, seeds: int, shared: float) -> list[Difference | None]:

@@ -46,7 +46,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from fishnet.config.compose import compose
-from fishnet.config.composing import Composer, base_settings, check_given, config_dir, is_own
+from fishnet.config.composing import Composer, base_settings, check_given, own_folder, own_keys
 from fishnet.config.entry import start
 from fishnet.config.quoting import quoted
 from fishnet.config.validate import MONITORS, check_writable, validate
@@ -55,8 +55,6 @@ from fishnet.ranges import Above, AtLeast, FreeText
 from fishnet.text import nearest
 
 if TYPE_CHECKING:
-    from fishnet.studies.engine import Engine
-    from fishnet.studies.mlflow_mirror import Mirror
     from fishnet.studies.planning import Planned
 
 log = logging.getLogger("fishnet")
@@ -83,11 +81,10 @@ class Keys:
 
 
 def study(config: DictConfig) -> None:
-    """Check everything that can be checked before a training runs, then run the study, or send it to MLflow."""
-    name, overrides = str(HydraConfig.get().runtime.choices["study"]), list(HydraConfig.get().overrides.task)
-    given = [override for override in overrides if not is_own(override)]
+    name = str(HydraConfig.get().runtime.choices["study"])
+    given = [one for one in HydraConfig.get().overrides.task if not own_keys(one)]
     check(config, given)
-    check_stages(name, overrides)
+    check_stages(name, list(HydraConfig.get().overrides.task))
     from fishnet.studies.engine import Engine
     from fishnet.studies.executors import executor_named
     from fishnet.studies.journal import Journal
@@ -109,28 +106,29 @@ def study(config: DictConfig) -> None:
     composer = Composer(given, decided=decided(protocol))
     check_photos(plan(protocol, composer))
     protocol = with_bases(protocol, base_settings)
-    seconds = None if config.limit is None else config.limit * 3600
+    limit = None if config.limit is None else config.limit * 3600
     executor = executor_named(
         "local" if config.deliver else config.executor,  # nothing is to run: no cluster is asked
         home=home,
         logs=folder / "submitted",
-        limit=seconds,
+        limit=limit,
         settings={} if config.deliver else OmegaConf.to_container(config.executor_args),  # type: ignore[arg-type]
     )
     journal = Journal(folder)
+    limits = Limits(jobs=config.jobs, seconds=limit, memory=config.memory)
     # as if it were typed in a shell: the dispatcher quotes for Hydra, whatever the study's folder is called
-    job = {"command": [sys.executable, "-m", "fishnet", "train", *config_dir()], "cwd": str(home)}
-    pool = Pool(journal, executor, Limits(config.jobs, seconds, config.memory), job)
+    job = {"command": [sys.executable, "-m", "fishnet", "train", *own_folder()], "cwd": str(home)}
+    pool = Pool(journal, executor, limits, job)
     engine = Engine(protocol, journal, compose=composer, pool=pool, retry=config.retry, ended=mirror.note)
     if config.deliver:
-        status = "FINISHED" if engine.replay() else "KILLED"
-        print(mirror.deliver(engine.states, journal, status), flush=True)
+        whole = engine.replay()
+        print(mirror.deliver(engine.states, journal, "FINISHED" if whole else "KILLED"), flush=True)
         return
     run(engine, mirror, given)
 
 
-def run(engine: "Engine", mirror: "Mirror", given: list[str]) -> None:
-    """Run the study, with a live table and page; everything has been checked, and from here on files are written."""
+def run(engine: Any, mirror: Any, given: list[str]) -> None:
+    """Everything has been checked: from here on files are written."""
     from rich.console import Console
     from rich.text import Text
 
@@ -139,11 +137,11 @@ def run(engine: "Engine", mirror: "Mirror", given: list[str]) -> None:
 
     folder = engine.journal.folder
     engine.journal.open()
-    for sentence in engine.journal.changed(engine.protocol, final_overrides(given)):
+    for sentence in engine.journal.changed(engine.protocol, last_words(given)):
         log.warning(sentence)
     console = Console(width=None if os.isatty(1) else 160)
     page = LivingPage(engine.protocol, engine.journal, given)
-    with signals_handled(), mirror.opened(engine):
+    with heard(), mirror.opened(engine):
         try:
             with Watcher(console) as watcher:
                 engine.watch([watcher, page])
@@ -161,14 +159,14 @@ def run(engine: "Engine", mirror: "Mirror", given: list[str]) -> None:
             raise verdict
 
 
-def final_overrides(given: list[str]) -> list[str]:
-    """Each key's last override, sorted: another order of the same command line is no other study."""
-    return sorted({override.lstrip("+").split("=")[0]: override for override in given}.values())
+def last_words(given: list[str]) -> list[str]:
+    """What the command line says in the end, whatever the order in which it says it."""
+    return sorted({one.lstrip("+").split("=")[0]: one for one in given}.values())
 
 
 @contextmanager
-def signals_handled() -> Iterator[None]:
-    """SIGTERM and SIGUSR1 end the study as Ctrl-C does, so that trainings leave a checkpoint."""
+def heard() -> Iterator[None]:
+    """A polite end: trainings leave a checkpoint."""
 
     def stop(number: int, frame: object) -> None:
         raise Interrupted(number)
@@ -197,39 +195,40 @@ def check(config: DictConfig, given: list[str]) -> None:
 
 
 def check_stages(name: str, overrides: list[str]) -> None:
-    """Refuse `study.stages.ratee.folds=2`, which would be a stage of its own."""
+    """`study.stages.ratee.folds=2` would be a stage of its own."""
     known = list(compose("study", [quoted(f"study={name}", "study")]).study.stages)
-    for override in overrides:
-        key = override.removeprefix("++").split("=")[0].split(".")
-        if override.startswith("++study.stages.") and key[2] not in known:
+    for one in overrides:
+        key = one.removeprefix("++").split("=")[0].split(".")
+        if one.startswith("++study.stages.") and key[2] not in known:
             raise BadInput(f"study={name} has no stage {key[2]}; {nearest(key[2], known)}")
 
 
 def check_photos(planned: "list[Planned]") -> None:
-    """Refuse more folds than the smallest class has photos, and classes that do not exist, before a photo is read."""
+    """Folds larger than the smallest class, and classes that are not there, found before a photo is read."""
     from fishnet.data.index import class_counts
     from fishnet.data.listing import list_photos
     from fishnet.data.splits import check_counts
     from fishnet.reef import Settings as Reef
 
     known: dict[tuple[Any, ...], dict[str, int]] = {}
-    for plan in planned:
-        data = plan.trial.config["data"]
+    for one in planned:
+        data = one.trial.config["data"]
         if data["split_file"]:
             continue
         if data["_target_"].endswith("ReefData"):
-            source: tuple[Any, ...] = ("reef", data["species"], data["photos"])
-            if source not in known:
+            place: tuple[Any, ...] = ("reef", data["species"], data["photos"])
+            if place not in known:
                 kinds = Reef(species=data["species"], photos=data["photos"]).kinds
-                known[source] = dict.fromkeys((kind.name for kind in kinds), data["photos"])
+                known[place] = dict.fromkeys((kind.name for kind in kinds), data["photos"])
         else:
-            source = ("folder", str(Path(data["root"]).expanduser().absolute()))
-            if source not in known:
-                known[source] = list_photos(Path(source[1])).counts()
+            place = ("folder", str(Path(data["root"]).expanduser().absolute()))
+            if place not in known:
+                known[place] = list_photos(Path(place[1])).counts()
         try:
-            check_counts(class_counts(known[source], data["classes"], data["positive"], 2), plan.stage.folds)
+            counts = class_counts(known[place], data["classes"], data["positive"], 2)
+            check_counts(counts, one.stage.folds)
         except BadInput as error:
-            raise BadInput(f"stage {plan.stage.name}: {error}") from error
+            raise BadInput(f"stage {one.stage.name}: {error}") from error
 
 
 def no_sweep(base: DictConfig, overrides: list[str], jobs: object) -> None:

@@ -13,21 +13,14 @@ from fishnet.text import counted
 from fishnet.tracking.layout import duration
 
 from . import pictures
+from .differences import BY_PHOTO, Verdict, answers, judged, same_photos
 from .journal import Journal
 from .protocol import Protocol
-from .scoring import (
-    BY_PHOTO,
-    OTHER_PHOTOS,
-    Scored,
-    StageState,
-    Verdict,
-    answers,
-    judged,
-    photos_differ,
-    same_photos,
-)
+from .remaining import remaining
+from .results import write_results
+from .scoring import OTHER_PHOTOS, Scored, photos_differ
 from .selection import chosen_digests, ranked
-from .table import remaining, write_results
+from .state import StageState
 
 log = logging.getLogger("fishnet")
 
@@ -118,8 +111,8 @@ def opening(protocol: Protocol, states: Sequence[StageState], overrides: Sequenc
         (
             f"{number} {state.stage.name}",
             len(state.scored),
-            ", ".join(chosen_names(state.choice.record)) if state.choice else "–",
-            "range test" if state.stage.is_range_test else state.stage.score,
+            ", ".join(chosen_names(state.choice.told)) if state.choice else "–",
+            "range test" if state.stage.keep == "lr" else state.stage.score,
             duration(sum(trial.seconds for trial in state.scored)),
         )
         for number, state in enumerate(states, 1)
@@ -141,10 +134,10 @@ def stage_chapter(title: str, state: StageState, journal: Journal) -> Chapter:
     seeds = counted(len(stage.seeds), "seed")
     chapter.add_text(_prose().search(points, stage.folds, seeds, stage.test, key), style="soft")
     if state.choice is not None:
-        chapter.add_text(_choice(state.choice.record), style="boxed")
+        chapter.add_text(_choice(state.choice.told), style="boxed")
     if photos_differ(state.scored):
         chapter.add_warning(OTHER_PHOTOS)
-    if stage.is_range_test:
+    if stage.keep == "lr":
         _add_range_tests(chapter, state, journal)
         return chapter
     order, chosen = ranked(stage, state.scored), chosen_digests(state.choice)

@@ -6,7 +6,7 @@ What a training has done stands in the journal; the pool only sees to it that so
 import logging
 import signal
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,20 +17,18 @@ from fishnet.text import counted
 from .executors import Executor, Running
 from .journal import Journal
 from .protocol import Stage
-from .supervisor import BUSY, PATIENCE, STOPPED, busy, end_orphan
+from .supervisor import BUSY, PATIENCE, STOPPED
 from .trials import Cell, Trial
 
 log = logging.getLogger("fishnet")
 
 POLL = 0.2
 BUSY_PAUSE = 2.0  # before a training that another study has is looked at again
-LOST = 3  # supervisors that may die over one training
+LOST = 3  # keepers that may die over one training
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How many trainings at a time, and seconds and gigabytes for each."""
-
     jobs: int = 1
     seconds: float | None = None
     memory: float | None = None
@@ -50,19 +48,10 @@ class Live(NamedTuple):
 
 
 class Pool:
-    """Trainings that wait and trainings that run.
-
-    Args:
-        journal: knows what has ended.
-        executor: starts supervisors.
-        limits: of all trainings together and of each.
-        job: what each job.json holds beside the arguments: command, cwd and, on request, environment.
-    """
-
     def __init__(self, journal: Journal, executor: Executor, limits: Limits, job: dict[str, Any]) -> None:
         self._journal, self._executor, self._limits, self._job = journal, executor, limits, job
         self._waiting: deque[Waiting] = deque()
-        self._lost: Counter[str] = Counter()  # by training: supervisors that ended without a result
+        self._lost: dict[str, int] = {}
         self.live: dict[str, Live] = {}
 
     @property
@@ -74,7 +63,6 @@ class Pool:
         return not self._waiting and not self.live
 
     def add(self, cells: Iterable[Cell], trial: Trial) -> None:
-        """Trainings of a trial that are to be run."""
         self._waiting.extend(Waiting(cell, trial) for cell in cells)
 
     def turn(self, stage: Stage, settled: Callable[[Cell, Trial], bool]) -> list[Trial]:
@@ -85,47 +73,49 @@ class Pool:
         return [*self._start(stage, settled), *self._take_in()]
 
     def _start(self, stage: Stage, settled: Callable[[Cell, Trial], bool]) -> list[Trial]:
-        now, ended = time.monotonic(), []
+        now, told = time.monotonic(), []
         for _ in range(len(self._waiting)):
             if len(self.live) >= self._limits.jobs:
                 break
             cell, trial, not_before = self._waiting.popleft()
             if settled(cell, trial):
-                ended.append(trial)
-            elif now < not_before or cell.digest in self.live or busy(self._journal.folder_of(cell)):
+                told.append(trial)
+            elif now < not_before or cell.digest in self.live or self._journal.busy(cell):
                 self._waiting.append(Waiting(cell, trial, max(not_before, now + POLL)))
             else:
-                what = {"stage": stage.name, "trial": trial.name, "fold": cell.fold, "seed": cell.seed}
-                limits = {"limit": self._limits.seconds, "memory": self._limits.memory}
-                job = {**self._job, **limits, "score": stage.score, "what": what}
-                try:
-                    running = self._executor.start(self._journal.prepare(cell, job))
-                except OSError as error:
-                    raise disk_trouble(error) or WorkFailed(f"a training could not be started: {error}.") from error
-                self.live[cell.digest] = Live(cell, trial, running, time.time())
-        return ended
+                self.live[cell.digest] = Live(cell, trial, self._launched(stage, cell, trial), time.time())
+        return told
+
+    def _launched(self, stage: Stage, cell: Cell, trial: Trial) -> Running:
+        told = {"stage": stage.name, "trial": trial.name, "fold": cell.fold, "seed": cell.seed}
+        job = {"limit": self._limits.seconds, "memory": self._limits.memory, "score": stage.score, "what": told}
+        try:
+            return self._executor.start(self._journal.prepare(cell, {**self._job, **job}))
+        except OSError as error:
+            raise disk_trouble(error) or WorkFailed(f"a training could not be started: {error}.") from error
 
     def _take_in(self) -> list[Trial]:
-        ended = []
+        told = []
         for digest, (cell, trial, running, _) in list(self.live.items()):
             status = running.status()
             if status is None:
                 continue
             del self.live[digest]
             if self._journal.result(cell) is not None or self._given_up(cell, status):
-                ended.append(trial)
+                told.append(trial)
             else:
                 self._waiting.append(Waiting(cell, trial, time.monotonic() + BUSY_PAUSE))
-        return ended
+        return told
 
     def _given_up(self, cell: Cell, status: int) -> bool:
-        """Its supervisor ended without a result. A few times the training is begun again; then it has failed."""
-        self._lost[cell.digest] += status != BUSY
-        lost = self._lost[cell.digest] >= LOST
-        end_orphan(self._journal.folder_of(cell), signal.SIGKILL if lost else signal.SIGTERM)
+        """Its keeper ended without a word. A few times it is begun again; then it has failed."""
+        if status != BUSY:
+            self._lost[cell.digest] = self._lost.get(cell.digest, 0) + 1
+        lost = self._lost.get(cell.digest, 0) >= LOST
+        self._journal.end_orphan(cell, signal.SIGKILL if lost else signal.SIGTERM)
         if lost:
-            why = "it was asked to stop" if status == STOPPED else f"its supervisor ended with status {status}"
-            self._journal.give_up(cell, f"{why}, {LOST} times")
+            told = "it was asked to stop" if status == STOPPED else f"its keeper ended with status {status}"
+            self._journal.give_up(cell, f"{told}, {LOST} times{self._journal.last_words(cell)}", time.time())
         return lost
 
     def close(self) -> None:
@@ -133,7 +123,7 @@ class Pool:
         if self.live:
             ending = counted(len(self.live), "training")
             log.info("Ending %s: a checkpoint is left, and the same command goes on from there.", ending)
-        still = [live.running for live in self.live.values()]
+        still = [one.running for one in self.live.values()]
         for running in still:
             running.stop()
         deadline = time.monotonic() + PATIENCE + 10

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from experiments.studies import alarms
-from fishnet.measure.significance import over_photos
+from fishnet.studies.differences import adjusted, against, judged, over_folds, over_photos, same_photos
 from fishnet.studies.journal import Journal
-from fishnet.studies.scoring import Scored, against, judged, same_photos
+from fishnet.studies.scoring import Scored
 from fishnet.studies.trials import Cell, Trial
 
 KEY = "val/accuracy"
@@ -108,6 +108,11 @@ def test_seeds_of_one_split_are_doubt_beside_the_photos(journal, answers):
     assert "30 groups of photos, with 3 seeds each" in found.how
 
 
+def test_holm_counts_all_pairs():
+    assert adjusted({"a": 0.01}, arms=2) == {"a": 0.01}
+    assert adjusted({"a": 0.01, "b": 0.001, "c": 0.011}, arms=4) == pytest.approx({"b": 0.006, "a": 0.05, "c": 0.05})
+
+
 def test_equal_arms_seldom_give_an_alarm():
     """The full account is experiments/studies/alarms.csv; seeds taken for folds gave an alarm in 29 %."""
     chance = np.random.default_rng(0)
@@ -116,6 +121,11 @@ def test_equal_arms_seldom_give_an_alarm():
     assert sum(two) <= 18 and sum(map(bool, twenty)) <= 6
     dealt = [alarms.alarms(alarms.photos_of_folds(chance, 2, 5, "val", 0.0)) for _ in range(200)]
     assert sum(dealt) <= 18
+
+
+def test_a_large_difference_is_still_found():
+    found = over_folds([0.20, 0.22, 0.19, 0.21, 0.20], 1 / 4)
+    assert adjusted({"b": found.p}, arms=5)["b"] < 0.05
 
 
 def test_the_same_photos_are_said_to_be_so_only_where_they_are(journal, answers):
