@@ -17,8 +17,8 @@ from fishnet.config.validate import validate
 from fishnet.errors import BadInput
 from fishnet.ranges import AtLeast, FreeText, Port
 from fishnet.tracking.compare import compare
-from fishnet.tracking.outbox import deliver
-from fishnet.tracking.stale import tidy
+from fishnet.tracking.delivery import deliver
+from fishnet.tracking.runs import tidy
 from fishnet.tracking.store import open_store
 
 POSITION = 80  # in the list of `fishnet --help`

@@ -210,9 +210,8 @@ def tracked(config: DictConfig, folder: Path, *, name: str) -> Iterator["RunSess
     from fishnet.errors import Interrupted
     from fishnet.files import replacing
     from fishnet.tracking.names import FOLDER
-    from fishnet.tracking.runs import git_commit
+    from fishnet.tracking.runs import git_commit, tidy
     from fishnet.tracking.session import start_run
-    from fishnet.tracking.stale import tidy
     from fishnet.tracking.store import open_store
 
     store = open_store(config.tracking.uri, home=Path.cwd())

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 import pytest
 
 from fishnet.errors import BadInput, Interrupted, WorkFailed
-from fishnet.tracking import outbox
+from fishnet.tracking import delivery
 from fishnet.tracking.names import PROCESS
 from fishnet.tracking.process import start_time, this_process
 from fishnet.tracking.session import final_status, open_run, resume_run, start_run
@@ -162,15 +162,15 @@ def test_a_store_that_stays_away_leaves_a_sentence_and_the_next_command_delivers
     assert "fishnet compare deliver=true" in sentence
     door.away = False
     assert run_of(run).info.status == "RUNNING"
-    (said,) = outbox.deliver(tmp_path)
+    (said,) = delivery.deliver(tmp_path)
     assert "delivered" in said
     assert run_of(run).info.status == "FINISHED"
     assert len(history(run, "val/f1")) == 3
-    assert outbox.deliver(tmp_path) == []
+    assert delivery.deliver(tmp_path) == []
 
 
 def test_a_store_back_after_the_end_was_said_stays_ended(loseable, monkeypatch):
-    monkeypatch.setattr(outbox, "HEARTBEAT_EVERY", 0.0)
+    monkeypatch.setattr(delivery, "HEARTBEAT_EVERY", 0.0)
     run, door = loseable
     door.away = True
     run.log_metrics({"val/loss": 1.0})

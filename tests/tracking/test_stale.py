@@ -7,7 +7,7 @@ import pytest
 
 from fishnet.tracking.names import HEARTBEAT, PROCESS
 from fishnet.tracking.process import start_time, this_process
-from fishnet.tracking.stale import close_stale_runs, tidy
+from fishnet.tracking.runs import close_stale_runs, tidy
 
 DIES = """
 import os, signal, sys
