@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .isolation import same_chance
+from .isolation import rng_preserved
 
 ROUNDS = 7
 SECONDS = 10.0  # about so long in all; every setting is tried twice at least
@@ -37,7 +37,7 @@ SETTINGS = (PLAIN, Setting("32-true", True), Setting("bf16-mixed", True))
 def measured(model, batch_size: int, device: torch.device) -> dict[Setting, float]:
     """Images a second of each setting in training steps on made-up photos; the model itself is not touched."""
     photos, size = min(batch_size, MOST_PHOTOS), model.preprocessing.size
-    with same_chance():
+    with rng_preserved():
         images = torch.randn(photos, 3, size, size, device=device)
         labels = torch.randint(0, len(model.classes), (photos,), device=device)
         plain = copy.deepcopy(model.network).to(device)
