@@ -7,12 +7,8 @@ import pytorch_lightning as L
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from fishnet.measure.metrics import direction
 from fishnet.models.checkpoint import write_checkpoint
-
-
-def direction(monitor: str) -> str:
-    """Losses and errors are minimised, everything else is maximised."""
-    return "min" if monitor.rsplit("/", 1)[-1].endswith(("loss", "error")) else "max"
 
 
 class DurableCheckpointIO(TorchCheckpointIO):

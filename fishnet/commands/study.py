@@ -1,24 +1,57 @@
-"""fishnet study: a protocol of stages that choose a model; every trial a process, every result a file."""
+"""fishnet study: a protocol of stages (searches, folds, repeats) that choose a model, each trial a process of its own
+
+The same command goes on where it stopped. Protocols are conf/study/*.yaml, and your own with --config-dir FOLDER
+(FOLDER/study/NAME.yaml).
+
+Examples
+  fishnet study study=one_animal data=folder data.root=animals data.positive=fox
+  fishnet study study=dog_breeds data=folder data.root=dogs 'data.classes=[boxer,chihuahua]' model.pretrained=true
+  fishnet study study=product_images data=folder data.root=products model.pretrained=true jobs=2 limit=6
+  fishnet study study=one_animal trainer=smoke trials=2 folds=2    does the whole protocol run?
+  fishnet study study=one_animal jobs=2 'executor_args={gpus: [0, 1]}'     each training a GPU of its own
+  fishnet study study=one_animal executor=submitit jobs=16 'executor_args={slurm_partition: gpu, gpus_per_node: 1}'
+  fishnet study study=one_animal study.stages.random.search.trials=30     any part of a protocol is a key
+  fishnet study study=one_animal retry=true                        run the failed trainings again
+  fishnet study study=one_animal deliver=true                      send to MLflow what a lost server has not received
+
+A protocol (conf/study/NAME.yaml): title, claim, stages; score, folds and seeds for every stage that names no others
+  stages.NAME.base            an experiment to begin with (conf/experiment)
+  stages.NAME.from            the stage whose choice is taken up: the one before, unless said; null for none
+  stages.NAME.set             settings of all its trials
+  stages.NAME.search.kind     grid, random, tpe or list
+            .search.space     lists of values; {low: 0.001, high: 0.1, log: true}; {times: [0.5, 1, 2]} of the choice
+            .search.points    named settings, each tried (list) or each with the whole grid
+            .search.trials    how many of random and tpe; also seed, prune (true ends what stays behind the median)
+  stages.NAME.folds, seeds    5; 3 or [0, 1, 2]: every trial is measured on each
+  stages.NAME.score           val/f1_macro, val/accuracy, val/loss, …
+  stages.NAME.keep            top (top: 3, distinct: model.backbone), folds (the winners), vote (their majority), lr
+  stages.NAME.test            true: the test split is touched; in the last stage alone
+
+limit is the hours that one training may take, counted anew each time it goes on; memory the GB that one may ask for.
+
+What is written: outputs/study_NAME/report.html, results.csv, selected.json, trials/DIGEST/{result.json,log.txt,run/}
+"""
 
 import logging
-import math
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from fishnet.config import entry
+from fishnet.config.compose import compose
 from fishnet.config.composing import Composer, base_settings, check_given, config_dir, is_own
+from fishnet.config.entry import start
 from fishnet.config.quoting import quoted
 from fishnet.config.validate import MONITORS, check_writable, validate
 from fishnet.errors import BadInput, Interrupted
+from fishnet.ranges import Above, AtLeast, FreeText
 from fishnet.text import nearest
 
 if TYPE_CHECKING:
@@ -27,6 +60,26 @@ if TYPE_CHECKING:
     from fishnet.studies.planning import Planned
 
 log = logging.getLogger("fishnet")
+
+POSITION = 40  # in the list of `fishnet --help`
+
+
+class Keys:
+    """Types and ranges of the keys at the top."""
+
+    seed: Annotated[int, AtLeast(0)]
+    out: FreeText | None
+    name: FreeText | None
+    resume: FreeText | None
+    executor: str
+    executor_args: dict
+    jobs: Annotated[int, AtLeast(1)]
+    limit: Annotated[float, Above(0)] | None
+    memory: Annotated[float, Above(0)] | None
+    trials: Annotated[int, AtLeast(1)] | None
+    folds: Annotated[int, AtLeast(2)] | None
+    retry: bool
+    deliver: bool
 
 
 def study(config: DictConfig) -> None:
@@ -53,8 +106,8 @@ def study(config: DictConfig) -> None:
     home = Path.cwd()
     folder = Path(config.out or Path("outputs") / f"study_{name.replace('/', '_')}").expanduser().absolute()
     mirror = Mirror(protocol, folder, uri=config.tracking.uri, home=home, experiment=config.tracking.experiment)
-    compose = Composer(given, decided=decided(protocol))
-    check_photos(plan(protocol, compose))
+    composer = Composer(given, decided=decided(protocol))
+    check_photos(plan(protocol, composer))
     protocol = with_bases(protocol, base_settings)
     seconds = None if config.limit is None else config.limit * 3600
     executor = executor_named(
@@ -69,7 +122,7 @@ def study(config: DictConfig) -> None:
     command = [sys.executable, "-m", "fishnet", "train", *config_dir()]
     job = {"command": command, "cwd": str(home), "limit": seconds, "memory": config.memory}
     pool = Pool(journal, executor, config.jobs, job)
-    engine = Engine(protocol, journal, compose=compose, pool=pool, retry=config.retry, ended=mirror.note)
+    engine = Engine(protocol, journal, compose=composer, pool=pool, retry=config.retry, ended=mirror.note)
     if config.deliver:
         status = "FINISHED" if engine.replay() else "KILLED"
         print(mirror.deliver(engine.states, journal, status), flush=True)
@@ -138,14 +191,7 @@ def check(config: DictConfig, given: list[str]) -> None:
         known = GlobalHydra.instance().config_loader().get_group_options("study")
         raise BadInput(f"study is needed: say study=…; there are {', '.join(known)}.")
     check_given(given, {})
-    validate(config)
-    for key, value in (("limit", config.limit), ("memory", config.memory)):
-        if value is not None and not (type(value) in (int, float) and 0 < value < math.inf):
-            raise BadInput(f"{key}={value}: this is a number above 0, or null.")
-    for key, value, least in (("jobs", config.jobs, 1), ("trials", config.trials, 1), ("folds", config.folds, 2)):
-        if (value is None and key != "jobs") or (type(value) is int and value >= least):
-            continue
-        raise BadInput(f"{key}={value}: this is a whole number, {least} or more.")
+    validate(config, "study")
     if not isinstance(config.executor_args, DictConfig):
         raise BadInput(f"executor_args={config.executor_args}: these are settings in braces, as {{gpus: [0, 1]}}.")
     if config.out is not None:
@@ -154,7 +200,7 @@ def check(config: DictConfig, given: list[str]) -> None:
 
 def check_stages(name: str, overrides: list[str]) -> None:
     """Refuse `study.stages.ratee.folds=2`, which would be a stage of its own."""
-    known = list(entry.compose("study", [quoted(f"study={name}", "study")]).study.stages)
+    known = list(compose("study", [quoted(f"study={name}", "study")]).study.stages)
     for override in overrides:
         key = override.removeprefix("++").split("=")[0].split(".")
         if override.startswith("++study.stages.") and key[2] not in known:
@@ -194,4 +240,4 @@ def no_sweep(base: DictConfig, overrides: list[str], jobs: object) -> None:
 
 
 if __name__ == "__main__":
-    entry.start(study, "study", sweep=no_sweep)
+    start(study, "study", sweep=no_sweep)

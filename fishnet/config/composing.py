@@ -11,11 +11,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fishnet.errors import BadInput
+from fishnet.models.published import own_backbones
 from fishnet.studies.settings import Settings, touches
 from fishnet.studies.trials import Composed
 from fishnet.text import nearest
 
-from .entry import compose, in_our_words
+from .compose import compose
+from .entry import as_user_error
 from .quoting import OPEN_BRANCHES, quote, quoted
 from .validate import validate
 
@@ -80,10 +82,10 @@ class Composer:
             if _unpublished(config) and any(_key(override) == "model.pretrained" for override in self.values):
                 overrides.append("model.pretrained=false")  # it is meant for networks that have published weights
                 config.model.pretrained = False
-            validate(config)
+            validate(config, "train")
             return Composed(overrides, OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
         except (BadInput, HydraException, OmegaConfBaseException) as error:
-            raise in_our_words(error, "train") from error
+            raise as_user_error(error, "train") from error
 
 
 def check_given(given: list[str], decided: dict[str, str]) -> None:
@@ -132,7 +134,7 @@ def config_dir() -> list[str]:
 
 
 def _unpublished(config: DictConfig) -> bool:
-    return config.model.backbone == "cnn" and config.model.pretrained is True
+    return config.model.backbone in own_backbones() and config.model.pretrained is True
 
 
 def _key(override: str) -> str:

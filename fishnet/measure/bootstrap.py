@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from .calibration import log_loss
+from .metrics import METRICS, ClassCounts
 from .predictions import Predictions
 
 MEMORY = 2_000_000  # numbers in one chunk of draws
@@ -31,21 +32,17 @@ def intervals(
     seed: int = 0,
     temperature: float = 1.0,
 ) -> dict[str, Interval]:
-    """Each figure with its percentile interval; the bounds are NaN where a single group leaves nothing to draw from.
-
-    A class that is neither among the labels nor among the predictions (of the data, or of one draw) is left out of the
-    macro averages, as sklearn and torchmetrics do.
-    """
+    """Each metric with its percentile interval; the bounds are NaN where a single group leaves nothing to draw from."""
     _, group = np.unique(np.asarray(groups), return_inverse=True)
     totals = _totals(predictions, group, classes, temperature)
     count = totals.shape[0]
-    point = _figures(totals.sum(axis=0).reshape(1, -1), classes)
+    point = _values(totals.sum(axis=0).reshape(1, -1), classes)
     if count < 2 or not resamples:
         return {name: Interval(float(value[0]), np.nan, np.nan) for name, value in point.items()}
-    drawn = [_figures(draws @ totals, classes) for draws in _draws(count, resamples, totals.shape[1], seed)]
+    drawn = [_values(draws @ totals, classes) for draws in _draws(count, resamples, totals.shape[1], seed)]
     result = {}
     for name, value in point.items():
-        low, high = np.percentile(np.concatenate([figures[name] for figures in drawn]), [2.5, 97.5])
+        low, high = np.percentile(np.concatenate([values[name] for values in drawn]), [2.5, 97.5])
         result[name] = Interval(float(value[0]), float(low), float(high))
     return result
 
@@ -73,8 +70,8 @@ def difference(
         for one in answers:
             totals = _totals(Predictions(np.arange(len(label)), label, np.eye(classes)[one]), group, classes, 1.0)
             draws = _draws(totals.shape[0], resamples, totals.shape[1], seed)
-            points.append(_figures(totals.sum(axis=0).reshape(1, -1), classes)[figure][0])
-            drawn.append(np.concatenate([_figures(part @ totals, classes)[figure] for part in draws]))
+            points.append(_values(totals.sum(axis=0).reshape(1, -1), classes)[figure][0])
+            drawn.append(np.concatenate([_values(part @ totals, classes)[figure] for part in draws]))
         both.append((np.mean(points), np.mean(drawn, axis=0)))
     (value, draws_of_first), (other, draws_of_second) = both
     return float(value - other), draws_of_first - draws_of_second
@@ -104,22 +101,9 @@ def _draws(groups: int, resamples: int, width: int, seed: int) -> Iterator[np.nd
         yield np.stack([np.bincount(chance.integers(0, groups, groups), minlength=groups) for _ in range(size)])
 
 
-def _figures(totals: np.ndarray, classes: int) -> dict[str, np.ndarray]:
-    right, answered, true = (totals[:, part * classes : (part + 1) * classes] for part in range(3))
+def _values(totals: np.ndarray, classes: int) -> dict[str, np.ndarray]:
+    """Every metric of each row of totals: those of METRICS that follow from counts, and the two mean losses."""
+    counts = ClassCounts(*(totals[:, part * classes : (part + 1) * classes] for part in range(3)))
     photos, loss, scaled = totals[:, 3 * classes :].T
-    present = np.maximum((answered + true > 0).sum(axis=1), 1)
-    precision, recall = _ratio(right, answered), _ratio(right, true)
-    f1 = _ratio(2 * right, answered + true)
-    return {
-        "accuracy": right.sum(axis=1) / photos,
-        "precision_macro": precision.sum(axis=1) / present,
-        "recall_macro": recall.sum(axis=1) / present,
-        "f1_macro": f1.sum(axis=1) / present,
-        "f1_weighted": (f1 * true).sum(axis=1) / photos,
-        "loss": loss / photos,
-        "loss_scaled": scaled / photos,
-    }
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.zeros_like(part, dtype=np.float64), where=whole > 0)
+    values = {metric.name: metric.of_counts(counts) for metric in METRICS if metric.of_counts}
+    return values | {"loss": loss / photos, "loss_scaled": scaled / photos}

@@ -5,6 +5,8 @@ import pandas as pd
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
+from .metrics import ClassCounts
+
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """Photos by true class (rows) and answer (columns)."""
@@ -59,14 +61,14 @@ def merges(tree: np.ndarray, names: list[str]) -> pd.DataFrame:
 
 def classification_report(matrix: np.ndarray, groups: np.ndarray, names: list[str]) -> pd.DataFrame:
     """One row a class: precision, recall, F1, and how many photos and independent groups they rest on."""
-    right, answered, true = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
+    counts = ClassCounts(right=np.diag(matrix), answered=matrix.sum(axis=0), true=matrix.sum(axis=1))
     return pd.DataFrame(
         {
             "class": names,
-            "precision": right / np.maximum(answered, 1),
-            "recall": right / np.maximum(true, 1),
-            "f1": 2 * right / np.maximum(answered + true, 1),
-            "photos": true,
+            "precision": counts.precision,
+            "recall": counts.recall,
+            "f1": counts.f1,
+            "photos": counts.true,
             "groups": groups,
         }
     )

@@ -1,29 +1,172 @@
-"""The figures every stage reports: one collection, cloned by prefix, right under several processes."""
+"""The metrics of a run, one row each: how a metric is computed, which way is better, its label, and where it is shown.
 
-from torchmetrics import Metric, MetricCollection
-from torchmetrics.classification import (
-    MulticlassAccuracy,
-    MulticlassCalibrationError,
-    MulticlassF1Score,
-    MulticlassPrecision,
-    MulticlassRecall,
+Adding a metric is adding a row to METRICS. Its torchmetrics class measures epoch by epoch and over several processes;
+its function of class counts, if it has one, gives the intervals of `bootstrap.py`. This file imports neither numpy nor
+torch before they are needed: configurations are checked against MONITORS, and runs are ranked by `direction`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torchmetrics import MetricCollection
+
+View = Literal["epoch", "best", "interval", "compare", "study"]
+
+
+class ClassCounts(NamedTuple):
+    """Photos answered rightly, answered as, and truly of each class; the last axis counts classes."""
+
+    right: np.ndarray
+    answered: np.ndarray
+    true: np.ndarray
+
+    @property
+    def precision(self) -> np.ndarray:
+        return _ratio(self.right, self.answered)
+
+    @property
+    def recall(self) -> np.ndarray:
+        return _ratio(self.right, self.true)
+
+    @property
+    def f1(self) -> np.ndarray:
+        return _ratio(2 * self.right, self.answered + self.true)
+
+    def macro(self, scores: np.ndarray) -> np.ndarray:
+        """The mean over classes; a class neither true nor answered is left out, as sklearn and torchmetrics do."""
+        import numpy as np
+
+        return scores.sum(axis=-1) / np.maximum((self.answered + self.true > 0).sum(axis=-1), 1)
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return np.divide(part, whole, out=np.zeros(part.shape, np.float64), where=whole > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A row of METRICS.
+
+    Args:
+        name: what follows `train/`, `val/` or `test/` in every tracker.
+        label: the name for people.
+        lower_is_better: as for losses and errors.
+        is_share: whether the value lies between 0 and 1.
+        torchmetric: the class in `torchmetrics.classification` that measures it; without one the classifier does.
+        arguments: of that class, beside the number of classes.
+        in_training: whether it is measured on training batches, too.
+        of_counts: the value from the counts of each class; None for what depends on more than the answers.
+        shown: the views it is part of: the line of an epoch (`epoch`), the `best/` metrics of a run (`best`), the
+            limits that are logged beside a test value (`interval`), the table of `fishnet compare` (`compare`) and the
+            tables of a study (`study`).
+    """
+
+    name: str
+    label: str
+    lower_is_better: bool = False
+    is_share: bool = True
+    torchmetric: str | None = None
+    arguments: dict[str, Any] = field(default_factory=dict)
+    in_training: bool = True
+    of_counts: Callable[[ClassCounts], np.ndarray] | None = None
+    shown: tuple[View, ...] = ()
+
+
+METRICS = (
+    Metric(name="loss", label="loss", lower_is_better=True, is_share=False, shown=("best", "study")),
+    Metric(
+        name="accuracy",  # the plain share of photos; the others say whether rare classes are served too
+        label="accuracy",
+        torchmetric="MulticlassAccuracy",
+        arguments={"average": "micro"},
+        of_counts=lambda counts: counts.right.sum(axis=-1) / counts.true.sum(axis=-1),
+        shown=("epoch", "best", "interval", "compare", "study"),
+    ),
+    Metric(
+        name="precision_macro",
+        label="precision",
+        torchmetric="MulticlassPrecision",
+        arguments={"average": "macro"},
+        of_counts=lambda counts: counts.macro(counts.precision),
+    ),
+    Metric(
+        name="recall_macro",
+        label="recall",
+        torchmetric="MulticlassRecall",
+        arguments={"average": "macro"},
+        of_counts=lambda counts: counts.macro(counts.recall),
+    ),
+    Metric(
+        name="f1_macro",
+        label="F1",
+        torchmetric="MulticlassF1Score",
+        arguments={"average": "macro"},
+        of_counts=lambda counts: counts.macro(counts.f1),
+        shown=("epoch", "best", "interval", "compare", "study"),
+    ),
+    Metric(
+        name="f1_weighted",
+        label="weighted F1",
+        torchmetric="MulticlassF1Score",
+        arguments={"average": "weighted"},
+        of_counts=lambda counts: (counts.f1 * counts.true).sum(axis=-1) / counts.true.sum(axis=-1),
+        shown=("study",),
+    ),
+    Metric(
+        name="calibration_error",
+        label="calibration error",
+        lower_is_better=True,
+        torchmetric="MulticlassCalibrationError",
+        arguments={"n_bins": 15},
+        in_training=False,
+    ),
 )
 
-
-def figures(classes: int, *, calibration: bool = True) -> MetricCollection:
-    """Accuracy is the plain share of photos; the rest says whether rare classes are served too."""
-    collection: dict[str, Metric | MetricCollection] = {
-        "accuracy": MulticlassAccuracy(classes, average="micro"),
-        "precision_macro": MulticlassPrecision(classes, average="macro"),
-        "recall_macro": MulticlassRecall(classes, average="macro"),
-        "f1_macro": MulticlassF1Score(classes, average="macro"),
-        "f1_weighted": MulticlassF1Score(classes, average="weighted"),
-    }
-    if calibration:
-        collection["calibration_error"] = MulticlassCalibrationError(classes, n_bins=15)
-    return MetricCollection(collection)
+MONITORS = [f"val/{metric.name}" for metric in METRICS]  # what validation logs each epoch
+OF_ANSWERS = tuple(metric.name for metric in METRICS if metric.of_counts)  # computed from answers, not probabilities
 
 
-def class_figures(classes: int) -> MetricCollection:
+def shown_in(view: View) -> list[Metric]:
+    """The metrics that are part of a view, in the order of METRICS."""
+    return [metric for metric in METRICS if view in metric.shown]
+
+
+def metric_of(key: str) -> Metric | None:
+    """The row behind a logged key such as `val/f1_macro`, `best/val_f1_macro` or `test/accuracy_low`, if it has one."""
+    name = key.rsplit("/", 1)[-1]
+    return max((metric for metric in METRICS if metric.name in name), key=lambda m: len(m.name), default=None)
+
+
+def direction(key: str) -> Literal["min", "max"]:
+    """Whether a logged key is better when lower; one that is no metric of ours is a loss or error by its name."""
+    metric = metric_of(key)
+    lower = metric.lower_is_better if metric else "loss" in key or "error" in key
+    return "min" if lower else "max"
+
+
+def metric_collection(classes: int, *, training: bool = False) -> MetricCollection:
+    """The torchmetrics of METRICS, by name: one collection for every stage, right under several processes."""
+    from torchmetrics import MetricCollection, classification
+
+    return MetricCollection(
+        {
+            metric.name: getattr(classification, metric.torchmetric)(classes, **metric.arguments)
+            for metric in METRICS
+            if metric.torchmetric and (metric.in_training or not training)
+        }
+    )
+
+
+def class_f1(classes: int) -> MetricCollection:
     """One F1 a class, kept apart because its keys carry the class and not the stage's usual names."""
+    from torchmetrics import MetricCollection
+    from torchmetrics.classification import MulticlassF1Score
+
     return MetricCollection({"f1": MulticlassF1Score(classes, average="none")})

@@ -1,7 +1,8 @@
-"""Networks by name: any timm model, or `cnn`; their weights from nowhere, from timm's hub or from a local file."""
+"""Networks by timm's names, our own among them; their weights are drawn, from timm's hub or from a local file."""
 
 import os
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,54 +14,45 @@ from torch import nn
 from fishnet.errors import BadInput
 from fishnet.text import nearest
 
-from .cnn import SmallCNN
-from .published import check_hub, not_here
+from .published import check_hub, no_weights, not_here, own_backbones
+
+for _class in own_backbones().values():  # each file registers its networks with timm
+    import_module(_class.rpartition(".")[0])
 
 
 def build_backbone(
     name: str, *, num_classes: int, pretrained: bool | str, dropout: float, arguments: dict | None
 ) -> nn.Module:
     """The network with a head of the wanted size and the wanted weights."""
-    arguments = dict(arguments or {})
     local = Path(pretrained).expanduser() if isinstance(pretrained, str) else None
     if local and not local.is_file():
         raise BadInput(
             f"model.pretrained={pretrained}: there is no such file (say true, false or a .pth/.safetensors file)."
         )
-    if name == "cnn":
+    check_name(name, published=pretrained is True)
+    settings = {"drop_rate": dropout, **(arguments or {})}
+    try:
         if pretrained is True:
-            raise BadInput("model.backbone=cnn has no published weights: leave model.pretrained=false or give a file.")
-        network: nn.Module = _call(SmallCNN, name, {"dropout": dropout, **arguments}, num_classes=num_classes)
-    else:
-        if not timm.is_model(name):
-            raise BadInput(f"model.backbone={name} is unknown: {nearest(name, timm.list_models())}")
-        network = _timm(name, num_classes, pretrained is True, dropout, arguments)
+            with _cache_only():
+                return timm.create_model(name, pretrained=True, num_classes=num_classes, **settings)
+        network: nn.Module = timm.create_model(name, num_classes=num_classes, **settings)
+    except TypeError as error:
+        raise BadInput(f"model.backbone_args does not fit {name}: {error}.") from error
+    except Exception as error:
+        if pretrained is not True or isinstance(error, BadInput):
+            raise
+        raise not_here(name) from error
     if local:
         load_local_weights(network, local)
     return network
 
 
-def _call(maker, name: str, chosen: dict, **given) -> nn.Module:
-    try:
-        return maker(**given, **chosen)
-    except TypeError as error:
-        raise BadInput(f"model.backbone_args does not fit {name}: {error}.") from error
-
-
-def _timm(name: str, num_classes: int, pretrained: bool, dropout: float, arguments: dict) -> nn.Module:
-    def make(**more) -> nn.Module:
-        chosen = {"drop_rate": dropout, **arguments}
-        return _call(timm.create_model, name, chosen, model_name=name, num_classes=num_classes, **more)
-
-    if not pretrained:
-        return make()
-    with _cache_only():
-        try:
-            return make(pretrained=True)
-        except BadInput:
-            raise
-        except Exception as error:
-            raise not_here(name) from error
+def check_name(name: str, *, published: bool) -> None:
+    """Refuse a backbone that timm does not know, or weights that nobody has published."""
+    if not timm.is_model(name):
+        raise BadInput(f"model.backbone={name} is unknown: {nearest(name, timm.list_models())}")
+    if published and not timm.is_model_pretrained(name):
+        raise no_weights(name)
 
 
 @contextmanager
@@ -78,8 +70,7 @@ def _cache_only():
 
 def prefetch(name: str) -> str:
     """Bring a backbone's published weights to the cache; returns where they come from."""
-    if not timm.is_model(name):
-        raise BadInput(f"model.backbone={name} is unknown: {nearest(name, timm.list_models())}")
+    check_name(name, published=True)
     try:
         with _cache_only():
             network = timm.create_model(name, pretrained=True)

@@ -10,14 +10,15 @@ from typing import Any, Literal
 import pytorch_lightning as L
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import MeanMetric
 
 from fishnet.errors import BadInput
-from fishnet.measure.metrics import class_figures, figures
+from fishnet.measure.metrics import class_f1, metric_collection
 from fishnet.text import slugs
 
 from .backbones import build_backbone, freeze, frozen_to_eval, single_head
-from .optimisation import make_optimizer, make_scheduler
+from .optimisation import check_optimizer, make_optimizer, make_scheduler
 from .preprocessing import contrasted, preprocessing_of, whitened
 
 
@@ -40,7 +41,7 @@ class ImageClassifier(L.LightningModule):
         dropout: float = 0.0,
         image_size: int | None = None,
         preprocess: list[str] | None = None,
-        optimizer: Literal["sgd", "adam", "adamw", "adamax", "rmsprop"] = "sgd",
+        optimizer: str = "sgd",
         lr: float = 0.01,
         momentum: float = 0.9,
         weight_decay: float = 1e-4,
@@ -53,6 +54,7 @@ class ImageClassifier(L.LightningModule):
             raise BadInput(f"A classifier needs two classes or more; these are {classes}.")
         if not lr > 0:
             raise BadInput(f"model.lr={lr}: a learning rate is above 0.")
+        check_optimizer(optimizer)
         self.save_hyperparameters(ignore=["pretrained"], logger=False)  # a checkpoint brings its own weights
         self.classes = list(classes)
         self.slugs = slugs(self.classes)
@@ -73,11 +75,11 @@ class ImageClassifier(L.LightningModule):
         self._metrics(len(classes))
 
     def _metrics(self, count: int) -> None:
-        self.train_figures = figures(count, calibration=False).clone(prefix="train/")
-        self.val_figures = figures(count).clone(prefix="val/")
-        self.test_figures = figures(count).clone(prefix="test/")
-        self.val_classes = class_figures(count)
-        self.test_classes = class_figures(count)
+        self.train_metrics = metric_collection(count, training=True).clone(prefix="train/")
+        self.val_metrics = metric_collection(count).clone(prefix="val/")
+        self.test_metrics = metric_collection(count).clone(prefix="test/")
+        self.val_classes = class_f1(count)
+        self.test_classes = class_f1(count)
         self.train_loss, self.val_loss, self.test_loss = MeanMetric(), MeanMetric(), MeanMetric()
         self._rate: float | None = None  # of the epoch's last step
         self._told: dict[str, float] = {}  # the training figures of the last epoch that had any
@@ -149,7 +151,7 @@ class ImageClassifier(L.LightningModule):
         loss = nn.functional.cross_entropy(logits, labels, weight=weights) if len(labels) else logits.sum()
         if len(labels):
             getattr(self, f"{stage}_loss").update(loss.detach(), len(labels))
-            getattr(self, f"{stage}_figures").update(logits.detach(), labels)
+            getattr(self, f"{stage}_metrics").update(logits.detach(), labels)
             if stage != "train":
                 getattr(self, f"{stage}_classes").update(logits, labels)
         return loss, {"index": batch["index"], "label": labels, "logits": logits.detach()}
@@ -161,14 +163,14 @@ class ImageClassifier(L.LightningModule):
         self._told = self._train_report()
         self._rate = None
         self.train_loss.reset()
-        self.train_figures.reset()
+        self.train_metrics.reset()
         self.log_dict({name: value for name, value in self._told.items() if name != "epoch"})
 
     def _train_report(self) -> dict[str, float]:
         """Of the epoch at hand where it had steps in this process, else of the last one that had."""
         if self._rate is None:
             return self._told
-        values = {"train/loss": self.train_loss.compute(), **self.train_figures.compute(), "optim/lr": self._rate}
+        values = {"train/loss": self.train_loss.compute(), **self.train_metrics.compute(), "optim/lr": self._rate}
         return {**{name: float(value) for name, value in values.items()}, "epoch": self.current_epoch}
 
     def on_validation_epoch_end(self) -> None:
@@ -180,7 +182,7 @@ class ImageClassifier(L.LightningModule):
         self._report("test")
 
     def _report(self, stage: str) -> dict[str, Tensor]:
-        loss, collection = getattr(self, f"{stage}_loss"), getattr(self, f"{stage}_figures")
+        loss, collection = getattr(self, f"{stage}_loss"), getattr(self, f"{stage}_metrics")
         values = {f"{stage}/loss": loss.compute(), **collection.compute()}
         loss.reset(), collection.reset()
         again = self.trainer.state.fn == "validate"  # the best epoch is measured a second time, for its own figures
@@ -213,7 +215,7 @@ class ImageClassifier(L.LightningModule):
             patience=chosen.patience,
             factor=chosen.factor,
         )
-        self.plateau = scheduler if chosen.scheduler == "plateau" else None
+        self.plateau = scheduler if isinstance(scheduler, ReduceLROnPlateau) else None
         if chosen.scheduler == "cosine":
             return {"optimizer": optimizer, "lr_scheduler": scheduler}
         return optimizer

@@ -1,6 +1,7 @@
 """The small networks of the older studies, as settings of one class: convolution blocks, a summary, a dense layer.
 
-It has the few methods of a timm model that the classifier relies on: `backbone=cnn` is a backbone like any other.
+It has the few methods of a timm model that the classifier relies on and is registered with timm: `backbone=cnn` is a
+backbone like any other.
 L2 on its weights is `model.weight_decay`, dropout before the answer `model.dropout`.
 """
 
@@ -8,6 +9,7 @@ from itertools import pairwise
 from typing import ClassVar, Literal
 
 import torch
+from timm.models import register_model
 from torch import Tensor, nn
 
 from fishnet.errors import BadInput
@@ -90,3 +92,11 @@ def _check(*, filters, kernel, pool, grid, dense, activation) -> None:
     for key, value, known in (("pool", pool, [*POOLS, "none"]), ("activation", activation, list(ACTIVATIONS))):
         if value not in known:
             refuse(key, value, f"{value!r} is unknown; {nearest(str(value), known).rstrip('?')}")
+
+
+@register_model
+def cnn(pretrained: bool = False, *, num_classes: int = 1000, drop_rate: float = 0.0, **settings) -> SmallCNN:
+    """What `timm.create_model("cnn")` calls; weights are drawn, for none are published."""
+    for key in ("pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"):
+        settings.pop(key, None)
+    return SmallCNN(num_classes=num_classes, **{"dropout": drop_rate, **settings})

@@ -1,38 +1,69 @@
-"""Optimisers and learning-rate schedules by name."""
+"""Optimisers and learning-rate schedules by name; torch and timm are imported where they are needed."""
+
+from __future__ import annotations
 
 from collections.abc import Iterable
-
-from torch import nn, optim
+from typing import TYPE_CHECKING
 
 from fishnet.errors import BadInput
 from fishnet.text import nearest
 
-OPTIMIZERS = {
-    "sgd": optim.SGD,
-    "adam": optim.Adam,
-    "adamw": optim.AdamW,
-    "adamax": optim.Adamax,
-    "rmsprop": optim.RMSprop,
+if TYPE_CHECKING:
+    from torch import nn, optim
+
+# Known without asking timm. Where timm's defaults differ from torch's (Nesterov momentum, a faster mean), torch's hold.
+TORCH_DEFAULTS: dict[str, dict] = {
+    "sgd": {"nesterov": False},
+    "adam": {},
+    "adamw": {},
+    "adamax": {},
+    "rmsprop": {"alpha": 0.99},
 }
 SCHEDULERS = ("plateau", "cosine", "none")
+
+
+def check_optimizer(name: str) -> None:
+    """Refuse what is no optimiser of timm, or needs second derivatives, which training does not compute."""
+    if name in TORCH_DEFAULTS:
+        return
+    from timm.optim import get_optimizer_info, list_optimizers
+
+    names = [str(known) for known in list_optimizers()]
+    if name not in names:
+        raise BadInput(f"model.optimizer={name} is unknown: {nearest(name, names)}")
+    if get_optimizer_info(name).second_order:
+        raise BadInput(f"model.optimizer={name} needs second derivatives, which training does not compute.")
 
 
 def make_optimizer(
     parameters: Iterable[nn.Parameter], *, name: str, lr: float, momentum: float, weight_decay: float
 ) -> optim.Optimizer:
-    """SGD and RMSprop take the momentum; Adam and its kin have their own."""
-    if name not in OPTIMIZERS:
-        raise BadInput(f"model.optimizer={name} is unknown: {nearest(name, list(OPTIMIZERS))}")
-    more = {"momentum": momentum} if name in ("sgd", "rmsprop") else {}
-    return OPTIMIZERS[name](parameters, lr=lr, weight_decay=weight_decay, **more)
+    """Any optimiser of timm, over one group: weight decay applies to every parameter, also to biases and norms.
+
+    `momentum` goes to those that have one (SGD, RMSprop); Adam and its kin have their own.
+    """
+    from timm.optim import create_optimizer_v2
+
+    check_optimizer(name)
+    more = TORCH_DEFAULTS.get(name, {})
+    try:
+        return create_optimizer_v2(
+            list(parameters), opt=name, lr=lr, momentum=momentum, weight_decay=weight_decay, **more
+        )
+    except (ImportError, AssertionError, RuntimeError, TypeError, ValueError) as error:  # each in its own way
+        raise BadInput(f"model.optimizer={name} cannot be used here: {error}") from error
 
 
-def make_scheduler(optimizer: optim.Optimizer, *, name: str, epochs: int, patience: int, factor: float):
+def make_scheduler(
+    optimizer: optim.Optimizer, *, name: str, epochs: int, patience: int, factor: float
+) -> optim.lr_scheduler.LRScheduler | None:
     """The founding study's plateau rule on val/loss, a cosine over the epochs, or nothing."""
+    from torch.optim import lr_scheduler
+
     if name not in SCHEDULERS:
         raise BadInput(f"model.scheduler={name} is unknown: {nearest(name, list(SCHEDULERS))}")
     if name == "plateau":
-        return optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode="min", patience=patience, factor=factor)
+        return lr_scheduler.ReduceLROnPlateau(optimizer, mode="min", patience=patience, factor=factor)
     if name == "cosine":
-        return optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs)
+        return lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs)
     return None

@@ -1,8 +1,10 @@
-"""Published weights without a network: what can be told from the caches' folders before torch is imported."""
+"""What is known of backbones before torch is imported: which are our own, and whose weights a cache may hold."""
 
+import ast
 import os
 import socket
 import urllib.request
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,8 +14,24 @@ HUB = "https://huggingface.co"
 PATIENCE = 4.0  # seconds
 
 
+@cache
+def own_backbones() -> dict[str, str]:
+    """The networks of this package: name → dotted name of the class, whose constructor takes `model.backbone_args`.
+
+    Such a network is a function under @register_model in a file of this room; its return annotation is the class.
+    """
+    classes = {}
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and "register_model" in map(ast.unparse, node.decorator_list):
+                classes[node.name] = f"fishnet.models.{path.stem}.{ast.unparse(node.returns or ast.Constant(None))}"
+    return classes
+
+
 def check_cached(backbone: str) -> None:
     """Refuses weights of which no cache has a trace; where there is one, the loading itself will tell."""
+    if backbone in own_backbones():
+        raise no_weights(backbone)
     if not has_trace(backbone):
         raise not_here(backbone)
 
@@ -28,6 +46,10 @@ def check_hub(backbone: str) -> None:
     """Without a network the hub's own client would try again and again, for most of a minute."""
     if not hub_answers():
         raise BadInput(f"The weights of {backbone} could not be fetched: {_hub()} cannot be reached from this machine.")
+
+
+def no_weights(backbone: str) -> BadInput:
+    return BadInput(f"model.backbone={backbone} has no published weights: leave model.pretrained=false or give a file.")
 
 
 def not_here(backbone: str) -> BadInput:

@@ -42,11 +42,11 @@ def read_outcome(run: Path, score: str | None = None) -> Outcome:
     A training names its best epoch when it ends. Of one that did not get there it is the best so far by `score`: a
     search learns from what was pruned too.
     """
-    from fishnet.tracking.offline import records_of
+    from fishnet.tracking.journal import offline_records
 
     outcome = Outcome()
     tags: dict[str, str] = {}
-    for record in records_of(run):
+    for record in offline_records(run):
         if record["kind"] == "tags":
             tags.update(record["values"])
         elif record["kind"] == "status":

@@ -193,13 +193,13 @@ class Supervisor:
 
     def _seconds_before(self) -> float:
         """What earlier attempts took, as far as the journal of the run has it."""
-        from fishnet.tracking.offline import records_of
+        from fishnet.tracking.journal import offline_records
 
         starts = []
         for line in (self.folder / ATTEMPTS).read_text(errors="replace").splitlines():
             with suppress(ValueError, IndexError):
                 starts.append(float(line.split()[0]))
-        moments = sorted(record["time"] / 1000 for record in records_of(self.folder / RUN, "metrics", "status"))
+        moments = sorted(record["time"] / 1000 for record in offline_records(self.folder / RUN, "metrics", "status"))
         total = 0.0
         for begin, end in itertools.pairwise(starts):
             last = [moment for moment in moments if begin <= moment < end]

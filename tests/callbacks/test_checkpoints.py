@@ -4,7 +4,6 @@ import sys
 import pytest
 import torch
 
-from fishnet.callbacks.checkpoints import direction
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.models.checkpoint import newest, read_checkpoint, verified, write_checkpoint
 
@@ -87,10 +86,3 @@ def test_a_full_disk_is_said_and_the_old_checkpoint_stays(tmp_path):
     assert verified(path)
     assert torch.equal(read_checkpoint(path)["state_dict"]["w"], torch.zeros(10))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["last.ckpt", "last.ckpt.sha256"]
-
-
-@pytest.mark.parametrize(
-    ("monitor", "way"), [("val/loss", "min"), ("val/calibration_error", "min"), ("val/f1_macro", "max")]
-)
-def test_losses_and_errors_are_minimised(monitor, way):
-    assert direction(monitor) == way

@@ -3,14 +3,23 @@
 import pytest
 import torch
 from hydra.utils import instantiate
+from timm.optim import Lion
 
-from fishnet.config.entry import compose
-from fishnet.models.optimisation import OPTIMIZERS, SCHEDULERS
+from fishnet.config.compose import compose
+from fishnet.models.optimisation import SCHEDULERS
 from tests.support.memory_data import MemoryData
 from tests.support.trainers import quiet_trainer
 
 SMALL = ["model.backbone=cnn", "++model.backbone_args={filters: [4, 8], batch_norm: false}", "data.image_size=32"]
 CLASSES = ["disc", "box"]
+OPTIMIZERS = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "adamax": torch.optim.Adamax,
+    "rmsprop": torch.optim.RMSprop,
+    "lion": Lion,
+}
 
 
 def trained(tmp_path, *settings: str, epochs: int = 2, callbacks: tuple[str, ...] = ()):

@@ -117,8 +117,8 @@ PROTOCOLS = sorted(path.stem for path in (CONF / "study").glob("*.yaml"))
 def test_every_protocol_composes_and_says_its_command(name):
     from omegaconf import OmegaConf
 
+    from fishnet.config.compose import compose
     from fishnet.config.composing import Composer
-    from fishnet.config.entry import compose
     from fishnet.config.validate import MONITORS
     from fishnet.studies.planning import decided, plan
     from fishnet.studies.protocol import parse
@@ -135,8 +135,8 @@ def test_every_protocol_composes_and_says_its_command(name):
 def test_the_script_of_each_experiment_is_understood(name, tmp_path):
     from omegaconf import OmegaConf
 
+    from fishnet.config.compose import compose
     from fishnet.config.composing import Composer, is_own
-    from fishnet.config.entry import compose
     from fishnet.config.quoting import quoted
     from fishnet.config.validate import MONITORS
     from fishnet.studies.planning import decided, plan
@@ -166,7 +166,7 @@ def test_the_script_of_each_experiment_is_understood(name, tmp_path):
     ("base", "settings", "words"),
     [
         ("one_animal/basline", {}, "did you mean one_animal/baseline"),
-        ("one_animal/baseline", {"model.optimizer": "adamm"}, "adamm: this takes"),
+        ("one_animal/baseline", {"model.optimizer": "adamm"}, "adamm is unknown: did you mean adam"),
         ("one_animal/baseline", {"model.backbone_args.fliters": [8]}, "fliters.*did you mean filters"),
         ("one_animal/baseline", {"model.backbone_args.activation": "rleu"}, "this takes relu or"),
         ("one_animal/baseline", {"model.backbone_args.filters": ["8"]}, "a list of a whole number"),

@@ -1,11 +1,14 @@
 """The networks of the older studies are settings of one class."""
 
 import pytest
+import timm
 import torch
 
 from fishnet import ImageClassifier
 from fishnet.errors import BadInput
+from fishnet.models.backbones import prefetch
 from fishnet.models.cnn import SmallCNN
+from fishnet.models.published import check_cached, own_backbones
 
 
 def parameters(**settings) -> list[int]:
@@ -57,3 +60,24 @@ def test_pooling_halves_the_map_or_leaves_it(pool):
 def test_bad_values_are_one_sentence(arguments, sentence):
     with pytest.raises(BadInput, match=sentence):
         ImageClassifier(classes=["a", "b"], backbone="cnn", backbone_args=arguments)
+
+
+def test_it_is_a_backbone_of_timm_and_known_without_torch():
+    assert own_backbones() == {"cnn": "fishnet.models.cnn.SmallCNN"}
+    torch.manual_seed(3)
+    registered = timm.create_model("cnn", num_classes=3, drop_rate=0.25, filters=[8], dense=0)
+    torch.manual_seed(3)
+    plain = SmallCNN(num_classes=3, filters=[8], dense=0, dropout=0.25)
+    assert registered.dropout.p == 0.25
+    assert all(torch.equal(value, registered.state_dict()[name]) for name, value in plain.state_dict().items())
+    assert not timm.is_model_pretrained("cnn")
+
+
+def test_it_has_no_published_weights():
+    for refuse in (
+        lambda: ImageClassifier(classes=["a", "b"], backbone="cnn", pretrained=True),
+        lambda: check_cached("cnn"),
+        lambda: prefetch("cnn"),
+    ):
+        with pytest.raises(BadInput, match="cnn has no published weights"):
+            refuse()
