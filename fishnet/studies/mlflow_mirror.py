@@ -29,7 +29,7 @@ from .supervisor import LOG
 
 if TYPE_CHECKING:
     from .engine import Engine
-    from .state import StageState
+    from .scoring import StageState
     from .trials import Cell, Trial
 
 log = logging.getLogger("fishnet")
@@ -130,7 +130,7 @@ class Mirror:
         """A stage; when it has ended, its best trial and what it has chosen."""
         number = [stage.name for stage in self.protocol.stages].index(state.stage.name) + 1
         finished = [trial for trial in state.scored if trial.state == "finished"]
-        best = max(finished, key=lambda trial: trial.mean if state.stage.largest else -trial.mean, default=None)
+        best = max(finished, key=lambda trial: trial.mean if state.stage.maximise else -trial.mean, default=None)
         choice = state.choice.record if state.choice else {}
         chosen = {
             names.CHOSEN: [kept.get("name") for kept in choice.get("kept", [])],

@@ -7,9 +7,9 @@ from types import UnionType
 from typing import Any
 
 from fishnet.errors import BadInput
+from fishnet.measure.metrics import direction
 from fishnet.text import counted, nearest
 
-from .outcome import lower_is_better
 from .selection import RULES, Rule
 from .settings import Settings, Space, Times, flat, grid, mapping, parse_space, size
 
@@ -84,7 +84,7 @@ class Stage:
     @property
     def maximise(self) -> bool:
         """Whether a larger score is a better one."""
-        return not lower_is_better(self.score)
+        return direction(self.score) == "max"
 
 
 @dataclass(frozen=True)
