@@ -1,149 +1,102 @@
-"""The page's chapters on what was reckoned: fits with their futures, and what a machine can tell from catches."""
+"""The page's chapters on what was estimated: fits with their futures, and what models can tell from catches."""
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fishnet.page.page import Chapter, format_number
+from fishnet.page.page import Chapter, format_number, prose
 
 from . import pictures
-from .dynamics import CLEAR, NAMES, Dynamics
+from .dynamics import NAMES, Dynamics, contrast
 from .findings import Findings
 from .fitting import PRIOR_K, PRIOR_R, PRIOR_START
 from .intervals import Interval
 
+METRICS = {
+    "auc": "area under the curve",
+    "balanced_accuracy": "balanced accuracy",
+    "brier": "Brier score",
+    "calibration_error": "calibration error",
+}
+TRUTH = {"r": "r", "k": "K", "msy": "MSY", "bmsy": "Bmsy", "fmsy": "Fmsy"}  # quantity → column of truth.csv
 
-def dynamics_chapter(found: Findings) -> Chapter | None:
-    if not found.dynamics:
+
+def sentences() -> Any:
+    """The macros of prose.html."""
+    return prose("fishnet.fisheries", "prose.html")
+
+
+def dynamics_chapter(findings: Findings) -> Chapter | None:
+    """The model in words, then each stock that was fitted."""
+    if not findings.dynamics:
         return None
     chapter = Chapter("How stocks grow: fits and futures")
-    chapter.add_text(
-        "A surplus-production model is the simplest that answers a manager: next year's biomass is this year's, "
-        "plus the "
-        "surplus, minus the catch. Schaefer's curve puts the largest surplus at K/2, Fox's at 37 % of K. Two kinds "
-        "of chance are kept apart: nature's (good and bad years) and ours (a survey sees more or less than there is).",
-        "Every interval holds the truth nine times in ten if the model is right: the fitted stock is lived again "
-        "many times, "
-        "fitted again each time, and how far those fits miss sets the width. Believed beforehand, with the range "
-        "that holds "
-        f"nine in ten: r {_belief(PRIOR_R)} a year, K {_belief(PRIOR_K)} times the largest catch, the first year at "
-        f"{_belief(PRIOR_START)} of K. Where a table says little, these decide, and it is said. Catches are taken as "
-        "exact. The last two rows of each table are rougher than the rest: of 200 made stocks their ranges held "
-        "the truth in 72 % (nature) and 87 % (looking), for a bad year and a bad survey look much alike.",
-    )
-    for one in found.dynamics:
-        _one(chapter, one, found.truth)
+    beliefs = (_belief(prior) for prior in (PRIOR_R, PRIOR_K, PRIOR_START))
+    chapter.add_text(sentences().model(), sentences().intervals(*beliefs))
+    for each in findings.dynamics:
+        _add_stock(chapter, each, findings.truth)
     return chapter
 
 
-def _one(chapter: Chapter, one: Dynamics, truth: pd.DataFrame | None) -> None:
-    chosen = one.chosen
-    chapter.add_heading(f"{chosen.title}, {chosen.years[0]} to {chosen.years[-1]}")
-    if one.warnings:
-        chapter.add_warning("; ".join(one.warnings) + ". Read the figures below as questions.")
-    chapter.add_text(_which(one), *chosen.notes)
-    if chosen.measure == "b_bmsy":
-        chapter.add_text(
-            "The table's B/Bmsy is itself the answer of an assessment; only its shape is used here, not its level, "
-            "so the B/Bmsy below is a second opinion and not a copy."
-        )
-    known = _known(truth, chosen.entity)
-    names = list(one.fits)
-    header = ["", *[f"{name}, 90 % interval" for name in names], *(["true"] if known else [])]
-    rows = []
-    for key, words in NAMES.items():
-        cells = [interval(one.fits[name][1].intervals[key]) for name in names]
-        rows.append((words, *cells, *([format_number(known[key]) if key in known else "–"] if known else [])))
-    for words, attribute in (("chance in nature", "process"), ("chance in looking", "looking")):
-        cells = [interval(getattr(one.fits[name][1], attribute)) for name in names]
-        rows.append((words + ", standard deviation", *cells, *(["–"] if known else [])))
-    chapter.add_table(header, rows)
-    chapter.add_figure(
-        pictures.draw_fit(one.fit, one.doubt, chosen.years),
-        f"{one.best.capitalize()}. Above: biomass and what was seen of it; what the model leaves over. "
-        "Below: the surplus of each "
-        "year on the curve (dark is early, light is late); catches beside MSY.",
-    )
-    chapter.add_figure(
-        pictures.draw_futures(one.fit, chosen.years, one.futures),
-        "Futures: the middle one, and the nine in ten around it. Left as much caught as asked or as in the last "
-        "three years, "
-        "right as hard fished as asked.",
-    )
-
-
 def _belief(prior: tuple[float, float]) -> str:
+    """A log-normal prior as its median and the range that holds nine in ten."""
     centre, sd = prior
     middle, low, high = (format_number(float(np.exp(centre + z * sd))) for z in (0, -1.645, 1.645))
     return f"{middle} ({low} to {high})"
 
 
+def _add_stock(chapter: Chapter, each: Dynamics, truth: pd.DataFrame | None) -> None:
+    stock = each.stock
+    chapter.add_heading(f"{stock.title}, {stock.years[0]} to {stock.years[-1]}")
+    if each.warnings:
+        chapter.add_warning("; ".join(each.warnings) + ". Read the figures below as questions.")
+    change = contrast(each.fit)
+    chapter.add_text(
+        sentences().curves(stock.measured, change, each.evidence_gap, each.undecided, each.best), *stock.notes
+    )
+    if stock.measure == "b_bmsy":
+        chapter.add_text(sentences().second_opinion())
+    of_fits = {name: sure for name, (_, sure) in each.fits.items()}
+    rows = [[words, *(interval(sure.intervals[key]) for sure in of_fits.values())] for key, words in NAMES.items()]
+    errors = {"chance in nature": "process_error", "chance in looking": "observation_error"}
+    for words, key in errors.items():
+        rows.append([f"{words}, standard deviation", *(interval(getattr(sure, key)) for sure in of_fits.values())])
+    header = ["", *(f"{name}, 90 % interval" for name in of_fits)]
+    if truth is not None:
+        known = truth[truth["stockid"] == stock.entity].iloc[0]
+        header.append("true")
+        for row, key in zip(rows, [*NAMES, *errors.values()], strict=True):
+            row.append(format_number(float(known[TRUTH[key]])) if key in TRUTH else "–")
+    chapter.add_table(header, rows)
+    chapter.add_figure(pictures.draw_fit(each), sentences().fit_figure(each.best))
+    chapter.add_figure(pictures.draw_futures(each), sentences().futures_figure())
+
+
 def interval(value: Interval) -> str:
+    """The estimate with the ends of its interval, as it is written in a cell."""
     if value.low == value.high:
         return format_number(value.value)
     return f"{format_number(value.value)} ({format_number(value.low)} – {format_number(value.high)})"
 
 
-def _which(one: Dynamics) -> str:
-    measured = f"Biomass is known as {one.chosen.measured}, and changed {one.contrast:.1f}-fold."
-    if one.apart is None:
-        return measured
-    if one.apart < CLEAR:
-        doubtful = f"The table does not tell the two curves apart (log evidence differs by {one.apart:.1f})"
-        return f"{measured} {doubtful}; {one.best} is drawn."
-    return f"{measured} {one.best.capitalize()} is likelier (log evidence {one.apart:.1f} higher)."
-
-
-def _known(truth: pd.DataFrame | None, entity: str) -> dict[str, float]:
-    if truth is None:
-        return {}
-    row = truth[truth["stockid"] == entity].iloc[0]
-    return {
-        key: float(row[name])
-        for key, name in (("r", "r"), ("k", "K"), ("msy", "MSY"), ("bmsy", "Bmsy"), ("fmsy", "Fmsy"))
-    }
-
-
-def learning_chapter(found: Findings) -> Chapter | None:
-    if found.learnt is None:
-        if not found.not_learnt:
-            return None
-        chapter = Chapter("Can catches alone tell?")
-        chapter.add_text(f"Not asked of these tables: {found.not_learnt}.")
-        return chapter
-    learnt = found.learnt
+def learning_chapter(findings: Findings) -> Chapter | None:
+    """How well models of catches tell which stocks lie below Bmsy, or why nothing could be learnt."""
+    learnt = findings.learnt
+    if learnt is None and not findings.not_learnt:
+        return None
     chapter = Chapter("Can catches alone tell?")
-    asked, stocks = len(learnt.answers), learnt.answers["entity"].nunique()
-    chapter.add_text(
-        "Most stocks of the world have catches and no assessment. So: from the history of its catches and the kind "
-        "of species, "
-        f"which stock lies below Bmsy? {asked} questions about {stocks} stocks were asked of models that knew neither "
-        f"the stock nor the years ({learnt.folds} folds: groups of stocks, each after a moment in time). "
-        f"{100 * learnt.answers['below'].mean():.0f} % of the answers are 'below'."
-    )
-    chapter.add_figure(
-        pictures.draw_learning(learnt),
-        "Left: how well each model ranks stocks; 0.5 is guessing. Middle: on the diagonal a probability means what "
-        "it says. "
-        "Right: what boosting goes by, as the area lost when one column is shuffled, with its spread over folds.",
-    )
+    if learnt is None:
+        chapter.add_text(f"Not asked of these tables: {findings.not_learnt}.")
+        return chapter
+    answers = learnt.answers
+    stocks, below = answers["entity"].nunique(), float(answers["below"].mean())
+    chapter.add_text(sentences().learning(len(answers), stocks, learnt.folds, below))
+    chapter.add_figure(pictures.draw_learning(learnt), sentences().learning_figure())
     rows = []
-    for name in learnt.figures["model"].drop_duplicates():
-        part = learnt.figures[learnt.figures["model"] == name].set_index("figure")
-        cells = [
-            f"{part.value[key]:.3f} ({part.low[key]:.3f} – {part.high[key]:.3f})" if key in part.index else "–"
-            for key in ("auc", "balanced_accuracy", "brier", "calibration_error")
-        ]
-        rows.append((name, *cells))
-    chapter.add_table(
-        ["model, 95 % over stocks", "area under the curve", "balanced accuracy", "Brier score", "calibration error"],
-        rows,
-    )
-    gain = learnt.figure("boosting − rule of thumb", "auc")
-    verdict = "better than" if gain.low > 0 else "worse than" if gain.high < 0 else "not told apart from"
-    chapter.add_text(
-        f"The rule of thumb looks at one figure only: the catch now against the largest so far. Boosting is {verdict} "
-        "it "
-        f"({gain.value:+.3f}, {gain.low:+.3f} to {gain.high:+.3f}). Such answers sort stocks for a closer look; they "
-        "are no assessment: catches also fall because a quota, a price or a war says so."
-    )
+    for name, part in learnt.metrics.groupby("model", sort=False):
+        cells = {row.figure: f"{row.value:.3f} ({row.low:.3f} – {row.high:.3f})" for row in part.itertuples()}
+        rows.append((str(name), *(cells.get(key, "–") for key in METRICS)))
+    chapter.add_table(["model, 95 % over stocks", *METRICS.values()], rows)
+    chapter.add_text(sentences().rule_of_thumb(learnt.metric("boosting − rule of thumb", "auc")))
     return chapter
