@@ -19,6 +19,10 @@ METRICS = {
     "brier": "Brier score",
     "calibration_error": "calibration error",
 }
+ERRORS = {
+    "process_error": "process error, standard deviation",
+    "observation_error": "observation error, standard deviation",
+}
 TRUTH = {"r": "r", "k": "K", "msy": "MSY", "bmsy": "Bmsy", "fmsy": "Fmsy"}  # quantity → column of truth.csv
 
 
@@ -59,14 +63,13 @@ def _add_stock(chapter: Chapter, each: Dynamics, truth: pd.DataFrame | None) -> 
         chapter.add_text(sentences().second_opinion())
     of_fits = {name: sure for name, (_, sure) in each.fits.items()}
     rows = [[words, *(interval(sure.intervals[key]) for sure in of_fits.values())] for key, words in NAMES.items()]
-    errors = {"chance in nature": "process_error", "chance in looking": "observation_error"}
-    for words, key in errors.items():
-        rows.append([f"{words}, standard deviation", *(interval(getattr(sure, key)) for sure in of_fits.values())])
+    for key, words in ERRORS.items():
+        rows.append([words, *(interval(getattr(sure, key)) for sure in of_fits.values())])
     header = ["", *(f"{name}, 90 % interval" for name in of_fits)]
     if truth is not None:
         known = truth[truth["stockid"] == stock.entity].iloc[0]
         header.append("true")
-        for row, key in zip(rows, [*NAMES, *errors.values()], strict=True):
+        for row, key in zip(rows, [*NAMES, *ERRORS], strict=True):
             row.append(format_number(float(known[TRUTH[key]])) if key in TRUTH else "–")
     chapter.add_table(header, rows)
     chapter.add_figure(pictures.draw_fit(each), sentences().fit_figure(each.best))

@@ -160,7 +160,7 @@ def warnings(fitted: Fit, sure: Uncertainty) -> list[str]:
         sentences.append(f"the interval of MSY is {width:.1f} times MSY itself")
     if lag1_autocorrelation(fitted) > ALIKE:
         sentences.append(
-            "nature's errors of neighbouring years are much alike, so the curve misses something and the intervals "
+            "process errors of neighbouring years are much alike, so the curve misses something and the intervals "
             "are too narrow"
         )
     return sentences
