@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytorch_lightning as L
 
-from fishnet.data.cache import cache_place
+from fishnet.data.cache import cache_folder
 from fishnet.data.store import Stored
 from fishnet.models.features import backbone_digest, folder_features, has_features
 
@@ -40,7 +40,7 @@ class FrozenFeatures(L.Callback):
     def _place(self, data) -> Path:
         """In the cache; where there is none, or none can be, in a folder of this run."""
         if data.cache != "off":
-            place = cache_place(data.index.root, data.cache) / "features"
+            place = cache_folder(data.index.root, data.cache) / "features"
             try:
                 place.mkdir(parents=True, exist_ok=True)
                 return place

@@ -9,8 +9,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from fishnet.data.datamodule import ImageFolderData
-from fishnet.data.split_file import save_split
-from fishnet.data.splits import split_digest
+from fishnet.data.splits import save_split, split_digest
 from fishnet.environment import TYPED_COMMAND
 from fishnet.files import replacing
 from fishnet.tracking.logger import MlflowLogger
