@@ -50,8 +50,6 @@ def at_least(low: float) -> tuple[Callable[[float], bool], str]:
 
 
 above_0 = (lambda value: 0 < value < math.inf), "this is above 0"
-below_1 = (lambda value: 0 <= value < 1), "this lies from 0 to below 1"
-inside = (lambda value: 0 < value < 1), "this lies between 0 and 1, both excluded"
 
 RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "seed": at_least(0),
@@ -65,15 +63,6 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "catch": at_least(0),
     "fishing": ((lambda value: 0 <= value <= 20), "this is 0 to 20 times Fmsy"),
     "port": ((lambda value: 1 <= value <= 65535), "choose one from 1 to 65535"),
-    "range_test.low": above_0,
-    "range_test.high": above_0,
-    "range_test.steps": at_least(20),
-    "model.lr": above_0,
-    "model.dropout": below_1,
-    "model.momentum": below_1,
-    "model.factor": inside,
-    "model.patience": at_least(0),
-    "model.weight_decay": at_least(0),
     "data.batch_size": at_least(1),
     "data.workers": at_least(0),
     "data.image_size": at_least(8),
@@ -81,12 +70,6 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "data.cache_limit": above_0,
     "data.seed": at_least(0),
     "trainer.max_epochs": at_least(1),
-    "callbacks.early_stopping.patience": at_least(0),
-    "callbacks.last.every_n_steps": at_least(0),
-    "callbacks.heatmaps.photos": at_least(0),
-    "callbacks.heatmaps.per_class": at_least(0),
-    "callbacks.report.resamples": at_least(0),
-    "callbacks.views.photos": at_least(0),
 }
 
 TUNES = ["lr"]
