@@ -15,7 +15,7 @@ from .lightning_internals import at_step_end, validate_again
 
 
 class DurableCheckpointIO(TorchCheckpointIO):
-    """Lightning writes to $TMPDIR and moves, which can leave half a file; here only whole files get their final name."""
+    """Lightning writes to $TMPDIR and moves, which can leave half a file; here only whole files get their name."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path, storage_options: Any | None = None) -> None:
         write_checkpoint(checkpoint, Path(path))

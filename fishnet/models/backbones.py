@@ -134,7 +134,7 @@ def single_head(network: nn.Module) -> nn.Linear | None:
 
 
 def freeze_backbone(network: nn.Module, what: str | int) -> None:
-    """Stop gradients in the backbone, or in its first n stages as timm groups them; refuse to leave nothing to train."""
+    """Stop gradients in the backbone, or in its first n stages as timm groups them; something must be left to learn."""
     if what == "none":
         return
     head = head_names(network)
