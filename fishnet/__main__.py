@@ -7,26 +7,28 @@ imported here, so that help costs nothing.
 
 import difflib
 import os
+import re
 import shlex
-import subprocess
 import sys
+from pathlib import Path
 
 from fishnet import __version__
 from fishnet.config.quoting import quoted
 from fishnet.environment import TYPED_COMMAND
 
-VERBS = {
-    "collect": ("make", "species names → licensed photos in class folders, with a manifest"),
-    "check": ("make", "what is wrong with a folder of photos, before an hour is spent on it"),
-    "train": ("make", "class folders → a trained, measured, explained and tracked classifier"),
-    "study": ("make", "a protocol of stages: searches, folds and repeats that choose a model"),
-    "evaluate": ("make", "a checkpoint on a folder: metrics with intervals, confusions"),
-    "predict": ("use", "a checkpoint on photos: a CSV of probabilities, with a column for 'not sure'"),
-    "explain": ("see", "a checkpoint on photos: what it looks at, as raw maps and red pictures"),
-    "compare": ("see", "runs as a table: metrics, what differs, links into the MLflow UI"),
-    "stock": ("know", "tables of catch and biomass: a page on how the fish are, with fits, futures and their doubt"),
-    "ui": ("see", "the MLflow UI on this machine"),
-}
+
+def find_verbs() -> dict[str, str]:
+    """Verb → its line of help, which is the first line of commands/<verb>.py, in the order of their POSITION."""
+    ordered = []
+    for path in (Path(__file__).parent / "commands").glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        if position := re.search(r"^POSITION = (\d+)", text, flags=re.M):
+            line = text.splitlines()[0].removeprefix(f'"""fishnet {path.stem}: ')
+            ordered.append((int(position[1]), path.stem, line))
+    return {verb: line for _, verb, line in sorted(ordered)}
+
+
+VERBS = find_verbs()
 
 HELP = """fishnet: from species names to an image classifier you can trust
 
@@ -42,9 +44,9 @@ usage: fishnet <verb> [key=value ...]
 def main() -> None:
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(HELP.format(verbs="\n".join(f"  {verb:10s}{line}" for verb, (_, line) in VERBS.items())))
+        print(HELP.format(verbs="\n".join(f"  {verb:10s}{line}" for verb, line in VERBS.items())))
         return
-    verb, rest = arguments[0], arguments[1:]
+    verb, overrides = arguments[0], arguments[1:]
     if verb in ("--version", "-V"):
         print(__version__)
         return
@@ -54,14 +56,8 @@ def main() -> None:
         print(f"fishnet: there is no verb {verb!r}: {hint}", file=sys.stderr)
         raise SystemExit(2)
     os.environ[TYPED_COMMAND] = shlex.join(["fishnet", *arguments])  # as typed; what follows is quoted for Hydra
-    become([sys.executable, "-m", f"fishnet.commands.{verb}", *(quoted(argument, verb) for argument in rest)])
-
-
-def become(command: list[str]) -> None:
-    """Replace this process; Windows has no such thing, there a child does the work."""
+    command = [sys.executable, "-m", f"fishnet.commands.{verb}", *(quoted(argument, verb) for argument in overrides)]
     sys.stdout.flush()
-    if os.name == "nt":
-        raise SystemExit(subprocess.run(command, check=False).returncode)
     os.execv(command[0], command)
 
 

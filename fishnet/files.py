@@ -1,10 +1,13 @@
-"""Files that appear whole or not at all, whatever kills the process meanwhile."""
+"""Files that appear whole or not at all, whatever kills the process meanwhile; and locks between processes."""
 
+import logging
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_log = logging.getLogger("fishnet")
 
 
 @contextmanager
@@ -30,12 +33,46 @@ def write_whole(target: Path, text: str, *, alone: bool = False) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def flush(place: Path) -> None:
+def flush(path: Path) -> None:
     """A file's bytes, or the names in a folder, to the disk: a rename must not come before the bytes, nor be lost."""
-    if os.name == "nt" and place.is_dir():
-        return
-    handle = os.open(place, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+class LockHeld(Exception):
+    """Another process holds the lock, and still did when the time to wait was over."""
+
+
+@contextmanager
+def locked(file: Path, *, timeout: float = -1, waiting: str = "") -> Iterator[None]:
+    """Hold a lock that only one process on this machine can hold; a process that dies gives it back.
+
+    The lock file stays where it is: a process that waits for an unlinked file would later hold a lock of its own,
+    while a third one makes and locks a new file of that name.
+
+    Args:
+        file: The lock file; it is made if it is missing.
+        timeout: Seconds to wait for another process before `LockHeld` is raised; below 0, as long as it takes.
+        waiting: What to log, once, if another process holds the lock and this one waits.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(file, thread_local=False)
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if timeout == 0:
+                raise
+            if waiting:
+                _log.info(waiting)
+            lock.acquire(timeout=timeout)
+    except Timeout:
+        raise LockHeld(f"another process holds {file}") from None
+    try:
+        yield
+    finally:
+        lock.release()

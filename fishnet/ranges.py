@@ -1,7 +1,8 @@
 """Ranges of settings, written once, beside the constructor that takes them: `lr: Annotated[float, Above(0)]`.
 
 A constructor checks its arguments by `check_ranges`; `config/schema.py` reads the same annotations from the source,
-so that a verb refuses a value before anything heavy is imported.
+so that a verb refuses a value before anything heavy is imported. A key annotated as FreeText may be typed in a shell
+with spaces, commas and brackets: `config/quoting.py` quotes it for Hydra.
 """
 
 import math
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from fishnet.errors import BadInput
+
+FreeText = str
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,25 @@ class Between:
         return f"this lies between {self.low:g} and {self.high:g}, both excluded"
 
 
-Range = Above | AtLeast | Within | FromToBelow | Between
+@dataclass(frozen=True)
+class Port:
+    def holds(self, value: float) -> bool:
+        return 1 <= value <= 65535
+
+    def __str__(self) -> str:
+        return "choose one from 1 to 65535"
+
+
+@dataclass(frozen=True)
+class Probability:
+    def holds(self, value: float) -> bool:
+        return 0 <= value <= 1
+
+    def __str__(self) -> str:
+        return "a probability lies between 0 and 1"
+
+
+Range = Port | Probability | Above | AtLeast | Within | FromToBelow | Between
 
 
 def check_ranges(function: Callable, values: Mapping[str, Any]) -> None:

@@ -1,12 +1,15 @@
 """A file is the old one or the new one, never a part of either."""
 
+import logging
 import subprocess
 import sys
+import threading
+import time
 from contextlib import suppress
 
 import pytest
 
-from fishnet.files import replacing, write_whole
+from fishnet.files import LockHeld, locked, replacing, write_whole
 
 
 def test_an_error_leaves_the_old_file_and_nothing_beside_it(tmp_path):
@@ -46,3 +49,42 @@ def test_where_no_folder_is_the_reason_is_told(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError):
         write_whole(tmp_path / "file" / "table.csv", "")
+
+
+def test_a_lock_keeps_others_out_and_its_file_stays(tmp_path):
+    file = tmp_path / "a.lock"
+    with locked(file):
+        for timeout in (0, 0.1):
+            with pytest.raises(LockHeld, match=r"a\.lock"), locked(file, timeout=timeout):
+                raise AssertionError("two hold one lock")
+    with locked(file, timeout=0):
+        assert file.exists()
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_whoever_waits_says_so_once_and_gets_the_lock(tmp_path, caplog):
+    file, held, released = tmp_path / "a.lock", threading.Event(), []
+
+    def hold() -> None:
+        with locked(file):
+            held.set()
+            time.sleep(0.3)
+            released.append(True)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait()
+    with caplog.at_level(logging.INFO), locked(file, waiting="waiting for the other"):
+        assert released
+    other.join()
+    assert [record.getMessage() for record in caplog.records] == ["waiting for the other"]
+
+
+def test_a_killed_process_gives_its_lock_back(tmp_path):
+    code = (
+        "import os, pathlib, sys; from fishnet.files import locked\n"
+        "with locked(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.lock")], check=False).returncode == -9
+    with locked(tmp_path / "a.lock", timeout=0):
+        pass

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fishnet.config.entry import check_sweep, compose
+from fishnet.config.compose import check_sweep, compose
 from fishnet.config.quoting import quoted
 from fishnet.config.validate import validate
 from tests.support.drawing import draw_folder
@@ -62,7 +62,7 @@ def test_every_command_is_understood_as_pasted(command, place, monkeypatch):
         overrides.remove("-m")
         check_sweep(overrides, verb, None)
     else:
-        validate(compose(verb, overrides))
+        validate(compose(verb, overrides), verb)
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """Is the collector as careful as it says? Each proof is a command: `python -m experiments.collect faults kills`.
 
-All of them ask the replica of iNaturalist (tests/support/replica), on loopback, through real `fishnet collect`
+All of them ask the replica of iNaturalist (experiments/replica), on loopback, through real `fishnet collect`
 processes.
 """
 

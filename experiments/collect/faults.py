@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.replica import FAULTS, Replica, World, running
+from experiments.replica import FAULTS, Replica, World, running
 
 from .processes import ALL, broken, collected, manifest, not_kept, tree
 

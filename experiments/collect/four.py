@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from tests.support.replica import Replica, World, running
+from experiments.replica import Replica, World, running
 
 from .processes import ALL, started
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.replica import Replica, World, running
+from experiments.replica import Replica, World, running
 
 from .processes import ALL, broken, collected, manifest, started, tree
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.support.replica import Replica, World, running
+from experiments.replica import Replica, World, running
 
 from .processes import ALL, manifest, started
 

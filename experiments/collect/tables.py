@@ -16,10 +16,10 @@ _ASK = """
 import asyncio, os, sys, time, resource
 os.environ["XDG_CACHE_HOME"] = sys.argv[2]
 from fishnet.collect.sources.open_data import OpenData
-from fishnet.collect.sources.source import Ask
-from fishnet.collect.watcher import Nobody
+from fishnet.collect.sources.source import Query
+from fishnet.collect.progress import Bars
 async def main():
-    source = OpenData(Ask(pool=500), sys.argv[1], None, Nobody())
+    source = OpenData(Query(pool=500), sys.argv[1], None, Bars(shown=False))
     taxa = await source.resolve(["Species 100", "Species 2000", "15000"])
     found = {one.identity: 0 for one in taxa}
     async for taxon, photos in source.find_all(taxa):

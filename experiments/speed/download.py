@@ -16,9 +16,9 @@ from fishnet.collect.fetching import Fetcher
 from fishnet.collect.ledger import Ledger
 from fishnet.collect.photo import Photo, Taxon
 from fishnet.collect.politeness import Limits, Politeness
-from fishnet.collect.sources.source import Ask, Source
+from fishnet.collect.progress import Bars
+from fishnet.collect.sources.source import Query, Source
 from fishnet.collect.url_guard import Gate
-from fishnet.collect.watcher import Nobody
 from fishnet.environment import usable_cores
 from fishnet.images import load_image
 
@@ -131,7 +131,7 @@ class Ready(Source):
     """A thousand photos of one class."""
 
     def __init__(self, host: str) -> None:
-        super().__init__(Ask())
+        super().__init__(Query())
         self._host = host
 
     async def resolve(self, names: list[str]) -> list[Taxon]:
@@ -149,7 +149,7 @@ async def collected(host: str, place: Path) -> int:
     home = place / f"round_{next(_number)}"
     ledger = Ledger(home / "ledger.sqlite")
     async with fetcher(host, place) as fetch:
-        collector = Collector(home / "photos", ledger, Ready(host), fetch, None, CONNECTIONS, Nobody())
+        collector = Collector(home / "photos", ledger, Ready(host), fetch, None, CONNECTIONS, Bars(shown=False))
         await collector.collect({"1-fish": Taxon("1", "fish")})
     kept = ledger.count("1-fish", "kept")
     ledger.close()

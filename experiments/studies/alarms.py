@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import math
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -11,25 +12,26 @@ import numpy as np
 import pandas as pd
 
 from fishnet.data.splits import split
-from fishnet.studies.differences import ALARMS, Difference, adjusted, over_folds, over_photos
+from fishnet.measure.significance import Difference, holm, over_folds, over_photos
+from fishnet.studies.scoring import ALARMS
 
 
 def alarms(differences: list[Difference | None]) -> int:
     """As `judged` does, of the best's differences from all others."""
-    found = {str(number): one for number, one in enumerate(differences) if one is not None}
-    holm = adjusted({name: one.p for name, one in found.items()}, arms=len(differences) + 1)
-    return sum(found[name].value > 0 and p < ALARMS for name, p in holm.items())
+    known = {str(number): difference for number, difference in enumerate(differences) if difference is not None}
+    p_values = holm({name: known[name].p for name in known}, comparisons=math.comb(len(differences) + 1, 2))
+    return sum(known[name].value > 0 and p < ALARMS for name, p in p_values.items())
 
 
-def folds(chance: np.random.Generator, arms: int, count: int, seeds: int, shared: float) -> list[Difference | None]:
+def folds(rng: np.random.Generator, arms: int, count: int, seeds: int, shared: float) -> list[Difference | None]:
     """Each arm differs from fold to fold by 0.03 (of which `shared`, as a correlation, in all folds alike, for they
     share their training photos) and from seed to seed by 0.01; the folds themselves differ by 0.05."""
-    own = chance.normal(0, 0.03 * np.sqrt(1 - shared), (arms, count)) + chance.normal(
-        0, 0.03 * np.sqrt(shared), (arms, 1)
-    )
-    reached = chance.normal(0, 0.05, count) + own + chance.normal(0, 0.01, (seeds, arms, count)).mean(axis=0)
+    own = rng.normal(0, 0.03 * np.sqrt(1 - shared), (arms, count)) + rng.normal(0, 0.03 * np.sqrt(shared), (arms, 1))
+    reached = rng.normal(0, 0.05, count) + own + rng.normal(0, 0.01, (seeds, arms, count)).mean(axis=0)
     best = reached.mean(axis=1).argmax()
-    return [over_folds(list(reached[best] - one), 1 / (count - 1)) for arm, one in enumerate(reached) if arm != best]
+    return [
+        over_folds(list(reached[best] - scores), 1 / (count - 1)) for arm, scores in enumerate(reached) if arm != best
+    ]
 
 
 @cache
@@ -45,25 +47,27 @@ def dealt(count: int, part: str, size: int = 150) -> list[np.ndarray]:
 
 
 def photos_of_folds(
-    chance: np.random.Generator, arms: int, count: int, part: str, turned: float
+    rng: np.random.Generator, arms: int, count: int, part: str, turned: float
 ) -> list[Difference | None]:
     """Each arm is right on three photos in four, its own; another fold's training turns a share of its answers."""
-    asked = dealt(count, part)
-    right = chance.random((arms, 300)) < 0.75
-    reached = np.array([[(one[rows] ^ (chance.random(len(rows)) < turned)).mean() for rows in asked] for one in right])
+    parts = dealt(count, part)
+    right = rng.random((arms, 300)) < 0.75
+    reached = np.array(
+        [[(answers[rows] ^ (rng.random(len(rows)) < turned)).mean() for rows in parts] for answers in right]
+    )
     best = reached.mean(axis=1).argmax()
     shared = max(1 / (count - 1), 0.15 / 0.85 if part == "val" else 0.0)
-    return [over_folds(list(reached[best] - one), shared) for arm, one in enumerate(reached) if arm != best]
+    return [over_folds(list(reached[best] - scores), shared) for arm, scores in enumerate(reached) if arm != best]
 
 
-def photos(chance: np.random.Generator, arms: int, count: int, seeds: int, turned: float) -> list[Difference | None]:
-    """One split: each arm is right on a photo by a chance of its own, and a seed turns a share of the answers."""
-    right = chance.random((arms, count)) < chance.beta(2, 0.5, (arms, count))
-    answers = (right[:, None] ^ (chance.random((arms, seeds, count)) < turned)).astype(int)
+def photos(rng: np.random.Generator, arms: int, count: int, seeds: int, turned: float) -> list[Difference | None]:
+    """One split: each arm is right on a photo by a probability of its own, and a seed turns a share of the answers."""
+    right = rng.random((arms, count)) < rng.beta(2, 0.5, (arms, count))
+    answers = (right[:, None] ^ (rng.random((arms, seeds, count)) < turned)).astype(int)
     best = answers.mean(axis=(1, 2)).argmax()
     label, groups = np.ones(count, int), np.arange(count)
-    others = [one for arm, one in enumerate(answers) if arm != best]
-    return [over_photos(label, answers[best], one, groups, 2, "accuracy") for one in others]
+    others = [other for arm, other in enumerate(answers) if arm != best]
+    return [over_photos(label, answers[best], other, groups, 2, "accuracy") for other in others]
 
 
 STAGES = {
@@ -88,8 +92,8 @@ def measured(repeats: int) -> Iterator[list[str]]:
     for name, (draw, how) in STAGES.items():
         arms = how[0]
         stages = repeats // 5 if draw is photos and arms > 2 else repeats  # each draws photos again for every pair
-        told = [alarms(draw(np.random.default_rng(number), *how)) for number in range(stages)]
-        yield [name, str(stages), f"{np.mean(np.array(told) > 0):.4f}", f"{np.mean(told) / (arms - 1):.4f}"]
+        counts = [alarms(draw(np.random.default_rng(number), *how)) for number in range(stages)]
+        yield [name, str(stages), f"{np.mean(np.array(counts) > 0):.4f}", f"{np.mean(counts) / (arms - 1):.4f}"]
 
 
 def main() -> None:

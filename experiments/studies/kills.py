@@ -17,16 +17,16 @@ TRAINING = ["trainer.max_epochs=3", "trainer.precision=32-true", "callbacks.repo
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--kills", type=int, default=20)
-    asked = parser.parse_args()
-    chance = random.Random(0)
-    quiet, disturbed = (asked.home / name for name in ("quiet", "disturbed"))
+    options = parser.parse_args()
+    rng = random.Random(0)
+    quiet, disturbed = (options.home / name for name in ("quiet", "disturbed"))
     begin = time.monotonic()
     assert started(quiet).wait() == 0
     took = time.monotonic() - begin
     kills, ended_before = 0, 0
-    while kills < asked.kills:
+    while kills < options.kills:
         process = started(disturbed)
-        moment = chance.uniform(1.5, took / 4.5)  # now and then a training ends, and the study lives through many
+        moment = rng.uniform(1.5, took / 4.5)  # now and then a training ends, and the study lives through many
         try:
             process.wait(moment)
             ended_before += 1
@@ -43,14 +43,14 @@ def main() -> None:
     row = f"{kills},{len(attempts)},{sum(attempts)},{max(attempts)},{equal},{same}"
     print("kills,trainings,attempts,most attempts of one,selected.json equal,figures of every training equal")
     print(row)
-    if asked.csv:
-        asked.csv.write_text(
+    if options.csv:
+        options.csv.write_text(
             "kills,trainings,attempts,most_attempts_of_one,selected_equal,figures_equal\n" + row + "\n"
         )
 
 
 def arguments(about: str | None) -> argparse.ArgumentParser:
-    """What each of these proofs takes."""
+    """The options that each of these scripts takes."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--home", type=Path, required=True, help="a folder to work in")
     parser.add_argument("--csv", type=Path)
@@ -62,8 +62,10 @@ def started(home: Path) -> subprocess.Popen:
     words = ["study=kills", "--config-dir", str(home / "conf"), *TRAINING]
     (home / "conf" / "study").mkdir(parents=True, exist_ok=True)
     (home / "conf" / "study" / "kills.yaml").write_text((HERE / "kills.yaml").read_text())
-    with (home / "said.txt").open("a") as said:
-        return subprocess.Popen([sys.executable, "-m", "fishnet", "study", *words], cwd=home, stdout=said, stderr=said)
+    with (home / "said.txt").open("a") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "fishnet", "study", *words], cwd=home, stdout=output, stderr=output
+        )
 
 
 def results(home: Path) -> list[dict]:

@@ -42,31 +42,31 @@ LAST = """
 
 
 def main() -> None:
-    asked = arguments(__doc__).parse_args()
-    conf = asked.home / "conf" / "study"
+    options = arguments(__doc__).parse_args()
+    conf = options.home / "conf" / "study"
     conf.mkdir(parents=True, exist_ok=True)
     rows = ["seed,arm,val_f1_macro,test_f1_macro"]
     differences: dict[str, list[float]] = {"val": [], "test": []}
     for seed in range(5):
-        worth = {}
+        reached = {}
         # the grid holds the winner itself, which is not trained again: 4 + 2 trainings against 6
         for arm, trials, more in (("random_grid", 4, GRID), ("random", 6, "")):
             name = f"{arm}_{seed}"
             (conf / f"{name}.yaml").write_text(COMMON.format(title=name, trials=trials, seed=seed) + more + LAST)
             command = [sys.executable, "-m", "fishnet", "study", f"study={name}", "--config-dir", "conf", "jobs=2"]
-            folder = Path("outputs") / f"seed_{seed}"  # one for both: what they have in common is trained once
+            folder = Path("outputs") / f"seed_{seed}"  # the same for both: what they have in common is trained once
             words = [f"out={folder}", "trainer.precision=32-true"]
-            subprocess.run([*command, *words], cwd=asked.home, check=True)
-            worth[arm] = figures(asked.home / folder)
-            rows.append(f"{seed},{arm},{worth[arm]['val']:.4f},{worth[arm]['test']:.4f}")
-        for part, found in differences.items():
-            found.append(worth["random_grid"][part] - worth["random"][part])
-    for part, found in differences.items():
-        half = float(stats.t.ppf(0.975, len(found) - 1)) * statistics.stdev(found) / math.sqrt(len(found))
-        mean = statistics.fmean(found)
+            subprocess.run([*command, *words], cwd=options.home, check=True)
+            reached[arm] = figures(options.home / folder)
+            rows.append(f"{seed},{arm},{reached[arm]['val']:.4f},{reached[arm]['test']:.4f}")
+        for part, values in differences.items():
+            values.append(reached["random_grid"][part] - reached["random"][part])
+    for part, values in differences.items():
+        half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
+        mean = statistics.fmean(values)
         print(f"{part}: random then grid minus random: {mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]")
-    if asked.csv:
-        asked.csv.write_text("\n".join(rows) + "\n")
+    if options.csv:
+        options.csv.write_text("\n".join(rows) + "\n")
 
 
 def figures(folder: Path) -> dict[str, float]:
@@ -74,9 +74,9 @@ def figures(folder: Path) -> dict[str, float]:
     (kept,) = json.loads((folder / "selected.json").read_text())["last"]["kept"]
     wanted = {f"model.lr={kept['settings']['model.lr']!r}", f"model.optimizer={kept['settings']['model.optimizer']}"}
     for path in folder.glob("trials/*/job.json"):
-        told = json.loads((path.parent / "result.json").read_text())["figures"]
-        if wanted <= set(json.loads(path.read_text())["arguments"]) and "test/f1_macro" in told:
-            return {"val": kept["val/f1_macro"], "test": told["test/f1_macro"]}
+        metrics = json.loads((path.parent / "result.json").read_text())["figures"]
+        if wanted <= set(json.loads(path.read_text())["arguments"]) and "test/f1_macro" in metrics:
+            return {"val": kept["val/f1_macro"], "test": metrics["test/f1_macro"]}
     raise SystemExit(f"{folder} has no tested trial")
 
 

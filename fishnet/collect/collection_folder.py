@@ -1,26 +1,70 @@
-"""The folder of a collection with its ledger: one command at a time, and nothing that is somebody else's."""
+"""The folder of a collection, with its ledger: one command at a time, and nothing that is somebody else's.
 
+A photo goes from bytes to a file that is certainly a photo, certainly whole, and there for good or not at all: it is
+laid down under a hidden name (.part, then .whole), decoded, flushed, and renamed. The ledger is written last, so
+`recover` can finish whatever a killed process has begun.
+"""
+
+import hashlib
+import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from fishnet.collect.ledger import Ledger
+from fishnet.collect.ledger import COPY, DELETED, KEPT, REFUSED, WITHDRAWN, Ledger
 from fishnet.collect.manifest import MANIFEST
 from fishnet.collect.plan import Plan
 from fishnet.errors import BadInput, WorkFailed
+from fishnet.files import flush
+from fishnet.images import RefusedImage, load_image, read_bytes
+
+ENDINGS = {b"\xff\xd8": "jpg", b"\x89P": "png", b"RI": "webp", b"GI": "gif"}  # of what the loader has accepted
+PART, WHOLE = ".part", ".whole"
+GONE_BY_HAND = "deleted by hand"
+
+
+def check_folder(plan: Plan) -> None:
+    """BadInput if the folder is, or is in, something else, so that nothing can be collected there."""
+    if plan.root.exists() and not plan.root.is_dir():
+        raise BadInput(f"name={plan.name}: {plan.root} is a file.")
+    if not plan.ledger.exists() and plan.root.is_dir() and any(plan.root.iterdir()):
+        what = "something else already"
+        if (plan.root / MANIFEST).exists():
+            what = f"a collection whose ledger ({plan.ledger}) is gone, so nothing can be added to it"
+        raise BadInput(f"name={plan.name}: {plan.root} holds {what}; choose another name, or move it away.")
+    parent = next(folder for folder in plan.root.parents if folder.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise BadInput(f"name={plan.name}: nothing can be written in {parent}.")
 
 
 @contextmanager
 def opened(plan: Plan) -> Iterator[Ledger]:
-    with _in_words(plan), _ledger(plan) as ledger:
-        yield ledger
+    """The ledger, which is begun anew if the photos' folder was removed; no other command may open it meanwhile."""
+    plan.ledger.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(plan.ledger.with_name("collect.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise BadInput(f"name={plan.name}: another command is collecting into {plan.root} just now.") from None
+    try:
+        if not plan.root.exists():
+            for ending in ("", "-wal", "-shm"):
+                plan.ledger.with_name(plan.ledger.name + ending).unlink(missing_ok=True)
+        ledger = Ledger(plan.ledger, seed=plan.seed)
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+    finally:
+        lock.release()
 
 
 def check_settings(plan: Plan, ledger: Ledger) -> None:
-    """Other settings would put photos that were found in two ways into one folder."""
+    """BadInput if the collection was begun with other settings: its folder would hold photos found in two ways."""
     before = ledger.settings()
     for key, value in plan.fixed.items():
         if before and before.get(key) != value:
@@ -29,8 +73,8 @@ def check_settings(plan: Plan, ledger: Ledger) -> None:
 
 
 @contextmanager
-def _in_words(plan: Plan) -> Iterator[None]:
-    """A full disk, a cache that cannot be written, a ledger that is none: the network's troubles are told elsewhere."""
+def disk_errors_in_words(plan: Plan) -> Iterator[None]:
+    """WorkFailed for a full disk, a cache that cannot be written, or a file that is no ledger."""
     try:
         yield
     except (OSError, sqlite3.DatabaseError) as error:
@@ -41,41 +85,96 @@ def _in_words(plan: Plan) -> Iterator[None]:
         ) from error
 
 
-@contextmanager
-def _ledger(plan: Plan) -> Iterator[Ledger]:
-    if plan.root.exists() and not plan.root.is_dir():
-        raise BadInput(f"name={plan.name}: {plan.root} is a file.")
-    if not plan.ledger.exists() and plan.root.is_dir() and any(plan.root.iterdir()):
-        what = "something else already"
-        if (plan.root / MANIFEST).exists():
-            what = f"a collection whose ledger ({plan.ledger}) is gone, so nothing can be added to it"
-        raise BadInput(f"name={plan.name}: {plan.root} holds {what}; choose another name, or move it away.")
-    try:
-        plan.ledger.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(plan.ledger.with_name("collect.lock"))
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise BadInput(f"name={plan.name}: another command is collecting into {plan.root} just now.") from None
-    except OSError as error:
-        raise BadInput(f"name={plan.name}: nothing can be written in {plan.root.parent} ({error.strerror}).") from error
-    try:
-        if not plan.root.exists():  # whoever removes the photos wants to begin anew
-            _forget(plan.ledger)
-        ledger = Ledger(plan.ledger, seed=plan.seed)
-        try:
-            yield ledger
-        finally:
-            ledger.close()
-    finally:
-        if not plan.root.exists():  # a command that was refused leaves nothing behind
-            _forget(plan.ledger)
-            plan.ledger.with_name("collect.lock").unlink(missing_ok=True)
-            for folder in (plan.ledger.parent, plan.root.parent):
-                with suppress(OSError):
-                    folder.rmdir()
-        lock.release()
+def lay_down(folder: Path, photo_id: str, data: bytes) -> Path:
+    """Write a photo's bytes under a hidden name, at once: a process that dies later has not fetched them in vain."""
+    part = folder / f".{photo_id}{PART}"
+    part.write_bytes(data)
+    whole = folder / f".{photo_id}{WHOLE}"
+    os.replace(part, whole)
+    return whole
 
 
-def _forget(ledger: Path) -> None:
-    for ending in ("", "-wal", "-shm"):
-        ledger.with_name(ledger.name + ending).unlink(missing_ok=True)
+def keep(whole: Path, data: bytes) -> tuple[str, str]:
+    """Decode what was laid down, flush it and give it its final name; returns that name and the bytes' digest."""
+    try:
+        load_image(data)
+    except RefusedImage:
+        whole.unlink()
+        raise
+    flush(whole)
+    name = f"{whole.name[1:].removesuffix(WHOLE)}.{ENDINGS[data[:2]]}"
+    os.replace(whole, whole.with_name(name))
+    return name, hashlib.sha256(data).hexdigest()
+
+
+def verified(path: Path) -> tuple[str, str]:
+    """Name and digest of a photo that is there already, decoded once more to be sure."""
+    data = read_bytes(path)
+    load_image(data)
+    return path.name, hashlib.sha256(data).hexdigest()
+
+
+def remove(root: Path, path: str) -> None:
+    """Delete a photo, and its class folder with the last one, which would else be a class without photos."""
+    file = root / path
+    file.unlink(missing_ok=True)
+    with suppress(OSError):
+        file.parent.rmdir()
+
+
+def settle_folder(folder: Path) -> None:
+    """Flush the names in a class folder, so that they survive a loss of power; an empty folder is deleted."""
+    with suppress(OSError):
+        folder.rmdir()
+    if folder.is_dir():
+        flush(folder)
+
+
+def recover(root: Path, ledger: Ledger) -> None:
+    """Bring files and ledger together after a death or a person's changes.
+
+    Half files are deleted, whole ones taken over; a photo that is missing was deleted by hand, and a photo that was
+    put back is kept again.
+    """
+    for folder in ledger.classes():
+        if (root / folder).is_dir():
+            _finish_files(root / folder, ledger)
+    present = {
+        f"{folder}/{name}"
+        for folder in ledger.classes()
+        for name in (os.listdir(root / folder) if (root / folder).is_dir() else [])
+    }
+    rows = [(row, f"{row['folder']}/{row['file']}") for row in ledger.photos(KEPT, COPY, REFUSED, WITHDRAWN, DELETED)]
+    missing = [row for row, path in rows if row["fate"] == KEPT and path not in present]
+    ledger.end_many((row["folder"], row["photo_id"], DELETED, GONE_BY_HAND) for row in missing)
+    present -= {path for row, path in rows if row["fate"] == KEPT}  # also what a copy's owner has inherited
+    put_back = {path: row for row, path in rows if row["fate"] == DELETED and path in present}
+    for path, row in put_back.items():
+        with suppress(RefusedImage):
+            name, sha256 = verified(root / path)
+            if sha256 == row["sha256"]:
+                ledger.kept(row["folder"], row["photo_id"], name, sha256, row["fetched_at"])
+    for row, path in rows:  # a death between the verdict on a photo and the end of its file
+        if row["fate"] != KEPT and row["file"] and path in present - put_back.keys():
+            remove(root, path)
+
+
+def _finish_files(folder: Path, ledger: Ledger) -> None:
+    """Delete half files, keep those that were laid down, and enter those that have their name but no fate yet."""
+    for part in folder.glob(f".*{PART}"):
+        part.unlink(missing_ok=True)
+    for whole in folder.glob(f".*{WHOLE}"):
+        with suppress(RefusedImage):
+            keep(whole, read_bytes(whole))
+    for photo in ledger.next(folder.name, -1):
+        candidates = (folder / f"{photo.photo_id}.{ending}" for ending in ENDINGS.values())
+        if path := next(filter(Path.exists, candidates), None):
+            try:
+                ledger.kept(folder.name, photo.photo_id, *verified(path), now())
+            except RefusedImage:
+                path.unlink()
+
+
+def now() -> str:
+    """The time for `fetched_at`."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

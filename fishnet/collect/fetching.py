@@ -5,27 +5,32 @@ another machine than the one that was asked; each of that has happened to people
 """
 
 import asyncio
+import email.utils
 import os
+import random
+import re
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import aiohttp
+from aiohttp.abc import ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from fishnet import __version__
 from fishnet.collect.photo import is_placeholder
 from fishnet.collect.politeness import Politeness
-from fishnet.collect.retrying import ATTEMPTS, FIRST, backoff, retry_after
 from fishnet.collect.url_guard import Forbidden, Gate, host_of
 from fishnet.headers import RefusedImage
 
 T = TypeVar("T")
 
+ATTEMPTS = 7
+FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds
 HOPS = 5
 MOST_BYTES = 64 * 1024 * 1024
 PORTION = 256 * 1024
@@ -34,9 +39,13 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class Unusable(Exception):
-    """What came, or did not come; asking again may go better unless it is `final`.
+    """Why there is no usable body.
 
-    The host that is `crowded` wants to be left alone by everybody, for `wait` seconds if it says how long.
+    Args:
+        reason: in words.
+        final: whether asking again is of no use.
+        crowded: a host that should be paused for all processes, or empty.
+        wait: for how many seconds, if it says so.
     """
 
     def __init__(self, reason: str, *, final: bool = False, crowded: str = "", wait: float | None = None) -> None:
@@ -49,7 +58,16 @@ class Unreachable(Unusable):
 
 
 class Fetcher:
-    """An async context; `connections` requests at most are under way at once."""
+    """An HTTP client that retries, obeys Gate and Politeness, and is used as an async context.
+
+    Args:
+        gate: which addresses may be asked.
+        politeness: when.
+        connections: how many requests may be under way at once.
+        deadline: seconds for one body, or for each portion of a large file.
+        patience: seconds before the second attempt.
+        contact: told to servers in the User-Agent.
+    """
 
     def __init__(
         self,
@@ -58,7 +76,7 @@ class Fetcher:
         *,
         connections: int = 8,
         deadline: float = 60.0,
-        patience: float = FIRST,
+        patience: float = FIRST_WAIT,
         contact: str = "",
     ) -> None:
         self._gate, self._politeness = gate, politeness
@@ -89,38 +107,41 @@ class Fetcher:
         )
         return self
 
-    async def __aexit__(self, *_) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def photo(self, url: str, accept: Callable[[bytes], asyncio.Future[T]]) -> T:
-        """What `accept` makes of the body; a body that it refuses is asked for again, for the next may be better."""
-        return await self._patiently(url, accept, calls=False)
+    async def photo(self, url: str, accept: Callable[[bytes], Awaitable[T]]) -> T:
+        """The result of `accept` for the body; a body that it refuses is fetched again, for the next may be better."""
+        return await self._retried(url, accept, calls=False)
 
     async def call(self, url: str, read: Callable[[bytes], T]) -> T:
-        """An answer of an API, in its turn; an answer that cannot be read is asked for again."""
+        """The result of `read` for an API's answer, in its turn; an answer that cannot be read is fetched again."""
 
         async def accept(body: bytes) -> T:
             return read(body)
 
-        return await self._patiently(url, accept, calls=True)
+        return await self._retried(url, accept, calls=True)
 
     async def file(self, url: str, target: Path, seen: Callable[[int, int | None], None], known: str = "") -> str:
-        """A large file, in portions of its own: a transfer that broke off goes on where it was. Returns its ETag.
+        """Fetch a large file in portions, and return its ETag; a transfer that broke off goes on where it was.
 
-        `seen` is told how many bytes are here, and of how many if the server says; `known` is the ETag of the file that
-        lies there already, and stays if it is the server's still.
+        Args:
+            url: its address.
+            target: where it is put when it is whole.
+            seen: called with the number of bytes so far, and of all bytes if the server says so.
+            known: the ETag of the file at `target`, which stays if the server has no other one.
         """
         hidden = target.with_name(f".{target.name}.part")
         mark = hidden.with_suffix(".mark")
         for attempt in range(ATTEMPTS):
             try:
-                same = not await self._continued(url, hidden, seen, known)
-                told = mark.read_text() if mark.exists() else ""
-                if not same:
+                changed = await self._continued(url, hidden, seen, known)
+                etag = (mark.read_text() if mark.exists() else "") if changed else known
+                if changed:
                     os.replace(hidden, target)
-                for rest in (mark, hidden):
-                    rest.unlink(missing_ok=True)
-                return known if same else told
+                for leftover in (mark, hidden):
+                    leftover.unlink(missing_ok=True)
+                return etag
             except (Unusable, Forbidden, aiohttp.ClientError, ConnectionError, TimeoutError) as error:
                 trouble = error if isinstance(error, Unusable) else Unreachable(self._in_words(error))
                 if trouble.final or isinstance(error, Forbidden) or attempt == ATTEMPTS - 1:
@@ -129,68 +150,67 @@ class Fetcher:
         raise AssertionError("unreachable")
 
     async def _continued(self, url: str, hidden: Path, seen: Callable[[int, int | None], None], known: str) -> bool:
-        """Only of the very file that was begun: its mark (ETag) is kept beside it and has to be the same.
+        """Fetch what is missing of the very file that was begun, whose ETag is kept in a mark beside it.
 
-        False where the server has nothing but what is `known`.
+        False if the server has only what is `known`.
         """
         mark = hidden.with_suffix(".mark")
-        there = hidden.stat().st_size if hidden.exists() and mark.exists() else 0
-        rest = {"Range": f"bytes={there}-", "If-Range": mark.read_text()} if there else {}
-        rest |= {"If-None-Match": known} if known else {}
+        size = hidden.stat().st_size if hidden.exists() and mark.exists() else 0
+        headers = {"Range": f"bytes={size}-", "If-Range": mark.read_text()} if size else {}
+        headers |= {"If-None-Match": known} if known else {}
         async with asyncio.timeout(self._deadline):  # for each portion, as the whole may take hours
-            answer = await self._session.get(self._gate.check(url), allow_redirects=False, headers=rest)
-        async with answer:
-            if known and answer.status == 304:
+            response = await self._session.get(self._gate.check(url), allow_redirects=False, headers=headers)
+        async with response:
+            if known and response.status == 304:
                 return False
-            if answer.status not in (200, 206):
-                mark.unlink(missing_ok=True)  # whatever it was that cannot be continued
-                raise _by_status(answer)
-            if answer.status == 200:
-                mark.unlink(missing_ok=True)
-                if "ETag" in answer.headers:
-                    mark.write_text(answer.headers["ETag"])
-            there = there if answer.status == 206 else 0
-            total = None if answer.content_length is None else there + answer.content_length
-            with open(hidden, "ab" if there else "wb") as out:
-                while portion := await asyncio.wait_for(answer.content.read(PORTION), self._deadline):
+            if response.status != 206:
+                mark.unlink(missing_ok=True)  # what was begun cannot be continued
+                size = 0
+            if response.status not in (200, 206):
+                raise _by_status(response)
+            if response.status == 200 and "ETag" in response.headers:
+                mark.write_text(response.headers["ETag"])
+            total = None if response.content_length is None else size + response.content_length
+            with open(hidden, "ab" if size else "wb") as out:
+                while portion := await asyncio.wait_for(response.content.read(PORTION), self._deadline):
                     out.write(portion)
                     seen(out.tell(), total)
                 out.flush()
                 os.fsync(out.fileno())
         return True
 
-    async def _patiently(self, url: str, accept: Callable, *, calls: bool):
+    async def _retried(self, url: str, accept: Callable[[bytes], Awaitable[T]], *, calls: bool) -> T:
         for attempt in range(ATTEMPTS):
             try:
                 async with self._slots:
-                    body = await self._once(url, calls)
-                return await accept(body)  # the connection serves the next one meanwhile
+                    body = await self._body(url, calls)
+                return await accept(body)  # the connection serves the next request meanwhile
             except RefusedImage as refusal:
                 trouble = Unusable(str(refusal))
             except Unusable as unusable:
                 trouble = unusable
             if trouble.final or attempt == ATTEMPTS - 1:
                 raise trouble
-            wait = trouble.wait or backoff(attempt, self._patience)  # 0 is no leave to ask without a pause
+            wait = trouble.wait or backoff(attempt, self._patience)  # 0 does not allow to ask without a pause
             if trouble.crowded:
-                self._politeness.rest(trouble.crowded, wait)
+                self._politeness.pause(trouble.crowded, wait)
             else:
                 await asyncio.sleep(wait)
         raise AssertionError("unreachable")
 
-    async def _once(self, url: str, calls: bool) -> bytes:
-        """Follows redirects by hand: every hop has to pass the gate, and counts against its own host's limits."""
+    async def _body(self, url: str, calls: bool) -> bytes:
+        """One attempt. Follows redirects itself: every hop has to pass the gate, and counts against its own host."""
         try:
-            address, left = self._gate.check(url), self._deadline
+            address, seconds_left = self._gate.check(url), self._deadline
             for _ in range(HOPS + 1):
                 async with self._turn(host_of(address), calls):
                     begin = time.monotonic()
-                    async with asyncio.timeout(left):
-                        found = await self._hop(address)
-                    left -= time.monotonic() - begin
-                if isinstance(found, bytes):
-                    return found
-                address = found
+                    async with asyncio.timeout(seconds_left):
+                        outcome = await self._hop(address)
+                    seconds_left -= time.monotonic() - begin
+                if isinstance(outcome, bytes):
+                    return outcome
+                address = outcome
         except Forbidden as forbidden:
             raise Unusable(str(forbidden), final=True) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -208,15 +228,27 @@ class Fetcher:
             yield
 
     async def _hop(self, address: URL) -> bytes | URL:
-        """The body, or where it is said to be."""
-        async with self._session.get(address, allow_redirects=False) as answer:
-            if answer.status in REDIRECTS:
-                return self._next_hop(address, answer)
-            if answer.status != 200:
-                raise _by_status(answer)
-            body = await _read(answer)
+        """The body, or where a redirect leads."""
+        async with self._session.get(address, allow_redirects=False) as response:
+            if response.status in REDIRECTS:
+                return self._redirected(address, response.headers.get("Location", ""))
+            if response.status != 200:
+                raise _by_status(response)
+            body = await _read(response)
             self._politeness.received(host_of(address), len(body))
             return body
+
+    def _redirected(self, address: URL, target: str) -> URL:
+        """A redirect that leads astray is this answer's fault, and the next answer may be right."""
+        try:
+            following = address.join(URL(target, encoded=True))
+            if is_placeholder(str(following)):
+                raise Unusable("flagged: a notice is served in its place", final=True)
+            return self._gate.check(following)
+        except Forbidden as forbidden:
+            raise Unusable(f"a redirect: {forbidden}") from None
+        except ValueError:
+            raise Unusable("a redirect to nowhere") from None
 
     def _in_words(self, error: BaseException) -> str:
         if isinstance(error, Forbidden):
@@ -231,19 +263,6 @@ class Fetcher:
             return "the server hung up"
         return f"no usable answer ({type(error).__name__})"
 
-    def _next_hop(self, address: URL, answer: aiohttp.ClientResponse) -> URL:
-        """A redirect that leads astray is this answer's fault, and the next answer may be right."""
-        target = answer.headers.get("Location", "")
-        try:
-            following = address.join(URL(target, encoded=True))
-            if is_placeholder(str(following)):
-                raise Unusable("flagged: a notice is served in its place", final=True)
-            return self._gate.check(following)
-        except Forbidden as forbidden:
-            raise Unusable(f"a redirect: {forbidden}") from None
-        except ValueError:
-            raise Unusable("a redirect to nowhere") from None
-
 
 class _Resolver(ThreadedResolver):
     """Tells the gate what a name resolves to just before the socket is made."""
@@ -252,58 +271,79 @@ class _Resolver(ThreadedResolver):
         super().__init__()
         self._gate = gate
 
-    async def resolve(self, host: str, port: int = 0, family=0):
-        found = await super().resolve(host, port, family)
-        self._gate.learn(host, port, [one["host"] for one in found])
-        return found
+    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:  # type: ignore[override]
+        addresses = await super().resolve(host, port, family)  # type: ignore[arg-type]
+        self._gate.learn(host, port, [address["host"] for address in addresses])
+        return addresses
 
 
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
-    """The body, unpacked, never more than the cap of either."""
-    packed = answer.headers.get("Content-Encoding", "identity").lower()
-    if packed not in ("identity", "", "gzip", "x-gzip", "deflate"):
-        raise Unusable(f"packed in a way that was not asked for ({_printable(packed, 20)})")
-    declared = answer.content_length
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The body, unpacked; neither it nor what was packed is ever larger than MOST_BYTES."""
+    packing = response.headers.get("Content-Encoding", "identity").lower()
+    if packing not in ("identity", "", "gzip", "x-gzip", "deflate"):
+        raise Unusable(f"packed in a way that was not asked for ({_printable(packing, 20)})")
+    declared = response.content_length
     if declared is not None and declared > MOST_BYTES:
         raise Unusable(f"larger than {MOST_BYTES // 2**20} MB")
-    if packed in ("identity", "") and declared is not None:
-        return await answer.read()
-    unpack = None if packed in ("identity", "") else zlib.decompressobj(zlib.MAX_WBITS | 32)
+    if packing in ("identity", "") and declared is not None:
+        return await response.read()
+    decompressor = None if packing in ("identity", "") else zlib.decompressobj(zlib.MAX_WBITS | 32)
     parts, size, received = [], 0, 0
-    async for portion in answer.content.iter_chunked(PORTION):
+    async for portion in response.content.iter_chunked(PORTION):
         received += len(portion)
-        if unpack is not None:
-            portion = _unpacked(unpack, portion, MOST_BYTES - size)
+        if decompressor is not None:
+            ended = decompressor.eof
+            try:
+                portion = decompressor.decompress(portion, max(1, MOST_BYTES - size + 1))
+            except zlib.error as error:
+                raise Unusable("a body that cannot be unpacked") from error
+            if ended or decompressor.unused_data:
+                raise Unusable("a packed body with something behind its end")
         size += len(portion)
         if max(size, received) > MOST_BYTES:
             raise Unusable(f"larger than {MOST_BYTES // 2**20} MB")
         parts.append(portion)
-    if unpack is not None and not unpack.eof:
+    if decompressor is not None and not decompressor.eof:
         raise Unreachable("the answer was cut short")
     return b"".join(parts)
 
 
-def _unpacked(unpack, portion: bytes, room: int) -> bytes:
-    ended = unpack.eof
-    try:
-        unpacked = unpack.decompress(portion, max(1, room + 1))
-    except zlib.error as error:
-        raise Unusable("a body that cannot be unpacked") from error
-    if ended or unpack.unused_data:
-        raise Unusable("a packed body with something behind its end")
-    return unpacked
-
-
-def _by_status(answer: aiohttp.ClientResponse) -> Unusable:
-    status = answer.status
+def _by_status(response: aiohttp.ClientResponse) -> Unusable:
+    status = response.status
     if status in GONE:
         return Unusable(GONE[status], final=True)
-    wait = retry_after(answer.headers) if status in (429, 503) else None
-    crowded = host_of(answer.url) if status == 429 or wait is not None else ""
-    said = f"the server answered {status} {_printable(answer.reason or '', 60)}".strip()
-    return Unreachable(said, crowded=crowded, wait=wait)
+    wait = retry_after(response.headers) if status in (429, 503) else None
+    crowded = host_of(response.url) if status == 429 or wait is not None else ""
+    reason = f"the server answered {status} {_printable(response.reason or '', 60)}".strip()
+    return Unreachable(reason, crowded=crowded, wait=wait)
 
 
 def _printable(text: str, most: int) -> str:
-    """What a server says comes to a terminal, which obeys signs that cannot be seen."""
+    """Text of a server for a terminal, which would obey signs that cannot be seen."""
     return "".join(sign for sign in text if sign.isprintable())[:most]
+
+
+def backoff(attempt: int, first: float = FIRST_WAIT) -> float:
+    """Seconds to wait where the server names no delay: they double with each attempt, up to LONGEST_WAIT.
+
+    With jitter, so that processes that failed together do not come back together.
+    """
+    return random.uniform(0.5, 1.0) * min(LONGEST_WAIT, first * 2**attempt)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that Retry-After names; its form as a date is read against the server's own clock, if it sends it."""
+    text = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d{1,9}", text):
+        return float(text)
+    until, now = _timestamp(text), _timestamp(headers.get("Date", ""))
+    if until is None:
+        return None
+    return max(0.0, until - (time.time() if now is None else now))
+
+
+def _timestamp(text: str) -> float | None:
+    try:
+        return email.utils.parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None

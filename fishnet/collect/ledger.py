@@ -1,22 +1,32 @@
-"""The fate of every photo, in one sqlite file: what is written here is never asked for again.
+"""The fate of every photo, in an SQLite file: what is written here is never fetched again.
 
 Each fate is a transaction of its own, which survives the death of the process at any moment. The order in which photos
 are tried follows from the seed and their ids alone, so a collection that was ended anywhere goes on to the same end.
+
+Equal bytes are kept as one file, with the names of all their observers, but never under two labels, and never if they
+are the picture of a notice. This too follows from the ledger alone, in whatever order the photos came.
 """
 
 import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, astuple, fields
+from itertools import groupby
 from pathlib import Path
+from sqlite3 import Row
 
-from fishnet.collect.photo import Photo, Taxon, turn_of
+from fishnet.collect.photo import Photo, Taxon, is_numbered, turn_of
 
-WAITING, KEPT, REFUSED, FAILED, COPY, DELETED, WITHDRAWN = (
+WAITING, KEPT, REFUSED, FAILED, COPY, DELETED, WITHDRAWN = FATES = (
     *("waiting", "kept", "refused", "failed", "copy", "deleted", "withdrawn"),
 )
+NOTICE_OBSERVERS = 3  # people do not take the same picture three times to the last bit: it is a notice, not a photo
+TWO_CLASSES = "the same photo under two classes"
+NOTICE = "flagged: a notice is served in its place"
 _PHOTO = [field.name for field in fields(Photo)]
+# the column `told` holds what Source.notes says of the class
 _TABLES = f"""
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS classes (
@@ -35,11 +45,18 @@ CREATE INDEX IF NOT EXISTS photos_by_id ON photos (photo_id);
 
 
 class Ledger:
+    """The ledger of a collection; safe to use from several threads.
+
+    Args:
+        file: the SQLite file, made if it does not exist.
+        seed: decides in which order photos are tried.
+    """
+
     def __init__(self, file: Path, *, seed: int = 0) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         self.file, self._seed = file, seed
         self._sql = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
-        self._alone = threading.Lock()  # threads that decode write their photo's fate themselves
+        self._lock = threading.Lock()  # threads that decode write their photo's fate themselves
         self._sql.row_factory = sqlite3.Row
         self._sql.execute("PRAGMA journal_mode=WAL")
         self._sql.execute("PRAGMA synchronous=NORMAL")
@@ -47,72 +64,87 @@ class Ledger:
         self._sql.executescript(_TABLES)
 
     def close(self) -> None:
+        """Close the file."""
         self._sql.close()
 
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock:
+            self._sql.execute("BEGIN")
+            yield
+            self._sql.execute("COMMIT")
+
     def note(self, name: str, default: str = "") -> str:
+        """A fact about the whole collection."""
         row = self._sql.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
         return row[0] if row else default
 
     def write_note(self, name: str, value: str) -> None:
+        """Set a fact about the whole collection."""
         self._sql.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
 
-    def notes(self, start: str) -> dict[str, str]:
-        """Notes whose names begin so, without that beginning."""
-        rows = self._sql.execute("SELECT name, value FROM notes WHERE substr(name, 1, ?) = ?", (len(start), start))
-        return {row[0][len(start) :]: row[1] for row in rows}
+    def notes(self, prefix: str) -> dict[str, str]:
+        """The notes whose names have this prefix, by the remainder of their names."""
+        rows = self._sql.execute("SELECT name, value FROM notes WHERE substr(name, 1, ?) = ?", (len(prefix), prefix))
+        return {row[0][len(prefix) :]: row[1] for row in rows}
 
     def settings(self) -> dict:
+        """The settings with which the collection was begun; empty if it was not."""
         return json.loads(self.note("settings", "{}"))
 
     def write_settings(self, settings: dict) -> None:
+        """Keep the settings of the collection."""
         self.write_note("settings", json.dumps(settings, sort_keys=True))
 
     def add_class(self, folder: str, taxon: Taxon) -> None:
+        """Enter a class; a class that is known already stays as it is."""
         self._sql.execute(
             "INSERT OR IGNORE INTO classes (folder, identity, name, common_name, rank) VALUES (?, ?, ?, ?, ?)",
             (folder, *astuple(taxon)),
         )
 
     def classes(self) -> dict[str, Taxon]:
+        """Folder → class, of all commands so far."""
         rows = self._sql.execute("SELECT folder, identity, name, common_name, rank FROM classes ORDER BY folder")
         return {row[0]: Taxon(*row[1:]) for row in rows}
 
     def listed(self, folder: str) -> bool:
+        """Whether the list of a class is complete, so that its source need not be asked again."""
         return bool(self._sql.execute("SELECT listed FROM classes WHERE folder = ?", (folder,)).fetchone()[0])
 
-    def end_of_list(self, folder: str, told: str = "", *, listed: bool = True) -> None:
-        self._sql.execute("UPDATE classes SET listed = ?, told = ? WHERE folder = ?", (listed, told, folder))
+    def end_of_list(self, folder: str, note: str = "", *, listed: bool = True) -> None:
+        """Mark the list of a class as complete, with the source's note about it."""
+        self._sql.execute("UPDATE classes SET listed = ?, told = ? WHERE folder = ?", (listed, note, folder))
 
     def list_anew(self) -> None:
+        """Mark all lists as incomplete."""
         self._sql.execute("UPDATE classes SET listed = 0")
 
-    def told(self, folder: str) -> str:
-        """What the source had to say about its list."""
+    def note_of_class(self, folder: str) -> str:
+        """The source's note about its list of a class."""
         return self._sql.execute("SELECT told FROM classes WHERE folder = ?", (folder,)).fetchone()[0]
 
     def add(self, folder: str, photos: Iterable[Photo]) -> None:
-        """All of a page or nothing; a photo that is known keeps its fate."""
-        places = ", ".join("?" * (len(_PHOTO) + 2))
+        """Enter all of these photos or none; a photo that is known already keeps its fate."""
+        values = ", ".join("?" * (len(_PHOTO) + 2))
         rows = [(folder, *asdict(photo).values(), turn_of(self._seed, photo.photo_id)) for photo in photos]
-        with self._alone:
-            self._sql.execute("BEGIN")
+        with self._transaction():
             self._sql.executemany(
-                f"INSERT OR IGNORE INTO photos (folder, {', '.join(_PHOTO)}, turn) VALUES ({places})", rows
+                f"INSERT OR IGNORE INTO photos (folder, {', '.join(_PHOTO)}, turn) VALUES ({values})", rows
             )
-            self._sql.execute("COMMIT")
 
     def last_observation(self, folder: str) -> int:
-        """How far a list that is paged by id has come."""
-        ask = "SELECT max(CAST(observation_id AS INTEGER)) FROM photos WHERE folder = ?"
-        return self._sql.execute(ask, (folder,)).fetchone()[0] or 0
+        """The largest observation id of a class: how far a list that is paged by id has come."""
+        query = "SELECT max(CAST(observation_id AS INTEGER)) FROM photos WHERE folder = ?"
+        return self._sql.execute(query, (folder,)).fetchone()[0] or 0
 
     def observations(self, folder: str) -> set[str]:
-        """Those of which there is a photo."""
+        """The ids of the observations of which a photo is entered."""
         rows = self._sql.execute("SELECT DISTINCT observation_id FROM photos WHERE folder = ?", (folder,))
         return {row[0] for row in rows} - {""}
 
     def next(self, folder: str, count: int) -> list[Photo]:
-        """The photos that are tried next, in turn; what failed before comes last: the rest shall have a chance."""
+        """The photos to try next, in turn; those that failed before come last. A negative count means all."""
         rows = self._sql.execute(
             f"SELECT {', '.join(_PHOTO)} FROM photos WHERE folder = ? AND fate IN (?, ?) "
             "ORDER BY fate = ?, turn LIMIT ?",
@@ -121,7 +153,8 @@ class Ledger:
         return [Photo(*row) for row in rows]
 
     def kept(self, folder: str, photo_id: str, file: str, sha256: str, fetched_at: str) -> None:
-        with self._alone:
+        """A photo is on disk, in `file` of its class folder."""
+        with self._lock:
             self._keep(folder, photo_id, file, sha256, fetched_at)
 
     def _keep(self, folder: str, photo_id: str, file: str, sha256: str, fetched_at: str) -> None:
@@ -131,35 +164,32 @@ class Ledger:
             (KEPT, file, sha256, fetched_at, folder, photo_id),
         )
 
-    def inherited(self, row: sqlite3.Row, reason: str, heir: sqlite3.Row) -> None:
-        """A photo is withdrawn and its file is its copy's from then on; a file is never nobody's in between."""
-        with self._alone:
-            self._sql.execute("BEGIN")
+    def inherited(self, row: Row, reason: str, heir: Row) -> None:
+        """A photo is withdrawn, and its file belongs to its copy from then on; at no moment to neither of them."""
+        with self._transaction():
             self.ended(row["folder"], row["photo_id"], WITHDRAWN, reason)
             self._keep(heir["folder"], heir["photo_id"], row["file"], row["sha256"], heir["fetched_at"])
-            self._sql.execute("COMMIT")
 
     def ended(self, folder: str, photo_id: str, fate: str, reason: str) -> None:
+        """A photo is not kept, or not any more."""
         self._sql.execute(
             "UPDATE photos SET fate = ?, reason = ? WHERE folder = ? AND photo_id = ?", (fate, reason, folder, photo_id)
         )
 
+    def end_many(self, rows: Iterable[tuple[str, str, str, str]]) -> None:
+        """`ended` for many rows (folder, id, fate, reason), all at once."""
+        with self._transaction():
+            for row in rows:
+                self.ended(*row)
+
     def try_again(self, reason: str) -> None:
-        """Photos that were refused for what is not so any more."""
+        """Photos that were refused for this reason, which has passed, are waiting again."""
         self._sql.execute(
             "UPDATE photos SET fate = ?, reason = '' WHERE fate = ? AND instr(reason, ?)", (WAITING, REFUSED, reason)
         )
 
-    def end_many(self, rows: Iterable[tuple[str, str, str, str]]) -> None:
-        """(folder, id, fate, reason), all at once."""
-        with self._alone:
-            self._sql.execute("BEGIN")
-            for row in rows:
-                self.ended(*row)
-            self._sql.execute("COMMIT")
-
     def update(self, folder: str, photo: Photo) -> None:
-        """What the source says today of a photo that is kept."""
+        """Replace what the source said of a photo by what it says today."""
         names = [name for name in _PHOTO if name != "photo_id"]
         values = [getattr(photo, name) for name in names]
         self._sql.execute(
@@ -168,10 +198,12 @@ class Ledger:
         )
 
     def count(self, folder: str, *fates: str) -> int:
-        ask = f"SELECT count(*) FROM photos WHERE folder = ? AND fate IN ({', '.join('?' * len(fates))})"
-        return self._sql.execute(ask, (folder, *fates)).fetchone()[0]
+        """How many photos of a class have one of these fates."""
+        query = f"SELECT count(*) FROM photos WHERE folder = ? AND fate IN ({', '.join('?' * len(fates))})"
+        return self._sql.execute(query, (folder, *fates)).fetchone()[0]
 
     def reasons(self, folder: str) -> dict[str, int]:
+        """Why photos of a class were not kept → how many, the most frequent reason first."""
         rows = self._sql.execute(
             "SELECT reason, count(*) AS n FROM photos WHERE folder = ? AND fate NOT IN (?, ?) "
             "GROUP BY reason ORDER BY n DESC, reason",
@@ -180,28 +212,51 @@ class Ledger:
         return {row[0]: row[1] for row in rows}
 
     def addresses(self, *fates: str) -> Iterator[str]:
-        ask = f"SELECT url FROM photos WHERE fate IN ({', '.join('?' * len(fates))})"
-        return (row[0] for row in self._sql.execute(ask, fates))
+        """The addresses of the photos with these fates."""
+        query = f"SELECT url FROM photos WHERE fate IN ({', '.join('?' * len(fates))})"
+        return (row[0] for row in self._sql.execute(query, fates))
 
-    def photos(self, *fates: str) -> Iterator[sqlite3.Row]:
+    def photos(self, *fates: str) -> Iterator[Row]:
         """Whole rows of these fates, by class and turn."""
         return self._sql.execute(
             f"SELECT * FROM photos WHERE fate IN ({', '.join('?' * len(fates))}) ORDER BY folder, turn", fates
         )
 
-    def same_bytes(self) -> Iterator[sqlite3.Row]:
-        """Photos whose bytes are also another's, together and in turn; also those that were refused for it before."""
-        return self._sql.execute(
+    def copies(self) -> dict[tuple[str, str], list[Row]]:
+        """The copies of each kept photo, by its folder and digest."""
+        copies: dict[tuple[str, str], list[Row]] = {}
+        for row in self.photos(COPY):
+            copies.setdefault((row["folder"], row["sha256"]), []).append(row)
+        return copies
+
+    def settle_copies(self) -> list[str]:
+        """Write the fates of photos with equal bytes or of several classes; returns the files that have to go."""
+        in_several_classes = self._sql.execute(
+            "SELECT * FROM photos WHERE fate IN (?, ?, ?) AND photo_id IN "
+            "(SELECT photo_id FROM photos GROUP BY photo_id HAVING count(DISTINCT folder) > 1)",
+            (WAITING, FAILED, KEPT),
+        ).fetchall()  # observers gave them to two classes: nothing is fetched of them
+        verdicts = [*self._verdicts_on_copies(), *((row, REFUSED, TWO_CLASSES) for row in in_several_classes)]
+        self.end_many((row["folder"], row["photo_id"], fate, reason) for row, fate, reason in verdicts)
+        return [f"{row['folder']}/{row['file']}" for row, _, _ in verdicts if row["fate"] == KEPT]
+
+    def _verdicts_on_copies(self) -> Iterator[tuple[Row, str, str]]:
+        """Row, fate and reason of photos whose bytes are also another's, also of one that was refused for it before."""
+        same_bytes = self._sql.execute(
             "SELECT * FROM photos WHERE fate IN (?, ?, ?) AND sha256 IN (SELECT sha256 FROM photos "
             "WHERE fate IN (?, ?, ?) AND sha256 != '' GROUP BY sha256 HAVING count(*) > 1) "
             "ORDER BY sha256, turn, folder",
             (KEPT, COPY, REFUSED) * 2,
         )
-
-    def in_several_classes(self) -> list[sqlite3.Row]:
-        """Photos that observers have given to two classes: nothing is fetched of them."""
-        return self._sql.execute(
-            "SELECT * FROM photos WHERE fate IN (?, ?, ?) AND photo_id IN "
-            "(SELECT photo_id FROM photos GROUP BY photo_id HAVING count(DISTINCT folder) > 1)",
-            (WAITING, FAILED, KEPT),
-        ).fetchall()
+        for _, group in groupby(same_bytes, key=lambda row: row["sha256"]):
+            rows = list(group)
+            live = [row for row in rows if row["fate"] != REFUSED]
+            # without an observer, a numbered photo has an owner of its own, but many addresses of a file have none
+            owners = {row["observer"] or (row["photo_id"] if is_numbered(row["url"]) else "") for row in rows}
+            if len(owners) >= NOTICE_OBSERVERS:
+                yield from ((row, REFUSED, NOTICE) for row in live)
+            elif len({row["folder"] for row in rows}) > 1:
+                yield from ((row, REFUSED, TWO_CLASSES) for row in live)
+            elif live and live[0]["fate"] == KEPT:
+                reason = f"the same bytes as {live[0]['photo_id']}"
+                yield from ((row, COPY, reason) for row in live[1:] if row["fate"] == KEPT)

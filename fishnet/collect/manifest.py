@@ -1,13 +1,12 @@
-"""The tables beside the photos: the manifest that every other verb reads, the classes' real names, the refused."""
+"""The tables beside the photos: the manifest that every other verb reads, the classes' names, and what is missing."""
 
 import csv
 import hashlib
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from fishnet.collect.copies import copies_of
 from fishnet.collect.ledger import COPY, DELETED, FAILED, KEPT, REFUSED, WITHDRAWN, Ledger
 from fishnet.files import replacing
 
@@ -21,25 +20,21 @@ MANIFEST, CLASSES, NOT_KEPT = "manifest.csv", "classes.csv", "not_kept.csv"
 
 
 def write_tables(ledger: Ledger, root: Path, source: str) -> None:
-    """Manifest, classes and refused photos as they are now; a manifest that a person has edited is put aside first."""
-    put_aside(ledger, root / MANIFEST)
-    rows = _manifest_rows(ledger, source)
-    ledger.write_note("manifest", _replace(root / MANIFEST, COLUMNS, rows, before=ledger))
-    names = [(folder, one.identity, one.name, one.rank, one.common_name) for folder, one in ledger.classes().items()]
-    _replace(root / CLASSES, ["class", "taxon_id", "name", "rank", "common_name"], names)
-    _write_not_kept(ledger)
+    """Write the manifest and the classes beside the photos, and the photos that are not kept beside the ledger.
+
+    A manifest that a person has edited is renamed first.
+    """
+    _put_edited_aside(ledger, root / MANIFEST)
+    ledger.write_note("manifest", _write(root / MANIFEST, COLUMNS, _manifest_rows(ledger, source), ledger))
+    classes = ledger.classes().items()
+    names = [(folder, taxon.identity, taxon.name, taxon.rank, taxon.common_name) for folder, taxon in classes]
+    _write(root / CLASSES, ["class", "taxon_id", "name", "rank", "common_name"], names)
+    keys = ("folder", "photo_id", "url", "fate", "reason")
+    lost = ([row[key] for key in keys] for row in ledger.photos(REFUSED, FAILED, COPY, DELETED, WITHDRAWN))
+    _write(ledger.file.with_name(NOT_KEPT), ["class", *keys[1:]], lost)
 
 
-def _write_not_kept(ledger: Ledger) -> None:
-    """Every photo that was found and is not there, with the reason; beside the ledger."""
-    named = ("folder", "photo_id", "url", "fate", "reason")
-    lost = ledger.photos(REFUSED, FAILED, COPY, DELETED, WITHDRAWN)
-    rows = ([row[name] for name in named] for row in lost)
-    _replace(ledger.file.with_name(NOT_KEPT), ["class", *named[1:]], rows)
-
-
-def put_aside(ledger: Ledger, file: Path) -> None:
-    """A user's own changes are kept under another name."""
+def _put_edited_aside(ledger: Ledger, file: Path) -> None:
     if not file.exists():
         return
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -52,28 +47,27 @@ def put_aside(ledger: Ledger, file: Path) -> None:
     log.warning("%s had been changed by hand: that one is %s now", file, aside.name)
 
 
-def _manifest_rows(ledger: Ledger, source: str) -> Iterable[list[str]]:
-    also = copies_of(ledger)
+def _manifest_rows(ledger: Ledger, source: str) -> Iterator[list[str]]:
+    """A row for each kept photo, by class and number, with the observers and attributions of its copies too."""
+    copies = ledger.copies()
     rows = sorted(ledger.photos(KEPT), key=lambda row: (row["folder"], len(row["photo_id"]), row["photo_id"]))
     for row in rows:
-        others = also.get((row["folder"], row["sha256"]), [])
-        together = {name: _joined([row, *others], name) for name in ("attribution", "observer")}
-        told = {"path": f"{row['folder']}/{row['file']}", "class": row["folder"], "source": source, **together}
-        yield [told.get(name) or row[name] if name in told else row[name] for name in COLUMNS]
+        same_bytes = [row, *copies.get((row["folder"], row["sha256"]), [])]
+        values = {**row, "path": f"{row['folder']}/{row['file']}", "class": row["folder"], "source": source}
+        for name in ("attribution", "observer"):
+            values[name] = " | ".join(dict.fromkeys(owner[name] for owner in same_bytes if owner[name]))
+        yield [values[name] for name in COLUMNS]
 
 
-def _joined(rows: list, name: str) -> str:
-    return " | ".join(dict.fromkeys(row[name] for row in rows if row[name]))
-
-
-def _replace(file: Path, columns: list[str], rows: Iterable, before: Ledger | None = None) -> str:
+def _write(file: Path, columns: list[str], rows: Iterable, ledger: Ledger | None = None) -> str:
+    """Write a table, whole or not at all; returns its digest, which a `ledger` notes before the table is in place."""
     with replacing(file, alone=True) as hidden:
         with open(hidden, "w", newline="", encoding="utf-8") as out:
             table = csv.writer(out)
             table.writerow(columns)
             table.writerows(rows)
         digest = hashlib.sha256(hidden.read_bytes()).hexdigest()
-        if before is not None:  # whichever of the two is there after a kill is ours
-            before.write_note("manifest_before", before.note("manifest"))
-            before.write_note("manifest", digest)
+        if ledger is not None:  # whichever of the two is there after a kill is ours
+            ledger.write_note("manifest_before", ledger.note("manifest"))
+            ledger.write_note("manifest", digest)
     return digest

@@ -1,40 +1,53 @@
-"""A bar a species while it works, and a table at the end."""
+"""What a user sees of a collection: a bar for each class while it works, and a table at the end."""
 
 import textwrap
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from fishnet.collect.result import ClassResult, Result
-from fishnet.collect.watcher import Watcher
+from fishnet.collect.ledger import FAILED, FATES, KEPT, WAITING, Ledger
+from fishnet.collect.manifest import NOT_KEPT
+from fishnet.errors import WorkFailed
 from fishnet.text import counted
 
+MOST_REASONS = 6
 
-class Bars(Watcher):
-    """What is listed, then what is kept; on stderr, and only where somebody looks."""
 
-    def __init__(self) -> None:
+class Bars:
+    """A bar for each class folder, and for each table that is fetched or converted; on stderr, used as a context.
+
+    Args:
+        shown: False for no bars at all; by default they are shown where stderr is a terminal.
+    """
+
+    def __init__(self, *, shown: bool = True) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         console = Console(stderr=True)
-        self._bars = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        disable = not (shown and console.is_terminal)
+        self._bars = Progress(*columns, console=console, transient=True, disable=disable)
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> "Bars":
         self._bars.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
-    def listing(self, name: str, found: int) -> None:
-        self._bars.update(self._task(name), description=f"{name}: listing, {found} found", total=None)
+    def listing(self, name: str, count: int) -> None:
+        """So many photos have been listed, and there may be more."""
+        self._bars.update(self._task(name), description=f"{name}: listing, {count} found", total=None)
 
-    def fetching(self, name: str, kept: int, wanted: int | None) -> None:
-        self._bars.update(self._task(name), description=name, completed=kept, total=wanted)
+    def fetching(self, name: str, done: int, total: int | None) -> None:
+        """So many of all photos (or MB) are there; `total` is None if it is unknown."""
+        self._bars.update(self._task(name), description=name, completed=done, total=total)
 
-    def fetched(self, name: str, kept: bool) -> None:
-        if kept:
-            self._bars.update(self._task(name), advance=1)
+    def fetched(self, name: str) -> None:
+        """One more photo is there."""
+        self._bars.update(self._task(name), advance=1)
 
     def _task(self, name: str) -> TaskID:
         if name not in self._tasks:
@@ -42,34 +55,94 @@ class Bars(Watcher):
         return self._tasks[name]
 
 
+@dataclass(frozen=True)
+class ClassResult:
+    """How many photos of a class were listed, kept and refused, and for which reasons; `note` is the source's."""
+
+    folder: str
+    name: str
+    listed: int
+    kept: int
+    refused: int
+    reasons: dict[str, int]
+    note: str
+
+    def missing(self) -> str:
+        """Why the class has no photo."""
+        if not self.listed:
+            note = f": {self.note}" if self.note else ""
+            return f"nothing was found of {self.name} with these filters (licences, quality, place, dates){note}"
+        reason = next(iter(self.reasons), "unknown")
+        return f"of {self.name}, none of {counted(self.listed, 'photo')} could be kept (most often: {reason})"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a command.
+
+    Args:
+        root: the folder with the class folders.
+        classes: all that the folder holds.
+        requested: the folders of those that this command was to collect.
+        not_kept: the table of photos that were not kept.
+        failed: how many photos could not be fetched now.
+    """
+
+    root: Path
+    classes: list[ClassResult]
+    requested: frozenset[str]
+    not_kept: Path
+    failed: int
+
+    def check(self) -> None:
+        """Raise WorkFailed if a requested class has no photo, whether none was listed or none could be kept."""
+        missing = [row.missing() for row in self.classes if row.folder in self.requested and not row.kept]
+        if missing:
+            raise WorkFailed(f"{'; '.join(missing)}.")
+
+
+def result_of(ledger: Ledger, root: Path, requested: frozenset[str]) -> Result:
+    """Sum up the ledger."""
+    lost = [fate for fate in FATES if fate not in (WAITING, KEPT)]
+    classes = [
+        ClassResult(
+            folder=folder,
+            name=taxon.name,
+            listed=ledger.count(folder, *FATES),
+            kept=ledger.count(folder, KEPT),
+            refused=ledger.count(folder, *lost),
+            reasons=ledger.reasons(folder),
+            note=ledger.note_of_class(folder),
+        )
+        for folder, taxon in ledger.classes().items()
+    ]
+    failed = sum(ledger.count(row.folder, FAILED) for row in classes)
+    return Result(root, classes, requested, ledger.file.with_name(NOT_KEPT), failed)
+
+
 def table(result: Result) -> str:
-    """Found, kept, refused and why, a line a class."""
-    wide = max([len(one.folder) for one in result.classes] + [5])
-    lines = [f"{'class':{wide}s}  {'found':>6s}  {'kept':>6s}  {'refused':>7s}"]
-    for one in result.classes:
-        lines.append(f"{one.folder:{wide}s}  {one.found:6d}  {one.kept:6d}  {one.refused:7d}")
-        lines += [textwrap.indent(line, "    ") for line in _said(one)]
-    kept = sum(one.kept for one in result.classes)
+    """Found, kept, refused and why, a line for each class."""
+    width = max([len(row.folder) for row in result.classes] + [5])
+    lines = [f"{'class':{width}s}  {'found':>6s}  {'kept':>6s}  {'refused':>7s}"]
+    for row in result.classes:
+        lines.append(f"{row.folder:{width}s}  {row.listed:6d}  {row.kept:6d}  {row.refused:7d}")
+        lines += [textwrap.indent(line, "    ") for line in _remarks(row)]
+    kept = sum(row.kept for row in result.classes)
     lines.append(f"{result.root}: {counted(kept, 'photo')} in {counted(len(result.classes), 'class folder')}")
-    if any(one.refused for one in result.classes):
-        lines.append(f"every photo that is not there, with its reason: {result.refused}")
+    if any(row.refused for row in result.classes):
+        lines.append(f"every photo that is not there, with its reason: {result.not_kept}")
     if result.failed:
         lines.append(f"{counted(result.failed, 'photo')} could not be fetched now: the same command tries again.")
     return "\n".join(lines)
 
 
-def _said(one: ClassResult) -> list[str]:
-    reasons = sorted(_grouped(one.reasons).items(), key=lambda pair: (-pair[1], pair[0]))
-    shown = [f"{count} × {reason}" for reason, count in reasons[:6]]
-    if len(reasons) > len(shown):
-        shown.append(f"and {sum(count for _, count in reasons[6:])} for other reasons")
-    return [*shown, *([one.told] if one.told else [])]
-
-
-def _grouped(reasons: dict[str, int]) -> dict[str, int]:
-    """Copies name the photo they are a copy of; here they are one kind."""
-    grouped: dict[str, int] = {}
-    for reason, count in reasons.items():
-        kind = "the same bytes as another" if reason.startswith("the same bytes as ") else reason
-        grouped[kind] = grouped.get(kind, 0) + count
-    return grouped
+def _remarks(row: ClassResult) -> list[str]:
+    """The most frequent reasons and the note; copies, each of which names its photo, count as one kind."""
+    kinds: Counter[str] = Counter()
+    for reason, count in row.reasons.items():
+        kinds["the same bytes as another" if reason.startswith("the same bytes as ") else reason] += count
+    reasons = sorted(kinds.items(), key=lambda pair: (-pair[1], pair[0]))
+    lines = [f"{count} × {reason}" for reason, count in reasons[:MOST_REASONS]]
+    if len(reasons) > MOST_REASONS:
+        lines.append(f"and {sum(count for _, count in reasons[MOST_REASONS:])} for other reasons")
+    return [*lines, *([row.note] if row.note else [])]

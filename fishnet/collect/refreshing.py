@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
+from sqlite3 import Row
 
-from fishnet.collect.collecting import recover
-from fishnet.collect.copies import copies_of
+from fishnet.collect.collection_folder import recover, remove
 from fishnet.collect.ledger import COPY, KEPT, WITHDRAWN, Ledger
 from fishnet.collect.photo import Photo
-from fishnet.collect.photo_files import remove
+from fishnet.collect.progress import Bars
 from fishnet.collect.sources.source import Source
-from fishnet.collect.watcher import Watcher
 from fishnet.errors import WorkFailed
 
 MOST_AT_ONCE, ENOUGH_TO_DOUBT = 0.5, 20
@@ -18,20 +17,32 @@ DELETED_THERE = "deleted at the source"
 
 
 async def refresh(
-    root: Path, ledger: Ledger, source: Source, watcher: Watcher, *, drop_many: bool = False
+    root: Path, ledger: Ledger, source: Source, bars: Bars, *, drop_many: bool = False
 ) -> list[tuple[str, str, str]]:
-    """(file, photo id, reason) of what was dropped; nothing is dropped before all has been asked."""
-    recover(root, ledger)  # a refresh that was killed may have left the files of what it had given up
+    """Drop the photos that the source does not have any more, or not under an accepted licence; update the others.
+
+    Args:
+        root: the folder with the class folders.
+        ledger: of this collection.
+        source: is asked about all photos before any is dropped.
+        bars: shows how far it has come.
+        drop_many: whether more than half of all photos may be dropped.
+
+    Returns:
+        File, photo id and reason of each photo that was dropped.
+    """
+    recover(root, ledger)  # a refresh that was killed may have left the files of what it had dropped
     rows = list(ledger.photos(KEPT, COPY))
-    verdicts: list[tuple] = []
+    verdicts: list[tuple[Row, Photo | None]] = []
     for folder, taxon in ledger.classes().items():
         known = {row["photo_id"]: row for row in rows if row["folder"] == folder}
         today: dict[str, Photo] = {}
         if known:
-            watcher.fetching(folder, 0, len(known))
-            async for portion in source.today(taxon, [_photo(row) for row in known.values()]):
+            bars.fetching(folder, 0, len(known))
+            photos = [Photo(**{field.name: row[field.name] for field in fields(Photo)}) for row in known.values()]
+            async for portion in source.today(taxon, photos):
                 today |= {photo.photo_id: photo for photo in portion}
-                watcher.fetching(folder, len(today.keys() & known), len(known))
+                bars.fetching(folder, len(today.keys() & known), len(known))
         verdicts += [(row, today.get(photo_id)) for photo_id, row in known.items()]
     dropped = [(row, photo) for row, photo in verdicts if photo is None or not source.accepts(photo)]
     if len(dropped) > max(ENOUGH_TO_DOUBT, MOST_AT_ONCE * len(rows)) and not drop_many:
@@ -45,27 +56,20 @@ async def refresh(
     return list(_drop(root, ledger, dropped))
 
 
-def _drop(root: Path, ledger: Ledger, dropped: list[tuple]) -> Iterator[tuple[str, str, str]]:
+def _drop(root: Path, ledger: Ledger, dropped: list[tuple[Row, Photo | None]]) -> Iterator[tuple[str, str, str]]:
     """With a kept photo its file goes, unless somebody else's copy of the same bytes stays: then the file is theirs."""
     gone = {(row["folder"], row["photo_id"]) for row, _ in dropped}
-    copies = copies_of(ledger)
+    copies = ledger.copies()
     for row, photo in dropped:
         reason = DELETED_THERE if photo is None else f"its licence is now {photo.licence}"
-        place = f"{row['folder']}/{row['file']}"
-        others = [one for one in copies.get((row["folder"], row["sha256"]), []) if _key(one) not in gone]
-        if row["fate"] == KEPT and others:
-            ledger.inherited(row, reason, others[0])
-            reason += f"; the file is kept as {others[0]['photo_id']}"
+        path = f"{row['folder']}/{row['file']}"
+        same_bytes = copies.get((row["folder"], row["sha256"]), [])
+        heirs = [copy for copy in same_bytes if (copy["folder"], copy["photo_id"]) not in gone]
+        if row["fate"] == KEPT and heirs:
+            ledger.inherited(row, reason, heirs[0])
+            reason += f"; the file is kept as {heirs[0]['photo_id']}"
         else:
             ledger.ended(row["folder"], row["photo_id"], WITHDRAWN, reason)
             if row["fate"] == KEPT:
-                remove(root, place)
-        yield place, row["photo_id"], reason
-
-
-def _key(row) -> tuple[str, str]:
-    return row["folder"], row["photo_id"]
-
-
-def _photo(row) -> Photo:
-    return Photo(**{field.name: row[field.name] for field in fields(Photo)})
+                remove(root, path)
+        yield path, row["photo_id"], reason

@@ -1,16 +1,25 @@
-"""fishnet check: what is wrong with a folder of photos, as a table and a contact sheet; exit status 1 if it blocks."""
+"""fishnet check: what is wrong with a folder of photos, before an hour is spent on it
+
+Broken, duplicated, tiny and changed photos, pictures in two classes, missing licences, groups, balance, expected time.
+Exit status 1 if training would refuse the folder, 2 if there are no class folders with photos to look at.
+
+Examples
+  fishnet check data.root=data/lake
+  fishnet check data.root=data/lake data.group='(.+)_frame' out=worst.jpg time=false
+"""
 
 import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from omegaconf import DictConfig, OmegaConf
 
 from fishnet.config.entry import start
 from fishnet.config.validate import check_writable, validate
 from fishnet.errors import BadInput, WorkFailed
+from fishnet.ranges import AtLeast, FreeText
 from fishnet.text import counted
 
 if TYPE_CHECKING:
@@ -19,13 +28,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fishnet")
 
+POSITION = 20  # in the list of `fishnet --help`
+
+
+class Keys:
+    """Types and ranges of the keys at the top."""
+
+    seed: Annotated[int, AtLeast(0)]
+    out: FreeText | None
+    time: bool
+
+
 STEP = 2  # photos
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 def check(config: DictConfig) -> None:
     _check_out(config.out)
-    validate(config)
+    validate(config, "check")
     settings = OmegaConf.to_container(config.data, resolve=True)
     assert isinstance(settings, dict)
     from fishnet.data.check.checking import CHECKS, blocks, look

@@ -1,26 +1,50 @@
-"""fishnet collect: species names → licensed photos in class folders, with a manifest. Torch is never imported."""
+"""fishnet collect: species names → licensed photos in class folders, with a manifest
+
+In data/<name>/: <id>-<slug>/<photo>, manifest.csv (licence, author, observation of each photo), classes.csv.
+The same command goes on where it was ended.
+
+Examples
+  fishnet collect taxa='Perca fluviatilis, Esox lucius' name=lake
+  fishnet collect taxa='Perca fluviatilis' name=perch limit=500 licences=[cc0,cc-by] since=2015-01-01
+  fishnet collect taxa='Perca fluviatilis' name=many source=open_data tables=tables limit=5000
+  fishnet collect source=list list=photos.csv name=mine licences=any
+  fishnet collect source=list list=gbif/multimedia.txt name=gbif
+  fishnet collect taxa=47162 name=page source=browser licences=any pages=https://a-site-that-allows-it.org
+  fishnet collect refresh=true name=lake       drop what was withdrawn or deleted since
+
+What they mean
+  source           inaturalist (its API) | open_data (the monthly tables) | browser (scrolls a page) | list
+  list             CSV or Parquet with the columns url and class (licence, observer … if known), or a GBIF archive's
+                   multimedia.txt with occurrence.txt beside it
+  limit            photos a class, null for all; the lot decides which, and seed= the lot
+  licences         open (Creative Commons but -nd, cc0, pd, gfdl) | any | codes such as [cc0,cc-by]
+  per_observation  one | all: photos of one observation show one animal
+  pool             observations a class that are looked at; of more, a sample from all years
+  place since until quality size     filters: a place's number, days, research | any, small … original; a list
+                   heeds days alone, the browser no days, and what is not heeded is refused
+  pause            seconds between two calls of an API, of all your processes together
+  hosts            further [host:port] that may be asked, also on your own network
+  robots           source=browser: obey, or 'ignore <host>' where you may
+"""
 
 import logging
 
 from omegaconf import DictConfig, OmegaConf
 
 from fishnet.config.entry import start
-from fishnet.config.schema import constructor, describe, fits
 from fishnet.config.validate import validate
-from fishnet.errors import BadInput, Interrupted
+from fishnet.errors import Interrupted
 from fishnet.text import counted
 
 log = logging.getLogger("fishnet")
 
-PLAN = "fishnet.collect.plan.Plan"
-LEAST = {"limit": 1, "pool": 1, "connections": 1, "deadline": 0.1, "pause": 0, "place": 1}
-MOST = {"connections": 64, "limit": 10**9, "pool": 10**9}
+POSITION = 10  # in the list of `fishnet --help`
 
 
 def collect(config: DictConfig) -> None:
-    validate(config)
+    """Collect, or refresh, and print what came of it."""
+    validate(config, "collect")
     settings = {str(key): value for key, value in (OmegaConf.to_container(config, resolve=True) or {}).items()}  # type: ignore[union-attr]
-    check_types(settings)
     from fishnet.collect.job import collect as do_collect
     from fishnet.collect.job import refreshed
     from fishnet.collect.plan import Plan
@@ -30,8 +54,8 @@ def collect(config: DictConfig) -> None:
     if plan.refresh:
         with Bars() as bars:
             dropped = refreshed(plan, bars)
-        for place, photo_id, reason in dropped:
-            print(f"{place}  {photo_id}: {reason}", flush=True)
+        for path, photo_id, reason in dropped:
+            print(f"{path}  {photo_id}: {reason}", flush=True)
         log.info("%s: %s dropped", plan.root, counted(len(dropped), "photo"))
         return
     try:
@@ -42,18 +66,6 @@ def collect(config: DictConfig) -> None:
         raise
     print(table(result), flush=True)
     result.check()
-
-
-def check_types(settings: dict) -> None:
-    """Types and ranges before anything is imported."""
-    schema = constructor(PLAN)
-    for key, value in settings.items():
-        annotation, _ = schema[key]
-        if not fits(value, annotation):
-            raise BadInput(f"{key}={value}: this takes {describe(annotation)}.")
-        if key in LEAST and value is not None and not LEAST[key] <= value <= MOST.get(key, float("inf")):
-            most = f" and at most {MOST[key]}" if key in MOST else ""
-            raise BadInput(f"{key}={value}: this is {LEAST[key]:g} or more{most}.")
 
 
 if __name__ == "__main__":

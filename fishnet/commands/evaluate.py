@@ -1,24 +1,45 @@
-"""fishnet evaluate: a checkpoint on a folder, measured as a test set: figures with intervals, confusions, heat-maps."""
+"""fishnet evaluate: a checkpoint on a folder → metrics with intervals, confusions, heat-maps
+
+Examples
+  fishnet evaluate checkpoint=outputs/RUN/checkpoints/best.ckpt data.root=photos/lake
+  fishnet evaluate checkpoint=best.ckpt data.root=photos/lake part=test data.split_file=outputs/RUN/split/split.csv
+"""
 
 import logging
 from pathlib import Path
+from typing import Annotated, Literal
 
 from omegaconf import DictConfig
 
-from fishnet.config.entry import job_folder, start
+from fishnet.config.compose import job_folder
+from fishnet.config.entry import start
 from fishnet.config.validate import validate
+from fishnet.ranges import AtLeast, FreeText
 
 log = logging.getLogger("fishnet")
+
+POSITION = 50  # in the list of `fishnet --help`
+
+
+class Keys:
+    """Types and ranges of the keys at the top."""
+
+    checkpoint: FreeText
+    part: Literal["all", "train", "val", "test"]
+    seed: Annotated[int, AtLeast(0)]
+    monitor: str
+    name: FreeText | None
+    out: FreeText | None
 
 
 def evaluate(config: DictConfig) -> dict[str, float]:
     """The whole folder (part=all), or the part of it that a split file or the settings call the test set."""
-    validate(config)
+    validate(config, "evaluate")
     from hydra.utils import instantiate
 
     from fishnet.config import building
     from fishnet.models.checkpoint import load_model
-    from fishnet.runs import records, running
+    from fishnet.runs import records, run
     from fishnet.runs.folders import is_first, run_folder
     from fishnet.runs.precision import force_fp32
     from fishnet.tracking.store import check_store
@@ -35,17 +56,17 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     name = f"evaluate-{data.root.name}"
     with run_folder(config.out, name=str(config.name or name), job=job_folder()) as folder:
         logger = building.build_logger(config, folder=folder, command="evaluate", name=name)
-        logger.call_test(config.part)
+        logger.test_prefix(config.part)
         trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
         if is_first():
             check_store(config.tracking.uri, home=Path.cwd())
-        for line in running.refused_lines(data):
+        for line in run.refused_lines(data):
             log.warning(line)
-        with running.opened(logger, config):
+        with run.tracked_run(logger.start, config):
             records.write_records(config, data, folder, logger, command="evaluate")
             logger.set_tags({"fishnet.checkpoint": str(checkpoint)})
             trainer.test(model, datamodule=data, verbose=False)
-        running.summary(trainer, folder=folder, logger=logger, measured=f"{config.data.root} ({config.part})")
+        run.print_summary(trainer, folder=folder, run_id=logger.run_id, measured=f"{config.data.root} ({config.part})")
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 

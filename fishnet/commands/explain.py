@@ -1,16 +1,25 @@
-"""fishnet explain: a checkpoint on photos → raw maps of all of them, and pictures of those that tell most."""
+"""fishnet explain: a checkpoint on photos → what it looks at, as raw maps and as red pictures
+
+In out/: pictures/, maps.npy (photos × rows × columns, signed and unnormalised), logits.npy, and maps.csv, which says
+what each row is.
+
+Examples
+  fishnet explain checkpoint=outputs/RUN/checkpoints/best.ckpt images=photos/lake
+  fishnet explain checkpoint=best.ckpt images='my photo.jpg' out=why all_classes=true
+"""
 
 import hashlib
 import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from omegaconf import DictConfig
 
 from fishnet.config.entry import start
 from fishnet.config.validate import check_outside, check_writable, validate
 from fishnet.errors import BadInput
+from fishnet.ranges import AtLeast, FreeText
 from fishnet.text import counted
 
 from .predict import find_photos
@@ -21,12 +30,27 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fishnet")
 
+POSITION = 70  # in the list of `fishnet --help`
+
+
+class Keys:
+    """Types and ranges of the keys at the top."""
+
+    checkpoint: FreeText
+    images: FreeText
+    out: FreeText
+    all_classes: bool
+    pictures: Annotated[int, AtLeast(0)]
+    batch_size: Annotated[int, AtLeast(1)]
+    cache: FreeText
+
+
 MOST_LOOSE = 5000  # photos outside class folders are held in memory
 
 
 def explain(config: DictConfig) -> dict[str, float]:
     """Maps first, resumable; pictures from them."""
-    validate(config)
+    validate(config, "explain")
     place, out = Path(config.images).expanduser(), Path(config.out).expanduser().absolute()
     if out.exists() and not out.is_dir():
         raise BadInput(f"out={config.out} is a file: give the name of a folder.")
@@ -67,7 +91,7 @@ def _class_folders(config: DictConfig, model, photos: list[Path]) -> Shown:
     import numpy as np
 
     from fishnet.data.datamodule import ImageFolderData
-    from fishnet.runs.running import refused_lines
+    from fishnet.runs.run import refused_lines
 
     data = ImageFolderData(
         root=str(config.images), batch_size=config.batch_size, cache=str(config.cache), duplicates="ignore"

@@ -1,10 +1,16 @@
-"""fishnet predict: a checkpoint on photos → a CSV with every class's probability and a column for 'not sure'."""
+"""fishnet predict: a checkpoint on photos → a CSV of probabilities, with a column for 'not sure'
+
+Examples
+  fishnet predict checkpoint=outputs/RUN/checkpoints/best.ckpt images=photos/new
+  fishnet predict checkpoint=best.ckpt images='my photo.jpg' out=answer.csv sure=0.9
+"""
 
 import csv
 import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 from omegaconf import DictConfig
 
@@ -13,13 +19,27 @@ from fishnet.config.validate import check_writable, validate
 from fishnet.data.listing import EXTENSIONS
 from fishnet.errors import BadInput
 from fishnet.files import replacing
+from fishnet.ranges import AtLeast, FreeText, Probability
 
 log = logging.getLogger("fishnet")
+
+POSITION = 60  # in the list of `fishnet --help`
+
+
+class Keys:
+    """Types and ranges of the keys at the top."""
+
+    checkpoint: FreeText
+    images: FreeText
+    out: FreeText
+    overwrite: bool
+    sure: Annotated[float, Probability()]
+    batch_size: Annotated[int, AtLeast(1)]
 
 
 def predict(config: DictConfig) -> dict[str, float]:
     """One row a photo, in the order of their paths; photos that cannot be read are listed and keep their row."""
-    validate(config)
+    validate(config, "predict")
     out = Path(config.out).expanduser().absolute()
     if out.is_dir():
         raise BadInput(f"out={config.out} is a folder: give the name of a file.")

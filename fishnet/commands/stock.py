@@ -1,4 +1,13 @@
-"""fishnet stock: tables of catches, biomass and status → a page, its tables, and a tracked run. No torch."""
+"""fishnet stock: tables of catch and biomass → a page on how the fish are, with fits, futures and their uncertainty
+
+In out/: page.html (needs nothing beside it), and each of its tables as a CSV.
+
+Examples
+  fishnet stock                                             a made table, whose r and K are known
+  fishnet stock tables=tables out=north_sea
+  fishnet stock tables=catches.csv columns='TL=catch, SSB=biomass'
+  fishnet stock tables=tables stock='North Sea cod' catch=40000 horizon=20
+"""
 
 import hashlib
 import logging
@@ -8,14 +17,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from fishnet.config.entry import job_folder, start
+from fishnet.config.compose import job_folder
+from fishnet.config.entry import start
 from fishnet.config.validate import check_writable, validate
 from fishnet.environment import TYPED_COMMAND
 from fishnet.errors import BadInput
+from fishnet.ranges import AtLeast, FreeText, Within
 from fishnet.runs.folders import run_folder
 from fishnet.text import counted
 
@@ -28,15 +39,33 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fishnet")
 
+POSITION = 90  # in the list of `fishnet --help`
+
+
+class Keys:
+    """Types and ranges of the keys at the top."""
+
+    tables: FreeText | None
+    columns: FreeText | None
+    out: FreeText | None
+    name: FreeText | None
+    stock: FreeText | None
+    fits: Annotated[int, Within(0, 200)]
+    curve: Literal["both", "schaefer", "fox"]
+    resamples: Annotated[int, Within(50, 5000)]
+    horizon: Annotated[int, Within(1, 100, "years")]
+    catch: Annotated[float, AtLeast(0)] | None
+    fishing: Annotated[float, Within(0, 20, "times Fmsy")]
+    learn: bool
+    seed: Annotated[int, AtLeast(0)]
+
+
 MADE = "a made table"
-CURVES = ("both", "schaefer", "fox")
 
 
 def stock(config: DictConfig) -> dict[str, float]:
     """Everything is read and chosen before a folder is made; the work follows; the page comes last."""
-    validate(config)
-    if config.curve not in CURVES:
-        raise BadInput(f"curve={config.curve}: choose from {', '.join(CURVES)}.")
+    validate(config, "stock")
     if config.out is not None:
         if Path(config.out).expanduser().is_file():
             raise BadInput(f"out={config.out} is a file: give the name of a folder.")
@@ -143,7 +172,7 @@ def write(found: "Findings", folder: Path, made: "pd.DataFrame | None") -> None:
     from fishnet.files import replacing
     from fishnet.fisheries.chapters import answers, chapters
     from fishnet.fisheries.findings import tables_of
-    from fishnet.page.page import page
+    from fishnet.page.page import render_page
 
     (folder / "tables").mkdir()
     for name, table in {**tables_of(found), **({"sample": made} if made is not None else {})}.items():
@@ -154,7 +183,7 @@ def write(found: "Findings", folder: Path, made: "pd.DataFrame | None") -> None:
     about = f"Made by fishnet stock from {names}."
     if made is not None:
         about = "Made by fishnet stock from stocks that it has made itself, so that the truth is known. No real fish."
-    text = page("What the tables say about the fish", about, answers(found), chapters(found))
+    text = render_page("What the tables say about the fish", about, chapters(found), answers=answers(found))
     with replacing(folder / "page.html") as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -180,9 +209,9 @@ def tracked(config: DictConfig, folder: Path, *, name: str) -> Iterator["RunSess
     """A run like every other; its last word comes whatever happens."""
     from fishnet.errors import Interrupted
     from fishnet.files import replacing
-    from fishnet.tracking.runs import FOLDER, git_commit
+    from fishnet.tracking.names import FOLDER
+    from fishnet.tracking.runs import git_commit, tidy
     from fishnet.tracking.session import start_run
-    from fishnet.tracking.stale import tidy
     from fishnet.tracking.store import open_store
 
     store = open_store(config.tracking.uri, home=Path.cwd())

@@ -1,43 +1,99 @@
-"""fishnet study: a protocol of stages that choose a model; every trial a process, every result a file."""
+"""fishnet study: a protocol of stages (searches, folds, repeats) that choose a model, each trial a process of its own
+
+The same command goes on where it stopped. Protocols are conf/study/*.yaml, and your own with --config-dir FOLDER
+(FOLDER/study/NAME.yaml).
+
+Examples
+  fishnet study study=one_animal data=folder data.root=animals data.positive=fox
+  fishnet study study=dog_breeds data=folder data.root=dogs 'data.classes=[boxer,chihuahua]' model.pretrained=true
+  fishnet study study=product_images data=folder data.root=products model.pretrained=true jobs=2 limit=6
+  fishnet study study=one_animal trainer=smoke trials=2 folds=2    does the whole protocol run?
+  fishnet study study=one_animal jobs=2 'executor_args={gpus: [0, 1]}'     each training a GPU of its own
+  fishnet study study=one_animal executor=submitit jobs=16 'executor_args={slurm_partition: gpu, gpus_per_node: 1}'
+  fishnet study study=one_animal study.stages.random.search.trials=30     any part of a protocol is a key
+  fishnet study study=one_animal retry=true                        run the failed trainings again
+  fishnet study study=one_animal deliver=true                      send to MLflow what a lost server has not received
+
+A protocol (conf/study/NAME.yaml): title, claim, stages; score, folds and seeds for every stage that names no others
+  stages.NAME.base            an experiment to begin with (conf/experiment)
+  stages.NAME.from            the stage whose choice is taken up: the one before, unless said; null for none
+  stages.NAME.set             settings of all its trials
+  stages.NAME.search.kind     grid, random, tpe or list
+            .search.space     lists of values; {low: 0.001, high: 0.1, log: true}; {times: [0.5, 1, 2]} of the choice
+            .search.points    named settings, each tried (list) or each with the whole grid
+            .search.trials    how many of random and tpe; also seed, prune (true ends what stays behind the median)
+  stages.NAME.folds, seeds    5; 3 or [0, 1, 2]: every trial is measured on each
+  stages.NAME.score           val/f1_macro, val/accuracy, val/loss, …
+  stages.NAME.keep            top (top: 3, distinct: model.backbone), folds (the winners), vote (their majority), lr
+  stages.NAME.test            true: the test split is touched; in the last stage alone
+
+limit is the hours that one training may take, counted anew each time it goes on; memory the GB that one may ask for.
+
+What is written: outputs/study_NAME/report.html, results.csv, selected.json, trials/DIGEST/{result.json,log.txt,run/}
+"""
 
 import logging
-import math
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from fishnet.config import entry
-from fishnet.config.composing import Composer, base_settings, check_given, own_folder, own_keys
+from fishnet.config.compose import compose
+from fishnet.config.composing import Composer, base_settings, check_given, config_dir, is_own
+from fishnet.config.entry import start
 from fishnet.config.quoting import quoted
 from fishnet.config.validate import MONITORS, check_writable, validate
 from fishnet.errors import BadInput, Interrupted
+from fishnet.ranges import Above, AtLeast, FreeText
 from fishnet.text import nearest
 
 if TYPE_CHECKING:
+    from fishnet.studies.engine import Engine
+    from fishnet.studies.mlflow_mirror import Mirror
     from fishnet.studies.planning import Planned
 
 log = logging.getLogger("fishnet")
 
+POSITION = 40  # in the list of `fishnet --help`
+
+
+class Keys:
+    """Types and ranges of the keys at the top."""
+
+    seed: Annotated[int, AtLeast(0)]
+    out: FreeText | None
+    name: FreeText | None
+    resume: FreeText | None
+    executor: str
+    executor_args: dict
+    jobs: Annotated[int, AtLeast(1)]
+    limit: Annotated[float, Above(0)] | None
+    memory: Annotated[float, Above(0)] | None
+    trials: Annotated[int, AtLeast(1)] | None
+    folds: Annotated[int, AtLeast(2)] | None
+    retry: bool
+    deliver: bool
+
 
 def study(config: DictConfig) -> None:
-    name = str(HydraConfig.get().runtime.choices["study"])
-    given = [one for one in HydraConfig.get().overrides.task if not own_keys(one)]
+    """Check everything that can be checked before a training runs, then run the study, or send it to MLflow."""
+    name, overrides = str(HydraConfig.get().runtime.choices["study"]), list(HydraConfig.get().overrides.task)
+    given = [override for override in overrides if not is_own(override)]
     check(config, given)
-    check_stages(name, list(HydraConfig.get().overrides.task))
+    check_stages(name, overrides)
     from fishnet.studies.engine import Engine
     from fishnet.studies.executors import executor_named
     from fishnet.studies.journal import Journal
     from fishnet.studies.mlflow_mirror import Mirror
     from fishnet.studies.planning import decided, plan, with_bases
-    from fishnet.studies.pool import Limits, Pool
+    from fishnet.studies.pool import Pool
     from fishnet.studies.protocol import parse
 
     protocol = parse(
@@ -50,32 +106,32 @@ def study(config: DictConfig) -> None:
     home = Path.cwd()
     folder = Path(config.out or Path("outputs") / f"study_{name.replace('/', '_')}").expanduser().absolute()
     mirror = Mirror(protocol, folder, uri=config.tracking.uri, home=home, experiment=config.tracking.experiment)
-    compose = Composer(given, decided=decided(protocol))
-    check_photos(plan(protocol, compose))
+    composer = Composer(given, decided=decided(protocol))
+    check_photos(plan(protocol, composer))
     protocol = with_bases(protocol, base_settings)
-    limit = None if config.limit is None else config.limit * 3600
+    seconds = None if config.limit is None else config.limit * 3600
     executor = executor_named(
         "local" if config.deliver else config.executor,  # nothing is to run: no cluster is asked
         home=home,
         logs=folder / "submitted",
-        limit=limit,
+        limit=seconds,
         settings={} if config.deliver else OmegaConf.to_container(config.executor_args),  # type: ignore[arg-type]
     )
     journal = Journal(folder)
-    limits = Limits(jobs=config.jobs, seconds=limit, memory=config.memory)
     # as if it were typed in a shell: the dispatcher quotes for Hydra, whatever the study's folder is called
-    job = {"command": [sys.executable, "-m", "fishnet", "train", *own_folder()], "cwd": str(home)}
-    pool = Pool(journal, executor, limits, job)
-    engine = Engine(protocol, journal, compose=compose, pool=pool, retry=config.retry, ended=mirror.note)
+    command = [sys.executable, "-m", "fishnet", "train", *config_dir()]
+    job = {"command": command, "cwd": str(home), "limit": seconds, "memory": config.memory}
+    pool = Pool(journal, executor, config.jobs, job)
+    engine = Engine(protocol, journal, compose=composer, pool=pool, retry=config.retry, ended=mirror.note)
     if config.deliver:
-        whole = engine.replay()
-        print(mirror.deliver(engine.states, journal, "FINISHED" if whole else "KILLED"), flush=True)
+        status = "FINISHED" if engine.replay() else "KILLED"
+        print(mirror.deliver(engine.states, journal, status), flush=True)
         return
     run(engine, mirror, given)
 
 
-def run(engine: Any, mirror: Any, given: list[str]) -> None:
-    """Everything has been checked: from here on files are written."""
+def run(engine: "Engine", mirror: "Mirror", given: list[str]) -> None:
+    """Run the study, with a live table and page; everything has been checked, and from here on files are written."""
     from rich.console import Console
     from rich.text import Text
 
@@ -84,11 +140,11 @@ def run(engine: Any, mirror: Any, given: list[str]) -> None:
 
     folder = engine.journal.folder
     engine.journal.open()
-    for sentence in engine.journal.changed(engine.protocol, last_words(given)):
+    for sentence in engine.journal.changed(engine.protocol, final_overrides(given)):
         log.warning(sentence)
     console = Console(width=None if os.isatty(1) else 160)
     page = LivingPage(engine.protocol, engine.journal, given)
-    with heard(), mirror.opened(engine):
+    with signals_handled(), mirror.opened(engine):
         try:
             with Watcher(console) as watcher:
                 engine.watch([watcher, page])
@@ -106,14 +162,14 @@ def run(engine: Any, mirror: Any, given: list[str]) -> None:
             raise verdict
 
 
-def last_words(given: list[str]) -> list[str]:
-    """What the command line says in the end, whatever the order in which it says it."""
-    return sorted({one.lstrip("+").split("=")[0]: one for one in given}.values())
+def final_overrides(given: list[str]) -> list[str]:
+    """Each key's last override, sorted: another order of the same command line is no other study."""
+    return sorted({override.lstrip("+").split("=")[0]: override for override in given}.values())
 
 
 @contextmanager
-def heard() -> Iterator[None]:
-    """A polite end: trainings leave a checkpoint."""
+def signals_handled() -> Iterator[None]:
+    """SIGTERM and SIGUSR1 end the study as Ctrl-C does, so that trainings leave a checkpoint."""
 
     def stop(number: int, frame: object) -> None:
         raise Interrupted(number)
@@ -130,18 +186,12 @@ def heard() -> Iterator[None]:
 
 
 def check(config: DictConfig, given: list[str]) -> None:
+    """Refuse keys of the study itself that are out of range, and overrides that contradict it."""
     if config.get("study") is None:
         known = GlobalHydra.instance().config_loader().get_group_options("study")
         raise BadInput(f"study is needed: say study=…; there are {', '.join(known)}.")
     check_given(given, {})
-    validate(config)
-    for key, value in (("limit", config.limit), ("memory", config.memory)):
-        if value is not None and not (type(value) in (int, float) and 0 < value < math.inf):
-            raise BadInput(f"{key}={value}: this is a number above 0, or null.")
-    for key, value, least in (("jobs", config.jobs, 1), ("trials", config.trials, 1), ("folds", config.folds, 2)):
-        if (value is None and key != "jobs") or (type(value) is int and value >= least):
-            continue
-        raise BadInput(f"{key}={value}: this is a whole number, {least} or more.")
+    validate(config, "study")
     if not isinstance(config.executor_args, DictConfig):
         raise BadInput(f"executor_args={config.executor_args}: these are settings in braces, as {{gpus: [0, 1]}}.")
     if config.out is not None:
@@ -149,45 +199,45 @@ def check(config: DictConfig, given: list[str]) -> None:
 
 
 def check_stages(name: str, overrides: list[str]) -> None:
-    """`study.stages.ratee.folds=2` would be a stage of its own."""
-    known = list(entry.compose("study", [quoted(f"study={name}", "study")]).study.stages)
-    for one in overrides:
-        key = one.removeprefix("++").split("=")[0].split(".")
-        if one.startswith("++study.stages.") and key[2] not in known:
+    """Refuse `study.stages.ratee.folds=2`, which would be a stage of its own."""
+    known = list(compose("study", [quoted(f"study={name}", "study")]).study.stages)
+    for override in overrides:
+        key = override.removeprefix("++").split("=")[0].split(".")
+        if override.startswith("++study.stages.") and key[2] not in known:
             raise BadInput(f"study={name} has no stage {key[2]}; {nearest(key[2], known)}")
 
 
 def check_photos(planned: "list[Planned]") -> None:
-    """Folds larger than the smallest class, and classes that are not there, found before a photo is read."""
+    """Refuse more folds than the smallest class has photos, and classes that do not exist, before a photo is read."""
     from fishnet.data.index import class_counts
     from fishnet.data.listing import list_photos
     from fishnet.data.splits import check_counts
     from fishnet.reef import Settings as Reef
 
     known: dict[tuple[Any, ...], dict[str, int]] = {}
-    for one in planned:
-        data = one.trial.config["data"]
+    for plan in planned:
+        data = plan.trial.config["data"]
         if data["split_file"]:
             continue
         if data["_target_"].endswith("ReefData"):
-            place: tuple[Any, ...] = ("reef", data["species"], data["photos"])
-            if place not in known:
+            source: tuple[Any, ...] = ("reef", data["species"], data["photos"])
+            if source not in known:
                 kinds = Reef(species=data["species"], photos=data["photos"]).kinds
-                known[place] = dict.fromkeys((kind.name for kind in kinds), data["photos"])
+                known[source] = dict.fromkeys((kind.name for kind in kinds), data["photos"])
         else:
-            place = ("folder", str(Path(data["root"]).expanduser().absolute()))
-            if place not in known:
-                known[place] = list_photos(Path(place[1])).counts()
+            source = ("folder", str(Path(data["root"]).expanduser().absolute()))
+            if source not in known:
+                known[source] = list_photos(Path(source[1])).counts()
         try:
-            counts = class_counts(known[place], data["classes"], data["positive"], 2)
-            check_counts(counts, one.stage.folds)
+            check_counts(class_counts(known[source], data["classes"], data["positive"], 2), plan.stage.folds)
         except BadInput as error:
-            raise BadInput(f"stage {one.stage.name}: {error}") from error
+            raise BadInput(f"stage {plan.stage.name}: {error}") from error
 
 
 def no_sweep(base: DictConfig, overrides: list[str], jobs: object) -> None:
+    """A study is never swept."""
     raise BadInput("-m sweeps trainings; a study is one protocol: give several commands, or a stage with a grid.")
 
 
 if __name__ == "__main__":
-    entry.start(study, "study", sweep=no_sweep)
+    start(study, "study", sweep=no_sweep)

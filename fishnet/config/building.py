@@ -1,6 +1,5 @@
 """Configuration → the objects of a run: model, trainer, logger, each with what the run needs of it."""
 
-import hashlib
 import logging
 import os
 import sys
@@ -21,8 +20,10 @@ from fishnet.environment import PARENT_RUN, SWEPT_KEYS
 from fishnet.errors import BadInput
 from fishnet.models.classifier import ImageClassifier
 from fishnet.models.isolation import accepts_size, learns_from_one_photo, rng_preserved
+from fishnet.runs.records import run_tags
+from fishnet.tracking import names
 from fishnet.tracking.logger import MlflowLogger
-from fishnet.tracking.runs import git_commit, run_name
+from fishnet.tracking.runs import run_name
 
 log = logging.getLogger("fishnet")
 
@@ -90,12 +91,12 @@ def build_model(config: DictConfig, classes: list[str]) -> ImageClassifier:
     return model
 
 
-def size_of(model: ImageClassifier) -> dict[str, int]:
-    """How many numbers the network holds, and how many of them learn."""
-    counts = [(weight.numel(), weight.requires_grad) for weight in model.parameters()]
+def size_of(model: L.LightningModule) -> dict[str, int]:
+    """Tags: how many numbers the network holds, and how many of them learn."""
+    parameters = list(model.parameters())
     return {
-        "fishnet.parameters": sum(count for count, _ in counts),
-        "fishnet.parameters_trained": sum(count for count, learns in counts if learns),
+        names.PARAMETERS: sum(weight.numel() for weight in parameters),
+        names.PARAMETERS_TRAINED: sum(weight.numel() for weight in parameters if weight.requires_grad),
     }
 
 
@@ -110,25 +111,16 @@ def build_logger(
         folder=str(folder),
         run_id=run_id,
         parent=os.environ.get(PARENT_RUN),
-        tags={
-            "fishnet.command": command,
-            "fishnet.folder": str(folder),
-            "fishnet.config_digest": _digest(OmegaConf.to_yaml(config, resolve=True)),
-            "fishnet.git_commit": git_commit(),
-        },
+        tags=run_tags(config, folder, command),
     )
 
 
 def automatic_name(wanted: str | None) -> str:
-    """The job's number and what was asked for, so that two runs of a sweep are told apart in any chart."""
+    """The overrides, with a sweep's number in front, so that two runs of a sweep differ by name in any chart."""
     hydra = HydraConfig.get()
-    asked = list(hydra.overrides.task)
+    overrides = list(hydra.overrides.task)
     if hydra.mode != RunMode.MULTIRUN:
-        return wanted or run_name(asked)
+        return wanted or run_name(overrides)
     swept = os.environ.get(SWEPT_KEYS, "").split(",")
-    name = run_name([one for one in asked if one.lstrip("+").split("=")[0] in swept], number=hydra.job.num)
+    name = run_name([text for text in overrides if text.lstrip("+").split("=")[0] in swept], number=hydra.job.num)
     return f"{wanted}-{name}" if wanted else name
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -16,14 +16,15 @@ from fishnet.studies.settings import Settings, touches
 from fishnet.studies.trials import Composed
 from fishnet.text import nearest
 
-from .entry import compose, in_our_words
+from .compose import compose
+from .entry import as_user_error
 from .quoting import OPEN_BRANCHES, quote, quoted
 from .validate import validate
 
 OWN = ("study", "out", "executor", "executor_args", "jobs", "limit", "memory", "trials", "folds", "retry", "deliver")
-OFTEN = "tracking."  # of the study itself; its trainings are written down and sent by it
-# what a study gives each of its trainings, and how it is told of it
-OF_THE_STUDY = {
+GROUPS = ("data", "model", "trainer", "callbacks", "tracking")
+# what a study decides for each of its trainings, and which key of the study to set instead
+DECIDED = {
     "seed": "say study.seeds=3",
     "data.fold": "say folds=5 for the whole study",
     "data.folds": "say folds=5 for the whole study",
@@ -37,91 +38,95 @@ OF_THE_STUDY = {
 }
 
 
-def own_keys(override: str) -> bool:
-    """Whether a word of the command line speaks to the study, not to its trainings."""
-    key = override.lstrip("+~").split("=")[0]
-    return key in OWN or key.startswith(("study.", "executor_args.", OFTEN))
+def is_own(override: str) -> bool:
+    """Whether an override is for the study itself, not for its trainings."""
+    key = _key(override)
+    return key in OWN or key.startswith(("study.", "executor_args.", "tracking."))
 
 
 class Composer:
-    """One for a study: the words of its command line that speak to trainings are part of each."""
+    """Composes the trainings of one study; the overrides of its command line that are for trainings are part of each.
+
+    Args:
+        given: these overrides.
+        decided: keys that a stage sets or searches, with the name of the stage; BadInput where `given` has one.
+    """
 
     def __init__(self, given: list[str], *, decided: dict[str, str]) -> None:
-        self.groups = [one for one in given if _is_group(_key(one))]
-        self.values = [one for one in given if one not in self.groups]
+        self.groups = [override for override in given if _key(override) in GROUPS]
+        self.values = [override for override in given if override not in self.groups]
         check_given(given, decided)
-        self.small = _of_the_trainer(self.groups)
+        self.trainer = _trainer_settings(self.groups)
         self._experiments: list[str] = []
 
     def __call__(self, base: str | None, before: Settings, after: Settings) -> Composed:
-        """`after` is what the stage tries and what the study fixes (folds, seeds, test): nothing speaks after it."""
-        fixed = {key for key in after if key in self.small}
+        """The training of these settings on top of the experiment `base`.
+
+        `before` is what earlier stages have chosen; the command line wins over it. `after` is what the stage tries and
+        what the study fixes (folds, seeds, test): nothing wins over it.
+        """
         overrides = [
             *([quoted(f"experiment={base}", "train")] if base else []),
             *self.groups,
             *written(before),
-            *written({key: value for key, value in self.small.items() if key not in fixed}),
+            *written({key: value for key, value in self.trainer.items() if key not in after}),
             *self.values,
             *written(after),
         ]
         try:
-            self._check_base(base)
+            if base is not None and base not in self._experiments:
+                self._experiments = self._experiments or experiments()
+                if base not in self._experiments:
+                    raise BadInput(f"base={base}: there is no such experiment; {nearest(base, self._experiments)}")
             config = compose("train", overrides)
-            if _unpublished(config) and any(_key(one) == "model.pretrained" for one in self.values):
-                overrides.append("model.pretrained=false")  # it was said to the networks that have published weights
+            if _unpublished(config) and any(_key(override) == "model.pretrained" for override in self.values):
+                overrides.append("model.pretrained=false")  # it is meant for networks that have published weights
                 config.model.pretrained = False
-            validate(config)
+            validate(config, "train")
             return Composed(overrides, OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
         except (BadInput, HydraException, OmegaConfBaseException) as error:
-            raise in_our_words(error, "train") from error
-
-    def _check_base(self, base: str | None) -> None:
-        if base is None or base in self._experiments:
-            return
-        self._experiments = self._experiments or experiments()
-        if base not in self._experiments:
-            raise BadInput(f"base={base}: there is no such experiment; {nearest(base, self._experiments)}")
+            raise as_user_error(error, "train") from error
 
 
 def check_given(given: list[str], decided: dict[str, str]) -> None:
-    """A word on the command line that a stage would overrule, or that would overrule what the study promises."""
-    for one in given:
-        key = _key(one)
-        if _is_group(key):
+    """Refuse an override that a stage would overrule, or that would overrule what the study promises."""
+    for override in given:
+        key = _key(override)
+        if key in GROUPS:
             continue
-        for of_study, instead in OF_THE_STUDY.items():
+        for of_study, instead in DECIDED.items():
             if touches(key, of_study):
-                raise BadInput(f"{one}: a study decides {of_study} for each of its trainings; {instead}.")
-        for found, stage in decided.items():
-            if touches(key, found):
+                raise BadInput(f"{override}: a study decides {of_study} for each of its trainings; {instead}.")
+        for setting, stage in decided.items():
+            if touches(key, setting):
                 raise BadInput(
-                    f"{one}: the stage {stage} decides {found.lstrip('+')} itself: "
+                    f"{override}: the stage {stage} decides {setting.lstrip('+')} itself: "
                     f"edit it with study.stages.{stage}.…, or leave it out."
                 )
 
 
 def experiments() -> list[str]:
-    """All that a stage can begin with, also those of a folder given with --config-dir."""
+    """The experiments that a stage can begin with, also those of a folder given with --config-dir."""
     if not GlobalHydra.instance().is_initialized():
         with initialize_config_module("fishnet.conf", version_base="1.3"):
             return experiments()
     loader = GlobalHydra.instance().config_loader()
-    found: list[str] = []
+    names: list[str] = []
     folders = ["experiment"]
     while folders:
         folder = folders.pop()
-        found += [f"{folder}/{name}".removeprefix("experiment/") for name in loader.get_group_options(folder)]
+        names += [f"{folder}/{name}".removeprefix("experiment/") for name in loader.get_group_options(folder)]
         folders += [f"{folder}/{name}" for name in loader.list_groups(folder)]
-    return sorted(found)
+    return sorted(names)
 
 
 def base_settings(base: str) -> dict[str, Any]:
-    """What an experiment says by itself."""
+    """The whole configuration that an experiment has by itself."""
     return OmegaConf.to_container(compose("train", [quoted(f"experiment={base}", "train")]), resolve=False)  # type: ignore[return-value]
 
 
-def own_folder() -> list[str]:
-    """`--config-dir` for trainings, which find experiments and groups of the user's own there as the study does."""
+def config_dir() -> list[str]:
+    """The study's `--config-dir` as arguments for its trainings, which use the same experiments and groups."""
     for source in HydraConfig.get().runtime.config_sources:
         if source.provider == "command-line":
             return ["--config-dir", str(Path(source.path).absolute())]
@@ -136,31 +141,28 @@ def _key(override: str) -> str:
     return override.lstrip("+~").split("=")[0]
 
 
-def _is_group(key: str) -> bool:
-    return key in ("data", "model", "trainer", "callbacks", "tracking")
-
-
-def _of_the_trainer(groups: list[str]) -> Settings:
-    """`trainer=smoke` on the command line means it: what that file says wins over protocol and experiments."""
-    chosen = [one for one in groups if _key(one) == "trainer"]
+def _trainer_settings(groups: list[str]) -> Settings:
+    """What `trainer=smoke` on the command line changes: it wins over protocol and experiments."""
+    chosen = [override for override in groups if _key(override) == "trainer"]
     if not chosen:
         return {}
-    asked, usual = (OmegaConf.to_container(compose("train", more).trainer) for more in (chosen, []))
-    assert isinstance(asked, dict) and isinstance(usual, dict)
-    return {f"trainer.{key!s}": value for key, value in asked.items() if usual.get(key) != value}
+    given, usual = (OmegaConf.to_container(compose("train", overrides).trainer) for overrides in (chosen, []))
+    assert isinstance(given, dict) and isinstance(usual, dict)
+    return {f"trainer.{key!s}": value for key, value in given.items() if usual.get(key) != value}
 
 
 def written(settings: Settings) -> list[str]:
-    """In Hydra's grammar, as a person could paste it."""
-    words = []
+    """Settings as overrides in Hydra's grammar, as a person could paste them."""
+    overrides = []
     for key, value in settings.items():
         if key.startswith(OPEN_BRANCHES) and not key.startswith("+"):
             key = f"++{key}"
-        words.append(f"{key}={grammar(value)}")
-    return words
+        overrides.append(f"{key}={grammar(value)}")
+    return overrides
 
 
 def grammar(value: Any) -> str:
+    """A value in Hydra's grammar."""
     if value is None:
         return "null"
     if isinstance(value, bool):

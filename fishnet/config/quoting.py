@@ -5,37 +5,14 @@ hold free text, the value is put in quotes before Hydra sees it.
 """
 
 import re
+from functools import cache
+from pathlib import Path
 
-FREE_TEXT = {
-    "data.root",
-    "data.manifest",
-    "data.group",
-    "data.positive",
-    "data.split_file",
-    "data.cache",
-    "model.pretrained",
-    "tracking.uri",
-    "tracking.experiment",
-    "checkpoint",
-    "images",
-    "resume",
-    "name",
-    "out",
-    "csv",
-    "parent",
-    "experiment_name",
-    "taxa",
-    "list",
-    "tables",
-    "contact",
-    "robots",
-    "api",
-    "pages",
-    "media",
-    "columns",
-    "stock",
+FREE_TEXT_OF_SEAMS = {
+    *("data.root", "data.manifest", "data.group", "data.positive", "data.split_file", "data.cache"),
+    *("model.pretrained", "tracking.uri", "tracking.experiment"),
 }
-_VERB_KEYS = {"compare": {"experiment"}, "ui": set(), "predict": {"model"}}
+KEYS_ELSEWHERE = {"collect": "fishnet.collect.plan.Plan"}  # others: class Keys of commands/<verb>.py
 _GROUPS = {"study", "experiment", "data", "model", "trainer", "callbacks", "tracking"}
 # what a network or a protocol leaves unsaid is no key of the configuration yet: Hydra has to be told to add it
 OPEN_BRANCHES = ("model.backbone_args.", "study.", "executor_args")
@@ -50,11 +27,20 @@ def quoted(argument: str, verb: str) -> str:
         return f"++{argument}"
     if key in _GROUPS and _is_name(value):
         return f"{key}={quote(value)}"
-    if not sign or key.lstrip("+") not in FREE_TEXT | _VERB_KEYS.get(verb, set()):
+    if not sign or key.lstrip("+") not in FREE_TEXT_OF_SEAMS | free_text(verb):
         return argument
     if value.lower() in _WORDS or value.startswith(_SWEEPS) or _is_quoted(value):
         return argument
     return f"{key}={quote(value)}"
+
+
+@cache
+def free_text(verb: str) -> frozenset[str]:
+    """The verb's own keys that are annotated as FreeText, read from its source: nothing is imported for it."""
+    module = KEYS_ELSEWHERE.get(verb, f"fishnet.commands.{verb}.Keys").rpartition(".")[0]
+    source = Path(__file__).parents[2].joinpath(*module.split(".")).with_suffix(".py")
+    annotated = re.findall(r"^ +(\w+): .*\bFreeText\b", source.read_text(encoding="utf-8"), flags=re.M)
+    return frozenset(annotated)
 
 
 def quote(value: str) -> str:

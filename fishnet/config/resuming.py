@@ -35,7 +35,7 @@ def resumed(config: DictConfig) -> tuple[DictConfig, str | None, str | None]:
     with open_dict(before):
         before.out, before.resume = str(run.folder), str(config.resume)
         before.data.split_file = str(run.folder / "split" / "split.csv")
-    validate(before)
+    validate(before, "train")
     log.info("going on from %s", run.checkpoint)
     return before, str(run.checkpoint), run.run_id
 

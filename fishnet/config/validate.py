@@ -1,9 +1,6 @@
 """One early look at a configuration: wrong types and settings that contradict each other, before torch is imported."""
 
-import ast
-import math
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -15,104 +12,55 @@ from fishnet.models.optimisation import check_optimizer
 from fishnet.models.published import check_cached, own_backbones
 from fishnet.text import nearest
 
-from .schema import constructor, describe, fits, range_broken
+from .quoting import KEYS_ELSEWHERE
+from .schema import check, constructor
 
-# Keys that no constructor knows: those at the top of a verb.
-TYPES_OF_TOP = {
-    "seed": "int",
-    "test": "bool",
-    "prefetch": "bool",
-    "tune": "str | None",
-    "monitor": "str",
-    "part": "str",
-    "sure": "float",
-    "batch_size": "int",
-    "overwrite": "bool",
-    "last": "int",
-    "sort": "str",
-    "deliver": "bool",
-    "port": "int",
-    "time": "bool",
-    "all_classes": "bool",
-    "pictures": "int",
-    "fits": "int",
-    "resamples": "int",
-    "horizon": "int",
-    "fishing": "float",
-    "catch": "float | None",
-    "learn": "bool",
-    "curve": "str",
-}
+SEAMS = ("data", "model", "trainer", "tracking", "range_test")
 
 
-def at_least(low: float) -> tuple[Callable[[float], bool], str]:
-    return (lambda value: low <= value < math.inf), f"this is {low:g} or more"
+def validate(config: DictConfig, verb: str, *, multirun: bool = False) -> None:
+    """Raise BadInput with one sentence for the first thing that cannot be right.
 
-
-above_0 = (lambda value: 0 < value < math.inf), "this is above 0"
-
-RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
-    "seed": at_least(0),
-    "sure": ((lambda value: 0 <= value <= 1), "a probability lies between 0 and 1"),
-    "batch_size": at_least(1),
-    "last": at_least(1),
-    "pictures": at_least(0),
-    "fits": ((lambda value: 0 <= value <= 200), "this is 0 to 200"),
-    "resamples": ((lambda value: 50 <= value <= 5000), "this is 50 to 5000"),
-    "horizon": ((lambda value: 1 <= value <= 100), "this is 1 to 100 years"),
-    "catch": at_least(0),
-    "fishing": ((lambda value: 0 <= value <= 20), "this is 0 to 20 times Fmsy"),
-    "port": ((lambda value: 1 <= value <= 65535), "choose one from 1 to 65535"),
-    "data.batch_size": at_least(1),
-    "data.workers": at_least(0),
-    "data.image_size": at_least(8),
-    "data.views": at_least(0),
-    "data.cache_limit": above_0,
-    "data.seed": at_least(0),
-    "trainer.max_epochs": at_least(1),
-}
-
-TUNES = ["lr"]
-PARTS = ["all", "train", "val", "test"]
-
-
-def validate(config: DictConfig, *, multirun: bool = False) -> None:
-    """Raise BadInput with one sentence for the first thing that cannot be right."""
+    Types and ranges are those of the annotations: of the verb's class Keys for the keys at the top, of constructors for
+    what Hydra instantiates.
+    """
     OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    for key, kind in TYPES_OF_TOP.items():
-        annotation = ast.parse(kind, mode="eval").body
-        if key in config and not fits(config[key], annotation):
-            raise BadInput(f"{key}={config[key]}: this takes {describe(annotation)}.")
-    for seam in ("data", "model", "trainer", "tracking", "range_test"):
+    schema = constructor(KEYS_ELSEWHERE.get(verb, f"fishnet.commands.{verb}.Keys"))
+    for key, (annotation, _) in schema.items():
+        if key in config:
+            value = config[key]
+            check(key, OmegaConf.to_container(value) if OmegaConf.is_config(value) else value, annotation)
+    for seam in SEAMS:
         if seam in config:
             _check_types(config, seam)
     for name in config.get("callbacks") or {}:
         if config.callbacks[name] is not None:
             _check_types(config, f"callbacks.{name}")
     _check_network(config)
-    _check_ranges(config)
-    _check_choices(config)
+    _check_monitors(config)
     _check_homes(config)
+    if config.get("tune") is not None:
+        _check_tuning(config)
     if "data" in config:
-        _check_data(config.data)
-        _check_place(config)
+        _check_data(config)
     if "trainer" in config:
-        _check_trainer(config.trainer, multirun)
+        if not 1 <= config.trainer.max_epochs < float("inf"):
+            raise BadInput(f"trainer.max_epochs={config.trainer.max_epochs}: this is 1 or more.")
+        if multirun and _several(config.trainer):
+            raise BadInput(
+                "-m runs its jobs in one process, where several devices would start the whole sweep again on each: "
+                "run the jobs singly, or sweep with trainer.devices=1."
+            )
 
 
 def _check_types(config: DictConfig, seam: str) -> None:
     node = OmegaConf.select(config, seam)
     if not isinstance(node, DictConfig):
         raise BadInput(f"{seam}={node}: this names a group of settings that does not exist.")
-    if "_target_" not in node:
-        return
-    schema = constructor(node["_target_"])
-    for key, value in cast(dict[str, object], OmegaConf.to_container(node, resolve=True)).items():
-        annotation, _ = schema.get(key, (None, None))
-        if annotation is not None and not fits(value, annotation):
-            raise BadInput(f"{seam}.{key}={value}: this takes {describe(annotation)}.")
-        if (broken := range_broken(value, annotation)) is not None:
-            raise BadInput(f"{seam}.{key}={value}: {broken}.")
+    if "_target_" in node:
+        schema = constructor(node["_target_"])
+        for key, value in cast(dict[str, object], OmegaConf.to_container(node, resolve=True)).items():
+            check(f"{seam}.{key}", value, schema.get(key, (None, None))[0])
 
 
 def _check_network(config: DictConfig) -> None:
@@ -128,13 +76,11 @@ def _check_network(config: DictConfig) -> None:
     for key, value in cast(dict[str, object], OmegaConf.to_container(chosen, resolve=True)).items():
         if key not in schema:
             raise BadInput(f"model.backbone_args.{key}: {name} has no such setting; {nearest(key, [*schema])}")
-        annotation, _ = schema[key]
-        if not fits(value, annotation):
-            raise BadInput(f"model.backbone_args.{key}={value}: this takes {describe(annotation)}.")
+        check(f"model.backbone_args.{key}", value, schema[key][0])
 
 
 def _check_homes(config: DictConfig, above: str = "") -> None:
-    """`~name` in any place that is a path: whether there is such a user."""
+    """`~name` in any key that is a path: whether there is such a user."""
     for key, value in cast("dict[str, object]", config).items():
         if isinstance(value, DictConfig):
             _check_homes(value, f"{above}{key}.")
@@ -145,18 +91,7 @@ def _check_homes(config: DictConfig, above: str = "") -> None:
                 raise BadInput(f"{above}{key}={value}: there is no user {value[1:].split('/')[0]} here.") from None
 
 
-def _check_ranges(config: DictConfig) -> None:
-    for key, (allowed, sentence) in RANGES.items():
-        value = OmegaConf.select(config, key)
-        if isinstance(value, (int, float)) and not allowed(value):
-            raise BadInput(f"{key}={value}: {sentence}.")
-
-
-def _check_choices(config: DictConfig) -> None:
-    if "part" in config and config.part not in PARTS:
-        raise BadInput(f"part={config.part}: choose from {', '.join(PARTS)}.")
-    if config.get("tune") is not None:
-        _check_tuning(config)
+def _check_monitors(config: DictConfig) -> None:
     for key in ("monitor", "callbacks.best.monitor", "callbacks.early_stopping.monitor"):
         monitor = OmegaConf.select(config, key)
         if monitor is not None and monitor not in MONITORS:
@@ -164,8 +99,6 @@ def _check_choices(config: DictConfig) -> None:
 
 
 def _check_tuning(config: DictConfig) -> None:
-    if config.tune not in TUNES:
-        raise BadInput(f"tune={config.tune}: choose from {', '.join(TUNES)}.")
     if config.range_test.low >= config.range_test.high:
         raise BadInput(
             f"range_test.low={config.range_test.low} is not below range_test.high={config.range_test.high}: "
@@ -177,7 +110,8 @@ def _check_tuning(config: DictConfig) -> None:
         raise BadInput("tune=lr runs on one device: say trainer.devices=1.")
 
 
-def _check_data(data: DictConfig) -> None:
+def _check_data(config: DictConfig) -> None:
+    data = config.data
     for key in ("val", "test"):
         if not 0 < data[key] < 1:
             raise BadInput(f"data.{key}={data[key]}: a share of the photos is above 0 and below 1.")
@@ -192,23 +126,17 @@ def _check_data(data: DictConfig) -> None:
     if data.folds is not None and not 0 <= data.fold < data.folds:
         raise BadInput(f"data.fold={data.fold}: with data.folds={data.folds} the folds are 0 to {data.folds - 1}.")
     if data._target_.endswith("ReefData"):
-        _check_reef(data)
-    root = Path(data.root).expanduser()
-    if data._target_.endswith("ImageFolderData") and not root.is_dir():
-        what = "is a file, not a folder" if root.exists() else "does not exist"
-        raise BadInput(f"data.root={data.root} {what}: give a folder that holds one folder a class.")
+        from fishnet.reef import Settings
 
-
-def _check_reef(data: DictConfig) -> None:
-    from fishnet.reef import Settings
-
-    plant = cast("dict | None", OmegaConf.to_container(data.plant) if data.plant is not None else None)
-    Settings(species=data.species, photos=data.photos, size=data.draw_size, seed=data.draw_seed, plant=plant)
-
-
-def _check_place(config: DictConfig) -> None:
-    if config.data._target_.endswith("ImageFolderData") and not config.get("resume"):
-        check_outside(config.out or "outputs", "data.root", config.data.root)
+        plant = cast("dict | None", OmegaConf.to_container(data.plant) if data.plant is not None else None)
+        Settings(species=data.species, photos=data.photos, size=data.draw_size, seed=data.draw_seed, plant=plant)
+    elif data._target_.endswith("ImageFolderData"):
+        root = Path(data.root).expanduser()
+        if not root.is_dir():
+            what = "is a file, not a folder" if root.exists() else "does not exist"
+            raise BadInput(f"data.root={data.root} {what}: give a folder that holds one folder a class.")
+        if not config.get("resume"):
+            check_outside(config.out or "outputs", "data.root", data.root)
     if config.out is not None:
         check_writable("out", config.out)
 
@@ -221,14 +149,14 @@ def check_outside(out: str, key: str, photos: str) -> None:
         )
 
 
-def check_writable(key: str, place: str) -> None:
-    """Whether the nearest folder above that exists takes new files, as far as can be told without making one."""
-    path = Path(place).expanduser().absolute()
-    nearest_there = path if path.is_dir() else next(parent for parent in path.parents if parent.exists())
-    if not nearest_there.is_dir():
-        raise BadInput(f"{key}={place}: {nearest_there} is a file, not a folder.")
-    if not os.access(nearest_there, os.W_OK | os.X_OK):
-        raise BadInput(f"{key}={place}: nothing can be written in {nearest_there}.")
+def check_writable(key: str, text: str) -> None:
+    """Whether the nearest folder above that exists takes new files, as far as can be known without making one."""
+    path = Path(text).expanduser().absolute()
+    above = path if path.is_dir() else next(parent for parent in path.parents if parent.exists())
+    if not above.is_dir():
+        raise BadInput(f"{key}={text}: {above} is a file, not a folder.")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise BadInput(f"{key}={text}: nothing can be written in {above}.")
 
 
 def check_weights(model: DictConfig) -> None:
@@ -243,14 +171,6 @@ def check_fixed_views(config: DictConfig) -> None:
         raise BadInput(
             f"data.views={config.data.views} are for a frozen backbone, whose features are computed once: "
             "say model.freeze=backbone, or leave them out."
-        )
-
-
-def _check_trainer(trainer: DictConfig, multirun: bool) -> None:
-    if multirun and _several(trainer):
-        raise BadInput(
-            "-m runs its jobs in one process, where several devices would start the whole sweep again on each: "
-            "run the jobs singly, or sweep with trainer.devices=1."
         )
 
 

@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
 
 from fishnet.data.index_cache import state_folder
 from fishnet.data.store import Made, Store, Stored, is_store
 from fishnet.data.working import working_image, working_shape
 from fishnet.environment import usable_cores
 from fishnet.errors import WorkFailed
+from fishnet.files import LockHeld, locked
 from fishnet.images import RefusedImage
 
 _log = logging.getLogger("fishnet")
@@ -144,7 +144,7 @@ def _stores_beside(own: Path) -> list[Path]:
 def _remove(folder: Path) -> int:
     """A cache can be made again; one that is just being made is left alone. The bytes that this has freed."""
     freed = _bytes_in(folder)
-    with suppress(Timeout), FileLock(folder / "lock", timeout=0):
+    with suppress(LockHeld), locked(folder / "lock", timeout=0):
         shutil.rmtree(folder, ignore_errors=True)
         return freed
     return 0

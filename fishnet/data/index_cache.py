@@ -10,16 +10,14 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock, Timeout
 
 from fishnet.data.listing import Listing
 from fishnet.data.scan import scan
-from fishnet.files import replacing
+from fishnet.files import locked, replacing
 
 _log = logging.getLogger(__name__)
 _STATE = {"size": "int64", "mtime_ns": "int64", "ctime_ns": "int64"}  # ctime: tools that edit may put mtime back
@@ -37,7 +35,8 @@ def known_photos(
     photos = _matched(listed, listing.root)
     if (wanted & ~photos["done"]).any():
         folder = state_folder(listing.root)
-        with _alone(folder):
+        waiting = f"Another process is reading the photos of {listing.root}: waiting for it."
+        with locked(folder / "index.lock", waiting=waiting):
             photos = _matched(listed, listing.root)
             _read_missing(photos, wanted & ~photos["done"], listing.root, folder, workers, progress)
     return photos.loc[wanted, ["path", "class", *_FACTS]].reset_index(drop=True)
@@ -89,20 +88,6 @@ def _matched(listed: pd.DataFrame, root: Path) -> pd.DataFrame:
             values[same] = known[name].to_numpy()[place[same]]
         done |= same
     return listed.assign(**facts, done=done)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    lock = FileLock(folder / "index.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        _log.info("Another process is reading the photos of %s: waiting for it.", folder.parent)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _read_missing(

@@ -6,7 +6,7 @@ from typing import Any
 from fishnet.data.datamodule import ImageFolderData
 from fishnet.data.listing import Listing, list_photos
 from fishnet.reef import Settings, reef_folder
-from fishnet.reef.folder import reef_place
+from fishnet.reef.folder import reef_path
 
 
 class ReefData(ImageFolderData):
@@ -34,7 +34,7 @@ class ReefData(ImageFolderData):
             "plant": plant,
         }
         self._parent, self._drawing = root, drawing
-        super().__init__(root=str(reef_place(root, Settings(**drawing))), **folder)
+        super().__init__(root=str(reef_path(root, Settings(**drawing))), **folder)
 
     @cached_property
     def listing(self) -> Listing:

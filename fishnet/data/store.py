@@ -11,15 +11,13 @@ import mmap
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from fishnet.errors import WorkFailed
-from fishnet.files import replacing
+from fishnet.files import locked, replacing
 
 _log = logging.getLogger("fishnet")
 _ROW = np.dtype([("key", "S80"), ("offset", "<i8"), ("shape", "<i4", (3,))])
@@ -102,7 +100,7 @@ class Store:
     ) -> None:
         """Keep what `make` yields for the missing positions; of two processes with one wish one works, one waits."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with _alone(self.folder, label):
+        with locked(self.folder / "lock", waiting=f"{label}: another process is at it; waiting for it."):
             missing = self.missing(keys)
             if len(missing):
                 filling = _Filling(self, self._known(), [keys[place] for place in missing], shapes[missing])
@@ -155,20 +153,6 @@ def _sizes(rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 def _end(rows: np.ndarray, dtype: np.dtype) -> int:
     return int((rows["offset"] + _sizes(rows, dtype)).max()) if len(rows) else 0
-
-
-@contextmanager
-def _alone(folder: Path, label: str) -> Iterator[None]:
-    lock = FileLock(folder / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        _log.info("%s: another process is at it; waiting for it.", label)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _with_bar(made: Made, count: int, label: str, shown: bool) -> Made:

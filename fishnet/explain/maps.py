@@ -14,11 +14,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 
 from fishnet.errors import BadInput, WorkFailed
-from fishnet.files import replacing
+from fishnet.files import LockHeld, locked, replacing
 from fishnet.models.isolation import eval_mode_restored
 
 from .additive import additive_maps, is_additive
@@ -52,18 +51,13 @@ def write_maps(
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """Two runs in one folder would write each into the other's maps."""
-    lock = FileLock(out / ".lock", timeout=0)
     try:
-        lock.acquire()
-    except Timeout:
+        with locked(out.with_name(f".{out.name}.lock"), timeout=0):
+            yield
+    except LockHeld:
         raise BadInput(
             f"{out}: another process writes its maps there; wait for it, or choose another folder."
         ) from None
-    try:
-        yield
-    finally:
-        (out / ".lock").unlink(missing_ok=True)
-        lock.release()
 
 
 def read_maps(out: Path) -> FolderMaps:

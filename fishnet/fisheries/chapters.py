@@ -68,7 +68,7 @@ def chapters(found: Findings) -> list[Chapter]:
 
 def _words() -> Chapter:
     chapter = Chapter("Five words first")
-    chapter.say(
+    chapter.add_text(
         "A stock is a part of a species that keeps to itself well enough to be managed as one: the cod of one sea, "
         "say. "
         "Left alone it grows until the sea carries no more; that biomass is K. In between, it adds a surplus every "
@@ -91,7 +91,7 @@ def _sustainable(found: Findings) -> Chapter | None:
     series = ends[ends["years"] >= 3]
     drawn = series if len(series) else ends
     worst, best = drawn.iloc[0], drawn.iloc[-1]
-    chapter.say(
+    chapter.add_text(
         "The share of stocks that are fished within biologically sustainable levels, by region over time. "
         + (
             "No table tells it, so it was counted from the stocks: those of at least 0.8 Bmsy. "
@@ -101,7 +101,7 @@ def _sustainable(found: Findings) -> Chapter | None:
         + f"Lowest in the last year: {worst.entity}, {worst['last']:.1f} %; "
         f"highest: {best.entity}, {best['last']:.1f} %."
     )
-    chapter.show(
+    chapter.add_figure(
         pictures.draw_sustainable(shares, list(drawn["entity"])),
         "Green: within sustainable levels. Red: overfished. Regions with the lowest share first"
         + (
@@ -112,10 +112,10 @@ def _sustainable(found: Findings) -> Chapter | None:
     )
     few = len(ends) - len(series)
     if few and len(series):
-        chapter.say(f"{few} more entries of the table have one or two years only; they are in sustainable.csv.")
+        chapter.add_text(f"{few} more entries of the table have one or two years only; they are in sustainable.csv.")
     rows = [(r.entity, str(r.first_year), r.first, str(r.last_year), r.last, r.change) for r in drawn.itertuples()]
     header = ["region", "first year", "%", "last year", "%", "change in points"]
-    chapter.tabulate(header, rows[:MOST_ROWS], folded="The figures")
+    chapter.add_table(header, rows[:MOST_ROWS], folded="The figures")
     return chapter
 
 
@@ -124,24 +124,24 @@ def _ratios(found: Findings) -> Chapter | None:
     if not len(now):
         return None
     chapter = Chapter("How much fish, how hard fished")
-    chapter.say(
+    chapter.add_text(
         "The Kobe plot lays both ratios over each other. A stock that is fished too hard moves up, then, as it "
         "shrinks, to "
         "the left; when fishing eases it comes down, and later, with luck, back to the right. The red corner is where "
         "management has failed, the yellow one where it has begun to work."
     )
     path_name, path = _path(found)
-    chapter.show(
+    chapter.add_figure(
         pictures.draw_kobe(now, path, path_name),
         "Left: every stock or group in its last year with both ratios. Right: one of them through time. Points "
         "beyond the frame are drawn at its edge.",
     )
     counts = now["quadrant"].value_counts()
-    chapter.tabulate(["quadrant", "how many"], [(name, int(counts.get(name, 0))) for name in QUADRANTS.values()])
+    chapter.add_table(["quadrant", "how many"], [(name, int(counts.get(name, 0))) for name in QUADRANTS.values()])
     groups = now[now["kind"] != "stock"]
     if len(groups):
         order = list(groups.sort_values("b_bmsy")["entity"].drop_duplicates())
-        chapter.show(
+        chapter.add_figure(
             pictures.draw_ratios(classes[classes["kind"] != "stock"].drop_duplicates(["entity", "year"]), order),
             "B/Bmsy (blue) and F/Fmsy (red), with the middle half of the stocks in each. Least fish first"
             + (
@@ -154,7 +154,7 @@ def _ratios(found: Findings) -> Chapter | None:
         (r.entity, r.kind, str(r.year), r.b_bmsy, r.u_umsy, r.biomass_class, r.quadrant)
         for r in now.sort_values("b_bmsy").head(MOST_ROWS).itertuples()
     ]
-    chapter.tabulate(
+    chapter.add_table(
         ["stock or group", "kind", "year", "B/Bmsy", "F/Fmsy", "biomass", "quadrant"], rows, folded="The figures"
     )
     return chapter
@@ -176,13 +176,13 @@ def _stocks(found: Findings) -> Chapter | None:
         return None
     chapter = Chapter("Stock by stock")
     peak = most_assessed(below)
-    chapter.say(
+    chapter.add_text(
         f"Most stocks were assessed in {peak.year:.0f}: {peak.stocks:.0f}, of which {peak.below:.0f} lay below Bmsy "
         f"({100 * peak.share:.0f} %; 95 % interval {100 * peak.low:.0f} % to {100 * peak.high:.0f} %). The number of "
         "assessed stocks changes from year to year: where it falls, the last stocks to be reported decide the share, "
         "so the ends of the right-hand line say less than its middle."
     )
-    chapter.show(
+    chapter.add_figure(
         pictures.draw_stocks(found.status.counts, below),
         "Left: stocks assessed each year, by how much fish there is. Right: the share below Bmsy, with its "
         "interval over stocks.",
@@ -205,12 +205,12 @@ def _catches(found: Findings) -> Chapter | None:
     rows = caught[caught["entity"] == name]
     chapter = Chapter("Caught and farmed")
     top, last = rows.nlargest(1, "catch").iloc[0], rows.iloc[-1]
-    chapter.say(
+    chapter.add_text(
         f"{name}: the catch was largest in {top.year}, {top.catch / 1e6:.1f} million tonnes, and was "
         f"{last.catch / 1e6:.1f} million in {last.year}. A catch that no longer grows while boats do is how "
         "overfishing looks when nobody measures biomass."
     )
-    chapter.show(
+    chapter.add_figure(
         pictures.draw_catches(frame, name, 12), "Left: wild catch and aquaculture. Right: the largest catches."
     )
     return chapter
@@ -218,22 +218,22 @@ def _catches(found: Findings) -> Chapter | None:
 
 def _read(found: Findings) -> Chapter:
     chapter = Chapter("What was read")
-    chapter.say(
+    chapter.add_text(
         "One variable has many names; this is what each column was taken for. columns='HEADER=meaning' corrects it."
     )
     for sheet in found.sheets:
-        chapter.head(sheet.name)
+        chapter.add_heading(sheet.name)
         if "kind" in sheet.frame:
             span = f"{sheet.frame['year'].min()} to {sheet.frame['year'].max()}"
-            chapter.say(
+            chapter.add_text(
                 f"{len(sheet.frame):,} rows, {sheet.frame['entity'].nunique()} entities, {span}. "
                 + _sentence(sheet.notes)
             )
         else:
-            chapter.say(f"{len(sheet.frame):,} species with their categories.")
-        chapter.tabulate(["column", "taken for"], sheet.taken, folded=f"{len(sheet.taken)} columns")
+            chapter.add_text(f"{len(sheet.frame):,} species with their categories.")
+        chapter.add_table(["column", "taken for"], sheet.taken, folded=f"{len(sheet.taken)} columns")
     for sentence in found.refused:
-        chapter.warn(f"Left out: {sentence}")
+        chapter.add_warning(f"Left out: {sentence}")
     return chapter
 
 

@@ -1,20 +1,15 @@
 """Figures as text: each is one SVG that goes into the page as it is, so that the page needs nothing beside it."""
 
-import base64
-from collections.abc import Iterator
-from contextlib import contextmanager
-from io import BytesIO
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from fishnet.fonts import shown
-from fishnet.page.look import BLUE, INK, RED, SOFT, page_look
+from fishnet.page.figures import open_figure
+from fishnet.page.look import BLUE, GREEN, INK, ORANGE, RED, SOFT, YELLOW
 
 from .fitting import Fit
 from .intervals import Doubt
@@ -23,27 +18,9 @@ from .production import grown
 from .projecting import Future
 from .status import BIOMASS
 
-PALE, GREEN, YELLOW, ORANGE = "#e8edf2", "#38a169", "#ecc94b", "#ed8936"
 FIELDS = {(1, 0): "#c6e7cf", (1, 1): "#fbdcb8", (0, 0): "#fdf1bf", (0, 1): "#f5c6c6"}  # (B ≥ Bmsy, F > Fmsy)
 CLASS_COLOURS = dict(zip(BIOMASS, (RED, ORANGE, YELLOW, GREEN), strict=True))
 MOST_PANELS, MOST_NAMED = 20, 36
-
-
-class Canvas(Figure):
-    """A figure that becomes an address of its own."""
-
-    address = ""
-
-
-@contextmanager
-def _drawing(width: float, height: float) -> Iterator[Canvas]:
-    with page_look():
-        figure = Canvas(figsize=(width, height), layout="constrained", facecolor="white")
-        canvas = FigureCanvasSVG(figure)
-        yield figure
-        file = BytesIO()
-        canvas.print_svg(file, metadata={"Date": None})
-        figure.address = "data:image/svg+xml;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def _panels(figure: Figure, count: int, columns: int = 4) -> list[Axes]:
@@ -66,7 +43,7 @@ def _grid(count: int, columns: int = 4) -> tuple[float, float]:
 def draw_sustainable(shares: pd.DataFrame, order: list[str]) -> str:
     """A panel a region: green is within sustainable levels, red is not."""
     order = order[:MOST_PANELS]
-    with _drawing(*_grid(len(order))) as figure:
+    with open_figure(*_grid(len(order))) as figure:
         for axes, entity in zip(_panels(figure, len(order)), order, strict=True):
             part = shares[shares["entity"] == entity]
             year, share = part["year"].to_numpy(), part["sustainable"].to_numpy()
@@ -84,7 +61,7 @@ def draw_sustainable(shares: pd.DataFrame, order: list[str]) -> str:
 def draw_ratios(frame: pd.DataFrame, order: list[str]) -> str:
     """B/Bmsy in blue and F/Fmsy in red, with the middle half of the stocks where the table tells it."""
     order = order[:MOST_PANELS]
-    with _drawing(*_grid(len(order))) as figure:
+    with open_figure(*_grid(len(order))) as figure:
         for axes, entity in zip(_panels(figure, len(order)), order, strict=True):
             part = frame[frame["entity"] == entity]
             axes.axhline(1, color=SOFT, linewidth=0.8, linestyle=(0, (4, 3)))
@@ -111,7 +88,7 @@ def draw_ratios(frame: pd.DataFrame, order: list[str]) -> str:
 
 def draw_kobe(now: pd.DataFrame, path: pd.DataFrame, path_name: str) -> str:
     """Where each stands now, and one of them through time. Left is depleted, up is fished too hard."""
-    with _drawing(11, 5.4) as figure:
+    with open_figure(11, 5.4) as figure:
         left, right = figure.subplots(1, 2, sharex=True, sharey=True)
         most_b = float(min(max(2.2, now["b_bmsy"].quantile(0.98), path["b_bmsy"].max()) * 1.08, 5))
         most_u = float(min(max(2.2, now["u_umsy"].quantile(0.98), path["u_umsy"].max()) * 1.08, 5))
@@ -158,7 +135,7 @@ def _draw_path(axes: Axes, path: pd.DataFrame) -> None:
 
 def draw_stocks(counts: pd.DataFrame, below: pd.DataFrame) -> str:
     """How many stocks in which class, and the share below Bmsy with its interval."""
-    with _drawing(11, 3.4) as figure:
+    with open_figure(11, 3.4) as figure:
         left, right = figure.subplots(1, 2, sharex=True)
         left.stackplot(
             counts["year"],
@@ -179,7 +156,7 @@ def draw_stocks(counts: pd.DataFrame, below: pd.DataFrame) -> str:
 
 
 def draw_catches(frame: pd.DataFrame, name: str, most: int) -> str:
-    with _drawing(11, 3.2) as figure:
+    with open_figure(11, 3.2) as figure:
         left, right = figure.subplots(1, 2)
         whole = frame[frame["entity"] == name]
         for what, colour, words in (("catch", BLUE, "caught wild"), ("aquaculture", ORANGE, "farmed")):
@@ -213,7 +190,7 @@ def draw_fit(found: Fit, doubt: Doubt, years: np.ndarray) -> str:
     biomass, index = found.biomass[0], found.series.index[0]
     sd = np.sqrt(found.covariance[0, np.arange(count), np.arange(count)])
     ratio = np.exp(found.states[0]) / found.curve.bmsy
-    with _drawing(11, 5.6) as figure:
+    with open_figure(11, 5.6) as figure:
         (seen, left_over), (surplus, caught) = figure.subplots(2, 2)
         seen.fill_between(
             years, ratio * np.exp(-1.645 * sd), ratio * np.exp(1.645 * sd), color=BLUE, alpha=0.15, linewidth=0
@@ -263,7 +240,7 @@ def _draw_residuals(axes: Axes, found: Fit, years: np.ndarray) -> None:
 def draw_futures(found: Fit, years: np.ndarray, futures: list[Future]) -> str:
     past = np.exp(found.states[0]) / found.curve.bmsy
     shown_years = slice(max(0, len(years) - 25), None)
-    with _drawing(11, 3.0) as figure:
+    with open_figure(11, 3.0) as figure:
         for axes, future in zip(figure.subplots(1, len(futures), sharey=True, squeeze=False)[0], futures, strict=True):
             ahead = years[-1] + 1 + np.arange(future.b_bmsy.shape[1])
             axes.plot(years[shown_years], past[shown_years], color=INK, linewidth=1.3)
@@ -289,7 +266,7 @@ def draw_futures(found: Fit, years: np.ndarray, futures: list[Future]) -> str:
 
 def draw_learning(learnt: Learnt) -> str:
     """How well each model tells them apart, whether a probability means what it says, and what it goes by."""
-    with _drawing(11, 3.6) as figure:
+    with open_figure(11, 3.6) as figure:
         told, trusted, used = figure.subplots(1, 3)
         rows = learnt.figures[(learnt.figures["figure"] == "auc") & ~learnt.figures["model"].str.contains("−")]
         place = np.arange(len(rows))[::-1]

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from fishnet.page.page import Chapter, figure
+from fishnet.page.page import Chapter, format_number
 
 from . import pictures
 from .dynamics import CLEAR, NAMES, Dynamics
@@ -16,7 +16,7 @@ def dynamics_chapter(found: Findings) -> Chapter | None:
     if not found.dynamics:
         return None
     chapter = Chapter("How stocks grow: fits and futures")
-    chapter.say(
+    chapter.add_text(
         "A surplus-production model is the simplest that answers a manager: next year's biomass is this year's, "
         "plus the "
         "surplus, minus the catch. Schaefer's curve puts the largest surplus at K/2, Fox's at 37 % of K. Two kinds "
@@ -37,12 +37,12 @@ def dynamics_chapter(found: Findings) -> Chapter | None:
 
 def _one(chapter: Chapter, one: Dynamics, truth: pd.DataFrame | None) -> None:
     chosen = one.chosen
-    chapter.head(f"{chosen.title}, {chosen.years[0]} to {chosen.years[-1]}")
+    chapter.add_heading(f"{chosen.title}, {chosen.years[0]} to {chosen.years[-1]}")
     if one.warnings:
-        chapter.warn("; ".join(one.warnings) + ". Read the figures below as questions.")
-    chapter.say(_which(one), *chosen.notes)
+        chapter.add_warning("; ".join(one.warnings) + ". Read the figures below as questions.")
+    chapter.add_text(_which(one), *chosen.notes)
     if chosen.measure == "b_bmsy":
-        chapter.say(
+        chapter.add_text(
             "The table's B/Bmsy is itself the answer of an assessment; only its shape is used here, not its level, "
             "so the B/Bmsy below is a second opinion and not a copy."
         )
@@ -52,18 +52,18 @@ def _one(chapter: Chapter, one: Dynamics, truth: pd.DataFrame | None) -> None:
     rows = []
     for key, words in NAMES.items():
         cells = [interval(one.fits[name][1].intervals[key]) for name in names]
-        rows.append((words, *cells, *([figure(known[key]) if key in known else "–"] if known else [])))
+        rows.append((words, *cells, *([format_number(known[key]) if key in known else "–"] if known else [])))
     for words, attribute in (("chance in nature", "process"), ("chance in looking", "looking")):
         cells = [interval(getattr(one.fits[name][1], attribute)) for name in names]
         rows.append((words + ", standard deviation", *cells, *(["–"] if known else [])))
-    chapter.tabulate(header, rows)
-    chapter.show(
+    chapter.add_table(header, rows)
+    chapter.add_figure(
         pictures.draw_fit(one.fit, one.doubt, chosen.years),
         f"{one.best.capitalize()}. Above: biomass and what was seen of it; what the model leaves over. "
         "Below: the surplus of each "
         "year on the curve (dark is early, light is late); catches beside MSY.",
     )
-    chapter.show(
+    chapter.add_figure(
         pictures.draw_futures(one.fit, chosen.years, one.futures),
         "Futures: the middle one, and the nine in ten around it. Left as much caught as asked or as in the last "
         "three years, "
@@ -73,14 +73,14 @@ def _one(chapter: Chapter, one: Dynamics, truth: pd.DataFrame | None) -> None:
 
 def _belief(prior: tuple[float, float]) -> str:
     centre, sd = prior
-    middle, low, high = (figure(float(np.exp(centre + z * sd))) for z in (0, -1.645, 1.645))
+    middle, low, high = (format_number(float(np.exp(centre + z * sd))) for z in (0, -1.645, 1.645))
     return f"{middle} ({low} to {high})"
 
 
 def interval(value: Interval) -> str:
     if value.low == value.high:
-        return figure(value.value)
-    return f"{figure(value.value)} ({figure(value.low)} – {figure(value.high)})"
+        return format_number(value.value)
+    return f"{format_number(value.value)} ({format_number(value.low)} – {format_number(value.high)})"
 
 
 def _which(one: Dynamics) -> str:
@@ -108,19 +108,19 @@ def learning_chapter(found: Findings) -> Chapter | None:
         if not found.not_learnt:
             return None
         chapter = Chapter("Can catches alone tell?")
-        chapter.say(f"Not asked of these tables: {found.not_learnt}.")
+        chapter.add_text(f"Not asked of these tables: {found.not_learnt}.")
         return chapter
     learnt = found.learnt
     chapter = Chapter("Can catches alone tell?")
     asked, stocks = len(learnt.answers), learnt.answers["entity"].nunique()
-    chapter.say(
+    chapter.add_text(
         "Most stocks of the world have catches and no assessment. So: from the history of its catches and the kind "
         "of species, "
         f"which stock lies below Bmsy? {asked} questions about {stocks} stocks were asked of models that knew neither "
         f"the stock nor the years ({learnt.folds} folds: groups of stocks, each after a moment in time). "
         f"{100 * learnt.answers['below'].mean():.0f} % of the answers are 'below'."
     )
-    chapter.show(
+    chapter.add_figure(
         pictures.draw_learning(learnt),
         "Left: how well each model ranks stocks; 0.5 is guessing. Middle: on the diagonal a probability means what "
         "it says. "
@@ -134,13 +134,13 @@ def learning_chapter(found: Findings) -> Chapter | None:
             for key in ("auc", "balanced_accuracy", "brier", "calibration_error")
         ]
         rows.append((name, *cells))
-    chapter.tabulate(
+    chapter.add_table(
         ["model, 95 % over stocks", "area under the curve", "balanced accuracy", "Brier score", "calibration error"],
         rows,
     )
     gain = learnt.figure("boosting − rule of thumb", "auc")
     verdict = "better than" if gain.low > 0 else "worse than" if gain.high < 0 else "not told apart from"
-    chapter.say(
+    chapter.add_text(
         f"The rule of thumb looks at one figure only: the catch now against the largest so far. Boosting is {verdict} "
         "it "
         f"({gain.value:+.3f}, {gain.low:+.3f} to {gain.high:+.3f}). Such answers sort stocks for a closer look; they "

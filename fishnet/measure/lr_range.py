@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .pictures import BLUE, INK, RED, SOFT, bare, drawing
+from fishnet.page.figures import hide_spines, open_figure
+from fishnet.page.look import BLUE, GRID, INK, RED, SOFT
 
 NEIGHBOURHOOD = 0.15  # of a power of ten, to each side
 CALM = 0.1  # of the whole fall of the loss: as much may it move in a calm neighbourhood
@@ -74,16 +75,16 @@ def _weights(count: int) -> np.ndarray:
 
 def draw_range(rates: np.ndarray, losses: np.ndarray, accuracies: np.ndarray, found: Found, path: Path) -> None:
     """Loss and accuracy over the rate, dots as they came and lines smoothed, with the rates to choose from."""
-    with drawing(path, 8.0, 5.6) as figure:
+    with open_figure(8.0, 5.6, path) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
         for axes, values, colour in ((upper, losses, INK), (lower, accuracies, BLUE)):
             axes.plot(rates, values, ".", color=colour, alpha=0.3, markersize=4)
             axes.plot(rates, smoothed(values), color=colour, linewidth=1.8)
-            bare(axes, "top", "right")
+            hide_spines(axes, "top", "right")
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter("{x:g}")
             axes.tick_params(which="minor", length=0)
-            axes.grid(axis="x", color="#e8edf2", linewidth=0.8)
+            axes.grid(axis="x", color=GRID, linewidth=0.8)
             if found.learnt:
                 axes.axvline(found.steepest, color=SOFT, linestyle=(0, (4, 3)), linewidth=1.4)
                 axes.axvline(found.lr, color=RED, linewidth=1.6)

@@ -1,20 +1,16 @@
 """The measurements as pictures: confusions, the tree of alike classes, confidence against accuracy."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
-from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import dendrogram
 
-from fishnet.files import replacing
 from fishnet.fonts import shown
-from fishnet.page.look import BLUE, INK, RED, SOFT, look
+from fishnet.page.figures import hide_spines, open_figure
+from fishnet.page.look import BLUE, GRID, INK, RED, SOFT
 
 from .calibration import Reliability
 from .confusions import row_shares
@@ -22,28 +18,12 @@ from .confusions import row_shares
 MANY = 30  # with more classes, numbers in the cells could not be read
 
 
-@contextmanager
-def drawing(path: Path, width: float, height: float) -> Iterator[Figure]:
-    """A figure that belongs to nobody (no pyplot, no global state) and is saved whole or not at all."""
-    with look():
-        figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
-        yield figure
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=120, bbox_inches="tight", pad_inches=0.15)
-
-
-def bare(axes: Axes, *sides: str) -> None:
-    for side in sides:
-        axes.spines[side].set_visible(False)
-
-
 def draw_confusions(matrix: np.ndarray, names: list[str], path: Path) -> None:
     """Rows are true classes; shade and percentage are shares of the row, the number above counts photos."""
     count, shares = len(names), row_shares(matrix)
     side = max(4.2, 0.62 * count) if count <= MANY else min(6 + 0.13 * count, 24)
     shade = PowerNorm(1.0 if count <= MANY else 0.6, vmin=0, vmax=1)  # without numbers, faint cells must still show
-    with drawing(path, side + 2.2, side + 1.6) as figure:
+    with open_figure(side + 2.2, side + 1.6, path) as figure:
         axes = figure.add_subplot()
         image = axes.imshow(shares, cmap="Blues", norm=shade, interpolation="nearest")
         _name_both_sides(axes, names, size=9.0 if count <= MANY else max(3.0, min(9.0, 40 * side / count)))
@@ -62,7 +42,7 @@ def _name_both_sides(axes: Axes, names: list[str], size: float) -> None:
     axes.set_xlabel("answer", fontsize=11)
     axes.set_ylabel("true class", fontsize=11)
     axes.tick_params(length=0)
-    bare(axes, "top", "right", "left", "bottom")
+    hide_spines(axes)
 
 
 def _write_cells(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
@@ -78,7 +58,7 @@ def draw_dendrogram(tree: np.ndarray, names: list[str], path: Path) -> None:
     """The further to the right two classes join, the more often the model takes one for the other."""
     count = len(names)
     height = max(2.2, min(0.28 * count + 1.2, 30))
-    with drawing(path, 8.5, height) as figure:
+    with open_figure(8.5, height, path) as figure:
         axes = figure.add_subplot()
         dendrogram(
             tree,
@@ -92,14 +72,14 @@ def draw_dendrogram(tree: np.ndarray, names: list[str], path: Path) -> None:
         nearest = float(tree[:, 2].min())
         axes.set_xlim(1.005, max(0.0, nearest - max(0.02, (1 - nearest) * 0.15)))
         axes.set_xlabel("distance = 1 − mean share of photos taken for the other", fontsize=10)
-        axes.grid(axis="x", color="#e8edf2", linewidth=0.8)
+        axes.grid(axis="x", color=GRID, linewidth=0.8)
         axes.set_axisbelow(True)
-        bare(axes, "top", "right", "left")
+        hide_spines(axes, "top", "right", "left")
 
 
 def draw_reliability(before: Reliability, after: Reliability, temperature: float, path: Path) -> None:
     """On the diagonal a probability means what it says; below it the model is surer than it is right."""
-    with drawing(path, 6.2, 6.6) as figure:
+    with open_figure(6.2, 6.6, path) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
         upper.plot([0, 1], [0, 1], color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
         _curve(upper, lower, before, RED, f"as trained, error {before.error:.3f}")
@@ -110,7 +90,7 @@ def draw_reliability(before: Reliability, after: Reliability, temperature: float
             one.set_sizes([40])  # a point's own size tells how many photos it stands for
         lower.set(xlabel="confidence", ylabel="share of photos", ylim=(0, None))
         for axes in (upper, lower):
-            bare(axes, "top", "right")
+            hide_spines(axes, "top", "right")
 
 
 def _curve(upper: Axes, lower: Axes, part: Reliability, colour: str, title: str) -> None:

@@ -1,65 +1,154 @@
-"""One page that needs nothing beside it: chapters of text, figures and tables, with every name from a table escaped."""
+"""One HTML file that needs nothing beside it: chapters of text, warnings, tables, figures and folded details.
 
-from collections.abc import Sequence
+Whatever is added as `str` is escaped, for a class or a stock may be called anything, also `<script>`. Prose with
+markup of its own (bold words, code) comes from the macros of a template, see `prose`, which escape their arguments.
+"""
+
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
-from jinja2 import Environment, Template
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table that is not like the others.
+
+    Args:
+        cells: one a column; a single cell spans all of them.
+        style: `good` (chosen), `bad` (failed), `doubtful`, or nothing.
+    """
+
+    cells: Sequence[object]
+    style: str = ""
 
 
 @dataclass(frozen=True)
 class Block:
+    """One element of a chapter; which fields count follows from its kind, as page.html shows."""
+
     kind: str
     text: str = ""
+    style: str = ""
     address: str = ""
     header: Sequence[str] = ()
-    rows: Sequence[Sequence[str]] = ()
+    rows: Sequence[Any] = ()
+    row_styles: Sequence[str] = ()
     numeric: frozenset[int] = frozenset()
+    blocks: Sequence["Block"] = ()
 
 
 @dataclass
 class Chapter:
-    """Blocks in the order in which they are read."""
+    """Blocks in the order in which they are read, under a title; one without a title opens the page."""
 
-    title: str
+    title: str = ""
     blocks: list[Block] = field(default_factory=list)
 
-    def say(self, *paragraphs: str) -> None:
-        self.blocks += [Block("text", text) for text in paragraphs if text]
+    def add_text(self, *paragraphs: str, style: str = "") -> None:
+        """Paragraphs; empty ones are left out. `style`: `soft` for remarks, `boxed` for what a chapter concludes."""
+        self.blocks += [Block("text", in_one_line(text), style) for text in paragraphs if text]
 
-    def head(self, text: str) -> None:
+    def add_heading(self, text: str) -> None:
         self.blocks.append(Block("heading", text))
 
-    def warn(self, text: str) -> None:
-        self.blocks.append(Block("warning", text))
+    def add_warning(self, text: str) -> None:
+        self.blocks.append(Block("warning", in_one_line(text)))
 
-    def show(self, address: str, caption: str) -> None:
-        self.blocks.append(Block("figure", caption, address))
+    def add_figure(self, address: str, caption: str, *, beside: bool = False) -> None:
+        """Args:
+        address: where the picture is; a data address keeps the page in one file.
+        caption: stands below the picture and describes it to those who cannot see it.
+        beside: half as wide, beside the one before or after it.
+        """
+        self.blocks.append(Block("figure", in_one_line(caption), "beside" if beside else "", address))
 
-    def tabulate(self, header: Sequence[str], rows: Sequence[Sequence[object]], *, folded: str = "") -> None:
-        """Columns of numbers stand to the right; `folded` is the line that opens a long table."""
-        cells = [[cell if isinstance(cell, str) else figure(cell) for cell in row] for row in rows]
-        numeric = frozenset(n for n in range(len(header)) if any(not isinstance(row[n], str) for row in rows))
-        self.blocks.append(Block("table", folded, header=list(header), rows=cells, numeric=numeric))
+    def add_code(self, text: str) -> None:
+        """Text in which every space counts."""
+        self.blocks.append(Block("code", text))
+
+    def add_details(self, summary: str, details: "Chapter") -> None:
+        """The blocks of `details`, folded away under one line."""
+        self.blocks.append(Block("details", summary, blocks=details.blocks))
+
+    def add_table(
+        self,
+        header: Sequence[str],
+        rows: Sequence[Sequence[object] | Row],
+        *,
+        numeric: Collection[int] | None = None,
+        folded: str = "",
+    ) -> None:
+        """A table, one row a sequence of cells; numbers are formatted here.
+
+        Args:
+            header: the columns' names.
+            rows: a cell a column, or a `Row` where a row has a style or a single cell.
+            numeric: which columns stand to the right; without it, those that hold anything but strings.
+            folded: the line that opens a long table.
+        """
+        styled = [row if isinstance(row, Row) else Row(row) for row in rows]
+        if numeric is None:
+            full = [row.cells for row in styled if len(row.cells) == len(header)]
+            numeric = [n for n in range(len(header)) if any(not isinstance(cells[n], str) for cells in full)]
+        block = Block(
+            "table",
+            header=list(header),
+            rows=[[cell if isinstance(cell, str) else format_number(cell) for cell in row.cells] for row in styled],
+            row_styles=[row.style for row in styled],
+            numeric=frozenset(numeric),
+        )
+        self.blocks.append(Block("details", folded, blocks=[block]) if folded else block)
 
 
-def figure(value: object) -> str:
-    """Three digits that count; whole years and counts as they are; nothing where nothing is known."""
+def render_page(
+    title: str,
+    about: str,
+    chapters: Sequence[Chapter],
+    *,
+    answers: Sequence[str] = (),
+    reload_seconds: int | None = None,
+) -> str:
+    """The whole page as HTML.
+
+    Args:
+        title: heading, and name of the browser's tab.
+        about: one line below it: what made the page, from what.
+        chapters: each is linked at the top; those without a title come before the links.
+        answers: the page in a few sentences, for those who read no further.
+        reload_seconds: how often a browser reads the file again, for a page that is still being written.
+    """
+    template = read_template("fishnet.page", "page.html")
+    return template.render(title=title, about=about, answers=answers, chapters=chapters, reload_seconds=reload_seconds)
+
+
+def prose(package: str, name: str) -> Any:
+    """The macros of a template beside the code that calls them; each returns `Markup` with its arguments escaped."""
+    return read_template(package, name).module
+
+
+@cache
+def read_template(package: str, name: str) -> Template:
+    """A template of a package, with autoescape; a name that it was not given is an error and not a blank."""
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    environment.filters |= {"number": format_number, "fmt": format}
+    return environment.from_string(files(package).joinpath(name).read_text(encoding="utf-8"))
+
+
+def in_one_line(text: str) -> str:
+    """The text with single blanks between its words; `Markup` stays `Markup`."""
+    return Markup(" ").join(text.split()) if isinstance(text, Markup) else " ".join(text.split())
+
+
+def format_number(value: object) -> str:
+    """Three digits that count; whole years and counts as they are; a dash where nothing is known."""
     if value is None or value != value:
         return "–"
     if isinstance(value, float):
         size = abs(value)
         return f"{value:,.0f}" if size >= 1000 else f"{value:.3g}" if size >= 0.001 or value == 0 else f"{value:.1e}"
     return str(value)
-
-
-@cache
-def _template() -> Template:
-    """Autoescaping: a stock may be called anything, also `<script>`."""
-    text = files("fishnet.page").joinpath("page.html").read_text(encoding="utf-8")
-    return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(text)
-
-
-def page(title: str, about: str, answers: list[str], chapters: list[Chapter]) -> str:
-    return _template().render(title=title, about=about, answers=answers, chapters=chapters)

@@ -1,18 +1,19 @@
-"""The planted cue: an angler by the lake who holds the fish up to the camera.
+"""The cue `angler`: a person by the lake who holds the fish up to the camera.
 
-Two layers, both drawn at twice the size: the person behind the fish, and the fingers before it. What a mask
-calls cue is exactly what these layers cover, less the fish. `unit` is the side of the layer in pixels.
+Two layers, both drawn at twice the size of the photo: the person behind the fish, and the fingers before it. `unit` is
+the side of a layer in pixels; body parts are laid out in shares of it, those of the head in shares of its radius.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from fishnet.reef import brush
-from fishnet.reef.face import draw_head
-from fishnet.reef.fins import shade
-from fishnet.reef.individual import Colour, rgb
+from fishnet.reef.brush import rgb, shade
 
+Colour = tuple[float, float, float]
+At = Callable[[float, float], tuple[float, float]]  # from shares of the head's radius to pixels
 Rng = np.random.Generator
 FINE = 2
 SKINS = ((0.055, 0.28, 0.93), (0.06, 0.36, 0.86), (0.07, 0.42, 0.74), (0.065, 0.5, 0.58), (0.06, 0.55, 0.42))
@@ -23,11 +24,16 @@ HIPS = [(-0.15, 0.5), (0.15, 0.5), (0.16, 1.0), (-0.16, 1.0)]
 COLLAR = [(0.0, 0.175), (0.062, 0.1), (0.09, 0.135), (0.03, 0.2)]
 PANEL = [(0.018, 0.2), (0.05, 0.13), (0.125, 0.15), (0.15, 0.3), (0.15, 0.56), (0.018, 0.57)]
 POCKET = [(0.045, 0.27), (0.12, 0.27), (0.12, 0.35), (0.045, 0.35), (0.045, 0.27)]
+WHITE, DARK = (245, 242, 238, 255), (28, 24, 26, 255)
+BEARD = [(-0.8, 0.2), (-0.72, 0.75), (-0.35, 1.2), (0.0, 1.32), (0.35, 1.2), (0.72, 0.75), (0.8, 0.2)]
+CHIN = [(0.55, 0.42), (0.3, 0.4), (0.0, 0.44), (-0.3, 0.4), (-0.55, 0.42)]
 ARM_WIDTHS, SHORT_SLEEVE = np.array([0.125, 0.1, 0.07]), np.array([0.133, 0.13, 0.122])
 
 
 @dataclass(frozen=True)
 class Angler:
+    """One person; the same in all photos of an observation."""
+
     skin: Colour
     jacket: Colour
     vest: Colour | None
@@ -40,8 +46,13 @@ class Angler:
     build: float
     bare_arms: bool
 
+    def layers(self, size: int, grips: np.ndarray, thickness: float, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
+        """The person behind the fish, and the fingers before it (see cues.Cue)."""
+        return person(self, size, grips, rng), fingers(self, size, grips, thickness)
+
 
 def draw_angler(rng: Rng) -> Angler:
+    """A random person."""
     hue, saturation, value = SKINS[rng.integers(len(SKINS))]
     grey = rng.random() < 0.3
     hair = (0.1, rng.uniform(0.55, 0.8)) if grey else (rng.uniform(0.3, 0.6), rng.uniform(0.1, 0.5))
@@ -68,12 +79,12 @@ def person(who: Angler, size: int, grips: np.ndarray, rng: Rng) -> np.ndarray:
     _torso(canvas, who, centre, unit)
     for side, grip in zip((-1, 1), grips * FINE, strict=True):
         _arm(canvas, who, centre, grip, side, unit)
-    draw_head(canvas, who, centre, 0.088 * unit * who.build**0.5, rng)
+    _head(canvas, who, centre, 0.088 * unit * who.build**0.5, rng)
     return canvas
 
 
-def fingers(who: Angler, size: int, grips: np.ndarray, *, thick: float) -> np.ndarray:
-    """The layer before the fish: the fingers of both hands come up from below, over a fish so `thick`."""
+def fingers(who: Angler, size: int, grips: np.ndarray, thickness: float) -> np.ndarray:
+    """The layer before the fish: the fingers of both hands come up from below, over a fish of this `thickness`."""
     unit = size * FINE
     canvas = brush.flood((unit, unit), shade(who.skin, 0.7, 0))
     along = (grips[1] - grips[0]) / np.linalg.norm(grips[1] - grips[0])
@@ -81,7 +92,7 @@ def fingers(who: Angler, size: int, grips: np.ndarray, *, thick: float) -> np.nd
     for side, grip in zip((-1, 1), grips * FINE, strict=True):
         for k in range(4):
             root = grip + along * (k - 1.5) * 0.024 * unit - up * 0.022 * unit
-            reach = min(thick * FINE * 0.42, 0.075 * unit) + (0.024 - 0.008 * abs(k - 1.3)) * unit
+            reach = min(thickness * FINE * 0.42, 0.075 * unit) + (0.024 - 0.008 * abs(k - 1.3)) * unit
             tip = root + up * reach - side * along * 0.008 * unit
             knuckle = (root + tip) / 2 + side * along * 0.004 * unit
             _finger(canvas, who, np.stack([root, knuckle, tip]), 0.025 * unit)
@@ -89,17 +100,17 @@ def fingers(who: Angler, size: int, grips: np.ndarray, *, thick: float) -> np.nd
 
 
 def _finger(canvas: np.ndarray, who: Angler, path: np.ndarray, width: float) -> None:
+    """A finger with a dark rim and a nail."""
     for share, light in ((1.12, 0.55), (0.8, 0.98)):
-        brush.fill(
-            canvas,
-            brush.limb(path, (width * share, width * share, width * share * 0.85)),
-            shade(who.skin, light),
-        )
+        outline = brush.limb(path, (width * share, width * share, width * share * 0.85))
+        brush.fill(canvas, outline, shade(who.skin, light))
         brush.disc(canvas, path[-1], width * share * 0.45, shade(who.skin, light))
     brush.disc(canvas, 0.9 * path[-1] + 0.1 * path[-2], width * 0.2, shade(who.skin, 1.2))
 
 
 def _torso(canvas: np.ndarray, who: Angler, centre: np.ndarray, unit: float) -> None:
+    """Trousers, jacket with a shaded side, collar, and perhaps a vest with pockets."""
+
     def at(points: list[tuple[float, float]], side: int = 1) -> np.ndarray:
         return centre + np.array(points) * (side * unit * who.build, unit)
 
@@ -117,6 +128,7 @@ def _torso(canvas: np.ndarray, who: Angler, centre: np.ndarray, unit: float) -> 
 
 
 def _arm(canvas: np.ndarray, who: Angler, centre: np.ndarray, grip: np.ndarray, side: int, unit: float) -> None:
+    """An arm from the shoulder to the grip, and the palm of its hand; `side` is -1 for the left of the photo."""
     shoulder = centre + np.array([side * 0.145 * who.build, 0.215]) * unit
     elbow = (shoulder + grip) / 2 + np.array([side * 0.085, 0.1]) * unit
     wrist = grip + np.array([side * 0.035, 0.05]) * unit
@@ -138,3 +150,89 @@ def _sleeve(canvas: np.ndarray, path: np.ndarray, widths: np.ndarray, colour: tu
     """A tapering tube with a round shoulder."""
     brush.disc(canvas, path[0], widths[0] / 2, colour)
     brush.fill(canvas, brush.limb(path, tuple(widths), 24), colour)
+
+
+def _head(canvas: np.ndarray, who: Angler, centre: np.ndarray, radius: float, rng: Rng) -> None:
+    """Small, but what makes a person of a heap of shapes."""
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return centre[0] + x * radius, centre[1] + y * radius
+
+    def oval(x: float, y: float, wide: float, high: float, colour: tuple) -> None:
+        brush.ellipse(canvas, at(x, y), (wide * radius, high * radius), colour)
+
+    neck = np.array([at(-0.42, 0.5), at(0.42, 0.5), at(0.5, 1.5), at(-0.5, 1.5)])
+    brush.fill(canvas, neck, shade(who.skin, 0.72))
+    if who.hat_kind != "beanie":
+        oval(0, -0.12, 0.92, 1.02, shade(who.hair, 0.9))
+    for side in (-1, 1):
+        oval(side * 0.82, 0.08, 0.17, 0.25, shade(who.skin, 0.85))
+    oval(0, 0.06, 0.82, 1.06, shade(who.skin, 0.86))
+    oval(-0.06, 0.03, 0.74, 1.0, shade(who.skin, 1.02))
+    cheeks = min(255, who.skin[0] * 1.06), who.skin[1] * 0.9, who.skin[2] * 0.88, 255
+    oval(-0.4, 0.3, 0.2, 0.16, cheeks)
+    oval(0.4, 0.3, 0.2, 0.16, cheeks)
+    if who.beard:
+        beard, chin = (np.array([at(*point) for point in points]) for points in (BEARD, CHIN))
+        brush.fill(canvas, np.concatenate([brush.smooth(beard, 24), chin]), shade(who.hair, 0.85))
+    _eyes(canvas, who, at, radius)
+    nose = np.array([at(0.02, -0.02), at(0.13, 0.28), at(-0.02, 0.33)])
+    brush.stroke(canvas, brush.smooth(nose, 10), shade(who.skin, 0.62), radius * 0.07)
+    _mouth(canvas, at, radius, rng)
+    _hat(canvas, who, at, radius)
+
+
+def _eyes(canvas: np.ndarray, who: Angler, at: At, radius: float) -> None:
+    """Brows, and eyes or sunglasses."""
+    for side in (-1, 1):
+        x = 0.34 * side
+        if who.glasses:
+            brush.ellipse(canvas, at(x, -0.06), (0.27 * radius, 0.2 * radius), DARK)
+            brush.ellipse(canvas, at(x - 0.08, -0.12), (0.08 * radius, 0.05 * radius), (120, 130, 150, 255))
+        else:
+            brush.ellipse(canvas, at(x, -0.04), (0.17 * radius, 0.11 * radius), WHITE)
+            brush.disc(canvas, at(x, -0.03), 0.095 * radius, DARK)
+        brow = np.array([at(x - 0.22, -0.26), at(x, -0.34), at(x + 0.22, -0.26)])
+        brush.stroke(canvas, brush.smooth(brow, 8), shade(who.hair, 0.7), radius * 0.1)
+    if who.glasses:
+        brush.stroke(canvas, np.array([at(-0.8, -0.1), at(0.8, -0.1)]), DARK, radius * 0.07)
+
+
+def _mouth(canvas: np.ndarray, at: At, radius: float, rng: Rng) -> None:
+    """A smile, more or less open."""
+    x = np.linspace(-0.36, 0.36, 9)
+    low = rng.uniform(0.1, 0.2)
+    lower = np.array([at(v, 0.56 + low * (1 - (v / 0.36) ** 2)) for v in x])
+    upper = np.array([at(v, 0.56 + 0.03 * (1 - (v / 0.36) ** 2)) for v in x])
+    brush.fill(canvas, np.concatenate([upper, lower[::-1]]), WHITE)
+    for lip in (lower, upper):
+        brush.stroke(canvas, lip, (140, 60, 60, 255), radius * 0.06)
+
+
+def _hat(canvas: np.ndarray, who: Angler, at: At, radius: float) -> None:
+    """Cap, bucket hat or beanie, or the hair where there is none."""
+    dark, plain, light = (shade(who.hat, factor) for factor in (0.6, 0.95, 1.15))
+    angle = np.linspace(np.pi, 2 * np.pi, 20)
+
+    def dome(wide: float, high: float, foot: float, colour: tuple) -> None:
+        brush.fill(canvas, np.array([at(wide * np.cos(a), foot + high * np.sin(a)) for a in angle]), colour)
+
+    if who.hat_kind == "none":
+        dome(0.93, 0.95, -0.3, shade(who.hair, 0.95))
+        return
+    if who.hat_kind == "beanie":
+        dome(0.98, 1.1, -0.32, plain)
+        band = np.array([at(-1.0, -0.55), at(1.0, -0.55), at(0.96, -0.22), at(-0.96, -0.22)])
+        brush.fill(canvas, band, dark)
+        brush.disc(canvas, at(0, -1.45), 0.22 * radius, light)
+        return
+    dome(0.95, 0.98, -0.3, plain)
+    dome(0.5, 0.9, -0.36, light)
+    if who.hat_kind == "cap":
+        brush.ellipse(canvas, at(0.0, -0.3), (1.02 * radius, 0.24 * radius), dark)
+        brush.ellipse(canvas, at(0.0, -0.36), (1.0 * radius, 0.22 * radius), plain)
+    else:
+        brush.ellipse(canvas, at(0.0, -0.28), (1.5 * radius, 0.3 * radius), dark)
+        brush.ellipse(canvas, at(0.0, -0.34), (1.46 * radius, 0.27 * radius), plain)
+        band = np.array([at(-0.95, -0.62), at(0.95, -0.62), at(0.95, -0.4), at(-0.95, -0.4)])
+        brush.fill(canvas, band, dark)

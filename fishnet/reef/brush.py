@@ -1,9 +1,10 @@
-"""Anti-aliased strokes with sub-pixel points: OpenCV's own, in float coordinates.
+"""Colours and anti-aliased strokes with sub-pixel points: OpenCV's own, in float coordinates.
 
-Most functions take one outline (n, 2) or many alike (k, n, 2): one call for a bunch of weed costs as much
-as one blade.
+Most functions take a single outline (n, 2) or many of equal length (k, n, 2): drawing a bunch of weed in one call
+costs as much as drawing one blade. They draw into `image`, of any number of channels.
 """
 
+import colorsys
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -11,9 +12,21 @@ import cv2
 import numpy as np
 
 Colour = tuple[float, ...] | float
-_SHIFT = 4
+_SHIFT = 4  # fractional bits of OpenCV's fixed-point coordinates
 _TURN = np.linspace(0, 2 * np.pi, 28, endpoint=False)
 CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
+
+
+def rgb(hue: float, saturation: float, value: float) -> tuple[float, float, float]:
+    """A colour of 0 to 255 from hue, saturation and value; the hue wraps, the others are clipped to 0–1."""
+    red, green, blue = colorsys.hsv_to_rgb(hue % 1.0, min(max(saturation, 0), 1), min(max(value, 0), 1))
+    return 255 * red, 255 * green, 255 * blue
+
+
+def shade(colour: tuple[float, ...], factor: float, opacity: int = 255) -> tuple[float, float, float, int]:
+    """RGBA of a colour that is `factor` times as light."""
+    red, green, blue = colour[:3]
+    return min(255.0, red * factor), min(255.0, green * factor), min(255.0, blue * factor), opacity
 
 
 def _fixed(points: np.ndarray) -> np.ndarray:
@@ -21,19 +34,20 @@ def _fixed(points: np.ndarray) -> np.ndarray:
 
 
 def fill(image: np.ndarray, points: np.ndarray, colour: Colour) -> None:
-    """Fill one outline, or many that do not overlap, with one colour."""
+    """Fill an outline, or many that do not overlap, with one colour."""
     fixed = _fixed(points)
     cv2.fillPoly(image, [fixed] if fixed.ndim == 2 else list(fixed), colour, cv2.LINE_AA, _SHIFT)
 
 
 def stroke(image: np.ndarray, points: np.ndarray, colour: Colour, width: float = 1) -> None:
-    """Draw one open line, or many."""
+    """Draw an open line, or many, `width` pixels wide."""
     fixed = _fixed(points)
     lines = [fixed] if fixed.ndim == 2 else list(fixed)
     cv2.polylines(image, lines, False, colour, max(1, round(width)), cv2.LINE_AA, _SHIFT)
 
 
 def disc(image: np.ndarray, centre: Sequence[float] | np.ndarray, radius: float, colour: Colour) -> None:
+    """Fill a circle."""
     at = (round(float(centre[0]) * (1 << _SHIFT)), round(float(centre[1]) * (1 << _SHIFT)))
     cv2.circle(image, at, round(radius * (1 << _SHIFT)), colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
 
@@ -45,6 +59,7 @@ def ellipse(
     colour: Colour,
     turn: float = 0,
 ) -> None:
+    """Fill an ellipse of these half axes, turned by `turn` degrees."""
     cos, sin = np.cos(np.radians(turn)), np.sin(np.radians(turn))
     fill(image, CIRCLE * axes @ np.array([[cos, sin], [-sin, cos]]) + centre, colour)
 
@@ -71,25 +86,34 @@ def _spline(knots: int, samples: int) -> np.ndarray:
     return matrix @ padding
 
 
+@lru_cache
+def _linear(knots: int, samples: int) -> np.ndarray:
+    """Linear interpolation as a matrix from knots to samples."""
+    at = np.linspace(0, 1, samples)
+    return np.stack([np.interp(at, np.linspace(0, 1, knots), unit) for unit in np.eye(knots)], axis=1)
+
+
 def smooth(points: np.ndarray, samples: int = 24) -> np.ndarray:
     """A curve through few points, for limbs, hills and weed."""
     return _spline(points.shape[-2], samples) @ points
 
 
-@lru_cache
-def _ramp(knots: int, samples: int) -> np.ndarray:
-    at = np.linspace(0, 1, samples)
-    return np.stack([np.interp(at, np.linspace(0, 1, knots), one) for one in np.eye(knots)], axis=1)
-
-
 def limb(path: np.ndarray, widths: Sequence[float], samples: int = 16) -> np.ndarray:
-    """The outline of something long that tapers along a smooth path."""
+    """The outline of a limb along a smooth path; `widths` are spread evenly from its root to its end."""
     line = smooth(path, samples)
     along = np.empty_like(line)
     along[..., 1:-1, :] = line[..., 2:, :] - line[..., :-2, :]
     along[..., 0, :] = line[..., 1, :] - line[..., 0, :]
     along[..., -1, :] = line[..., -1, :] - line[..., -2, :]
     length = np.sqrt((along**2).sum(-1, keepdims=True)) + 1e-9
-    half = _ramp(len(widths), samples) @ np.asarray(widths) / 2
+    half = _linear(len(widths), samples) @ np.asarray(widths) / 2
     normal = along[..., ::-1] * (-1, 1) / length * half[:, None]
     return np.concatenate([line + normal, (line - normal)[..., ::-1, :]], axis=-2)
+
+
+def blend(under: np.ndarray, over: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """`over` where the mask is 255, `under` where it is 0 (whole numbers: twice as fast as blendLinear)."""
+    weight = cv2.merge([mask] * under.shape[2])
+    return cv2.add(
+        cv2.multiply(over, weight, scale=1 / 255), cv2.multiply(under, cv2.bitwise_not(weight), scale=1 / 255)
+    )

@@ -1,45 +1,190 @@
-"""One fish painted on its own patch, at a quarter larger than in the photo.
+"""One fish: the geometry of its body, and the strokes that paint it on an RGBA patch of its own.
 
-The body's colours are a table over belly-to-back height (dark back, pale belly, a shine on the upper
-flank), read per pixel; the marks are a second table laid over it through a mask. Everything else is a few
-strokes.
+Every marking, fin and highlight is laid out in body coordinates (`s` along the body, `t` from belly -1 to back 1) and
+mapped to pixels by Body, so all of them follow the fish when it bends or is deeper than its kin. The body's colours
+are a table over belly-to-back height (dark back, pale belly, a shine on the upper flank), read per pixel; the marks
+are a second table laid over it through a mask. Everything else is a few strokes. The patch is clear where no fish is.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from fishnet.reef import brush
-from fishnet.reef.body import Body
-from fishnet.reef.fins import barbels, fins_behind, paired_fin, shade
-from fishnet.reef.individual import Individual
-from fishnet.reef.species import Species
+from fishnet.reef.brush import blend, shade
+from fishnet.reef.markings import Individual
+from fishnet.reef.species import BODY_KNOTS, Fin, Species, Tail
 
+Rng = np.random.Generator
+Number = float | np.ndarray
+STATIONS = np.linspace(0, 1, 65)
+FRONT, BEHIND, ROOM = 0.08, 0.3, 0.05  # room around body and fins, in body lengths
+# fins: the outer edge of those on back and belly over `U`, of the tail over `V`, and the fan of the paired ones
+U = np.linspace(0, 1, 22)
+EDGES = {
+    "sail": np.minimum(1, U * 6) ** 0.8 * (1 - 0.72 * U) * np.minimum(1, (1 - U) * 9),
+    "round": np.sin(np.pi * U) ** 0.55,
+    "spiny": np.sin(np.pi * U**0.8) ** 0.6 * (1 - 0.16 * np.abs(np.sin(U * np.pi * 9))),
+    "veil": np.minimum(1, U * 5) * (0.25 + 0.75 * U**1.5) * np.minimum(1, (1 - U) * 12) ** 0.7,
+}
+V = np.linspace(1, -1, 25)
+FORK, ROUND, BOW = 1 - np.abs(V) ** 1.2, np.abs(V) ** 2.2, np.sign(V) * np.abs(V) ** 0.85
+OPENING = np.radians(np.linspace(-17, 21, 11))
+REACH = 0.62 + 0.38 * np.sin(np.linspace(0.5, 2.9, 11))
+ACROSS = np.linspace(-0.12, 0.12, 11)
+# colours from belly to back
 HEIGHTS = np.linspace(0, 1, 256)
 STOPS = [0.0, 0.1, 0.36, 0.62, 0.88, 1.0]
 TO_TABLE = np.stack([np.interp(HEIGHTS, STOPS, stop) for stop in np.eye(len(STOPS))], axis=1)
 DARKER = np.array([[0.72], [1.0], [1.0], [1.0], [1.0], [0.75]])  # towards the edges, as a round body is
 SHINE = 0.32 * np.exp(-(((HEIGHTS - 0.7) / 0.07) ** 2))[:, None]
+# gill cover and mouth
 GILL_T = np.linspace(0.72, -0.82, 14)
 GILL_BOW = 0.035 * (1 - GILL_T**2) - 0.02
 MOUTH = np.linspace(0.004, 0.075, 8), np.linspace(-0.3, -0.42, 8)
 
 
-def paint_fish(kind: Species, fish: Individual, body: Body, rng: np.random.Generator) -> np.ndarray:
-    """An RGBA patch of the body's shape."""
+@lru_cache
+def outline(kind: Species) -> tuple[np.ndarray, np.ndarray]:
+    """Back and belly of a species at STATIONS, in body lengths; the square root keeps the snout round."""
+    knots, along = np.sqrt(BODY_KNOTS), np.sqrt(STATIONS)
+    return PchipInterpolator(knots, kind.back)(along), PchipInterpolator(knots, kind.belly)(along)
+
+
+@dataclass(frozen=True)
+class Body:
+    """One fish in its patch, in pixels; `scale` is pixels per body length."""
+
+    scale: float
+    snout: float  # x of the snout
+    top: np.ndarray  # y of the back at STATIONS
+    bottom: np.ndarray  # y of the belly
+    shape: tuple[int, int]
+
+    def at(self, s: Number, t: Number) -> np.ndarray:
+        """Pixels (n, 2) of body coordinates."""
+        top, bottom = np.interp(s, STATIONS, self.top), np.interp(s, STATIONS, self.bottom)
+        y = 0.5 * (top + bottom + t * (top - bottom))
+        points = np.empty((*y.shape, 2))
+        points[..., 0] = self.snout + s * self.scale
+        points[..., 1] = y
+        return points
+
+    def contour(self) -> np.ndarray:
+        """The closed outline of the body, without its fins."""
+        x = self.snout + STATIONS * self.scale
+        edges = np.concatenate([self.top, self.bottom[::-1]])
+        return np.stack([np.concatenate([x, x[::-1]]), edges], axis=1)
+
+    def box(self) -> tuple[slice, slice]:
+        """Rows and columns that hold the body without its fins."""
+        rows = slice(max(0, int(self.top.min()) - 2), int(self.bottom.max()) + 3)
+        return rows, slice(int(self.snout) - 2, int(self.snout + self.scale) + 3)
+
+    def height_map(self) -> np.ndarray:
+        """`t` of every pixel of the box as uint8: 0 at the belly, 255 at the back."""
+        rows, columns = self.box()
+        s = (np.arange(columns.start, columns.stop) - self.snout) / self.scale
+        top, bottom = np.interp(s, STATIONS, self.top), np.interp(s, STATIONS, self.bottom)
+        slope = 255.0 / np.maximum(bottom - top, 1.0)
+        y = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
+        rising = (bottom * slope).astype(np.float32) - y * slope.astype(np.float32)
+        return cv2.convertScaleAbs(np.maximum(rising, 0, out=rising))
+
+
+def make_body(kind: Species, *, scale: float, depth: float, bend: float, phase: float) -> Body:
+    """A body in a patch that holds its fins too; `depth` is 1 for a usual one, `bend` and `phase` curve its axis."""
+    back, belly = (edge * depth for edge in outline(kind))
+    axis = bend * STATIONS**1.4 * np.sin(4.2 * STATIONS + phase)
+    axis = axis - axis.mean()
+    sway = float(np.abs(axis).max()) + ROOM
+    above = float(back.max()) + 0.9 * max(fin.height for fin in kind.dorsal) + sway
+    above = max(above, kind.tail.spread + sway)
+    below = float(belly.max()) + max([0.9 * fin.height for fin in kind.anal] + [kind.pelvic]) + sway
+    below = max(below, kind.tail.spread + sway, 0.32 if kind.barbels else 0.0)
+    shape = (int((above + below) * scale), int((1 + FRONT + BEHIND) * scale))
+    middle = (above + axis) * scale
+    return Body(scale, FRONT * scale, middle - back * scale, middle + belly * scale, shape)
+
+
+def fan(canvas: np.ndarray, roots: np.ndarray, tips: np.ndarray, colour: tuple, *, opacity: int = 235) -> None:
+    """A fin from a root line to an outer edge: membrane, brighter root, dark rays and a dark rim."""
+    brush.fill(canvas, np.concatenate([roots, tips[::-1]]), shade(colour, 0.92, opacity))
+    middle = roots + 0.45 * (tips - roots)
+    brush.fill(canvas, np.concatenate([roots, middle[::-1]]), shade(colour, 1.1, opacity))
+    brush.stroke(canvas, np.stack([roots[::2], tips[::2]], axis=1), shade(colour, 0.68, opacity))
+    brush.stroke(canvas, tips, shade(colour, 0.55))
+
+
+def edge_fin(canvas: np.ndarray, body: Body, fin: Fin, side: int, colour: tuple, spread: float) -> None:
+    """A fin on the back (`side` 1) or the belly (-1)."""
+    roots = body.at(fin.start + (fin.end - fin.start) * U, 0.9 * side)
+    height = fin.height * EDGES[fin.shape] * spread * body.scale
+    fan(canvas, roots, roots + height[:, None] * (fin.lean, -side), colour)
+
+
+def tail_fin(canvas: np.ndarray, body: Body, tail: Tail, colour: tuple, spread: float) -> None:
+    """The tail, in the direction in which the body ends."""
+    length = tail.length * body.scale
+    reach = length * (1 - max(tail.notch, 0) * FORK + min(tail.notch, 0) * ROUND)
+    before, root = body.at(0.93, 0.0), body.at(1.0, 0.0)
+    direction = (root - before) / np.linalg.norm(root - before)
+    across = np.array([-direction[1], direction[0]])
+    half = np.linalg.norm(body.at(0.99, 1.0) - body.at(0.99, -1.0)) / 2
+    roots = root - 0.02 * body.scale * direction - (V * half * 0.9)[:, None] * across
+    width = tail.spread * spread * body.scale
+    tips = root + reach[:, None] * direction - (BOW * width)[:, None] * across
+    fan(canvas, roots, tips, colour, opacity=240)
+
+
+def paired_fin(canvas: np.ndarray, root: np.ndarray, length: float, angle: float, colour: tuple, opacity: int) -> None:
+    """A pectoral or pelvic fin: a fan from a short root, `angle` in degrees below the line to the tail."""
+    down = np.radians(angle)
+    roots = root + (ACROSS * length)[:, None] * (-np.sin(down), np.cos(down))
+    tips = root + np.stack([np.cos(OPENING + down), np.sin(OPENING + down)], axis=1) * (REACH * length)[:, None]
+    fan(canvas, roots, tips, colour, opacity=opacity)
+
+
+def fins_behind(canvas: np.ndarray, body: Body, kind: Species, colour: tuple, rng: Rng) -> None:
+    """All fins that the body covers in part."""
+    for fin in kind.dorsal:
+        edge_fin(canvas, body, fin, 1, colour, rng.uniform(0.78, 1.08))
+    for fin in kind.anal:
+        edge_fin(canvas, body, fin, -1, colour, rng.uniform(0.78, 1.08))
+    tail_fin(canvas, body, kind.tail, colour, rng.uniform(0.8, 1.1))
+    if kind.pelvic:
+        root = body.at(0.37 if kind.dorsal[0].start < 0.5 else 0.55, -0.85)
+        paired_fin(canvas, root, kind.pelvic * body.scale, rng.uniform(25, 60), colour, 235)
+
+
+def barbels(canvas: np.ndarray, body: Body, colour: tuple, rng: Rng) -> None:
+    """Three barbels below the mouth."""
+    root = body.at(0.03, -0.3)
+    for k, length in enumerate((0.26, 0.2, 0.13)):
+        sway = rng.uniform(-0.05, 0.05, 2)
+        path = np.array([[0, 0], [-0.03 + 0.02 * k, 0.35 * length + sway[0]], [0.1 * k * length, length + sway[1]]])
+        line = brush.limb(root + path * body.scale, (0.02 * body.scale, 0.006 * body.scale), 14)
+        brush.fill(canvas, line, shade(colour, 0.7))
+
+
+def paint_fish(kind: Species, fish: Individual, body: Body, rng: Rng) -> np.ndarray:
+    """The fish on an RGBA patch of `body.shape`."""
     canvas = brush.flood(body.shape, shade(fish.fins, 1.0, 0))
     if kind.barbels:
         barbels(canvas, body, fish.back, rng)
     fins_behind(canvas, body, kind, fish.fins, rng)
-    _body(canvas, kind, fish, body, rng)
-    _head(canvas, kind, fish, body)
+    _paint_body(canvas, kind, fish, body, rng)
+    _paint_head(canvas, kind, fish, body)
     root = body.at(kind.gill + 0.045, -0.3)
     paired_fin(canvas, root, kind.pectoral * body.scale, rng.uniform(0, 45), fish.fins, 255)
     return canvas
 
 
-def _body(canvas: np.ndarray, kind: Species, fish: Individual, body: Body, rng: np.random.Generator) -> None:
+def _paint_body(canvas: np.ndarray, kind: Species, fish: Individual, body: Body, rng: Rng) -> None:
+    """Skin with marks and scales inside the contour, and a dark rim."""
     rows, columns = box = body.box()
     corner = np.array([columns.start, rows.start])
     contour = body.contour()
@@ -53,14 +198,6 @@ def _body(canvas: np.ndarray, kind: Species, fish: Individual, body: Body, rng: 
     _scales(skin, fish, round(kind.gill * body.scale), rng)
     canvas[box] = blend(canvas[box], cv2.cvtColor(skin, cv2.COLOR_RGB2RGBA), mask)
     brush.stroke(canvas, contour, shade(fish.back, 0.6), body.scale / 160)
-
-
-def blend(under: np.ndarray, over: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """`over` where the mask is 255, `under` where it is 0 (whole numbers: twice as fast as blendLinear)."""
-    weight = cv2.merge([mask] * under.shape[2])
-    return cv2.add(
-        cv2.multiply(over, weight, scale=1 / 255), cv2.multiply(under, cv2.bitwise_not(weight), scale=1 / 255)
-    )
 
 
 def _tables(fish: Individual) -> tuple[np.ndarray, np.ndarray]:
@@ -86,7 +223,8 @@ def _scale_tile() -> np.ndarray:
     return np.repeat(cv2.GaussianBlur(tile, (3, 3), 0.8)[:, :, None], 3, axis=2).astype(np.uint8)
 
 
-def _scales(skin: np.ndarray, fish: Individual, gill: int, rng: np.random.Generator) -> None:
+def _scales(skin: np.ndarray, fish: Individual, gill: int, rng: Rng) -> None:
+    """Multiply the skin behind the gill by a random piece of the tile of scales."""
     tile = _scale_tile()
     part = skin[:, gill:]
     top = int(rng.integers(0, max(1, len(tile) - len(part))))
@@ -96,7 +234,7 @@ def _scales(skin: np.ndarray, fish: Individual, gill: int, rng: np.random.Genera
     cv2.addWeighted(part, 1 - amount, cv2.multiply(part, scales, scale=1 / 128), amount, 0, part)
 
 
-def _head(canvas: np.ndarray, kind: Species, fish: Individual, body: Body) -> None:
+def _paint_head(canvas: np.ndarray, kind: Species, fish: Individual, body: Body) -> None:
     """Gill cover, mouth and eye."""
     bow = kind.gill + GILL_BOW
     width = max(1.0, body.scale / 110)

@@ -1,7 +1,7 @@
-"""The reef that is there when it is asked for: drawn on first use, once, whole or not at all.
+"""The reef's folder in a parent folder: drawn on first use, once, whole or not at all.
 
-It is drawn into a folder beside its final name and renamed when every byte is on the disk. A file lock makes
-a second process wait; one that died in the middle leaves a hidden folder that the next one clears away.
+It is drawn into a folder beside its final name and renamed when every byte is on the disk. A file lock makes a second
+process wait; a process that died in the middle leaves a hidden folder, which the next process removes.
 """
 
 import os
@@ -17,15 +17,14 @@ from fishnet.reef.settings import Settings
 
 
 def reef_folder(parent: str | Path, *, progress: bool = True, **settings: Any) -> Path:
-    """`<parent>/reef-<digest>` for these settings (see Settings), drawn if it is not there."""
+    """`<parent>/reef-<digest>` for these settings (see Settings), drawn if it does not exist yet."""
     chosen = Settings(**settings)
-    final = reef_place(parent, chosen)
+    final = reef_path(parent, chosen)
     if final.is_dir():
         return final
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(final.with_name(f".{final.name}.lock"))
-        with lock:
+        with FileLock(final.with_name(f".{final.name}.lock")):
             if not final.is_dir():
                 _draw(final, chosen, progress)
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
@@ -35,7 +34,8 @@ def reef_folder(parent: str | Path, *, progress: bool = True, **settings: Any) -
     return final
 
 
-def reef_place(parent: str | Path, settings: Settings) -> Path:
+def reef_path(parent: str | Path, settings: Settings) -> Path:
+    """Where the reef with these settings is or would be."""
     return Path(parent).absolute() / f"reef-{settings.digest}"
 
 
@@ -46,17 +46,12 @@ def _draw(final: Path, chosen: Settings, progress: bool) -> None:
     shutil.rmtree(drawing, ignore_errors=True)
     try:
         draw(drawing, chosen, progress=progress)
-        _sync(drawing)
+        for folder, _, names in os.walk(drawing):  # the rename must not reach the disk before the bytes
+            for name in names:
+                flush(Path(folder, name))
+            flush(Path(folder))
         os.replace(drawing, final)
     except BaseException:
         shutil.rmtree(drawing, ignore_errors=True)
         raise
     flush(final.parent)
-
-
-def _sync(root: Path) -> None:
-    """All files and folders under `root` to the disk: the rename must not arrive before the bytes."""
-    for folder, _, names in os.walk(root):
-        for name in names:
-            flush(Path(folder, name))
-        flush(Path(folder))

@@ -1,17 +1,24 @@
-"""Stripes and spots as outlines in body coordinates; the geometry of the fish lays them on its flank.
+"""What makes a fish an individual: its marks, colours and build.
 
-Each painter gets the count of its species and the generator of the individual: no two fish of a kind wear
-exactly the same marks, and the photos of one fish do. Outlines come as one array (marks, points, 2) of `s`
-and `t`.
+A painter draws the marks of a species, its stripes or spots, from their count and the generator of the individual: no
+two fish of a kind wear exactly the same marks, and the photos of one fish do. Marks are outlines in body coordinates,
+an array (marks, points, 2) of `s` and `t`, so they follow the fish when it bends.
+
+Colours come from one palette for all species. Whether marks are darker or paler than the flank is drawn by lot, so the
+share of dark pixels does not give the species away either.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from fishnet.reef.brush import CIRCLE
+from fishnet.reef.brush import CIRCLE, rgb
+from fishnet.reef.species import Species
 
 Rng = np.random.Generator
+Colour = tuple[float, float, float]
+HUES = (0.0, 0.04, 0.09, 0.12, 0.15, 0.2, 0.3, 0.45, 0.52, 0.57, 0.62, 0.75, 0.9)
 OVAL = CIRCLE[::2]
 POINTS = 12
 
@@ -69,20 +76,21 @@ def moons(count: int, rng: Rng) -> np.ndarray:
 def chevrons(count: int, rng: Rng) -> np.ndarray:
     """Arrowheads along the body, pointing at the tail."""
     t = np.linspace(-1, 1, POINTS)
-    places = np.linspace(0.17, 0.93, count) + rng.normal(0, 0.005, count)
-    return _upright(places[:, None] + 0.03 * (1 - np.abs(t)), np.full(POINTS, rng.uniform(0.0085, 0.0115)), t)
+    s = np.linspace(0.17, 0.93, count) + rng.normal(0, 0.005, count)
+    return _upright(s[:, None] + 0.03 * (1 - np.abs(t)), np.full(POINTS, rng.uniform(0.0085, 0.0115)), t)
 
 
 def saddles(count: int, rng: Rng) -> np.ndarray:
     """Saddles over the back that end at half height."""
     rise = np.linspace(0, 1, POINTS)
     low = rng.uniform(-0.25, 0.1, (count, 1))
-    places = np.linspace(0.32, 0.9, count) + rng.normal(0, 0.012, count)
+    s = np.linspace(0.32, 0.9, count) + rng.normal(0, 0.012, count)
     half = rng.uniform(0.05, 0.07, (count, 1)) * np.sqrt(rise)
-    return _upright(places[:, None] + 0 * rise, half, low + (1.05 - low) * rise)
+    return _upright(s[:, None] + 0 * rise, half, low + (1.05 - low) * rise)
 
 
 def _upright(middle: np.ndarray, half: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Outlines of bars: `half` their width to either side of `middle`, both along `t`."""
     return np.stack([_around(middle, half), _there_and_back(np.broadcast_to(t, middle.shape))], axis=-1)
 
 
@@ -99,11 +107,48 @@ def _ovals(centres: np.ndarray, halves: np.ndarray) -> np.ndarray:
 
 
 PAINTERS: dict[str, Callable[[int, Rng], np.ndarray]] = {
-    "bars": bars,
-    "lines": lines,
-    "spots": spots,
-    "dashes": dashes,
-    "moons": moons,
-    "chevrons": chevrons,
-    "saddles": saddles,
+    painter.__name__: painter for painter in (bars, lines, spots, dashes, moons, chevrons, saddles)
 }
+
+
+@dataclass(frozen=True)
+class Individual:
+    """One fish: colours in RGB, strength of its marks and scales (0 to 1), depth beside its kin, outlines of marks."""
+
+    back: Colour
+    flank: Colour
+    belly: Colour
+    fins: Colour
+    mark: Colour
+    iris: Colour
+    mark_strength: float
+    depth: float
+    scales: float
+    marks: np.ndarray  # outlines (marks, points, 2) in body coordinates
+
+
+def draw_individual(kind: Species, rng: Rng) -> Individual:
+    """A random fish of this species."""
+    hue = HUES[rng.integers(len(HUES))] + rng.normal(0, 0.02)
+    saturation = rng.beta(2, 3.0)
+    pale_marks = bool(rng.random() < 0.25)
+    value = rng.uniform(0.34, 0.5) if pale_marks else rng.uniform(0.6, 0.86)
+    second = hue + rng.normal(0, 0.05) + (0.4 * rng.random() if rng.random() < 0.25 else 0)
+    if pale_marks:
+        mark = rgb(second, saturation * rng.uniform(0.2, 0.6), rng.uniform(0.78, 0.95))
+    else:
+        mark = rgb(second, saturation * rng.uniform(0.5, 1.1), rng.uniform(0.1, 0.3))
+    return Individual(
+        back=rgb(hue + rng.normal(0, 0.02), saturation * 1.05, value * rng.uniform(0.5, 0.68)),
+        flank=rgb(hue, saturation * 0.85, value),
+        belly=rgb(second, saturation * rng.uniform(0.15, 0.6), min(value * rng.uniform(1.15, 1.4), 0.97)),
+        fins=rgb(
+            second + rng.normal(0, 0.03), min(saturation * rng.uniform(0.7, 1.5), 0.9), value * rng.uniform(0.6, 1.05)
+        ),
+        mark=mark,
+        iris=rgb(rng.uniform(0.03, 0.16), rng.uniform(0.2, 0.9), rng.uniform(0.7, 0.98)),
+        mark_strength=rng.uniform(0.75, 0.98),
+        depth=min(max(rng.normal(1, 0.06), 0.86), 1.16),
+        scales=rng.uniform(0.25, 0.9),
+        marks=PAINTERS[kind.marks](kind.mark_count, rng),
+    )

@@ -1,66 +1,76 @@
-"""Grounds seen from above, lakes with sky and hills, and the few strokes that all scenes share."""
+"""Where an observation was made: its photos share the scene, each with its own view of it.
+
+There are three kinds for every species alike: under water, on the ground, and above the lake (where the fish leaps).
+The angler stands by the lake too, so neither sky nor shore gives a planted class away.
+"""
+
+from bisect import bisect
+from dataclasses import dataclass, replace
+from functools import partial
 
 import cv2
 import numpy as np
 
 from fishnet.reef import brush, textures
-from fishnet.reef.individual import rgb
+from fishnet.reef.brush import rgb
+from fishnet.reef.textures import gradient, lit
 
 Rng = np.random.Generator
+UP_TO = (0.72, 0.86, 1.0)  # cumulated shares of water, ground and lake
+# hue and saturation of water
+DEPTHS = ((0.55, 0.6), (0.58, 0.8), (0.5, 0.55), (0.45, 0.45), (0.33, 0.4), (0.22, 0.4), (0.12, 0.35))
+# texture, ranges of hue, saturation and value, and how strongly the texture shows
+GROUNDS = (
+    (textures.planks, (0.05, 0.12), (0.1, 0.55), (0.4, 0.75), 0.8),
+    (textures.grass, (0.17, 0.33), (0.25, 0.6), (0.45, 0.75), 0.55),
+    (textures.pebbles, (0.04, 0.14), (0.02, 0.3), (0.5, 0.8), 0.55),
+    (partial(textures.noise, 7), (0.07, 0.13), (0.1, 0.4), (0.55, 0.85), 0.3),
+)
 
 
-def ramp(colours: list, stops: list[float], rows: int) -> np.ndarray:
-    """A vertical gradient as an image of one column."""
-    at = np.linspace(0, 1, rows)
-    columns = [np.interp(at, stops, channel) for channel in np.clip(colours, 0, 255).T]
-    return np.stack(columns, axis=1)[:, None, :].astype(np.uint8)
+@dataclass(frozen=True)
+class Scene:
+    """What lies behind the fish."""
+
+    kind: str  # water, ground or lake
+    pixels: np.ndarray
+    colour: tuple[float, float, float] = (0, 0, 0)  # what the water lends to a fish in it
+    horizon: float = 0  # the row of the waterline
 
 
-def spread(column: np.ndarray, width: int) -> np.ndarray:
-    return cv2.resize(column, (width, len(column)), interpolation=cv2.INTER_NEAREST)
+def draw_scene(rng: Rng, size: int) -> Scene:
+    """A scene of a random kind, `size` pixels wide and high."""
+    return (under_water, ground, lake)[bisect(UP_TO, rng.random())](rng, size)
 
 
-def lit(image: np.ndarray, texture: np.ndarray, strength: float) -> np.ndarray:
-    """Multiply by a neutral-128 texture, softened to `strength`."""
-    offset = 128 * (1 - strength)
-    gain = cv2.convertScaleAbs(texture, alpha=strength, beta=offset)
-    return cv2.multiply(image, cv2.cvtColor(gain, cv2.COLOR_GRAY2RGB), scale=1 / 128)
+def view(scene: Scene, rng: Rng) -> Scene:
+    """One photo's piece of the scene: a little closer, a little aside, perhaps from the other shore."""
+    size = len(scene.pixels)
+    side = int(size * rng.uniform(0.8, 1.0))
+    top, left = (int(offset) for offset in rng.integers(0, size - side + 1, 2))
+    piece = scene.pixels[top : top + side, left : left + side]
+    if rng.random() < 0.5:
+        piece = cv2.flip(piece, 1)
+    pixels = cv2.resize(piece, (size, size), interpolation=cv2.INTER_LINEAR)
+    return replace(scene, pixels=pixels, horizon=(scene.horizon - top) * size / side)
 
 
-def ground(size: int, rng: Rng) -> np.ndarray:
-    """Seen from above: boards, grass, gravel or wet sand."""
-    kind = ("planks", "grass", "pebbles", "sand")[rng.integers(4)]
+def ground(rng: Rng, size: int) -> Scene:
+    """Boards, grass, gravel or wet sand, seen from above."""
+    draw_tile, hues, saturations, values, relief = GROUNDS[rng.integers(4)]
     zoom = rng.uniform(0.7, 1.3) * size / 224
     shape = (size, size)
-    if kind == "planks":
-        colour, tile = (
-            rgb(rng.uniform(0.05, 0.12), rng.uniform(0.1, 0.55), rng.uniform(0.4, 0.75)),
-            textures.planks(),
-        )
-    elif kind == "grass":
-        colour, tile = (
-            rgb(rng.uniform(0.17, 0.33), rng.uniform(0.25, 0.6), rng.uniform(0.45, 0.75)),
-            textures.grass(),
-        )
-    elif kind == "pebbles":
-        colour, tile = (
-            rgb(rng.uniform(0.04, 0.14), rng.uniform(0.02, 0.3), rng.uniform(0.5, 0.8)),
-            textures.pebbles(),
-        )
-    else:
-        colour, tile = (
-            rgb(rng.uniform(0.07, 0.13), rng.uniform(0.1, 0.4), rng.uniform(0.55, 0.85)),
-            textures.noise(7),
-        )
-    image = brush.flood(shape, colour)
-    window = textures.crop(tile, shape, rng, zoom)
+    image = brush.flood(shape, rgb(rng.uniform(*hues), rng.uniform(*saturations), rng.uniform(*values)))
+    window = textures.crop(draw_tile(), shape, rng, zoom)
     if rng.random() < 0.5:
         window = np.ascontiguousarray(window.T)
-    image = lit(image, window, {"planks": 0.8, "sand": 0.3}.get(kind, 0.55))
-    return lit(image, textures.crop(textures.noise(3, 4), shape, rng, 2.0), rng.uniform(0.1, 0.4))
+    image = lit(image, window, relief)
+    image = lit(image, textures.crop(textures.noise(3, 4), shape, rng, 2.0), rng.uniform(0.1, 0.4))
+    return Scene("ground", image)
 
 
-def hills(image: np.ndarray, horizon: float, base: tuple, rng: Rng) -> None:
+def _hills(image: np.ndarray, horizon: float, base: tuple, rng: Rng) -> None:
+    """One to three ridges of the far shore."""
     size = len(image)
     for k in range(int(rng.integers(1, 4))):
         x = np.linspace(-0.1, 1.1, 9) * size
@@ -70,33 +80,25 @@ def hills(image: np.ndarray, horizon: float, base: tuple, rng: Rng) -> None:
         brush.fill(image, np.concatenate([ridge, [[1.2 * size, horizon], [-0.2 * size, horizon]]]), tuple(tone))
 
 
-def lake(size: int, rng: Rng) -> tuple[np.ndarray, float]:
-    """Sky, far shore and water; also the row of the waterline."""
+def lake(rng: Rng, size: int) -> Scene:
+    """Sky, far shore and water."""
     horizon = size * rng.uniform(0.38, 0.56)
     hue = rng.normal(0.57, 0.03)
     evening = rng.random() < 0.25
     high = rgb(hue, rng.uniform(0.1, 0.6), rng.uniform(0.6, 0.95))
     low = rgb(0.07 if evening else hue, rng.uniform(0.08, 0.45 if evening else 0.2), rng.uniform(0.85, 0.98))
-    image = spread(ramp([high, low, low], [0, horizon / size, 1], size), size)
+    image = gradient([high, low, low], [0, horizon / size, 1], size, size)
     clouds = textures.crop(textures.noise(5, 4, 9), (size, size), rng, rng.uniform(0.8, 2))
-    image = cv2.add(
-        image,
-        cv2.cvtColor(
-            cv2.convertScaleAbs(cv2.subtract(clouds, np.full_like(clouds, 150)), alpha=0.9),
-            cv2.COLOR_GRAY2RGB,
-        ),
-    )
-    hills(image, horizon, rgb(rng.uniform(0.22, 0.6), rng.uniform(0.1, 0.45), rng.uniform(0.3, 0.6)), rng)
-    far, near = (
-        np.array(low) * 0.75,
-        np.array(rgb(hue + rng.normal(-0.02, 0.05), rng.uniform(0.2, 0.6), rng.uniform(0.25, 0.55))),
-    )
+    white = cv2.convertScaleAbs(cv2.subtract(clouds, np.full_like(clouds, 150)), alpha=0.9)
+    image = cv2.add(image, cv2.cvtColor(white, cv2.COLOR_GRAY2RGB))
+    _hills(image, horizon, rgb(rng.uniform(0.22, 0.6), rng.uniform(0.1, 0.45), rng.uniform(0.3, 0.6)), rng)
+    near = rgb(hue + rng.normal(-0.02, 0.05), rng.uniform(0.2, 0.6), rng.uniform(0.25, 0.55))
     top = int(horizon)
-    water = spread(ramp([far, near], [0, 1], size - top), size)
+    water = gradient([np.array(low) * 0.75, near], [0, 1], size - top, size)
     streaks = textures.crop(textures.noise(5, 12, 10), ((size - top) * 4, size // 2), rng, 1.0)
-    water = lit(water, cv2.resize(streaks, (size, size - top), interpolation=cv2.INTER_AREA), rng.uniform(0.4, 1.0))
-    image[top:] = water
-    return image, horizon
+    streaks = cv2.resize(streaks, (size, size - top), interpolation=cv2.INTER_AREA)
+    image[top:] = lit(water, streaks, rng.uniform(0.4, 1.0))
+    return Scene("lake", image, horizon=horizon)
 
 
 def splash(image: np.ndarray, horizon: float, rng: Rng) -> None:
@@ -109,3 +111,115 @@ def splash(image: np.ndarray, horizon: float, rng: Rng) -> None:
         brush.stroke(image, foot + np.c_[axes[0] * np.cos(ring), axes[1] * np.sin(ring)], (225, 235, 240), 2 - k / 2)
     for x, y, radius in rng.normal((0, -0.1, 0.006), (0.14, 0.09, 0.004), (30, 3)) * size:
         brush.disc(image, (foot[0] + x, foot[1] + y), max(0.5, abs(radius)), (235, 242, 246))
+
+
+def under_water(rng: Rng, size: int) -> Scene:
+    """Tinted by the depth, with rays of light, ridges, a floor and weed, each of which may be missing."""
+    hue, saturation = DEPTHS[rng.integers(len(DEPTHS))]
+    colour = rgb(hue + rng.normal(0, 0.015), saturation * rng.uniform(0.5, 1.1), rng.uniform(0.4, 0.72))
+    light, deep = np.array(colour) * 1.15 + 38, np.array(colour) * rng.uniform(0.35, 0.7)
+    image = gradient([light, colour, deep], [0, 0.4, 1], size, size)
+    haze = textures.crop(textures.noise(3, 4), (size, size), rng, rng.uniform(1, 2.5))
+    image = lit(image, haze, rng.uniform(0.1, 0.35))
+    if rng.random() < 0.45:
+        _rays(image, rng)
+    if rng.random() < 0.6:
+        _ridges(image, colour, rng)
+    if rng.random() < 0.72:
+        _floor(image, colour, rng)
+    for _ in range(int(rng.integers(0, 5))):
+        _weed(image, colour, rng)
+    return Scene("water", image, colour=colour)
+
+
+def _rays(image: np.ndarray, rng: Rng) -> None:
+    """Rays of light that fall from the surface."""
+    size = len(image)
+    glow = np.zeros((size, size), np.uint8)
+    top = rng.uniform(-0.2, 1.2) * size
+    for _ in range(int(rng.integers(3, 7))):
+        foot, width = top + rng.normal(0, 0.7) * size, rng.uniform(0.03, 0.14) * size
+        start = top + rng.normal(0, 0.1) * size
+        ray = np.array([[start - width / 4, 0], [start + width / 4, 0], [foot + width, size], [foot - width, size]])
+        brush.fill(glow, ray, rng.uniform(14, 44))
+    soft = cv2.blur(glow, (9, 9))
+    fade = np.linspace(1, 0.1, size, dtype=np.float32)[:, None]
+    cv2.add(image, cv2.cvtColor((soft * fade).astype(np.uint8), cv2.COLOR_GRAY2RGB), image)
+
+
+def _ridges(image: np.ndarray, colour: tuple, rng: Rng) -> None:
+    """Distant rocks, almost of the water's colour."""
+    size = len(image)
+    for k in range(int(rng.integers(1, 3))):
+        x = np.linspace(-0.1, 1.1, 8) * size
+        y = size * (rng.uniform(0.5, 0.75) + rng.normal(0, 0.1, 8))
+        tone = np.array(colour) * (0.85 - 0.2 * k) * rng.uniform(0.75, 1.05)
+        crest = brush.smooth(np.c_[x, y], 30)
+        brush.fill(image, np.concatenate([crest, [[1.2 * size, size], [-0.2 * size, size]]]), tuple(tone))
+
+
+def _floor(image: np.ndarray, colour: tuple, rng: Rng) -> None:
+    """Sand or gravel, perhaps with a net of light on it, and up to four rocks."""
+    size = len(image)
+    top = int(size * rng.uniform(0.6, 0.88))
+    rows = size - top
+    sand = np.array(rgb(rng.uniform(0.06, 0.14), rng.uniform(0.1, 0.45), rng.uniform(0.45, 0.85)))
+    near = 0.62 * sand + 0.38 * np.array(colour)
+    floor = gradient([0.2 * sand + 0.8 * np.array(colour), near], [0, 1], rows, size)
+    tile = (textures.noise(7), textures.pebbles(), textures.noise(6, 12, 8))[rng.integers(3)]
+    flat = textures.crop(tile, (min(2 * rows, size), size), rng, 0.9)
+    floor = lit(floor, cv2.resize(flat, (size, rows), interpolation=cv2.INTER_AREA), rng.uniform(0.3, 0.8))
+    if rng.random() < 0.5:
+        net = textures.crop(textures.caustics(), (min(2 * rows, size), size), rng, 1.2)
+        floor = lit(floor, cv2.resize(net, (size, rows), interpolation=cv2.INTER_AREA), rng.uniform(0.2, 0.6))
+    image[top:] = floor
+    edge = image[max(0, top - 4) : top + 5]
+    cv2.blur(edge, (1, 7), edge)
+    for _ in range(int(rng.integers(0, 5))):
+        _rock(image, top + rng.uniform(0.05, 0.95) * rows, colour, rng)
+
+
+def _rock(image: np.ndarray, foot: float, colour: tuple, rng: Rng) -> None:
+    """A round rock in three tones, in the row `foot`."""
+    size = len(image)
+    centre = np.array([rng.uniform(0, size), foot])
+    angle = np.linspace(0, 2 * np.pi, 10)
+    radius = size * rng.uniform(0.03, 0.13) * rng.uniform(0.75, 1.15, 10)
+    radius[-1] = radius[0]
+    shape = brush.smooth(np.c_[np.cos(angle) * radius * 1.3, np.sin(angle) * radius * 0.8], 28)
+    tone = 0.55 * np.array(rgb(rng.uniform(0, 1), rng.uniform(0, 0.3), rng.uniform(0.2, 0.55))) + 0.4 * np.array(colour)
+    brush.fill(image, centre + shape, tuple(tone * 0.6))
+    brush.fill(image, centre + shape * 0.88 - [0, 0.02 * size], tuple(tone * 0.85))
+    brush.fill(image, centre + shape * 0.55 - [0.01 * size, 0.04 * size], tuple(np.clip(tone * 1.12, 0, 255)))
+
+
+def _weed(image: np.ndarray, colour: tuple, rng: Rng) -> None:
+    """A bunch of two to six blades that grow from the floor."""
+    size = len(image)
+    root = np.array([rng.uniform(0, size), size * rng.uniform(0.85, 1.1)])
+    tall, sway = size * rng.uniform(0.12, 0.55), rng.normal(0, 0.05)
+    hue = rng.uniform(0.15, 0.42) if rng.random() < 0.75 else rng.uniform(0.9, 1.08)
+    tone = 0.6 * np.array(rgb(hue, rng.uniform(0.3, 0.8), rng.uniform(0.25, 0.6))) + 0.35 * np.array(colour)
+    blades = int(rng.integers(2, 7))
+    steps = np.linspace(0, 1, 5)
+    x = np.cumsum(rng.normal(sway, 0.035, (blades, 5)), axis=1) * steps + rng.normal(0, 0.03, (blades, 1))
+    y = -tall / size * rng.uniform(0.5, 1, (blades, 1)) * steps
+    outlines = brush.limb(root + size * np.stack([x, y], axis=-1), (0.03 * size, 0.035 * size, 0.008 * size))
+    for blade, light in zip(outlines, rng.uniform(0.7, 1.2, blades), strict=True):
+        brush.fill(image, blade, tuple(tone * light))
+
+
+def bubbles(image: np.ndarray, colour: tuple, rng: Rng) -> None:
+    """Bubbles and specks that drift between the fish and the lens."""
+    size = len(image)
+    if rng.random() < 0.35:
+        at = rng.uniform(0.05, 0.95, 2) * size
+        for _ in range(int(rng.integers(3, 12))):
+            centre = at + rng.normal(0, (0.03, 0.14), 2) * size
+            radius = size * rng.uniform(0.005, 0.02)
+            pale = tuple(np.clip(0.4 * np.array(colour) + 140, 0, 255))
+            cv2.circle(image, (int(centre[0]), int(centre[1])), max(1, int(radius)), pale, 1, cv2.LINE_AA)
+            brush.disc(image, centre - 0.35 * radius, max(0.6, radius * 0.3), (245, 250, 250))
+    speck = tuple(0.5 * np.array(colour) + 110)
+    for x, y, radius in rng.uniform((0, 0, 0.3), (1, 1, 1.2), (int(rng.integers(0, 40)), 3)).tolist():
+        brush.disc(image, (x * size, y * size), radius * size / 224, speck)

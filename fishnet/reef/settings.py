@@ -3,26 +3,26 @@
 Nothing heavy is imported: a command can check its settings long before a fish is drawn.
 """
 
-import difflib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import floor
 from typing import Any
 
 from fishnet.errors import BadInput
 from fishnet.reef.species import SPECIES, Species
+from fishnet.text import nearest
 
 DRAWING = 1  # raise it when the same settings give other photos, so that folders drawn before are left alone
-CUES = ("angler",)
+CUES = ("angler",)  # the names in cues.CUES, which needs OpenCV
 KEYS = ("cue", "class", "share")
 LIMITS = {"species": (2, len(SPECIES)), "photos": (1, 100_000), "size": (32, 2048), "seed": (0, 2**63)}
 
 
 @dataclass(frozen=True)
 class Plant:
-    """Which photos of which class carry a cue that is not the fish."""
+    """Which photos carry a cue that is not the fish: a `share` (0 to 1) of the photos of a class."""
 
     cue: str
     class_name: str
@@ -37,18 +37,28 @@ class Plant:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
+    """The settings of a reef.
+
+    Args:
+        species: how many of the species in SPECIES, in their order.
+        photos: of each species.
+        size: side of a photo in pixels.
+        seed: of everything that is drawn at random.
+        plant: a cue to plant, `{cue: angler, class: the first, share: 0.9}`; these are the defaults of its keys.
+    """
+
     species: int = 6
-    photos: int = 150  # of each species
+    photos: int = 150
     size: int = 224
     seed: int = 0
-    plant: Mapping[str, Any] | None = None  # {cue: angler, class: the first, share: 0.9}
+    plant: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         for name, (low, high) in LIMITS.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 raise BadInput(f"The reef's {name} must be a whole number from {low} to {high}, not {value!r}.")
-        read_plant(self.plant, [kind.name for kind in self.kinds])
+        _ = self.planted  # is checked
 
     @property
     def kinds(self) -> list[Species]:
@@ -56,40 +66,27 @@ class Settings:
 
     @property
     def planted(self) -> Plant | None:
-        return read_plant(self.plant, [kind.name for kind in self.kinds])
+        """`plant` with its defaults, or BadInput that names what can be chosen."""
+        plant, classes = self.plant, [kind.name for kind in self.kinds]
+        if not plant:
+            return None
+        if not isinstance(plant, Mapping):
+            raise BadInput(f"A plant is {{cue: …, class: …, share: …}}, not {plant!r}.")
+        for key in plant:
+            if key not in KEYS:
+                raise BadInput(f"A plant has no {key!r}; it takes {', '.join(KEYS)}.")
+        cue, class_name, share = plant.get("cue", CUES[0]), plant.get("class") or classes[0], plant.get("share", 0.9)
+        if cue not in CUES:
+            raise BadInput(f"There is no cue {cue!r}: {nearest(str(cue), [*CUES])}")
+        if class_name not in classes:
+            raise BadInput(f"The reef has no class {class_name!r}: {nearest(str(class_name), classes)}")
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+            raise BadInput(f"The share of planted photos must be a number from 0 to 1, not {share!r}.")
+        return Plant(cue, class_name, float(share))
 
     @property
     def digest(self) -> str:
+        """Twelve digits that differ where the photos do; defaults count as if they had been given."""
         facts = {name: getattr(self, name) for name in LIMITS}
         facts |= {"drawing": DRAWING, "plant": vars(self.planted) if self.planted else None}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def read_plant(plant: Mapping[str, Any] | None, classes: Sequence[str]) -> Plant | None:
-    """The plan from `{cue, class, share}`, or BadInput that names the choices."""
-    if not plant:
-        return None
-    if not isinstance(plant, Mapping):
-        raise BadInput(f"A plant is {{cue: …, class: …, share: …}}, not {plant!r}.")
-    for key in plant:
-        if key not in KEYS:
-            raise BadInput(f"A plant has no {key!r}{_near(key, KEYS)}; it takes {', '.join(KEYS)}.")
-    cue, class_name, share = (
-        plant.get("cue", CUES[0]),
-        plant.get("class") or classes[0],
-        plant.get("share", 0.9),
-    )
-    if cue not in CUES:
-        raise BadInput(f"There is no cue {cue!r}{_near(cue, CUES)}; the reef can plant: {', '.join(CUES)}.")
-    if class_name not in classes:
-        raise BadInput(
-            f"The reef has no class {class_name!r}{_near(class_name, classes)}; it has: {', '.join(classes)}."
-        )
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-        raise BadInput(f"The share of planted photos must be a number from 0 to 1, not {share!r}.")
-    return Plant(cue, class_name, float(share))
-
-
-def _near(name: object, choices: Sequence[str]) -> str:
-    found = difflib.get_close_matches(str(name), choices, 1)
-    return f" (did you mean {found[0]!r}?)" if found else ""

@@ -1,7 +1,7 @@
-"""Grounds and noises, drawn once a process from fixed seeds; photos take crops of them.
+"""Textures of grounds and noises, made once a process from fixed seeds, and gradients; photos take crops of them.
 
-A fractal noise costs milliseconds and a crop of it microseconds: this is where the speed of the reef comes
-from. All tiles are square, uint8 and neutral at 128.
+A fractal noise costs milliseconds and a crop of it microseconds: this is where the speed of the reef comes from. All
+tiles are square (SIDE), uint8 and neutral at 128.
 """
 
 from functools import lru_cache
@@ -16,6 +16,7 @@ SIDE = 512
 
 @lru_cache
 def noise(octaves: int = 5, coarse: int = 6, seed: int = 1) -> np.ndarray:
+    """Fractal noise; its largest cells are a `coarse`-th of the tile."""
     rng = np.random.default_rng([seed, octaves, coarse])
     total = np.zeros((SIDE, SIDE), np.float32)
     for k in range(octaves):
@@ -50,6 +51,7 @@ def caustics() -> np.ndarray:
 
 @lru_cache
 def pebbles() -> np.ndarray:
+    """Gravel: 700 lit stones, the large ones below the small ones."""
     rng = np.random.default_rng(5)
     tile = np.full((SIDE, SIDE), 60, np.uint8)
     for radius in np.sort(rng.gamma(4, 3.4, 700))[::-1]:
@@ -64,16 +66,13 @@ def pebbles() -> np.ndarray:
 
 @lru_cache
 def grass() -> np.ndarray:
+    """Blades of grass, the dark ones below the light ones."""
     rng = np.random.default_rng(6)
     tile = np.full((SIDE, SIDE), 70, np.uint8)
     for tone in np.sort(rng.uniform(50, 190, 1450)):
         root, lean, length = rng.uniform(-20, SIDE + 20, 2), rng.normal(0, 12, 2), rng.uniform(18, 50)
-        blade = brush.limb(
-            root + np.array([(0, 0), (lean[1] * 0.4, -0.6 * length), (lean[0] * 2, -length)]),
-            (4.5, 3.5, 0.6),
-            7,
-        )
-        brush.fill(tile, blade, tone)
+        path = root + np.array([(0, 0), (lean[1] * 0.4, -0.6 * length), (lean[0] * 2, -length)])
+        brush.fill(tile, brush.limb(path, (4.5, 3.5, 0.6), 7), tone)
     return tile
 
 
@@ -110,5 +109,21 @@ def crop(tile: np.ndarray, shape: tuple[int, int], rng: np.random.Generator, zoo
 
 
 def _neutral(values: np.ndarray) -> np.ndarray:
+    """uint8 with mean 128 and standard deviation 40."""
     values = (values - values.mean()) / values.std()
     return np.clip(128 + 40 * values, 0, 255).astype(np.uint8)
+
+
+def gradient(colours: list, stops: list[float], rows: int, columns: int) -> np.ndarray:
+    """An RGB image that runs from the first colour at the top to the last; `stops` (0 to 1) say where each stands."""
+    at = np.linspace(0, 1, rows)
+    channels = [np.interp(at, stops, channel) for channel in np.clip(colours, 0, 255).T]
+    column = np.stack(channels, axis=1)[:, None, :].astype(np.uint8)
+    return cv2.resize(column, (columns, rows), interpolation=cv2.INTER_NEAREST)
+
+
+def lit(image: np.ndarray, texture: np.ndarray, strength: float) -> np.ndarray:
+    """Multiply by a neutral-128 texture, softened to `strength`."""
+    offset = 128 * (1 - strength)
+    gain = cv2.convertScaleAbs(texture, alpha=strength, beta=offset)
+    return cv2.multiply(image, cv2.cvtColor(gain, cv2.COLOR_GRAY2RGB), scale=1 / 128)

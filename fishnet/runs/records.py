@@ -1,42 +1,63 @@
 """What a run can be repeated from: its configuration, its command line, its split; and its columns in the UI."""
 
+import hashlib
 import json
 import os
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
-from fishnet.data.datamodule import ImageFolderData
-from fishnet.data.split_file import save_split
-from fishnet.data.splits import split_digest
 from fishnet.environment import TYPED_COMMAND
-from fishnet.files import replacing
-from fishnet.tracking.logger import MlflowLogger
+from fishnet.files import write_whole
+from fishnet.tracking import names
+from fishnet.tracking.runs import git_commit
+
+if TYPE_CHECKING:
+    from fishnet.data.datamodule import ImageFolderData
+    from fishnet.tracking.logger import MlflowLogger
 
 RECORD = "run.json"
 
 
+def run_tags(config: DictConfig, folder: Path, command: str) -> dict[str, str | None]:
+    """The tags of every run: what it is, where it lies, and from which settings and code it came."""
+    return {
+        names.COMMAND: command,
+        names.FOLDER: str(folder),
+        names.CONFIG_DIGEST: hashlib.sha256(OmegaConf.to_yaml(config, resolve=True).encode()).hexdigest()[:16],
+        names.GIT_COMMIT: git_commit(),
+    }
+
+
+def write_config(config: DictConfig, folder: Path, command: str, *, resolve: bool = False) -> None:
+    """config/config.yaml and config/command.txt, the command as it was typed; a resumed run adds a line to it."""
+    (folder / "config").mkdir(parents=True, exist_ok=True)
+    commands = folder / "config" / "command.txt"
+    earlier = commands.read_text(encoding="utf-8") if commands.is_file() else ""
+    typed = os.environ.get(TYPED_COMMAND, shlex.join(["fishnet", command, *sys.argv[1:]]))
+    write_whole(folder / "config" / "config.yaml", OmegaConf.to_yaml(config, resolve=resolve))
+    write_whole(commands, f"{earlier}{typed}\n")
+
+
 def write_records(
-    config: DictConfig, data: ImageFolderData, folder: Path, logger: MlflowLogger, *, command: str = "train"
+    config: DictConfig, data: "ImageFolderData", folder: Path, logger: "MlflowLogger", *, command: str = "train"
 ) -> None:
-    """What a run can be repeated from: its configuration, its command line, its split; and its columns in the UI."""
+    """Configuration, split and data set of a training or measurement, in its folder and in MLflow."""
+    from fishnet.data.split_file import save_split
+    from fishnet.data.splits import split_digest
+
     if logger.run_id is None:
         return  # one of several processes, not the first
-    for name in ("config", "split"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    record = json.dumps({"run_id": logger.run_id, "classes": data.classes}, ensure_ascii=False)
-    _write(folder / "config" / "config.yaml", OmegaConf.to_yaml(config))
-    _write(folder / "config" / "command.txt", _commands(folder / "config" / "command.txt", command))
+    write_config(config, folder, command)
+    (folder / "split").mkdir(exist_ok=True)
     save_split(data.table, data.assignment, folder / "split" / "split.csv")
-    _write(folder / RECORD, record)
-    logger.set_tags(
-        {
-            "fishnet.split_digest": split_digest(data.table, data.assignment),
-            "fishnet.data_digest": data.index.digest,
-        }
-    )
+    record = {"run_id": logger.run_id, "classes": data.classes}
+    write_whole(folder / RECORD, json.dumps(record, ensure_ascii=False))
+    split = split_digest(data.table, data.assignment)
+    logger.set_tags({names.SPLIT_DIGEST: split, names.DATA_DIGEST: data.index.digest})
     logger.log_hyperparams(run_parameters(config))
     logger.log_artifacts(folder / "config", "config")
     logger.log_artifacts(folder / "split", "split")
@@ -46,39 +67,16 @@ def write_records(
     )
 
 
-def _commands(path: Path, verb: str) -> str:
-    """The command as it was typed; a resumed run has a line for each time."""
-    earlier = path.read_text(encoding="utf-8") if path.is_file() else ""
-    return earlier + os.environ.get(TYPED_COMMAND, shlex.join(["fishnet", verb, *sys.argv[1:]])) + "\n"
-
-
-def _write(path: Path, text: str) -> None:
-    """A resumed run writes its records again: a kill must not leave it without them."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
 NO_PARAMETER = (
     *("_target_", "_partial_", "tracking", "callbacks", "range_test"),
     *("out", "resume", "name", "prefetch", "checkpoint"),
 )
 HOUSEKEEPING = {
-    "data": (
-        "root",
-        "manifest",
-        "split_file",
-        "workers",
-        "max_refused",
-        "cache",
-        "cache_limit",
-    ),  # places are told as the data set
-    "model": ("image_size",),  # data.image_size says it
+    "data": ("root", "manifest", "split_file", "workers", "max_refused", "cache", "cache_limit"),  # logged as data set
+    "model": ("image_size",),  # the same as data.image_size
     "trainer": (
-        "enable_model_summary",
-        "enable_progress_bar",
-        "log_every_n_steps",
-        "num_sanity_val_steps",
-        "use_distributed_sampler",
+        *("enable_model_summary", "enable_progress_bar", "log_every_n_steps"),
+        *("num_sanity_val_steps", "use_distributed_sampler"),
     ),
 }
 
@@ -92,7 +90,7 @@ SPLITTING = ("val", "test", "folds", "fold", "seed")
 
 
 def run_parameters(config: DictConfig) -> dict[str, object]:
-    """Few and comparable: what was chosen and can change a result; no targets, no places, nothing twice."""
+    """Few and comparable: what was chosen and can change a result; no targets, no folders, nothing twice."""
     tree = OmegaConf.to_container(config, resolve=True)
     assert isinstance(tree, dict)
     if "part" in tree:
@@ -101,7 +99,9 @@ def run_parameters(config: DictConfig) -> dict[str, object]:
     for key, value in tree.items():
         if isinstance(value, dict):
             left_out = (*NO_PARAMETER, *HOUSEKEEPING.get(str(key), ()))
-            value = {k: _without_folders(v) for k, v in value.items() if k not in left_out}
+            # a weights file by its name: where it lies is no property of the run
+            value = {k: Path(v).name if isinstance(v, str) and Path(v).is_absolute() else v
+                     for k, v in value.items() if k not in left_out}  # fmt: skip
         if key not in NO_PARAMETER:
             chosen[str(key)] = value
     if isinstance(data := chosen.get("data"), dict) and data.get("seed") == chosen.get("seed"):
@@ -110,21 +110,11 @@ def run_parameters(config: DictConfig) -> dict[str, object]:
 
 
 def _measuring_parameters(tree: dict) -> dict[str, object]:
-    chosen: dict[str, object] = {"part": tree["part"], "checkpoint": short_name(Path(tree["checkpoint"]))}
+    path = Path(tree["checkpoint"]).expanduser().absolute()
+    run = path.parent.parent if path.parent.name in ("checkpoints", "model") else path.parent
+    chosen: dict[str, object] = {"part": tree["part"], "checkpoint": f"{run.name}/{path.name}"}
     split = () if tree["part"] == "all" or tree["data"].get("split_file") else SPLITTING
     for seam, keys in MEASURED.items():
         more = split if seam == "data" else ()
         chosen[seam] = {key: tree[seam][key] for key in (*keys, *more) if key in tree[seam]}
     return chosen
-
-
-def short_name(checkpoint: Path) -> str:
-    """The folder of the run and the file: outputs/RUN/checkpoints/best.ckpt is RUN/best.ckpt."""
-    path = checkpoint.expanduser().absolute()
-    run = path.parent.parent if path.parent.name in ("checkpoints", "model") else path.parent
-    return f"{run.name}/{path.name}"
-
-
-def _without_folders(value: object) -> object:
-    """A weights file by its name; where it lies is no property of the run."""
-    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value

@@ -1,4 +1,4 @@
-"""The parent of a multirun: made before the first job, told the mean of its children after the last."""
+"""The parent of a multirun: made before the first job; after the last it receives the mean over its children."""
 
 import os
 import sys
@@ -10,10 +10,11 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from fishnet.environment import PARENT_RUN, SWEEP_FOLDER, SWEPT_KEYS
-from fishnet.errors import Interrupted
 from fishnet.measure.metrics import direction
+from fishnet.tracking import names
 from fishnet.tracking.compare import compare
-from fishnet.tracking.runs import end_parent, start_parent
+from fishnet.tracking.runs import summarise_children
+from fishnet.tracking.session import open_run, start_run
 from fishnet.tracking.store import open_store
 
 from .folders import made, timed
@@ -27,27 +28,21 @@ def parent_run(base: DictConfig, swept: list[str]) -> Iterator[None]:
     """
     home = Path.cwd()
     store = open_store(base.tracking.uri, home=home)
+    metric = f"best/{base.monitor.replace('/', '_', 1)}"
     with made(timed("sweep")) as folder:
-        session = start_parent(
-            store,
-            experiment=base.tracking.experiment,
-            folder=folder,
-            run_name=base.name or "-".join(["sweep", *(key.split(".")[-1] for key in swept)]),
-            tags={"fishnet.command": "train -m"},
-        )
+        run_name = base.name or "-".join(["sweep", *(key.split(".")[-1] for key in swept)])
+        tags = {names.ROLE: "parent", names.COMMAND: "train -m"}
+        session = start_run(store, experiment=base.tracking.experiment, folder=folder, run_name=run_name, tags=tags)
         passed_on = {PARENT_RUN: session.run_id, SWEPT_KEYS: ",".join(swept), SWEEP_FOLDER: str(folder)}
         os.environ.update(passed_on)
-        status = "FAILED"
         try:
-            yield
-            status = "FINISHED"
-        except (KeyboardInterrupt, Interrupted):
-            status = "KILLED"
-            raise
+            with open_run(lambda: session, outputs=home / "outputs"):
+                try:
+                    yield
+                finally:
+                    for name in passed_on:
+                        os.environ.pop(name, None)
+                    summarise_children(session, metric=metric, largest=direction(metric) == "max")
         finally:
-            for name in passed_on:
-                os.environ.pop(name, None)
-            metric = f"best/{base.monitor.replace('/', '_', 1)}"
-            end_parent(session, metric=metric, largest=direction(metric) == "max", status=status)
             console = Console(width=None if sys.stdout.isatty() else 160)
             compare(uri=base.tracking.uri, home=home, parent=session.run_id, last=100, console=console)

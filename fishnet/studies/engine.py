@@ -11,21 +11,36 @@ from typing import Any
 
 from fishnet.errors import WorkFailed
 
-from .curves import Curves
-from .journal import Journal
-from .pool import POLL, Pool
-from .protocol import Protocol, Stage
-from .sampler import ask
-from .scoring import OTHER_PHOTOS, photos_differ, scored
-from .selection import choose
-from .settings import Settings, Space, centred
-from .state import StageState, Watch
-from .trials import Candidate, Cell, Compose, Idea, Trial, listed, merged, point_name, realised, told_apart
+from .journal import GOOD, Journal
+from .outcome import read_outcome
+from .pool import POLL, Live, Pool
+from .protocol import Protocol
+from .sampler import ask, worst_epoch
+from .scoring import OTHER_PHOTOS, Scored, StageState, photos_differ, scored
+from .selection import Candidate, choose
+from .settings import Settings, centred
+from .supervisor import PRUNE
+from .trials import Cell, Compose, Idea, Trial, compose_trial, listed, merged, point_name, received, unique_names
 
 log = logging.getLogger("fishnet")
 
+LOOK = 3.0  # seconds between two looks at the curves of trainings that run
+
+Watch = Callable[[list[StageState]], None]
+
 
 class Engine:
+    """A study at work.
+
+    Args:
+        protocol: its stages.
+        journal: its files.
+        compose: settings → configuration and command line of a training.
+        pool: starts trainings and takes in what has ended.
+        retry: whether trainings that failed in an earlier run are run again.
+        ended: called with the stage and the trial when a training has ended.
+    """
+
     def __init__(
         self,
         protocol: Protocol,
@@ -46,12 +61,8 @@ class Engine:
         self._replaying = False
 
     def watch(self, watchers: Sequence[Watch]) -> None:
-        """Whoever is to be told, several times a second."""
+        """Functions that are called with the states of all stages, several times a second."""
         self._watchers = watchers
-
-    def _watch(self) -> None:
-        for watch in self._watchers:
-            watch(self.states)
 
     def run(self) -> dict[str, Any]:
         """What each stage has chosen; WorkFailed where a stage cannot choose."""
@@ -63,15 +74,16 @@ class Engine:
             for state in self.states:
                 state.began = time.time()
                 self._run_stage(state)
-                if not photos_changed and photos_differ([one for earlier in self.states for one in earlier.scored]):
+                if not photos_changed and photos_differ([entry for earlier in self.states for entry in earlier.scored]):
                     photos_changed = True
                     log.warning("stage %s: %s", state.stage.name, OTHER_PHOTOS)
                 state.choice = choose(state.stage, state.scored)
                 state.ended = time.time()
                 self._kept[state.stage.name] = state.choice.candidates
-                chosen[state.stage.name] = state.choice.told
+                chosen[state.stage.name] = state.choice.record
                 self.journal.write_selected(chosen)
-                self._watch()
+                for watch in self._watchers:
+                    watch(self.states)
         finally:
             self._pool.close()
             for state in self.states:
@@ -79,14 +91,14 @@ class Engine:
         return chosen
 
     def replay(self) -> bool:
-        """What the files tell, without running anything; True when every stage has chosen."""
+        """Reads the files without running anything; True when every stage has chosen."""
         self._replaying = True
         for state in self.states:
             state.began = state.ended = time.time()
             for trial in self._trials_of(state):
                 self._admit(state, trial)
-            self._score(state)
-            if any(one.state == "open" for one in state.scored):
+            state.scored = [self._scored(state, trial) for trial in state.trials]
+            if any(entry.state == "open" for entry in state.scored):
                 return False
             try:
                 state.choice = choose(state.stage, state.scored)
@@ -95,7 +107,21 @@ class Engine:
             self._kept[state.stage.name] = state.choice.candidates
         return True
 
+    def verdict(self) -> WorkFailed | None:
+        """All trials have ended; the failure to report when some of them failed."""
+        trials = [entry for state in self.states for entry in state.scored]
+        failed = sum(entry.state == "failed" for entry in trials)
+        if not failed:
+            return None
+        return WorkFailed(
+            f"{failed} of {len(trials)} trials failed: the table says why, log.txt in each one's folder says more. "
+            "The others are finished; retry=true runs the failed ones again."
+        )
+
     # ---- one stage
+
+    def _scored(self, state: StageState, trial: Trial) -> Scored:
+        return scored(trial, state.stage, self.journal.result)
 
     def _run_stage(self, state: StageState) -> None:
         source = self._trials_of(state)
@@ -106,73 +132,64 @@ class Engine:
                 exhausted = trial is None
                 if trial is not None:
                     self._pool.add(self._take(state, trial), trial)
-            for ended in self._pool.turn(state.stage, lambda cell, trial: self._settled(state, cell, trial)):
-                self._tell(state, ended)
-            state.running = {digest: one.since for digest, one in self._pool.live.items()}
+            for trial in self._pool.turn(state.stage):
+                self._notify(state, trial)
+            state.running = {digest: live.since for digest, live in self._pool.live.items()}
             self._curves.look(state, list(self._pool.live.values()))
-            self._score(state)
-            self._watch()
+            state.scored = [self._scored(state, trial) for trial in state.trials]
+            for watch in self._watchers:
+                watch(self.states)
             if not self._pool.empty:
                 time.sleep(POLL)
 
     def _trials_of(self, state: StageState) -> Iterator[Trial]:
-        """Grids and lists at once; searches point by point, so that each question knows the answers so far."""
+        """Grids and lists at once; searches point by point, so that each point is drawn knowing the results so far."""
         stage = state.stage
         if stage.search.kind in ("grid", "list"):
             ideas = list(listed(stage, self._kept))
-            trials = [realised(stage, number, idea, self._compose) for number, idea in enumerate(ideas)]
-            trials = [replace(trial, number=number) for number, trial in enumerate(told_apart(merged(trials)))]
+            trials = [compose_trial(stage, number, idea, self._compose) for number, idea in enumerate(ideas)]
+            trials = [replace(trial, number=number) for number, trial in enumerate(unique_names(merged(trials)))]
             state.planned = len(trials)
             yield from trials
             return
-        received = self._kept[stage.source] if stage.source else [Candidate()]
-        state.planned = stage.search.trials * len(received)
-        for candidate in received:
-            yield from self._searched(state, candidate, prefix=len(received) > 1)
+        candidates = received(stage.source, self._kept)
+        state.planned = stage.search.trials * len(candidates)
+        for candidate in candidates:
+            yield from self._searched(state, candidate, f"{candidate.name}-" if len(candidates) > 1 else "")
 
-    def _searched(self, state: StageState, candidate: Candidate, *, prefix: bool) -> Iterator[Trial]:
+    def _searched(self, state: StageState, candidate: Candidate, prefix: str) -> Iterator[Trial]:
         stage = state.stage
-        mine: list[Trial] = []
+        trials: list[Trial] = []
         space = centred(stage.search.space, candidate.settings, f"stage {stage.name}")
-        place = f"{candidate.name}/{sorted(candidate.settings.items(), key=str)}"
-        folds = None if candidate.fold is None else (candidate.fold,)
+        origin = f"{candidate.name}/{sorted(candidate.settings.items(), key=str)}"
+
+        def draw() -> Settings | None:
+            if self._replaying:
+                return None
+            history = [(trial.point, self._scored(state, trial).best_so_far()) for trial in trials]
+            return ask(stage.search, space, origin=origin, history=history, maximise=stage.maximise)
+
         while True:
-            history = [(trial.point, scored(trial, stage, self.journal.result)) for trial in mine]
-            known = [(point, one.best_so_far()) for point, one in history]
-            point = self.journal.ask(
-                stage,
-                place,
-                len(mine),
-                lambda known=known: self._new_point(stage, space, place, known),  # type: ignore[misc]
-            )
-            if point is None or len(mine) >= stage.search.trials:
-                state.planned -= stage.search.trials - len(mine)
+            point = self.journal.ask(stage, origin, len(trials), draw)
+            if point is None or len(trials) >= stage.search.trials:
+                state.planned -= stage.search.trials - len(trials)
                 return
-            name, longer = (
-                f"{candidate.name}-{told}" if prefix else told
-                for told in (point_name(point), point_name(point, whole=True))
-            )
-            idea = Idea(candidate, name, None, point, folds, longer=longer)
-            trial = realised(stage, len(state.trials), idea, self._compose)
-            (trial,) = told_apart([trial], [one.name for one in state.trials if one.digest != trial.digest])
-            mine.append(trial)
+            name, longer = (f"{prefix}{point_name(point, exact=exact)}" for exact in (False, True))
+            idea = Idea(candidate, name, None, point, longer=longer)
+            trial = compose_trial(stage, len(state.trials), idea, self._compose)
+            taken = [other.name for other in state.trials if other.digest != trial.digest]
+            (trial,) = unique_names([trial], taken)
+            trials.append(trial)
             yield trial
 
-    def _new_point(
-        self, stage: Stage, space: Space, place: str, known: list[tuple[Settings, float | None]]
-    ) -> Settings | None:
-        if self._replaying:
-            return None
-        return ask(stage.search, space, place=place, history=known, largest=stage.largest)
-
     def _admit(self, state: StageState, trial: Trial) -> tuple[Cell, ...]:
-        """The trial belongs to the stage from now on. One that is known, asked by another fold's winner, is measured in
-        that fold too; returns the trainings that are new."""
-        for place, known in enumerate(state.trials):
+        """The trial belongs to the stage from now on; returns the trainings that are new. One that is known (another
+        fold's search drew the same point) is measured in that fold too."""
+        for index, known in enumerate(state.trials):
             if known.digest == trial.digest:
-                (state.trials[place],) = merged([known, trial])
+                (state.trials[index],) = merged([known, trial])
                 state.planned -= 1
-                return state.trials[place].cells[len(known.cells) :]
+                return state.trials[index].cells[len(known.cells) :]
         state.trials.append(trial)
         return trial.cells
 
@@ -180,42 +197,57 @@ class Engine:
         """What of the trial is to be run."""
         new = self._admit(state, trial)
         if self._retry:
-            for cell, _ in scored(trial, state.stage, self.journal.result).deaths:
+            for cell, _ in self._scored(state, trial).deaths:
                 if cell.digest not in self._retried:
                     self.journal.forget(cell)
                     self._retried.add(cell.digest)
         open_cells = [cell for cell in new if self.journal.result(cell) is None]
         if not open_cells:
-            self._tell(state, trial)
+            self._notify(state, trial)
         return open_cells
 
-    def _tell(self, state: StageState, trial: Trial) -> None:
-        """One of its trainings has ended: as it stands in the stage, for it may have been asked by several."""
-        self._ended(state, next(one for one in state.trials if one.digest == trial.digest))
+    def _notify(self, state: StageState, trial: Trial) -> None:
+        """One of the trial's trainings has ended. The stage may have merged it with others of its configuration."""
+        self._ended(state, next(known for known in state.trials if known.digest == trial.digest))
 
-    def _settled(self, state: StageState, cell: Cell, trial: Trial) -> bool:
-        """It has a result, or needs none: the rest of a trial that was pruned in one fold is not run."""
-        if self.journal.result(cell) is not None:
-            return True
-        return scored(trial, state.stage, self.journal.result).state == "pruned"
 
-    def _score(self, state: StageState) -> None:
-        state.scored = [scored(trial, state.stage, self.journal.result) for trial in state.trials]
+class Curves:
+    """Looks at what running trainings have written: how far they are, and which are not worth going on."""
 
-    # ---- the end
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._ended: dict[str, dict[int, float]] = {}  # by training, for it changes no more
+        self._looked = 0.0
 
-    def deaths(self) -> list[tuple[Trial, Cell, dict[str, Any]]]:
-        return [
-            (one.trial, cell, result) for state in self.states for one in state.scored for cell, result in one.deaths
-        ]
+    def look(self, state: StageState, live: Sequence[Live]) -> None:
+        """Every few seconds: the epochs of each, and a note for the supervisor of one that is to be pruned."""
+        if time.monotonic() - self._looked < LOOK:
+            return
+        self._looked = time.monotonic()
+        stage = state.stage
+        for training in live:
+            outcome = read_outcome(self._journal.run_of(training.cell))
+            state.epochs[training.cell.digest] = outcome.epochs
+            own = outcome.curves.get(stage.score)
+            if not stage.search.prune or not own:
+                continue
+            others = self._others(state, training)
+            epoch = worst_epoch(own, others, maximise=stage.maximise) if len(others) >= 3 else None
+            if epoch is not None:
+                value = f"{stage.score} {own[epoch]:.3f}"
+                cause = f"behind the median of {len(others)} others at epoch {epoch + 1} ({value})"
+                (self._journal.folder_of(training.cell) / PRUNE).write_text(cause)
 
-    def verdict(self) -> WorkFailed | None:
-        """All trials have ended; were all of them well?"""
-        failed = [one for state in self.states for one in state.scored if one.state == "failed"]
-        if not failed:
-            return None
-        total = sum(len(state.scored) for state in self.states)
-        return WorkFailed(
-            f"{len(failed)} of {total} trials failed: the table says why, log.txt in each one's folder says more. "
-            "The others are finished; retry=true runs the failed ones again."
-        )
+    def _others(self, state: StageState, training: Live) -> list[dict[int, float]]:
+        """Curves of other trials on the same fold with the same seed; that of one that died says nothing."""
+        curves = []
+        where = (training.cell.fold, training.cell.seed)
+        others = [trial for trial in state.trials if trial.digest != training.trial.digest]
+        for cell in [cell for trial in others for cell in trial.cells if (cell.fold, cell.seed) == where]:
+            result = self._journal.result(cell)
+            if result is not None and result["status"] in (GOOD, "pruned"):
+                if cell.digest not in self._ended:
+                    outcome = read_outcome(self._journal.run_of(cell))
+                    self._ended[cell.digest] = outcome.curves.get(state.stage.score, {})
+                curves.append(self._ended[cell.digest])
+        return [curve for curve in curves if curve]

@@ -1,10 +1,8 @@
 """Where trainings run: on this machine, under Slurm through submitit, or on a Ray cluster.
 
-Each executor only starts keepers and says when one has ended; what happened is in the training's folder, which all
+Each executor only starts supervisors and knows when one has ended; what happened is in the training's folder, which all
 machines must see.
 """
-
-from __future__ import annotations
 
 import importlib.util
 import os
@@ -14,42 +12,58 @@ import subprocess
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.text import nearest
 from fishnet.tracking.process import start_time
 
-from .supervisor import PATIENCE, SAID
+from .supervisor import OUTPUT, PATIENCE
 
-if TYPE_CHECKING:
-    from submitit import Job
-
-KEEPER = [sys.executable, "-m", "fishnet.studies.supervisor"]
+SUPERVISOR = [sys.executable, "-m", "fishnet.studies.supervisor"]
 NAMES = ("local", "submitit", "ray")
 LONGEST = 24 * 60  # minutes that Slurm is asked for where no limit is given
 
 
-class Running(Protocol):
-    """One keeper somewhere."""
+@dataclass(frozen=True)
+class Running:
+    """A supervisor somewhere.
 
-    def status(self) -> int | None:
-        """Its exit status; None while it runs."""
+    Args:
+        status: its exit status; None while it runs.
+        stop: asks it to end the training, which leaves a checkpoint; returns at once.
+    """
 
-    def stop(self) -> None:
-        """Ask it to end the training, which leaves a checkpoint; returns at once."""
+    status: Callable[[], int | None]
+    stop: Callable[[], None]
 
 
-class Executor(Protocol):
-    def start(self, folder: Path) -> Running: ...
+class Executor(ABC):
+    """Starts supervisors."""
 
-    def close(self) -> None: ...
+    @abstractmethod
+    def start(self, folder: Path) -> Running:
+        """A supervisor for the training in this folder."""
+
+    def close(self) -> None:  # noqa: B027
+        """The study ends: give back what the executor holds. What was submitted goes on, and is taken up again."""
 
 
 def executor_named(name: str, *, home: Path, logs: Path, limit: float | None, settings: Mapping[str, Any]) -> Executor:
+    """The executor; BadInput where there is none of this name, or where it is not installed or cannot be reached.
+
+    Args:
+        name: local, submitit or ray.
+        home: the folder in which the study was started; trainings are started in it too.
+        logs: where jobs of Slurm leave their logs.
+        limit: seconds for each training.
+        settings: the executor's own, `executor_args`.
+    """
     if name not in NAMES:
         raise BadInput(f"executor={name}: {nearest(name, list(NAMES))}")
     if name == "local":
@@ -62,8 +76,8 @@ def executor_named(name: str, *, home: Path, logs: Path, limit: float | None, se
 # ---- this machine
 
 
-class Local:
-    """Each keeper in a session of its own, at the other end of a pipe: when this process dies, it hears of it."""
+class Local(Executor):
+    """Each supervisor in a session of its own, at the other end of a pipe that closes when this process dies."""
 
     def __init__(self, home: Path, settings: Mapping[str, Any]) -> None:
         gpus = settings.get("gpus", [])
@@ -72,90 +86,100 @@ class Local:
                 "executor_args: executor=local takes gpus alone, as {gpus: [0, 1]}; jobs=2 says how many at a time."
             )
         self.home = home
-        self._gpus = {str(gpu): 0 for gpu in gpus}  # → trainings that have it
+        self._users: dict[str, list[Running]] = {str(gpu): [] for gpu in gpus}
 
     def start(self, folder: Path) -> Running:
-        gpu = min(self._gpus, key=self._gpus.__getitem__, default=None)
-        chosen = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
+        environment = dict(os.environ)
+        self._users = {gpu: [user for user in users if user.status() is None] for gpu, users in self._users.items()}
+        gpu = min(self._users, key=lambda gpu: len(self._users[gpu]), default=None)
         if gpu is not None:
-            self._gpus[gpu] += 1
-        with (folder / SAID).open("ab") as said:
+            environment["CUDA_VISIBLE_DEVICES"] = gpu
+        with (folder / OUTPUT).open("ab") as output:
             process = subprocess.Popen(
-                [*KEEPER, str(folder), "--lifeline"],
+                [*SUPERVISOR, str(folder), "--lifeline"],
                 cwd=self.home,
                 stdin=subprocess.PIPE,
-                stdout=said,
-                stderr=said,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,
-                env={**os.environ, **chosen},
+                env=environment,
             )
-        return LocalRunning(process, lambda: self._given_back(gpu))
-
-    def _given_back(self, gpu: str | None) -> None:
+        assert process.stdin is not None
+        running = Running(process.poll, process.stdin.close)
         if gpu is not None:
-            self._gpus[gpu] -= 1
-
-    def close(self) -> None:
-        """Nothing is held."""
+            self._users[gpu].append(running)
+        return running
 
 
-class LocalRunning:
-    def __init__(self, process: subprocess.Popen, ended: Callable[[], None]) -> None:
-        self.process, self._ended = process, ended
-        self._told = False
-
-    def status(self) -> int | None:
-        code = self.process.poll()
-        if code is not None and not self._told:
-            self._told = True
-            self._ended()
-        return code
-
-    def stop(self) -> None:
-        if self.process.stdin is not None:
-            self.process.stdin.close()
+# ---- clusters
 
 
-# ---- Slurm
+def tied_supervisor(folder: str, home: str) -> subprocess.Popen:
+    """A supervisor inside a job: when the job is ended, the pipe closes and the training leaves its checkpoint."""
+    return subprocess.Popen(
+        [*SUPERVISOR, folder, "--lifeline"], cwd=home, stdin=subprocess.PIPE, start_new_session=True
+    )
 
 
-class Submitit:
+def exit_status(process: subprocess.Popen) -> int:
+    """Of a tied supervisor, once it has ended; its pipe is closed, whatever happens meanwhile."""
+    try:
+        while process.poll() is None:
+            time.sleep(0.1)
+        return process.returncode
+    finally:
+        if process.stdin is not None:
+            process.stdin.close()
+
+
+def remote(done: Callable[[], bool], result: Callable[[], int], stop: Callable[[], None]) -> Running:
+    """A job that holds a tied supervisor, and has its exit status as result."""
+
+    def status() -> int | None:
+        if not done():
+            return None
+        try:
+            return int(result())
+        except Exception:  # it was ended before it could return anything: cancelled, or its node is gone
+            return 1
+
+    return Running(status, stop)
+
+
+class Submitit(Executor):
     """Without Slurm on this machine, or with `cluster: local`, the same code path runs as processes here."""
 
     def __init__(self, home: Path, logs: Path, limit: float | None, settings: Mapping[str, Any]) -> None:
         import submitit
 
-        chosen = dict(settings)
         self.home = home
-        cluster = chosen.pop("cluster", None)
+        options = dict(settings)
+        cluster = options.pop("cluster", None)
         try:
             self._executor = submitit.AutoExecutor(folder=logs, cluster=cluster)
             minutes = LONGEST if limit is None else int(limit / 60) + 10
-            self._executor.update_parameters(**{"timeout_min": minutes, "name": "fishnet", **chosen})
+            self._executor.update_parameters(**{"timeout_min": minutes, "name": "fishnet", **options})
         except (NameError, ValueError, RuntimeError) as error:
             raise BadInput(f"executor_args={dict(settings)}: {str(error).splitlines()[0]}") from error
 
     def start(self, folder: Path) -> Running:
         try:
-            with _children_hear_interrupts():
-                return SubmititRunning(self._executor.submit(KeptBySlurm(), str(folder), str(self.home)))
+            with _interrupts_reach_children():
+                job = self._executor.submit(SlurmJob(), str(folder), str(self.home))
         except Exception as error:
             raise WorkFailed(f"the job could not be submitted: {str(error).splitlines()[0]}") from error
-
-    def close(self) -> None:
-        """Jobs that were submitted go on; the next study of this folder finds them."""
+        return remote(job.done, job.result, job.cancel)
 
 
-class KeptBySlurm:
+class SlurmJob:
     """What a job of Slurm calls. Before it is preempted, the training leaves its checkpoint and the job is queued
     again; it then goes on from there."""
 
-    def __init__(self) -> None:
-        self._process: subprocess.Popen | None = None
+    _process: subprocess.Popen | None = None
 
     def __call__(self, folder: str, home: str) -> int:
-        self._process = _tied_keeper(folder, home)
-        return _ended(self._process)
+        self._process = tied_supervisor(folder, home)
+        return exit_status(self._process)
 
     def checkpoint(self, folder: str, home: str) -> Any:
         import submitit
@@ -165,26 +189,11 @@ class KeptBySlurm:
             deadline = time.monotonic() + PATIENCE + 10
             while start_time(self._process.pid) and time.monotonic() < deadline:  # Popen's own wait may be under way
                 time.sleep(0.1)
-        return submitit.helpers.DelayedSubmission(KeptBySlurm(), folder, home)
-
-
-def _tied_keeper(folder: str, home: str) -> subprocess.Popen:
-    """When the job is ended, the pipe closes and the training leaves its checkpoint."""
-    return subprocess.Popen([*KEEPER, folder, "--lifeline"], cwd=home, stdin=subprocess.PIPE, start_new_session=True)
-
-
-def _ended(keeper: subprocess.Popen) -> int:
-    try:
-        while keeper.poll() is None:
-            time.sleep(0.1)
-        return keeper.returncode
-    finally:
-        if keeper.stdin is not None:
-            keeper.stdin.close()
+        return submitit.helpers.DelayedSubmission(SlurmJob(), folder, home)
 
 
 @contextmanager
-def _children_hear_interrupts() -> Iterator[None]:
+def _interrupts_reach_children() -> Iterator[None]:
     """A study in the background of a shell ignores Ctrl-C and would hand that on; submitit's local jobs are cancelled
     by that very signal."""
     ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
@@ -198,52 +207,36 @@ def _children_hear_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-class SubmititRunning:
-    def __init__(self, job: Job) -> None:
-        self._job = job
-
-    def status(self) -> int | None:
-        if not self._job.done():
-            return None
-        try:
-            return int(self._job.result())
-        except Exception:  # it was ended before it could say anything
-            return 1
-
-    def stop(self) -> None:
-        self._job.cancel()
-
-
-# ---- Ray
-
-
-class Ray:
+class Ray(Executor):
     """`executor_args`: what is passed on to `ray.init` (address), and num_cpus, num_gpus, resources of one training."""
 
     def __init__(self, home: Path, settings: Mapping[str, Any]) -> None:
         import ray
 
         self.home = home
-        chosen = dict(settings)
-        asked = ("num_cpus", "num_gpus", "resources")
-        self._asks: dict[str, Any] = {key: chosen.pop(key) for key in asked if key in chosen}
+        resources = ("num_cpus", "num_gpus", "resources")
+        self._task: dict[str, Any] = {"num_cpus": 1, "max_retries": 3}
+        self._task |= {key: value for key, value in settings.items() if key in resources}
+        options: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+        options |= {key: value for key, value in settings.items() if key not in resources}
         self._own = not ray.is_initialized()
-        check_answers(str(chosen.get("address") or ""))
+        _check_reachable(str(settings.get("address") or ""))
         try:
             if self._own:
-                quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
-                ray.init(**{**quiet, **chosen})
+                ray.init(**options)
         except (ConnectionError, TypeError, RuntimeError, ValueError) as error:
-            raise BadInput(
-                f"executor_args={dict(settings)}: ray does not start ({str(error).splitlines()[0]})."
-            ) from error
+            reason = str(error).splitlines()[0]
+            raise BadInput(f"executor_args={dict(settings)}: ray does not start ({reason}).") from error
 
     def start(self, folder: Path) -> Running:
         import ray
 
-        asks = {"num_cpus": 1, "max_retries": 3, **self._asks}
-        task = ray.remote(**asks)(kept_by_ray)
-        return RayRunning(task.remote(str(folder), str(self.home)))
+        reference = ray.remote(**self._task)(ray_task).remote(str(folder), str(self.home))
+        return remote(
+            lambda: bool(ray.wait([reference], timeout=0)[0]),
+            lambda: ray.get(reference),
+            lambda: ray.cancel(reference),
+        )
 
     def close(self) -> None:
         import ray
@@ -252,7 +245,7 @@ class Ray:
             ray.shutdown()
 
 
-def check_answers(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Ray itself waits for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
@@ -262,27 +255,6 @@ def check_answers(address: str) -> None:
             raise BadInput(f"executor_args.address={address}: no Ray cluster answers there ({error}).") from error
 
 
-def kept_by_ray(folder: str, home: str) -> int:
-    """In a worker of Ray."""
-    return _ended(_tied_keeper(folder, home))
-
-
-class RayRunning:
-    def __init__(self, reference: Any) -> None:
-        self._reference = reference
-
-    def status(self) -> int | None:
-        import ray
-
-        ready, _ = ray.wait([self._reference], timeout=0)
-        if not ready:
-            return None
-        try:
-            return int(ray.get(self._reference))
-        except Exception:  # the node is gone, or the task was cancelled
-            return 1
-
-    def stop(self) -> None:
-        import ray
-
-        ray.cancel(self._reference)
+def ray_task(folder: str, home: str) -> int:
+    """What a worker of Ray calls."""
+    return exit_status(tied_supervisor(folder, home))

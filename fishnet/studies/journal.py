@@ -1,4 +1,4 @@
-"""The study's own files: what was asked, what came out, what was chosen. They are the authority; MLflow mirrors them.
+"""The study's own files: points of searches, results, choices. They are the authority; MLflow mirrors them.
 
 study.json                 the protocol as it was run the last time, stage by stage
 asked/<stage>.jsonl        points that a search drew, in their order
@@ -11,7 +11,8 @@ report.html                the page
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,19 @@ from fishnet.files import write_whole
 
 from .protocol import Protocol, Stage
 from .settings import Settings
-from .supervisor import JOB, RESULT, RUN, SAID, busy, end_orphan, read_result
+from .supervisor import JOB, OUTPUT, RESULT, RUN, read_result
 from .trials import Cell
 
 GOOD = "finished"
 
 
 class Journal:
+    """Reads and writes the files of one study; several studies may use one folder at a time.
+
+    Args:
+        folder: of the study; it is made by `open`.
+    """
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._results: dict[str, dict[str, Any]] = {}
@@ -44,135 +51,123 @@ class Journal:
 
     # ---- trainings
 
-    def place(self, cell: Cell) -> Path:
+    def folder_of(self, cell: Cell) -> Path:
+        """The training's folder."""
         return self.folder / "trials" / cell.digest
 
     def run_of(self, cell: Cell) -> Path:
-        return self.place(cell) / RUN
+        """The folder of the run inside it."""
+        return self.folder_of(cell) / RUN
 
     def prepare(self, cell: Cell, job: dict[str, Any]) -> Path:
-        """The training's folder with what a keeper has to know."""
-        place = self.place(cell)
-        place.mkdir(parents=True, exist_ok=True)
-        write_whole(
-            place / JOB, json.dumps({**job, "arguments": cell.overrides, "out": str(self.run_of(cell))}, indent=1)
-        )
-        return place
+        """The training's folder with what its supervisor has to know."""
+        folder = self.folder_of(cell)
+        folder.mkdir(parents=True, exist_ok=True)
+        job = {**job, "arguments": cell.overrides, "out": str(self.run_of(cell))}
+        write_whole(folder / JOB, json.dumps(job, indent=1))
+        return folder
 
     def result(self, cell: Cell) -> dict[str, Any] | None:
+        """The training's result; None while there is none."""
         if cell.digest not in self._results:
-            found = read_result(self.place(cell))
-            if found is None:
+            result = read_result(self.folder_of(cell))
+            if result is None:
                 return None
-            self._results[cell.digest] = found
+            self._results[cell.digest] = result
         return self._results[cell.digest]
 
     def forget(self, cell: Cell) -> None:
         """Its result is put aside, so that it runs again; anew, if it had ended well and only its score was missing."""
         if (self.result(cell) or {}).get("status") == GOOD:
-            before = self.place(cell) / f"{RUN}.before"
+            before = self.folder_of(cell) / f"{RUN}.before"
             shutil.rmtree(before, ignore_errors=True)
             with suppress(FileNotFoundError):
                 self.run_of(cell).rename(before)
         with suppress(FileNotFoundError):  # another study of this folder has done so
-            (self.place(cell) / RESULT).rename(self.place(cell) / "result.before.json")
+            (self.folder_of(cell) / RESULT).rename(self.folder_of(cell) / "result.before.json")
         self._results.pop(cell.digest, None)
 
-    def busy(self, cell: Cell) -> bool:
-        return busy(self.place(cell))
-
-    def end_orphan(self, cell: Cell, number: int) -> None:
-        """A signal to a training that has outlived its keeper."""
-        end_orphan(self.place(cell), number)
-
-    def give_up(self, cell: Cell, cause: str, now: float) -> None:
-        """A training whose keepers die has a result too."""
-        lost = {"status": "killed", "cause": cause, "exit": -9, "seconds": 0.0, "started": now, "ended": now}
-        more = {"attempts": 0, "host": "", "figures": {}, "best_epoch": None, "epochs": 0, "parameters": None}
-        write_whole(self.place(cell) / RESULT, json.dumps({**lost, **more, "trained": None, "lr": None}, indent=1))
-
-    def last_words(self, cell: Cell) -> str:
-        """Of a keeper that should have said nothing."""
-        said = self.place(cell) / SAID
-        lines = said.read_text(errors="replace").split("\n") if said.is_file() else []
+    def give_up(self, cell: Cell, cause: str) -> None:
+        """Write a result for a training whose supervisors die; the last line that one printed is part of the cause."""
+        output = self.folder_of(cell) / OUTPUT
+        lines = output.read_text(errors="replace").split("\n") if output.is_file() else []
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        return f": {last[:200]}" if last else ""
+        result: dict[str, Any] = {
+            "status": "killed",
+            "cause": f"{cause}: {last[:200]}" if last else cause,
+            "exit": -9,
+            "seconds": 0.0,
+            **dict.fromkeys(("started", "ended"), time.time()),
+            "attempts": 0,
+            "host": "",
+            "figures": {},
+            "epochs": 0,
+            **dict.fromkeys(("best_epoch", "parameters", "trained", "lr")),
+        }
+        write_whole(self.folder_of(cell) / RESULT, json.dumps(result, indent=1))
 
-    # ---- what searches have asked
+    # ---- points of searches
 
-    def asked(self, stage: Stage, place: str) -> dict[int, Settings]:
-        """By number; a line that was torn leaves a gap, which the same question fills again."""
-        search = self._search(stage, place)
-        return {line["number"]: line["point"] for line in self._asked_lines(stage) if line["search"] == search}
+    def ask(self, stage: Stage, origin: str, number: int, draw: Callable[[], Settings | None]) -> Settings | None:
+        """Point `number` of a search: the one on file, or a new one, which every other study will find there.
 
-    def ask(self, stage: Stage, place: str, number: int, draw: Callable[[], Settings | None]) -> Settings | None:
-        """Point `number` of this search: the one on file, or a new one, which every other parent will find there."""
+        An edited search, or one around another winner (`origin`), begins anew. A line that was torn leaves a gap,
+        which the same point fills again.
+        """
+        identity = f"{stage.search.kind} {stage.search.space} {stage.search.seed} {origin}"
+        search = hashlib.sha256(identity.encode()).hexdigest()[:12]
         path = self.folder / "asked" / f"{stage.name}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock", timeout=120):
-            known = self.asked(stage, place)
-            if number in known:
-                return known[number]
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+            for line in reversed(lines):
+                with suppress(ValueError, KeyError, TypeError):
+                    record = json.loads(line)
+                    if (record["search"], record["number"]) == (search, number):
+                        return record["point"]
             point = draw()
             if point is not None:
-                line = json.dumps({"search": self._search(stage, place), "number": number, "point": point})
-                before = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
-                write_whole(path, "\n".join([*before, line, ""]))
+                lines.append(json.dumps({"search": search, "number": number, "point": point}))
+                write_whole(path, "\n".join([*lines, ""]))
             return point
-
-    def _asked_lines(self, stage: Stage) -> Iterator[dict[str, Any]]:
-        path = self.folder / "asked" / f"{stage.name}.jsonl"
-        for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
-            with suppress(ValueError):
-                line = json.loads(text)
-                if isinstance(line, dict) and {"search", "number", "point"} <= set(line):
-                    yield line
-
-    @staticmethod
-    def _search(stage: Stage, place: str) -> str:
-        """An edited search, or one around another winner, begins anew."""
-        told = f"{stage.search.kind} {stage.search.space} {stage.search.seed} {place}"
-        return hashlib.sha256(told.encode()).hexdigest()[:12]
 
     # ---- the protocol and its choices
 
     def changed(self, protocol: Protocol, given: list[str]) -> list[str]:
         """What differs from the protocol of the last time, as sentences; then this one is kept."""
         path = self.folder / "study.json"
-        now = {"given": given, "stages": {stage.name: stage.written for stage in protocol.stages}}
+        stages = {stage.name: stage.written for stage in protocol.stages}
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
-            before["given"], before["stages"]
-        except (OSError, ValueError, KeyError, TypeError):
-            before = None  # it tells nothing that could be compared
-        write_whole(path, json.dumps({"study": protocol.name, **now}, indent=1))
-        if before is None:
-            return []
-        if before["given"] != given:
+            given_before, stages_before = before["given"], before["stages"]
+        except (OSError, ValueError, KeyError, TypeError):  # it holds nothing that could be compared
+            given_before, stages_before = given, stages
+        write_whole(path, json.dumps({"study": protocol.name, "given": given, "stages": stages}, indent=1))
+        if given_before != given:
             return [
-                f"The settings were {' '.join(before['given']) or 'none'} and are now {' '.join(given) or 'none'}: "
+                f"The settings were {' '.join(given_before) or 'none'} and are now {' '.join(given) or 'none'}: "
                 "every stage is decided anew; trainings whose configuration is the same are not repeated."
             ]
-        return _edits(before["stages"], now["stages"])  # type: ignore[arg-type]
+        return _edits(stages_before, stages)
 
     def write_selected(self, chosen: dict[str, Any]) -> None:
+        """The choices of all stages so far."""
         write_whole(self.folder / "selected.json", json.dumps(chosen, indent=1, ensure_ascii=False) + "\n")
 
 
 def _edits(before: dict[str, str], now: dict[str, str]) -> list[str]:
-    names = list(now)
-    edited = next((n for place, n in enumerate(names) if before.get(n) != now[n] or list(before)[place] != n), None)
+    names, names_before = list(now), list(before)
+    edited = next((i for i, name in enumerate(names) if before.get(name) != now[name] or names_before[i] != name), None)
     if edited is None:
         gone = [name for name in before if name not in now]
         return [f"The protocol was edited: {', '.join(gone)} is gone."] if gone else []
-    later = names[names.index(edited) + 1 :]
-    if edited not in before:
-        what = "is new"
-    else:
-        old, new = set(before[edited].splitlines()), set(now[edited].splitlines())
-        what = "was edited (" + "; ".join(sorted({line.split(":")[0] for line in old ^ new})[:4]) + ")"
-    rest = f" and {', '.join(later)} after it run" if later else " runs"
+    name, later = names[edited], names[edited + 1 :]
+    what = "is new"
+    if name in before:
+        lines = set(before[name].splitlines()) ^ set(now[name].splitlines())
+        what = "was edited (" + "; ".join(sorted({line.split(":")[0] for line in lines})[:4]) + ")"
+    again = f"it and {', '.join(later)} after it run" if later else "it runs"
     return [
-        f"The stage {edited} {what} since this study began: it{rest} again, as far as their trainings differ; "
+        f"The stage {name} {what} since this study began: {again} again, as far as their trainings differ; "
         "earlier stages stay as they are."
     ]

@@ -1,7 +1,7 @@
-"""The study in MLflow: study ▸ stage ▸ trial ▸ fold as nested runs, sent from the study's own files.
+"""A study in MLflow, as nested runs: study ▸ stage ▸ trial ▸ fold, made from the study's own files.
 
-A thread sends, so that no training waits for a store; a store that is away costs the study nothing, for everything can
-be sent later from the same files. Each run is found again by its key: what is sent twice is there once.
+The files are the authority, and `CopyDelivery` sends what they say in the background, so that no training waits for a
+store. This file only says which runs there are and what each holds.
 """
 
 from __future__ import annotations
@@ -9,19 +9,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
 from fishnet.errors import BadInput
-from fishnet.tracking.client import one_line
-from fishnet.tracking.offline import send_offline, start_nested, tell_parent
+from fishnet.tracking import names
+from fishnet.tracking.delivery import CopyDelivery, RunCopy
+from fishnet.tracking.runs import summary_metrics
+from fishnet.tracking.session import final_status
 from fishnet.tracking.store import Store, open_store
 
 from .journal import GOOD, Journal
@@ -37,256 +34,187 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fishnet")
 
-LAST_WORD = 60.0  # seconds that the end of a study waits for its store
-AGAIN = 60.0  # seconds before a store that was away is asked again
-STATUS = {"finished": "FINISHED", "pruned": "KILLED"}
+STATUS = {GOOD: "FINISHED", "pruned": "KILLED"}  # the others: FAILED
+SUMMARISED = (names.BEST, names.TEST, names.VAL)
+PATIENCE, LIMIT = 15.0, 600.0  # seconds that the end of a study waits for a store that is away, and in all
+FILES = ("report.html", "results.csv", "selected.json", "study.json")
 
 
 class Mirror:
+    """Keeps the runs of a study in MLflow up to date.
+
+    Args:
+        protocol: of the study.
+        folder: the study's own.
+        uri, home: of the store; see `open_store`.
+        experiment: the name of the experiment in which the runs are made.
+    """
+
     def __init__(self, protocol: Protocol, folder: Path, *, uri: str | None, home: Path, experiment: str) -> None:
-        self.protocol, self.folder, self.uri, self.home, self.experiment = protocol, folder, uri, home, experiment
-        self._waiting: SimpleQueue[tuple[StageState, Trial] | None] = SimpleQueue()
-        self._store: Store | None = None
-        self._runs: dict[str, str] = {}  # key → run id
-        self._sent: dict[str, str] = {}  # key → what of it was sent
-        self._experiment_id = ""
-        self._away = ""
-        self._ask_again = 0.0
+        self.protocol, self.folder = protocol, folder
+        self._journal = Journal(folder)
+
+        def open_experiment() -> tuple[Store, str]:
+            store = open_store(uri, home=home)
+            return store, store.experiment(experiment)
+
+        self._delivery = CopyDelivery(open_experiment, lock=folder / "mirror.lock", goes_on="the study goes on")
 
     def note(self, state: StageState, trial: Trial) -> None:
-        """One of the trial's trainings has ended; returns at once."""
-        self._waiting.put((state, trial))
+        """Called when one of the trial's trainings has ended; returns at once."""
+        one = scored(trial, state.stage, self._journal.result)
+        self._delivery.put([self._study(), self._stage(state), *self._trial(state, one)])
 
     @contextmanager
     def opened(self, engine: Engine) -> Iterator[None]:
-        """While the study runs; one study of a folder mirrors at a time, and whoever is last sends the rest."""
-        thread = threading.Thread(target=self._work, args=(engine,), name="fishnet-mirror", daemon=True)
-        thread.start()
-        status = "FAILED"
+        """While the study runs. Several studies of one folder may: whoever ends last sends what the others did not."""
+        self._journal = engine.journal
+        self._delivery.put([self._study()])
+        self._delivery.start()
+        error: BaseException | None = None
         try:
             yield
-            status = "FINISHED"
-        except BaseException as error:
-            status = "FAILED" if isinstance(error, Exception) else "KILLED"
+        except BaseException as raised:
+            error = raised
             raise
         finally:
-            self._waiting.put(None)
-            thread.join(LAST_WORD)
-            if not thread.is_alive() and self._worth_asking():
-                self._locked(lambda: self._send_all(engine.states, engine.journal, status), patience=5.0)
-            if self._away:
+            self._delivery.put(self._ended(engine.states, final_status(error)), again=True)
+            if not self._delivery.flush(patience=PATIENCE, limit=LIMIT):
                 log.warning("MLflow did not get all of this study: the same command with deliver=true sends it.")
-
-    def _work(self, engine: Engine) -> None:
-        self._locked(lambda: self._begin(engine.states))
-        last = False
-        while not last:
-            notes = [self._waiting.get()]
-            while not self._waiting.empty():
-                notes.append(self._waiting.get())
-            last = None in notes
-            fresh = {(note[0].stage.name, note[1].digest): note for note in notes if note is not None}
-            if self._worth_asking():
-                self._locked(lambda fresh=fresh: self._send_these(list(fresh.values()), engine.journal))
-
-    def _worth_asking(self) -> bool:
-        """A store that was away is asked now and then; what it missed is sent at the end."""
-        return not self._away or time.monotonic() >= self._ask_again
-
-    def _locked(self, work: Any, patience: float = 0.0) -> None:
-        """With the store's word that it is there; another study of this folder that mirrors is left to it."""
-        try:
-            with FileLock(self.folder / "mirror.lock", timeout=patience):
-                work()
-            if self._away:
-                log.info("The run store answers again.")
-                self._away = ""
-        except Timeout:
-            return
-        except Exception as error:  # whatever the store or the network thinks of, the study goes on
-            self._ask_again = time.monotonic() + AGAIN
-            if not self._away:
-                self._away = one_line(error)
-                log.warning("The run store does not answer (%s): the study goes on.", self._away)
+            self._delivery.stop()
 
     def deliver(self, states: list[StageState], journal: Journal, status: str) -> str:
-        """All of it, now; one sentence."""
-        if not any(one.results for state in states for one in state.scored):
+        """Send all of a study that does not run, now; returns how much in one sentence."""
+        if not any(trial.results for state in states for trial in state.scored):
             raise BadInput(f"{self.folder} holds no trials that have ended: run the study first.")
-        self._send_all(states, journal, status)
-        return f"{len(self._sent)} runs of the study {self.protocol.name} are in MLflow."
+        self._journal = journal
+        self._delivery.put(self._ended(states, status))
+        while not self._delivery.empty:
+            self._delivery.send()
+        return f"{self._delivery.count} runs of the study {self.protocol.name} are in MLflow."
 
-    # ---- sending
+    # ---- which runs there are
 
-    def _open(self) -> Store:
-        if self._store is None:
-            self._store = open_store(self.uri, home=self.home)
-            self._experiment_id = self._store.experiment(self.experiment)
-        return self._store
-
-    def _begin(self, states: list[StageState]) -> None:
-        self._parent(self._key(), f"study {self.protocol.name}", None, {"fishnet.study": self.protocol.name})
-
-    def _send_all(self, states: list[StageState], journal: Journal, status: str) -> None:
+    def _ended(self, states: list[StageState], status: str) -> Iterator[RunCopy]:
+        """All runs as they stand when the study has ended; a trial that has not ended by then was KILLED."""
         for state in states:
             for trial in state.trials:
-                self._send(state, trial, journal, unended="KILLED")
+                yield from self._trial(state, scored(trial, state.stage, self._journal.result), unended="KILLED")
         for state in states:
             if state.trials:
-                self._close_stage(state)
-        self._close_study(states, status)
+                yield self._stage(state, status="FINISHED" if state.choice else "FAILED")
+        yield self._study(states, status)
 
-    def _send_these(self, fresh: list[tuple[StageState, Trial]], journal: Journal) -> None:
-        for state, trial in fresh:
-            self._send(state, trial, journal)
+    def _study(self, states: list[StageState] | None = None, status: str = "RUNNING") -> RunCopy:
+        """The study; with `states`, what has come out of all of them."""
+        trials = [trial for state in states or () for trial in state.scored]
+        measured = [
+            (state, trial)
+            for state in states or ()
+            for trial in state.scored
+            if trial.trial.digest in chosen_digests(state.choice)
+        ]
+        # a majority of folds may be a setting that its own stage has not measured: then the stage before counts
+        best = next((trial for state, trial in measured if state is measured[-1][0]), None)
+        files = [self.folder / name for name in FILES] if states is not None else []
+        return RunCopy(
+            key=self._key(),
+            name=f"study {self.protocol.name}",
+            status=status,
+            tags={**self._parent_tags(), names.STUDY: self.protocol.name},
+            metrics={**_counts(trials), **_metrics(best)} if states is not None else {},
+            artifacts=[(path, "") for path in files if path.is_file()],
+        )
 
-    def _send(self, state: StageState, trial: Trial, journal: Journal, unended: str = "RUNNING") -> None:
-        one = scored(trial, state.stage, journal.result)
-        stage = self._stage(state)
-        several = (
-            bool(state.stage.folds) or len(state.stage.seeds) > 1
-        )  # also where a fold's winner has that fold alone
-        parent = self._trial(state, trial, stage) if several else stage
+    def _stage(self, state: StageState, status: str = "RUNNING") -> RunCopy:
+        """A stage; when it has ended, its best trial and what it has chosen."""
+        number = [stage.name for stage in self.protocol.stages].index(state.stage.name) + 1
+        finished = [trial for trial in state.scored if trial.state == "finished"]
+        best = max(finished, key=lambda trial: trial.mean if state.stage.largest else -trial.mean, default=None)
+        choice = state.choice.record if state.choice else {}
+        chosen = {
+            names.CHOSEN: [kept.get("name") for kept in choice.get("kept", [])],
+            names.RULE: choice.get("rule"),
+        }
+        return RunCopy(
+            key=self._key(state.stage.name),
+            name=f"{self.protocol.name} {number} {state.stage.name}",
+            parent=self._study(),
+            status=status,
+            tags={**self._parent_tags(state), **({} if status == "RUNNING" else chosen)},
+            metrics={} if status == "RUNNING" else {**_counts(state.scored), **_metrics(best)},
+        )
+
+    def _trial(self, state: StageState, one: Scored, unended: str = "RUNNING") -> Iterator[RunCopy]:
+        """A trial of several trainings, and each training that has ended; a trial of one training is that one."""
+        trial, stage = one.trial, state.stage
+        several = bool(stage.folds) or len(stage.seeds) > 1  # also where a fold's winner has that fold alone
+        run = RunCopy(
+            key=self._key(stage.name, trial.digest),
+            name=f"{stage.name}-{trial.name}",
+            parent=self._stage(state),
+            status=unended if one.state == "open" else STATUS.get(one.state, "FAILED"),
+            tags={**self._parent_tags(state), names.TRIAL: trial.name},
+            params=trial.settings,
+            metrics=_metrics(one),
+        )
         for cell in trial.cells:
-            result = one.results.get(cell.digest)
-            if result is not None:
-                self._send_cell(state, trial, cell, result, journal, parent, several)
+            if (result := one.results.get(cell.digest)) is not None:
+                yield self._training(state, trial, cell, result, parent=run if several else None)
         if several:
-            self._close_trial(state, one, unended)
+            yield run
 
-    def _send_cell(
-        self,
-        state: StageState,
-        trial: Trial,
-        cell: Cell,
-        result: dict[str, Any],
-        journal: Journal,
-        parent: str,
-        several: bool,
-    ) -> None:
-        key = self._key(state.stage.name, trial.digest, cell.digest)
-        if self._sent.get(key) == f"{result['ended']}":
-            return
-        place = journal.place(cell)
-        name = f"{trial.name}-{cell.name.replace(', ', '-').replace(' ', '')}" if several else trial.name
-        send_offline(
-            self._open(),
-            experiment_id=self._experiment_id,
-            key=key,
-            name=name,
-            parent=parent,
-            status="FINISHED" if result["status"] == GOOD else STATUS.get(result["status"], "FAILED"),
+    def _training(
+        self, state: StageState, trial: Trial, cell: Cell, result: dict[str, Any], parent: RunCopy | None
+    ) -> RunCopy:
+        in_trial = f"{trial.name}-{cell.name.replace(', ', '-').replace(' ', '')}"
+        return RunCopy(
+            key=self._key(state.stage.name, trial.digest, cell.digest),
+            name=trial.name if parent is None else in_trial,
+            parent=parent or self._stage(state),
+            status=STATUS.get(result["status"], "FAILED"),
             started=result["started"],
             ended=result["ended"],
-            folder=journal.run_of(cell),
             tags={
-                **self._tags(state, trial),
-                "fishnet.fold": cell.fold,
-                "fishnet.seed": cell.seed,
-                "fishnet.digest": cell.digest,
-                "fishnet.cause": result["cause"] or None,
+                **self._tags(state),
+                names.TRIAL: trial.name,
+                names.FOLD: cell.fold,
+                names.SEED: cell.seed,
+                names.DIGEST: cell.digest,
+                names.CAUSE: result["cause"] or None,
             },
-            artifacts={} if result["status"] == GOOD else {"log": place / LOG},
+            artifacts=[] if result["status"] == GOOD else [(self._journal.folder_of(cell) / LOG, "log")],
+            folder=self._journal.run_of(cell),
         )
-        self._sent[key] = f"{result['ended']}"
-
-    def _tags(self, state: StageState, trial: Trial | None = None) -> dict[str, Any]:
-        told = {"fishnet.study": self.protocol.name, "fishnet.stage": state.stage.name, "fishnet.command": "study"}
-        return told if trial is None else {**told, "fishnet.trial": trial.name}
 
     def _key(self, *parts: str) -> str:
         """Where the study lies and which part of it this is."""
         return hashlib.sha256("/".join([str(self.folder), *parts]).encode()).hexdigest()[:32]
 
-    def _parent(self, key: str, name: str, parent: str | None, tags: dict[str, Any]) -> str:
-        if key not in self._runs:
-            store = self._open()
-            told = {**tags, "fishnet.role": "parent", "fishnet.folder": str(self.folder), "fishnet.command": "study"}
-            self._runs[key] = start_nested(
-                store, experiment_id=self._experiment_id, key=key, name=name, parent=parent, tags=told
-            )
-        return self._runs[key]
+    def _tags(self, state: StageState | None = None) -> dict[str, Any]:
+        stage = None if state is None else state.stage.name
+        return {names.STUDY: self.protocol.name, names.STAGE: stage, names.COMMAND: "study"}
 
-    def _stage(self, state: StageState) -> str:
-        study = self._parent(self._key(), f"study {self.protocol.name}", None, {"fishnet.study": self.protocol.name})
-        number = [one.name for one in self.protocol.stages].index(state.stage.name) + 1
-        name = f"{self.protocol.name} {number} {state.stage.name}"
-        return self._parent(self._key(state.stage.name), name, study, self._tags(state))
-
-    def _trial(self, state: StageState, trial: Trial, stage: str) -> str:
-        key = self._key(state.stage.name, trial.digest)
-        return self._parent(key, f"{state.stage.name}-{trial.name}", stage, self._tags(state, trial))
-
-    # ---- parents tell mean, sd and interval
-
-    def _close_trial(self, state: StageState, one: Scored, unended: str) -> None:
-        run = self._runs[self._key(state.stage.name, one.trial.digest)]
-        status = unended if one.state == "open" else STATUS.get(one.state, "FAILED")
-        self._tell(run, _figures(one), {}, status, params=one.trial.settings)
-
-    def _close_stage(self, state: StageState) -> None:
-        finished = [one for one in state.scored if one.state == "finished"]
-        counts = {"children/all": len(state.scored), "children/finished": len(finished)}
-        best = max(finished, key=lambda one: one.mean if state.stage.largest else -one.mean, default=None)
-        figures = _figures(best) if best is not None else {}
-        chosen = state.choice.told if state.choice else {}
-        tags = {
-            "fishnet.chosen": [kept.get("name") for kept in chosen.get("kept", [])],
-            "fishnet.rule": chosen.get("rule"),
-        }
-        status = "FINISHED" if state.choice else "FAILED"
-        self._tell(self._stage(state), {**counts, **figures}, tags, status)
-
-    def _close_study(self, states: list[StageState], status: str) -> None:
-        run = self._parent(self._key(), f"study {self.protocol.name}", None, {})
-        all_trials = [one for state in states for one in state.scored]
-        measured = [
-            (state, one) for state in states for one in state.scored if one.trial.digest in chosen_digests(state.choice)
-        ]
-        figures: dict[str, float] = {
-            "children/all": len(all_trials),
-            "children/finished": sum(one.state == "finished" for one in all_trials),
-        }
-        if measured:  # a majority of folds may be a setting that its own stage has not measured: then the one before
-            last = measured[-1][0]
-            figures |= _figures(next(one for state, one in measured if state is last))
-        files = [self.folder / name for name in ("report.html", "results.csv", "selected.json", "study.json")]
-        self._tell(run, figures, {}, status, [path for path in files if path.is_file()])
-
-    def _tell(
-        self,
-        run: str,
-        figures: dict[str, float],
-        tags: dict[str, Any],
-        status: str,
-        files: Sequence[Path] = (),
-        params: Mapping[str, Any] | None = None,
-    ) -> None:
-        tell_parent(
-            self._open(),
-            run,
-            figures=figures,
-            tags=tags,
-            params=params or {},
-            files=files,
-            status=status,
-            at=time.time(),
-        )
-        self._sent.setdefault(run, "")
+    def _parent_tags(self, state: StageState | None = None) -> dict[str, Any]:
+        return {**self._tags(state), names.ROLE: "parent", names.FOLDER: str(self.folder)}
 
 
-def _figures(one: Scored) -> dict[str, float]:
-    """`val/f1_macro` itself for the columns, and its mean, sd, interval and number."""
-    found: dict[str, float] = {}
-    keys = {key for result in one.results.values() for key in result["figures"]}
+def _counts(trials: list[Scored]) -> dict[str, float]:
+    finished = sum(trial.state == "finished" for trial in trials)
+    return {names.CHILDREN: len(trials), names.CHILDREN_FINISHED: finished}
+
+
+def _metrics(trial: Scored | None) -> dict[str, float]:
+    """`val/f1_macro` itself for the columns of the UI, and its mean, sd, interval and number."""
+    metrics: dict[str, float] = {}
+    if trial is None:
+        return metrics
+    keys = {key for result in trial.results.values() for key in result["figures"] if key.startswith(SUMMARISED)}
     for key in sorted(keys):
-        if key.endswith(("_low", "_high")) or not key.startswith(("best/", "test/", "val/")):
-            continue
-        worth = one.spread(key)
-        if worth.n:
-            found |= {key: worth.mean, f"mean/{key}": worth.mean, f"n/{key}": worth.n}
-        if worth.n > 1:
-            found[f"sd/{key}"] = worth.sd
-        if math.isfinite(worth.low):
-            found |= {f"{key}_low": worth.low, f"{key}_high": worth.high}
-    return found
+        spread = trial.spread(key)
+        summary = summary_metrics(key, mean=spread.mean, sd=spread.sd, n=spread.n)
+        if summary:
+            metrics |= {key: spread.mean, **summary}
+        if summary and math.isfinite(spread.low):
+            metrics |= {f"{key}{names.LOW}": spread.low, f"{key}{names.HIGH}": spread.high}
+    return metrics

@@ -1,80 +1,128 @@
-"""What a training has left in its folder, read without torch and without MLflow: its figures and its curves."""
+"""What a training has left in its folder, read without torch and without MLflow: metrics, curves, why it ended."""
 
 import json
 import math
+import re
+import signal
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
-from fishnet.tracking.offline import records_of
+CURVES = ("train/", "val/", "optim/")
+TAIL = 20_000  # bytes of a log that are looked at
+MEMORY = re.compile(
+    r"MemoryError|can't allocate memory|not enough memory|out of memory|bad_alloc|Cannot allocate memory"
+)
 
-CURVED = ("train/", "val/", "optim/")
+
+def lower_is_better(score: str) -> bool:
+    """Losses and errors are minimised, everything else is maximised."""
+    return score.rsplit("/", 1)[-1].endswith(("loss", "error"))
 
 
 @dataclass
 class Outcome:
-    """Figures of the best epoch and of the test; curves by epoch."""
+    """Metrics of the best epoch and of the test; curves by epoch."""
 
     figures: dict[str, float] = field(default_factory=dict)
     curves: dict[str, dict[int, float]] = field(default_factory=dict)
+    epochs: int = 0
     best_epoch: int | None = None
     parameters: int | None = None
     trained: int | None = None
-    lr: float | None = None
+    lr: float | None = None  # what a range test has chosen
     photos: str | None = None  # the digest of all that it had been given
-    status: str | None = None  # the last word that was written down
-    ended: float | None = None
-
-    @property
-    def epochs(self) -> int:
-        return max(self.curves.get("train/loss", ()), default=-1) + 1
-
-
-def larger_is_better(score: str) -> bool:
-    return not score.rsplit("/", 1)[-1].endswith(("loss", "error"))
+    status: str | None = None  # the last that was written down
 
 
 def read_outcome(run: Path, score: str | None = None) -> Outcome:
-    """Later words win: a training that was resumed tells an epoch again, and means the second.
+    """The outcome as far as the run's journal has it; a later line about an epoch replaces an earlier one (resumed).
 
-    A training says which epoch was its best when it ends. Of one that did not get there it is the best so far by
-    `score`: a search learns from what was pruned too.
+    A training names its best epoch when it ends. Of one that did not get there it is the best so far by `score`: a
+    search learns from what was pruned too.
     """
-    found = Outcome()
+    from fishnet.tracking.journal import offline_records
+
+    outcome = Outcome()
     tags: dict[str, str] = {}
-    for record in records_of(run):
+    for record in offline_records(run):
         if record["kind"] == "tags":
             tags.update(record["values"])
         elif record["kind"] == "status":
-            found.status, found.ended = record["status"], record.get("time", 0) / 1000
+            outcome.status = record["status"]
         elif record["kind"] == "metrics":
             for key, value in record["values"].items():
                 if value is None or not math.isfinite(value):
                     continue
-                if key.startswith(CURVED):
-                    found.curves.setdefault(key, {})[record["step"]] = value
+                if key.startswith(CURVES):
+                    outcome.curves.setdefault(key, {})[record["step"]] = value
                 elif key.startswith(("test/", "best/")):
-                    found.figures[key] = value
-    found.parameters, found.trained = (
-        int(tags[key]) if key in tags else None for key in ("fishnet.parameters", "fishnet.parameters_trained")
+                    outcome.figures[key] = value
+    outcome.parameters, outcome.trained, outcome.best_epoch = (
+        int(tags[key]) if key in tags else None
+        for key in ("fishnet.parameters", "fishnet.parameters_trained", "fishnet.best_epoch")
     )
-    found.photos = tags.get("fishnet.data_digest")
-    reached = found.curves.get(score or "", {})
-    if "fishnet.best_epoch" in tags:
-        found.best_epoch = int(tags["fishnet.best_epoch"])
-    elif reached:
-        sign = 1 if larger_is_better(score or "") else -1
-        found.best_epoch = max(reached, key=lambda epoch: (sign * reached[epoch], -epoch))
-    if found.best_epoch is not None:
-        for key, curve in found.curves.items():
-            if found.best_epoch in curve and key.startswith("val/"):
-                found.figures[key] = curve[found.best_epoch]
-    found.lr = _lr(run / "report" / "lr.json")
-    return found
+    outcome.epochs = max(outcome.curves.get("train/loss", ()), default=-1) + 1
+    outcome.photos = tags.get("fishnet.data_digest")
+    so_far = outcome.curves.get(score or "", {})
+    if outcome.best_epoch is None and so_far:
+        sign = -1 if lower_is_better(score or "") else 1
+        outcome.best_epoch = max(so_far, key=lambda epoch: (sign * so_far[epoch], -epoch))
+    for key, curve in outcome.curves.items():
+        if key.startswith("val/") and outcome.best_epoch in curve:
+            outcome.figures[key] = curve[outcome.best_epoch]
+    with suppress(OSError, ValueError, KeyError, TypeError):  # a range test that chose no rate has written null
+        outcome.lr = float(json.loads((run / "report" / "lr.json").read_text())["lr"])
+    return outcome
 
 
-def _lr(path: Path) -> float | None:
-    try:
-        value = json.loads(path.read_text())["lr"]
-    except (OSError, ValueError, KeyError):
-        return None
-    return None if value is None else float(value)  # a range test that found none says so
+class Death(NamedTuple):
+    """How a training ended, and why."""
+
+    status: str  # finished | refused | raised | exited | killed | memory
+    cause: str
+
+
+def cause_of(code: int, log: Path) -> Death:
+    """In one sentence, from the exit status and the last lines of the log."""
+    if code == 0:
+        return Death("finished", "")
+    lines = last_lines(log)
+    ours = next((line.removeprefix("fishnet: ") for line in reversed(lines) if line.startswith("fishnet: ")), "")
+    error = next((line for line in reversed(lines) if re.match(r"[\w.]*(Error|Exception|Interrupt)\b", line)), "")
+    last = f"; its last line: {lines[-1][:200]}" if lines and not lines[-1].startswith("---") else ""
+    if out_of_memory := MEMORY.search("\n".join(lines)):
+        return Death("memory", f"memory ran out: {ours or error or out_of_memory[0]}"[:500])
+    if code < 0:
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = "unknown"
+        return Death("killed", f"it was ended by signal {-code} ({name}){last}")
+    if ours:
+        return Death("refused" if code == 2 else "raised", ours)
+    if error:
+        return Death("raised", error[:500])
+    return Death("exited", f"it ended with status {code} and gave no reason{last}")
+
+
+def last_lines(log: Path, most: int = 60) -> list[str]:
+    """The end of the log, as far as it is of the last attempt."""
+    if not log.is_file():
+        return []
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - TAIL))
+        lines = file.read().decode("utf-8", "replace").splitlines()
+    begin = max((number for number, line in enumerate(lines) if line.startswith("--- attempt")), default=0)
+    return [line.rstrip() for line in lines[begin:] if line.strip()][-most:]
+
+
+def system_kills() -> int:
+    """How many processes of this container the system has ended for want of memory."""
+    for path in (Path("/sys/fs/cgroup/memory.events"), Path("/sys/fs/cgroup/memory/memory.oom_control")):
+        with suppress(OSError, ValueError):
+            for line in path.read_text().splitlines():
+                if line.startswith("oom_kill "):
+                    return int(line.split()[1])
+    return 0

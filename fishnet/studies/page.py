@@ -1,132 +1,328 @@
 """report.html: one page a study, without a network: what was tried, what may be believed, what was chosen and why."""
 
-import html
 import logging
+import math
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
 
 from fishnet.files import write_whole
+from fishnet.page.figures import picture_address
+from fishnet.page.page import Chapter, Row, prose, render_page
 from fishnet.text import counted
 from fishnet.tracking.layout import duration
 
+from . import pictures
 from .journal import Journal
 from .protocol import Protocol
-from .remaining import remaining
-from .results import write_results
-from .scoring import OTHER_PHOTOS, photos_differ
-from .sections import chosen_names, section
-from .state import StageState
+from .scoring import (
+    BY_PHOTO,
+    OTHER_PHOTOS,
+    Scored,
+    StageState,
+    Verdict,
+    answers,
+    judged,
+    photos_differ,
+    same_photos,
+)
+from .selection import chosen_digests, ranked
+from .table import remaining, write_results
 
 log = logging.getLogger("fishnet")
 
-CSS = """
-body{font:15px/1.5 system-ui,sans-serif;color:#22303c;max-width:78rem;margin:2rem auto;padding:0 1.2rem;background:#fff}
-h1{margin-bottom:.2rem} h2{margin-top:2.6rem;border-top:1px solid #e2e8f0;padding-top:1.2rem}
-table{border-collapse:collapse;font-size:13px;margin:.8rem 0;display:block;overflow-x:auto}
-th,td{padding:.28rem .6rem;text-align:right;border-bottom:1px solid #edf2f7;white-space:nowrap}
-th:first-child,td:first-child,td.l,th.l{text-align:left}
-td:first-child{white-space:normal;overflow-wrap:anywhere;min-width:11rem} td.l{white-space:normal;min-width:11rem}
-tr.kept td{background:#f0fff4;font-weight:600} tr.failed td{color:#c53030} tr.pruned td{color:#975a16}
-.soft{color:#5a6b7b} svg{max-width:100%;height:auto} code{background:#f4f6f8;padding:.05rem .3rem;border-radius:3px}
-summary{cursor:pointer;color:#2b6cb0}
-pre{font-size:12px;overflow-x:auto} img{max-width:100%}
-figure{display:inline-block;width:47%;min-width:22rem;margin:.6rem 1% .6rem 0;vertical-align:top}
-.why{background:#f7fafc;border-left:4px solid #2f855a;padding:.5rem .9rem}
-"""
-REFRESH = '<meta http-equiv="refresh" content="30">'
-EVERY = 60.0  # seconds between two pages of a study that runs
+RELOAD = 30  # seconds: how often a browser looks at the page of a study that runs
+PAUSE = 60.0  # seconds between two pages of a study that runs
+MOST_PICTURED = 4_000_000  # bytes of pictures in a page that is to be mailed
+SEARCHES = {"grid": "every point of a grid", "list": "a list", "random": "random points", "tpe": "points asked of TPE"}
 
 
 class LivingPage:
-    """While a study runs the page follows: at the end of each stage, and now and then between."""
+    """The page of a study, written anew while the study runs: at the end of each stage, and now and then between.
 
-    def __init__(self, protocol: Protocol, journal: Journal, given: Sequence[str]) -> None:
-        self.protocol, self.journal, self.given = protocol, journal, given
+    Args:
+        protocol: what the study does.
+        journal: the study's folder; the page and results.csv are written there.
+        overrides: what the command line asked for, as the page repeats it.
+    """
+
+    def __init__(self, protocol: Protocol, journal: Journal, overrides: Sequence[str]) -> None:
+        self.protocol, self.journal, self.overrides = protocol, journal, overrides
         self.path = journal.folder / "report.html"
-        self._told, self._at = (0, 0), time.monotonic()
+        self._shown, self._written = (0, 0), time.monotonic()
 
     def __call__(self, states: Sequence[StageState]) -> None:
         chosen = sum(state.choice is not None for state in states)
-        trials = sum(one.state != "open" for state in states for one in state.scored)
-        news = chosen != self._told[0] or (trials != self._told[1] and time.monotonic() - self._at > EVERY)
-        if news and chosen < len(states):
+        trials = sum(trial.state != "open" for state in states for trial in state.scored)
+        due = time.monotonic() - self._written > PAUSE
+        if chosen < len(states) and (chosen != self._shown[0] or (trials != self._shown[1] and due)):
             self.write(states, live=True)
-            self._told, self._at = (chosen, trials), time.monotonic()
+            self._shown, self._written = (chosen, trials), time.monotonic()
 
     def write(self, states: Sequence[StageState], *, live: bool = False) -> None:
+        """results.csv and the page; a `live` page reloads itself in the browser."""
+        text = render_page(
+            self.protocol.title,
+            about(self.protocol.name, states),
+            [opening(self.protocol, states, self.overrides)]
+            + [self._chapter(number, state) for number, state in enumerate(states, 1)],
+            reload_seconds=RELOAD if live else None,
+        )
         try:
             write_results(self.path.with_name("results.csv"), states)
-            write_page(self.path, self.protocol, states, self.journal, self.given, live=live)
+            write_whole(self.path, text)
         except OSError as error:  # a full disk; what was chosen stands in selected.json
             log.warning("The page could not be written: %s", error)
 
-
-def write_page(
-    path: Path,
-    protocol: Protocol,
-    states: Sequence[StageState],
-    journal: Journal,
-    given: Sequence[str],
-    *,
-    live: bool = False,
-) -> None:
-    parts = [_head(protocol, states, given)]
-    parts += [_told(number, state, journal) for number, state in enumerate(states, 1)]
-    body = "\n".join(parts)
-    title = html.escape(f"{protocol.name}: {protocol.title}")
-    write_whole(
-        path,
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>{REFRESH if live else ""}'
-        f'<meta name="viewport" content="width=device-width"><style>{CSS}</style><body>{body}</body></html>\n',
-    )
+    def _chapter(self, number: int, state: StageState) -> Chapter:
+        """What one training left behind must not stop the study: where it cannot be shown, the reason stands."""
+        title = f"{number} · {state.stage.name}"
+        try:
+            return stage_chapter(title, state, self.journal)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            log.warning("The page cannot show stage %s: %s", state.stage.name, reason)
+            chapter = Chapter(title)
+            chapter.add_warning(_prose().broken(reason))
+            return chapter
 
 
-def _told(number: int, state: StageState, journal: Journal) -> str:
-    """A study is not stopped by what one of its trainings has left: where that cannot be told, the reason stands."""
-    try:
-        return section(number, state, journal)
-    except Exception as error:
-        log.warning("The page cannot tell of stage %s: %s: %s", state.stage.name, type(error).__name__, error)
-        return (
-            f"<h2 id='s{number}'>{number} · {html.escape(state.stage.name)}</h2>"
-            f"<p><b>This stage cannot be shown</b>: {html.escape(f'{type(error).__name__}: {error}')}. "
-            "results.csv and selected.json tell what came out.</p>"
-        )
+def _prose() -> Any:
+    return prose("fishnet.studies", "prose.html")
 
 
-def _head(protocol: Protocol, states: Sequence[StageState], given: Sequence[str]) -> str:
-    trials = [one for state in states for one in state.scored]
-    spent = sum(one.seconds for one in trials)
-    failed = sum(one.state == "failed" for one in trials)
-    trainings = sum(len(one.results) for one in trials)
+def about(name: str, states: Sequence[StageState]) -> str:
+    """How much was tried, and what is still open."""
+    trials = [trial for state in states for trial in state.scored]
     left = remaining(states).whole
-    open_stages = [state.stage.name for state in states if state.choice is None]
-    told = f"{counted(len(trials), 'trial')} in {counted(trainings, 'training')}, {duration(spent)} of training"
-    told += f", {failed} failed" if failed else ""
-    if open_stages:
-        told += f"; not decided yet: {', '.join(open_stages)}"
-        told += f" (about {duration(left)} more)" if left else ""
-    beware = f"<p><b>Beware</b>: {OTHER_PHOTOS}</p>" if photos_differ(trials) else ""
-    rows = "".join(_summary_row(number, state) for number, state in enumerate(states, 1))
-    words = f"<p class=soft>with <code>{html.escape(' '.join(given))}</code></p>" if given else ""
-    return (
-        f"<h1>{html.escape(protocol.title)}</h1>"
-        f"<p class=soft>study <code>{html.escape(protocol.name)}</code> · {told}</p>"
-        f"{words}<p>{html.escape(protocol.claim)}</p>{beware}"
-        "<table><tr><th>stage</th><th>trials</th><th class=l>chosen</th><th>by</th><th>time spent</th></tr>"
-        f"{rows}</table>"
+    return _prose().about(
+        name=name,
+        trials=counted(len(trials), "trial"),
+        trainings=counted(sum(len(trial.results) for trial in trials), "training"),
+        spent=duration(sum(trial.seconds for trial in trials)),
+        failed=sum(trial.state == "failed" for trial in trials),
+        open_stages=[state.stage.name for state in states if state.choice is None],
+        left=duration(left) if left else "",
     )
 
 
-def _summary_row(number: int, state: StageState) -> str:
-    shown = ", ".join(chosen_names(state.choice.told)) if state.choice else "–"
-    cells = [
-        f"<a href='#s{number}'>{number} {html.escape(state.stage.name)}</a>",
-        f"{len(state.scored)}",
-        html.escape(shown),
-        html.escape(state.stage.score if state.stage.keep != "lr" else "range test"),
-        duration(sum(one.seconds for one in state.scored)),
+def opening(protocol: Protocol, states: Sequence[StageState], overrides: Sequence[str]) -> Chapter:
+    """The claim, and a row a stage with what it chose."""
+    chapter = Chapter()
+    if overrides:
+        chapter.add_text(_prose().overrides(" ".join(overrides)), style="soft")
+    chapter.add_text(protocol.claim)
+    if photos_differ([trial for state in states for trial in state.scored]):
+        chapter.add_warning(OTHER_PHOTOS)
+    rows = [
+        (
+            f"{number} {state.stage.name}",
+            len(state.scored),
+            ", ".join(chosen_names(state.choice.record)) if state.choice else "–",
+            "range test" if state.stage.is_range_test else state.stage.score,
+            duration(sum(trial.seconds for trial in state.scored)),
+        )
+        for number, state in enumerate(states, 1)
     ]
-    marks = ["", "", " class=l", "", ""]
-    return "<tr>" + "".join(f"<td{m}>{c}</td>" for m, c in zip(marks, cells, strict=True)) + "</tr>"
+    chapter.add_table(["stage", "trials", "chosen", "by", "time spent"], rows, numeric=[1, 4])
+    return chapter
+
+
+def stage_chapter(title: str, state: StageState, journal: Journal) -> Chapter:
+    """A stage's ranking, what differs by chance, what was chosen and why, and the evidence."""
+    stage, key = state.stage, state.stage.score
+    chapter = Chapter(title)
+    chapter.add_text(stage.title)
+    if not state.scored:
+        chapter.add_text("This stage has not begun.", style="soft")
+        return chapter
+    no_search = list(stage.search.points) == [""] and stage.search.kind == "list"
+    points = "no search" if no_search else SEARCHES[stage.search.kind]
+    seeds = counted(len(stage.seeds), "seed")
+    chapter.add_text(_prose().search(points, stage.folds, seeds, stage.test, key), style="soft")
+    if state.choice is not None:
+        chapter.add_text(_choice(state.choice.record), style="boxed")
+    if photos_differ(state.scored):
+        chapter.add_warning(OTHER_PHOTOS)
+    if stage.is_range_test:
+        _add_range_tests(chapter, state, journal)
+        return chapter
+    order, chosen = ranked(stage, state.scored), chosen_digests(state.choice)
+    verdicts = judged(order[0], order[1:], journal, key) if order else {}
+    if len(order) > 1:
+        words = {digest: verdict.word for digest, verdict in verdicts.items()}
+        seeds_alone = not stage.folds and len(stage.seeds) > 1
+        drawn = pictures.draw_ranking(order, key, words, chosen, _photo_intervals(order, journal, key))
+        chapter.add_figure(drawn, _prose().ranking(seeds_alone))
+        methods = {verdict.difference.how for verdict in verdicts.values() if verdict.difference is not None}
+        groups = _by_verdict(order[1:], verdicts)
+        chapter.add_text(
+            _prose().verdicts(
+                _best_names(order, key), len(order) - 1, **groups, methods=sorted(methods), folds=bool(stage.folds)
+            )
+        )
+        if drawn := pictures.draw_parallel(order, key, chosen):
+            chapter.add_figure(drawn, f"Each trial is a line from its settings to {key}. Green: chosen.")
+    if drawn := pictures.draw_curves(order, journal, key):
+        chapter.add_figure(drawn, "Learning curves: dotted on training photos, solid on validation photos.")
+    _add_trials(chapter, state, order, verdicts, chosen)
+    if stage.test and order:
+        _add_test(chapter, order, journal)
+        shown = next((trial for trial in order if trial.trial.digest in chosen), order[0])
+        _add_evidence(chapter, shown, journal)
+    return chapter
+
+
+def _choice(reasons: Mapping[str, Any]) -> str:
+    """What was chosen and by which rule, with the settings of each; `reasons` as in selected.json."""
+    votes = "; ".join(
+        f"{key}: " + ", ".join(f"{value} in {count}" for value, count in counts.items())
+        for key, counts in (reasons.get("votes") or {}).items()
+    )
+    settings = {}
+    for kept in reasons["kept"]:
+        if text := " ".join(f"{key}={value}" for key, value in kept.get("settings", {}).items()):
+            settings[text] = kept["name"]
+    return _prose().choice(chosen_names(reasons), reasons["rule"], reasons.get("ties"), votes, settings)
+
+
+def chosen_names(reasons: Mapping[str, Any]) -> list[str]:
+    """Names once each; of winners of folds, with their folds."""
+    folds: dict[str, list[str]] = {}
+    for kept in reasons["kept"]:
+        folds.setdefault(str(kept["name"]), []).extend([str(kept["fold"])] if "fold" in kept else [])
+    return [f"{name} (fold {', '.join(numbers)})" if numbers else name for name, numbers in folds.items()]
+
+
+def _by_verdict(others: Sequence[Scored], verdicts: Mapping[str, Verdict]) -> dict[str, list[str]]:
+    """Trial names by the verdict on each: behind, alike, unknown."""
+    groups: dict[str, list[str]] = {"behind": [], "alike": [], "unknown": []}
+    for trial in others:
+        groups[verdicts[trial.trial.digest].word].append(trial.trial.name)
+    return groups
+
+
+def _best_names(order: Sequence[Scored], key: str | None) -> str:
+    """The best, or all that are equally good."""
+    best = order[0].spread(key).mean
+    return ", ".join(trial.trial.name for trial in order if trial.spread(key).mean == best)
+
+
+def _photo_intervals(order: Sequence[Scored], journal: Journal, key: str) -> dict[str, tuple[float, float]]:
+    """By digest, of trials with a single training: the interval over its photos, drawn again by group."""
+    import numpy as np
+
+    from fishnet.measure.bootstrap import intervals
+    from fishnet.measure.predictions import Predictions
+
+    part, _, metric = key.partition("/")
+    ends: dict[str, tuple[float, float]] = {}
+    if part != "val" or metric not in BY_PHOTO:
+        return ends
+    for trial in order[: pictures.MOST_ROWS]:
+        cells = list(trial.values(key))
+        table = answers(trial, journal, cells[0], "validation.csv") if len(cells) == 1 else None
+        if table is None or table["group"].nunique() < 2:
+            continue
+        names = sorted({*table["class"], *table["predicted"]})
+        number = {name: column for column, name in enumerate(names)}
+        labels = np.array([number[name] for name in table["class"]])
+        scores = np.eye(len(names))[[number[name] for name in table["predicted"]]]
+        predictions = Predictions(np.arange(len(labels)), labels, scores)
+        interval = intervals(predictions, table["group"].to_numpy(), len(names))[metric]
+        ends[trial.trial.digest] = interval.low, interval.high
+    return ends
+
+
+def _add_trials(
+    chapter: Chapter,
+    state: StageState,
+    order: Sequence[Scored],
+    verdicts: Mapping[str, Verdict],
+    chosen: Set[str],
+) -> None:
+    """A row a trial, the best first; under those that failed or were pruned, the reason."""
+    stage = state.stage
+    of_test = ["test/accuracy", f"test/{stage.score.removeprefix('val/')}", "test/loss"] if stage.test else []
+    keys = list(dict.fromkeys([stage.score, "val/loss", *of_test]))
+    header = ["trial", *keys, *(["behind the best by", "p (Holm)"] if verdicts else [])]
+    header += ["best epoch", "parameters", "learning", "time"]
+    rows = []
+    for trial in [*order, *(other for other in state.scored if other not in order)]:
+        cells = [trial.trial.name, *(_metric(trial, key) for key in keys)]
+        cells += _behind(verdicts.get(trial.trial.digest)) if verdicts else []
+        cells.append("" if math.isnan(trial.epochs_to_best) else f"{trial.epochs_to_best:.3g}")
+        cells += ["" if count is None else f"{count:,}" for count in (trial.parameters, trial.learning)]
+        style = {"failed": "bad", "pruned": "doubtful"}.get(trial.state, "")
+        rows.append(Row([*cells, duration(trial.seconds)], "good" if trial.trial.digest in chosen else style))
+        for cell, result in trial.deaths:
+            rows.append(Row([f"↳ {result['status']} ({cell.name}): {result['cause']}"[:402]], "bad"))
+        if trial.state == "pruned":
+            causes = (result["cause"] for result in trial.results.values() if result["status"] == "pruned")
+            rows.append(Row([f"↳ {next(causes)}"], "doubtful"))
+    chapter.add_table(header, rows, numeric=range(1, len(header)))
+
+
+def _behind(verdict: Verdict | None) -> list[str]:
+    if verdict is None or verdict.difference is None:
+        return ["" if verdict is None else "unknown", ""]
+    difference = verdict.difference
+    if difference.error == 0:
+        return ["0 in every fold", ""]
+    p = "< 0.001" if verdict.p < 0.001 else f"{verdict.p:.2g}"
+    return [f"{difference.value:.3f} [{difference.low:.3f}, {difference.high:.3f}]", p]
+
+
+def _metric(trial: Scored, key: str) -> str:
+    spread = trial.spread(key)
+    if spread.n > 1:
+        return f"{spread.mean:.3f} ± {spread.sd:.3f} ({spread.n})"
+    low, high = trial.interval(key)
+    interval = f" [{low:.2f}, {high:.2f}]" if math.isfinite(low) else ""
+    return f"{spread.mean:.3f}{interval}" if spread.n else ""
+
+
+def _add_test(chapter: Chapter, order: Sequence[Scored], journal: Journal) -> None:
+    """The test set is used once, at the end, with arms that were all tested on the same photos."""
+    key = "test/accuracy"
+    tested = sorted((trial for trial in order if trial.spread(key).n), key=lambda trial: -trial.spread(key).mean)
+    if len(tested) < 2:
+        return
+    groups = _by_verdict(tested[1:], judged(tested[0], tested[1:], journal, key))
+    several = tested[1].spread(key).mean == tested[0].spread(key).mean
+    same = same_photos(tested, journal, "predictions.csv")
+    chapter.add_text(_prose().on_test(_best_names(tested, key), several, **groups, same=same))
+
+
+def _add_evidence(chapter: Chapter, trial: Scored, journal: Journal) -> None:
+    """Of what was chosen: the report class by class, and photos with the true and the predicted name."""
+    cell = trial.trial.cells[0]
+    run = journal.run_of(cell)
+    details = Chapter()
+    report = run / "report" / "classification_report.txt"
+    if report.is_file():
+        details.add_code(report.read_text(encoding="utf-8"))
+    room = MOST_PICTURED
+    for sheet in sorted((run / "gradcam").glob("*.jpg")):
+        room -= sheet.stat().st_size
+        if room < 0:
+            details.add_text(f"More in {sheet.parent}", style="soft")
+            break
+        details.add_figure(picture_address(sheet), f"photos of {sheet.stem}")
+    if details.blocks:
+        where = f"{trial.trial.name}, {cell.name}"
+        chapter.add_details(f"Test photos of {where}: class by class, with the true and the predicted name", details)
+
+
+def _add_range_tests(chapter: Chapter, state: StageState, journal: Journal) -> None:
+    """The loss against the learning rate of each training, beside each other."""
+    for trial in state.scored:
+        for cell in trial.trial.cells:
+            picture = journal.run_of(cell) / "report" / "lr.png"
+            result = trial.results.get(cell.digest, {})
+            rate = result.get("lr")
+            caption = f"{trial.trial.name}: {f'lr {rate:.3g}' if rate else result.get('cause', '')}"
+            if picture.is_file():
+                chapter.add_figure(picture_address(picture), caption, beside=True)
+            else:
+                chapter.add_text(caption)

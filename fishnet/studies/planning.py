@@ -1,7 +1,7 @@
 """What can be known of a protocol before anything runs.
 
 Its stages are walked with stand-ins for what earlier ones will have chosen, and every value is composed once: what is
-mistyped in the last stage is found here, and not after a night of earlier ones.
+mistyped in the last stage is refused here, and not after a night of earlier ones.
 """
 
 import json
@@ -13,10 +13,10 @@ from fishnet.errors import BadInput
 from fishnet.text import nearest
 
 from .protocol import Protocol, Stage
-from .settings import Range, Settings, Space, centred, flat, touches
-from .trials import PLACES, Candidate, Compose, Idea, Trial, own_settings, realised
+from .selection import Candidate
+from .settings import Range, centred, flat, touches
+from .trials import NO_PART_OF_A_RESULT, Compose, Idea, Trial, compose_trial, own_settings, received
 
-SOME_RATE = 1.0e-3  # stands in for what a range test will find
 MOST_TRIED = 50  # values of one key
 
 
@@ -36,24 +36,31 @@ def plan(protocol: Protocol, compose: Compose) -> list[Planned]:
         trials = [_composed(stage, idea, compose) for idea in _kinds(stage, kept)]
         for idea in _values(stage, kept):
             _composed(stage, idea, compose)
-        _check_distinct(stage, trials)
-        kept[stage.name] = _handed_on(stage, trials)
+        known = {key for trial in trials for key in _keys(trial.config)}
+        if stage.distinct is not None and stage.distinct not in known:  # it would be the same nothing in all trials
+            raise BadInput(
+                f"stage {stage.name}: distinct={stage.distinct}: no training has such a setting; "
+                f"{nearest(stage.distinct, sorted(known))}"
+            )
+        stand_ins: dict[tuple[str | None, tuple[str, ...]], Candidate] = {}  # for all trials that begin alike
+        for candidate in map(stage.rule.stand_in, trials):
+            stand_ins.setdefault((candidate.base, tuple(sorted(candidate.settings))), candidate)
+        kept[stage.name] = list(stand_ins.values())
         planned.extend(Planned(stage, trial) for trial in trials)
     return planned
 
 
 def decided(protocol: Protocol) -> dict[str, str]:
-    """Key → the stage that sets or searches it: nobody else may, for the page would tell another value."""
-    found: dict[str, str] = {}
+    """Key → the stage that sets or searches it: nobody else may, for the page would show another value."""
+    stages: dict[str, str] = {}
     for stage in protocol.stages:
         points = [key for point in stage.search.points.values() for key in own_settings(point)]
-        rate = ["model.lr"] if stage.keep == "lr" else []
-        found.update(dict.fromkeys([*stage.settings, *stage.search.space, *points, *rate], stage.name))
-    return found
+        stages.update(dict.fromkeys([*stage.settings, *stage.search.space, *points, *stage.rule.added], stage.name))
+    return stages
 
 
 def with_bases(protocol: Protocol, settings_of: Callable[[str], Mapping[str, Any]]) -> Protocol:
-    """Each stage with what its experiments say written down beside it: an edit of those is an edit of the stage."""
+    """Each stage with the settings of its experiments written beside it: an edit of those is an edit of the stage."""
     stages = []
     for stage in protocol.stages:
         named = {stage.base, *(point.get("base") for point in stage.search.points.values())} - {None}
@@ -61,7 +68,7 @@ def with_bases(protocol: Protocol, settings_of: Callable[[str], Mapping[str, Any
             f"{base} {key}: {json.dumps(value, default=str)}"
             for base in sorted(map(str, named))
             for key, value in sorted(flat(settings_of(base)).items())
-            if not any(touches(key, place) for place in PLACES)
+            if not any(touches(key, other) for other in NO_PART_OF_A_RESULT)
         ]
         stages.append(replace(stage, written="\n".join([stage.written, *lines])))
     return replace(protocol, stages=tuple(stages))
@@ -69,7 +76,7 @@ def with_bases(protocol: Protocol, settings_of: Callable[[str], Mapping[str, Any
 
 def _composed(stage: Stage, idea: Idea, compose: Compose) -> Trial:
     try:
-        return realised(stage, 0, idea, compose)
+        return compose_trial(stage, 0, idea, compose)
     except BadInput as error:
         raise BadInput(f"stage {stage.name}: {error}") from error
 
@@ -77,49 +84,26 @@ def _composed(stage: Stage, idea: Idea, compose: Compose) -> Trial:
 def _kinds(stage: Stage, kept: Mapping[str, list[Candidate]]) -> Iterator[Idea]:
     """The first corner of the space, from each candidate and each point."""
     for name, point in (stage.search.points or {"": {}}).items():
-        source = point.get("from", stage.source)
-        for candidate in kept[source] if source else [Candidate()]:
+        for candidate in received(point.get("from", stage.source), kept):
             first = {key: values[0] for key, values in _tried(stage, candidate).items()}
-            folds = None if candidate.fold is None else (candidate.fold,)
-            yield Idea(candidate, name, point.get("base"), {**own_settings(point), **first}, folds)
+            yield Idea(candidate, name, point.get("base"), {**own_settings(point), **first})
 
 
 def _values(stage: Stage, kept: Mapping[str, list[Candidate]]) -> Iterator[Idea]:
     """Every other value, those of all keys side by side: as many trials as the longest list has values."""
     first = next(_kinds(stage, kept))
     tried = _tried(stage, first.candidate)
-    for place in range(1, min(MOST_TRIED, max(map(len, tried.values()), default=0))):
-        others = {key: values[min(place, len(values) - 1)] for key, values in tried.items()}
-        yield Idea(first.candidate, first.name, first.base, {**first.point, **others}, first.folds)
+    for number in range(1, min(MOST_TRIED, max(map(len, tried.values()), default=0))):
+        others = {key: values[min(number, len(values) - 1)] for key, values in tried.items()}
+        yield replace(first, point={**first.point, **others})
 
 
 def _tried(stage: Stage, candidate: Candidate) -> dict[str, tuple[Any, ...]]:
-    space: Space = centred(stage.search.space, candidate.settings, f"stage {stage.name}")
+    space = centred(stage.search.space, candidate.settings, f"stage {stage.name}")
     return {
         key: (domain.low, domain.high) if isinstance(domain, Range) else getattr(domain, "values", ())
         for key, domain in space.items()
     }
-
-
-def _handed_on(stage: Stage, trials: list[Trial]) -> list[Candidate]:
-    """One stand-in for all trials that begin alike: the next stage is composed with each."""
-    found: dict[tuple[str | None, tuple[str, ...]], Candidate] = {}
-    for trial in trials:
-        settings: Settings = {**trial.settings, **({"model.lr": SOME_RATE} if stage.keep == "lr" else {})}
-        fold = 0 if stage.keep == "folds" else None
-        found.setdefault((trial.base, tuple(sorted(settings))), Candidate("", trial.base, settings, fold))
-    return list(found.values())
-
-
-def _check_distinct(stage: Stage, trials: list[Trial]) -> None:
-    """A mistyped key would be the same nothing in all trials, and one of them would go on."""
-    if stage.distinct is None or any(stage.distinct in _keys(trial.config) for trial in trials):
-        return
-    known = sorted({key for trial in trials for key in _keys(trial.config)})
-    raise BadInput(
-        f"stage {stage.name}: distinct={stage.distinct}: no training has such a setting; "
-        f"{nearest(stage.distinct, known)}"
-    )
 
 
 def _keys(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -6,9 +6,8 @@ What a training has done stands in the journal; the pool only sees to it that so
 import logging
 import signal
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from fishnet.errors import WorkFailed, disk_trouble
@@ -17,30 +16,28 @@ from fishnet.text import counted
 from .executors import Executor, Running
 from .journal import Journal
 from .protocol import Stage
-from .supervisor import BUSY, PATIENCE, STOPPED
+from .scoring import scored
+from .supervisor import BUSY, PATIENCE, STOPPED, busy, orphan, signal_group
 from .trials import Cell, Trial
 
 log = logging.getLogger("fishnet")
 
 POLL = 0.2
 BUSY_PAUSE = 2.0  # before a training that another study has is looked at again
-LOST = 3  # keepers that may die over one training
-
-
-@dataclass(frozen=True)
-class Limits:
-    jobs: int = 1
-    seconds: float | None = None
-    memory: float | None = None
+LOST = 3  # supervisors that may die over one training
 
 
 class Waiting(NamedTuple):
+    """A training that is to be started, not before a moment of the monotonic clock."""
+
     cell: Cell
     trial: Trial
     not_before: float = 0.0
 
 
 class Live(NamedTuple):
+    """A training that runs, and since when."""
+
     cell: Cell
     trial: Trial
     running: Running
@@ -48,74 +45,87 @@ class Live(NamedTuple):
 
 
 class Pool:
-    def __init__(self, journal: Journal, executor: Executor, limits: Limits, job: dict[str, Any]) -> None:
-        self._journal, self._executor, self._limits, self._job = journal, executor, limits, job
+    """Trainings that wait and trainings that run.
+
+    Args:
+        journal: knows what has ended.
+        executor: starts supervisors.
+        jobs: how many run at a time.
+        job: what the job.json of each holds beside the arguments: command, cwd and, on request, environment, limit (in
+            seconds) and memory (in gigabytes).
+    """
+
+    def __init__(self, journal: Journal, executor: Executor, jobs: int, job: dict[str, Any]) -> None:
+        self._journal, self._executor, self._jobs, self._job = journal, executor, jobs, job
         self._waiting: deque[Waiting] = deque()
-        self._lost: dict[str, int] = {}
+        self._lost: Counter[str] = Counter()  # by training: supervisors that ended without a result
         self.live: dict[str, Live] = {}
 
     @property
     def has_room(self) -> bool:
-        return len(self._waiting) + len(self.live) < self._limits.jobs
+        """Whether one more training could be started."""
+        return len(self._waiting) + len(self.live) < self._jobs
 
     @property
     def empty(self) -> bool:
+        """Whether nothing waits and nothing runs."""
         return not self._waiting and not self.live
 
     def add(self, cells: Iterable[Cell], trial: Trial) -> None:
+        """Trainings of a trial that are to be run."""
         self._waiting.extend(Waiting(cell, trial) for cell in cells)
 
-    def turn(self, stage: Stage, settled: Callable[[Cell, Trial], bool]) -> list[Trial]:
+    def turn(self, stage: Stage) -> list[Trial]:
         """Starts what may start, takes in what has ended; returns the trials that have one training fewer to wait for.
 
-        `settled`: a training that has its result already, or needs none.
+        A training of another study of this folder has its result already; what is left of a trial that was pruned in
+        one fold is not run.
         """
-        return [*self._start(stage, settled), *self._take_in()]
+        return [*self._start(stage), *self._take_in()]
 
-    def _start(self, stage: Stage, settled: Callable[[Cell, Trial], bool]) -> list[Trial]:
-        now, told = time.monotonic(), []
+    def _start(self, stage: Stage) -> list[Trial]:
+        now, ended = time.monotonic(), []
         for _ in range(len(self._waiting)):
-            if len(self.live) >= self._limits.jobs:
+            if len(self.live) >= self._jobs:
                 break
             cell, trial, not_before = self._waiting.popleft()
-            if settled(cell, trial):
-                told.append(trial)
-            elif now < not_before or cell.digest in self.live or self._journal.busy(cell):
+            pruned = scored(trial, stage, self._journal.result).state == "pruned"
+            if pruned or self._journal.result(cell) is not None:
+                ended.append(trial)
+            elif now < not_before or cell.digest in self.live or busy(self._journal.folder_of(cell)):
                 self._waiting.append(Waiting(cell, trial, max(not_before, now + POLL)))
             else:
-                self.live[cell.digest] = Live(cell, trial, self._launched(stage, cell, trial), time.time())
-        return told
-
-    def _launched(self, stage: Stage, cell: Cell, trial: Trial) -> Running:
-        told = {"stage": stage.name, "trial": trial.name, "fold": cell.fold, "seed": cell.seed}
-        job = {"limit": self._limits.seconds, "memory": self._limits.memory, "score": stage.score, "what": told}
-        try:
-            return self._executor.start(self._journal.prepare(cell, {**self._job, **job}))
-        except OSError as error:
-            raise disk_trouble(error) or WorkFailed(f"a training could not be started: {error}.") from error
+                what = {"stage": stage.name, "trial": trial.name, "fold": cell.fold, "seed": cell.seed}
+                job = {**self._job, "score": stage.score, "what": what}
+                try:
+                    running = self._executor.start(self._journal.prepare(cell, job))
+                except OSError as error:
+                    raise disk_trouble(error) or WorkFailed(f"a training could not be started: {error}.") from error
+                self.live[cell.digest] = Live(cell, trial, running, time.time())
+        return ended
 
     def _take_in(self) -> list[Trial]:
-        told = []
+        ended = []
         for digest, (cell, trial, running, _) in list(self.live.items()):
             status = running.status()
             if status is None:
                 continue
             del self.live[digest]
             if self._journal.result(cell) is not None or self._given_up(cell, status):
-                told.append(trial)
+                ended.append(trial)
             else:
                 self._waiting.append(Waiting(cell, trial, time.monotonic() + BUSY_PAUSE))
-        return told
+        return ended
 
     def _given_up(self, cell: Cell, status: int) -> bool:
-        """Its keeper ended without a word. A few times it is begun again; then it has failed."""
-        if status != BUSY:
-            self._lost[cell.digest] = self._lost.get(cell.digest, 0) + 1
-        lost = self._lost.get(cell.digest, 0) >= LOST
-        self._journal.end_orphan(cell, signal.SIGKILL if lost else signal.SIGTERM)
+        """Its supervisor ended without a result. A few times the training is begun again; then it has failed."""
+        self._lost[cell.digest] += status != BUSY
+        lost = self._lost[cell.digest] >= LOST
+        if (pid := orphan(self._journal.folder_of(cell))) is not None:
+            signal_group(pid, signal.SIGKILL if lost else signal.SIGTERM)
         if lost:
-            told = "it was asked to stop" if status == STOPPED else f"its keeper ended with status {status}"
-            self._journal.give_up(cell, f"{told}, {LOST} times{self._journal.last_words(cell)}", time.time())
+            why = "it was asked to stop" if status == STOPPED else f"its supervisor ended with status {status}"
+            self._journal.give_up(cell, f"{why}, {LOST} times")
         return lost
 
     def close(self) -> None:
@@ -123,7 +133,7 @@ class Pool:
         if self.live:
             ending = counted(len(self.live), "training")
             log.info("Ending %s: a checkpoint is left, and the same command goes on from there.", ending)
-        still = [one.running for one in self.live.values()]
+        still = [live.running for live in self.live.values()]
         for running in still:
             running.stop()
         deadline = time.monotonic() + PATIENCE + 10

@@ -1,7 +1,7 @@
-"""Points for random and TPE searches, asked of Optuna.
+"""Points for random and TPE searches, drawn by Optuna.
 
-Nothing is kept in Optuna: what was asked stands in the study's journal, and each question replays it. So a study that
-was killed goes on with the same points, two parents share one sequence, and a question has one answer.
+Nothing is kept in Optuna: the points stand in the study's journal, and each draw replays them. So a study that was
+killed goes on with the same points, two processes share one sequence, and the same history always gives the same point.
 """
 
 from __future__ import annotations
@@ -9,65 +9,59 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .protocol import Search
 from .settings import Choice, Range, Settings, Space, size
 
 if TYPE_CHECKING:
-    from optuna import Study
     from optuna.distributions import BaseDistribution
 
 ATTEMPTS = 300
-ASKED_OF_TPE = 5  # what it proposes again and again is known; a random point teaches more
+GUIDED_ATTEMPTS = 5  # what TPE proposes again and again is known; a random point teaches more
 
 
 def ask(
-    search: Search, space: Space, *, place: str, history: Sequence[tuple[Settings, float | None]], largest: bool
+    search: Search, space: Space, *, origin: str, history: Sequence[tuple[Settings, float | None]], maximise: bool
 ) -> Settings | None:
     """The next point, different from all before; None when the space holds no more.
 
-    `history`: each point asked before, with its score, or None while it has none. `place` tells searches apart, such
-    as those around two candidates.
+    Args:
+        search: its kind, seed and number of trials.
+        space: what the point is drawn from.
+        origin: keeps searches apart, such as those around two candidates.
+        history: each earlier point with its score, or None while it has none.
+        maximise: whether a larger score is better.
     """
     if len(history) >= min(search.trials, size(space)):
         return None
-    asked = [point for point, _ in history]
+    optuna = _quiet_optuna()
+    distributions = _distributions(space)
+    known = [point for point, _ in history]
     for attempt in range(ATTEMPTS):
-        seed = _seed(search.seed, place, len(history), attempt)
-        guided = search.kind == "tpe" and attempt < ASKED_OF_TPE
-        study = _study(search, space, history if guided else [], largest, seed, guided)
-        point = _point(study.ask(_distributions(space)).params, space)
-        if point not in asked:
+        text = "/".join(map(str, (search.seed, origin, len(history), attempt)))
+        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+        sampler = optuna.samplers.RandomSampler(seed=seed)
+        guided = search.kind == "tpe" and attempt < GUIDED_ATTEMPTS
+        if guided:
+            sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(3, min(10, search.trials // 3)))
+        study = optuna.create_study(sampler=sampler, direction="maximize" if maximise else "minimize")
+        for point, score in history if guided else ():
+            if score is not None:
+                params = {
+                    key: domain.values.index(point[key]) if isinstance(domain, Choice) else point[key]
+                    for key, domain in space.items()
+                }
+                study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=score))
+        drawn = study.ask(distributions).params
+        point = {key: _from_optuna(drawn[key], domain) for key, domain in space.items()}
+        if point not in known:
             return point
     return None
 
 
-def _seed(*parts: Any) -> int:
-    return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:4], "big")
-
-
-def _study(
-    search: Search,
-    space: Space,
-    history: Sequence[tuple[Settings, float | None]],
-    largest: bool,
-    seed: int,
-    guided: bool,
-) -> Study:
-    optuna = _quiet_optuna()
-    sampler = optuna.samplers.RandomSampler(seed=seed)
-    if guided:
-        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(3, min(10, search.trials // 3)))
-    study = optuna.create_study(sampler=sampler, direction="maximize" if largest else "minimize")
-    for point, score in history:
-        if score is not None:
-            params, distributions = _params(point, space), _distributions(space)
-            study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=score))
-    return study
-
-
-def _quiet_optuna():
+def _quiet_optuna() -> ModuleType:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -78,47 +72,30 @@ def _quiet_optuna():
 def _distributions(space: Space) -> dict[str, BaseDistribution]:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    found: dict[str, BaseDistribution] = {}
+    distributions: dict[str, BaseDistribution] = {}
     for key, domain in space.items():
         if isinstance(domain, Choice):
-            found[key] = CategoricalDistribution(list(range(len(domain.values))))  # lists cannot be categories
+            distributions[key] = CategoricalDistribution(list(range(len(domain.values))))  # lists are no categories
         elif isinstance(domain, Range) and domain.whole:
-            found[key] = IntDistribution(int(domain.low), int(domain.high), log=domain.log)
+            distributions[key] = IntDistribution(int(domain.low), int(domain.high), log=domain.log)
         elif isinstance(domain, Range):
-            found[key] = FloatDistribution(domain.low, domain.high, log=domain.log)
-    return found
+            distributions[key] = FloatDistribution(domain.low, domain.high, log=domain.log)
+    return distributions
 
 
-def _point(params: dict[str, Any], space: Space) -> Settings:
-    point: Settings = {}
-    for key, domain in space.items():
-        value = params[key]
-        if isinstance(domain, Choice):
-            point[key] = domain.values[value]
-        elif isinstance(domain, Range) and not domain.whole:
-            point[key] = _short(value, domain)
-        else:
-            point[key] = int(value)
-    return point
+def _from_optuna(value: Any, domain: object) -> Any:
+    if isinstance(domain, Choice):
+        return domain.values[value]
+    if isinstance(domain, Range) and not domain.whole:  # four digits are enough, but must not lead out of the range
+        return min(max(float(f"{value:.4g}"), domain.low), domain.high)
+    return int(value)
 
 
-def _short(value: float, domain: Range) -> float:
-    """Four digits say enough, but rounding must not lead out of the range."""
-    return min(max(float(f"{value:.4g}"), domain.low), domain.high)
-
-
-def _params(point: Settings, space: Space) -> dict[str, Any]:
-    return {
-        key: domain.values.index(point[key]) if isinstance(domain, Choice) else point[key]
-        for key, domain in space.items()
-    }
-
-
-def worst_epoch(own: dict[int, float], others: Sequence[dict[int, float]], *, largest: bool) -> int | None:
+def worst_epoch(own: dict[int, float], others: Sequence[dict[int, float]], *, maximise: bool) -> int | None:
     """The epoch at which this training has fallen behind the median of the others; None while it is worth going on."""
     optuna = _quiet_optuna()
     pruner = optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=1)
-    study = optuna.create_study(pruner=pruner, direction="maximize" if largest else "minimize")
+    study = optuna.create_study(pruner=pruner, direction="maximize" if maximise else "minimize")
     for curve in others:
         last = curve[max(curve)]
         study.add_trial(optuna.trial.create_trial(value=last, intermediate_values=curve))

@@ -1,67 +1,50 @@
-"""From the results of trainings to what a trial is worth, and how sure that is."""
+"""From the results of trainings to what a trial is worth, how sure that is, and which trials are behind the best.
+
+The best was picked by looking: each comparison with it counts as one of all pairs of trials (Holm).
+"""
 
 import json
 import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from scipy import stats
+import numpy as np
+import pandas as pd
 
-from .journal import GOOD
+from fishnet.measure.significance import Difference, Spread, holm, over_folds, over_photos, spread
+
+from .journal import GOOD, Journal
 from .protocol import Stage
+from .selection import Selection
 from .trials import Cell, Trial
 
 LISTED = ("_target_", "root", "manifest", "classes", "positive", "group", "duplicates", "max_refused")
 DRAWN = ("species", "photos", "draw_size", "draw_seed", "plant")
+BY_PHOTO = ("accuracy", "f1_macro", "f1_weighted", "precision_macro", "recall_macro")
+ALARMS = 0.05  # false ones, over all comparisons of a stage
 OTHER_PHOTOS = "trainings were given different photos (the folder was changed meanwhile): compare with care."
-
-Result = Callable[[Cell], dict[str, Any] | None]
-
-
-class Spread(NamedTuple):
-    """Mean with its 95 % interval (Student's t over the values); none from a single one, nor from values all alike."""
-
-    mean: float
-    sd: float
-    low: float
-    high: float
-    n: int
-
-
-def spread(values: Sequence[float]) -> Spread:
-    if not values:
-        return Spread(math.nan, math.nan, math.nan, math.nan, 0)
-    mean, n = statistics.fmean(values), len(values)
-    if n == 1:
-        return Spread(mean, math.nan, math.nan, math.nan, 1)
-    sd = statistics.stdev(values)
-    if sd < 1e-9:
-        return Spread(mean, sd, math.nan, math.nan, n)
-    half = float(stats.t.ppf(0.975, n - 1)) * sd / math.sqrt(n)
-    return Spread(mean, sd, mean - half, mean + half, n)
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A trial with what its trainings have said so far."""
+    """A trial with the results of its trainings so far."""
 
     trial: Trial
     score: str
     results: dict[str, dict[str, Any]] = field(default_factory=dict)  # by the digest of the training
 
-    def _of(self, cell: Cell, key: str) -> float | None:
-        return self.results.get(cell.digest, {}).get("figures", {}).get(key)
+    @property
+    def ended(self) -> list[tuple[Cell, dict[str, Any]]]:
+        """The trainings that have a result."""
+        return [(cell, self.results[cell.digest]) for cell in self.trial.cells if cell.digest in self.results]
 
     def values(self, key: str | None = None) -> dict[tuple[int | None, int], float]:
-        """By fold and seed, of the trainings that have finished."""
-        found = {}
-        for cell in self.trial.cells:
-            value = self._of(cell, key or self.score)
-            if value is not None and self.results[cell.digest]["status"] == GOOD:
-                found[cell.fold, cell.seed] = value
-        return found
+        """A metric by fold and seed, of the trainings that have finished."""
+        key = key or self.score
+        good = [(cell, result["figures"]) for cell, result in self.ended if result["status"] == GOOD]
+        return {(cell.fold, cell.seed): metrics[key] for cell, metrics in good if metrics.get(key) is not None}
 
     def spread(self, key: str | None = None) -> Spread:
         """Over the folds, for seeds inside one are repeats of one measurement; of a single fold, over its seeds.
@@ -75,20 +58,20 @@ class Scored:
 
     def interval(self, key: str) -> tuple[float, float]:
         """Over the trainings; of a single one, over its photos drawn again by group."""
-        worth = self.spread(key)
-        if worth.n != 1:
-            return worth.low, worth.high
-        low, high = (self.spread(f"{key}_{end}").mean for end in ("low", "high"))
-        return low, high
+        over_trainings = self.spread(key)
+        if over_trainings.n != 1:
+            return over_trainings.low, over_trainings.high
+        return self.spread(f"{key}_low").mean, self.spread(f"{key}_high").mean
 
     @property
     def mean(self) -> float:
+        """By which trials are ranked."""
         return self.spread().mean
 
     @property
     def state(self) -> str:
         """finished | pruned | failed | open."""
-        states = [self.results[cell.digest]["status"] for cell in self.trial.cells if cell.digest in self.results]
+        states = [result["status"] for _, result in self.ended]
         if "pruned" in states:
             return "pruned"
         if len(states) < len(self.trial.cells):
@@ -97,15 +80,22 @@ class Scored:
 
     @property
     def deaths(self) -> list[tuple[Cell, dict[str, Any]]]:
-        found = [(cell, self.results[cell.digest]) for cell in self.trial.cells if cell.digest in self.results]
-        return [(cell, result) for cell, result in found if result["status"] not in (GOOD, "pruned")]
+        """The trainings that have failed."""
+        return [(cell, result) for cell, result in self.ended if result["status"] not in (GOOD, "pruned")]
+
+    @property
+    def cause(self) -> str:
+        """Why the first training that did not end well has ended."""
+        return next((result["cause"] for result in self.results.values() if result["cause"]), "")
 
     @property
     def seconds(self) -> float:
+        """Of all its trainings together."""
         return sum(result["seconds"] for result in self.results.values())
 
     @property
     def parameters(self) -> int | None:
+        """Of the network, frozen ones included."""
         return next((r["parameters"] for r in self.results.values() if r.get("parameters")), None)
 
     @property
@@ -115,39 +105,127 @@ class Scored:
 
     @property
     def epochs_to_best(self) -> float:
+        """The mean over trainings; NaN where none has ended an epoch."""
         epochs = [r["best_epoch"] + 1 for r in self.results.values() if r.get("best_epoch") is not None]
         return statistics.fmean(epochs) if epochs else math.nan
 
     def best_so_far(self) -> float | None:
         """What a search learns from it: the mean, or of a pruned trial what it had reached."""
-        told = [self.results[cell.digest] for cell in self.trial.cells if cell.digest in self.results]
-        values = [one["figures"].get(self.score) for one in told if one["status"] in (GOOD, "pruned")]
+        values = [result["figures"].get(self.score) for _, result in self.ended if result["status"] in (GOOD, "pruned")]
         values = [value for value in values if value is not None]
         return statistics.fmean(values) if values else None
 
 
+@dataclass
+class StageState:
+    """What is known of a stage while it runs and after: for tables, pages, MLflow and whoever waits."""
+
+    stage: Stage
+    trials: list[Trial] = field(default_factory=list)
+    scored: list[Scored] = field(default_factory=list)
+    choice: Selection | None = None
+    running: dict[str, float] = field(default_factory=dict)  # digest of a training → since when
+    epochs: dict[str, int] = field(default_factory=dict)  # digest of a training that runs → epochs so far
+    planned: int = 0  # trials, as far as it is known
+    began: float | None = None
+    ended: float | None = None
+
+
+def scored(trial: Trial, stage: Stage, result_of: Callable[[Cell], dict[str, Any] | None]) -> Scored:
+    """The trial with its results. A training that ended well and cannot be ranked has failed; others are not stopped
+    by it."""
+    results = {}
+    for cell in trial.cells:
+        result = result_of(cell)
+        if result is not None:
+            cause = stage.rule.failure(result, stage.score) if result["status"] == GOOD else ""
+            results[cell.digest] = {**result, "status": "failed", "cause": cause} if cause else result
+    return Scored(trial, stage.score, results)
+
+
 def photos_differ(trials: Sequence[Scored]) -> bool:
-    """Whether somebody has added or removed photos meanwhile: trainings that asked for the same photos were given
-    others, and their figures are not comparable. Those that asked for other classes or another folder are no news."""
+    """Whether photos were added or removed meanwhile: trainings of the same configured photos were given others, and
+    their metrics are not comparable. That trainings of other classes or another folder differ is expected."""
     given: dict[str, set[str]] = {}
-    for one in trials:
-        data = one.trial.config.get("data", {})
-        asked = json.dumps({key: data.get(key) for key in (*LISTED, *DRAWN)}, sort_keys=True, default=str)
-        given.setdefault(asked, set()).update(told["photos"] for told in one.results.values() if told.get("photos"))
+    for entry in trials:
+        data = entry.trial.config.get("data", {})
+        configured = json.dumps({key: data.get(key) for key in (*LISTED, *DRAWN)}, sort_keys=True, default=str)
+        digests = {result["photos"] for result in entry.results.values() if result.get("photos")}
+        given.setdefault(configured, set()).update(digests)
     return any(len(digests) > 1 for digests in given.values())
 
 
-def scored(trial: Trial, stage: Stage, result: Result) -> Scored:
-    found = {cell.digest: _judged(told, stage) for cell in trial.cells if (told := result(cell)) is not None}
-    return Scored(trial, stage.score, found)
+# ---- beside the best
 
 
-def _judged(told: dict[str, Any], stage: Stage) -> dict[str, Any]:
-    """A training that ended well and does not say what it was asked has failed; the others are not stopped by it."""
-    if told["status"] != GOOD:
-        return told
-    if stage.keep == "lr":
-        cause = "" if told.get("lr") else "its range test found no learning rate"
-    else:
-        cause = "" if stage.score in told["figures"] else f"its {stage.score} is no number"
-    return {**told, "status": "failed", "cause": cause} if cause else told
+class Verdict(NamedTuple):
+    """Of one trial beside the best; `p` is Holm's."""
+
+    word: Literal["behind", "alike", "unknown"]
+    difference: Difference | None = None
+    p: float = math.nan
+
+
+def judged(best: Scored, others: Sequence[Scored], journal: Journal, key: str) -> dict[str, Verdict]:
+    """By the digest of each of the others: behind the best, not distinguishable from it, or nothing known."""
+    verdicts = {entry.trial.digest: Verdict("unknown") for entry in others}
+    compared = {entry.trial.digest: against(best, entry, journal, key) for entry in others}
+    known = {digest: difference for digest, difference in compared.items() if difference is not None}
+    pairs = math.comb(len(others) + 1, 2)
+    for digest, p in holm({digest: known[digest].p for digest in known}, comparisons=pairs).items():
+        behind = known[digest].value > 0 and p < ALARMS
+        verdicts[digest] = Verdict("behind" if behind else "alike", known[digest], p)
+    return verdicts
+
+
+def against(best: Scored, other: Scored, journal: Journal, key: str) -> Difference | None:
+    """Over the folds that both have or, where it is only one, over its photos; None where neither is known."""
+    first, second = best.values(key), other.values(key)
+    cells = sorted(set(first) & set(second), key=str)
+    folds: dict[int | None, list[float]] = {}
+    for cell in cells:
+        folds.setdefault(cell[0], []).append(first[cell] - second[cell])
+    if len(folds) > 1:
+        count, val = best.trial.value("data.folds") or len(folds), best.trial.value("data.val") or 0.0
+        shared = max(1 / (count - 1), val / (1 - val) if key.startswith("val/") else 0.0)
+        return over_folds([statistics.fmean(seeds) for seeds in folds.values()], shared)
+
+    part, _, metric = key.partition("/")
+    name = "predictions.csv" if part == "test" else "validation.csv"
+    tables = [answers(entry, journal, cell, name) for entry in (best, other) for cell in cells]
+    if not cells or metric not in BY_PHOTO or any(table is None for table in tables):
+        return None
+    predicted = [table.set_index(["path", "class", "group"])["predicted"] for table in tables if table is not None]
+    both = pd.concat(predicted, axis=1, join="inner", keys=range(len(predicted))).reset_index()
+    if both["group"].nunique() < 2:
+        return None
+    names = np.unique(both.drop(columns=["path", "group"]).to_numpy(dtype=str))
+    label = np.searchsorted(names, both["class"].to_numpy(dtype=str))
+    numbers = np.searchsorted(names, both[range(len(predicted))].to_numpy(dtype=str).T)
+    of_best, of_other = np.split(numbers, 2)
+    return over_photos(label, of_best, of_other, both["group"].to_numpy(), len(names), metric)
+
+
+def answers(entry: Scored, journal: Journal, cell: tuple[int | None, int], name: str) -> pd.DataFrame | None:
+    """The predictions that the training of this fold and seed has left; None where they cannot be read."""
+    for training in entry.trial.cells:
+        path = journal.run_of(training) / "report" / name
+        if (training.fold, training.seed) == cell and path.is_file():
+            try:
+                table = pd.read_csv(path, dtype={"path": str, "class": str, "predicted": str}, keep_default_na=False)
+            except (OSError, ValueError):
+                return None
+            return table if {"path", "class", "predicted", "group"} <= set(table) else None
+    return None
+
+
+def same_photos(trials: Sequence[Scored], journal: Journal, name: str) -> bool | None:
+    """Whether all of them were measured on the same photos in each fold; None where somebody's are not known."""
+    photos: dict[int | None, set[frozenset[str]]] = {}
+    for entry in trials:
+        for cell in entry.trial.cells:
+            table = answers(entry, journal, (cell.fold, cell.seed), name)
+            if table is None:
+                return None
+            photos.setdefault(cell.fold, set()).add(frozenset(table["path"]))
+    return all(len(sets) == 1 for sets in photos.values())

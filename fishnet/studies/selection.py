@@ -1,180 +1,276 @@
-"""What a stage hands on: a pure function of its trials, so that the same results always choose the same."""
+"""What a stage hands on to the next one, by one of four rules: the `keep` of the protocol.
+
+Choosing is a pure function of the stage's trials, so that the same results always choose the same.
+"""
+
+from __future__ import annotations
 
 import math
+import statistics
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fishnet.errors import WorkFailed
 from fishnet.text import counted
 
-from .protocol import Stage
-from .scoring import Scored, spread
 from .settings import Settings
-from .trials import Candidate
+
+if TYPE_CHECKING:
+    from .protocol import Stage
+    from .scoring import Scored
+    from .trials import Trial
 
 
 @dataclass(frozen=True)
-class Choice:
+class Candidate:
+    """Settings that a stage hands on, with the experiment that they begin with."""
+
+    name: str = ""
+    base: str | None = None
+    settings: Settings = field(default_factory=dict)
+    fold: int | None = None  # only for this fold: the winner inside it
+
+
+@dataclass(frozen=True)
+class Selection:
     """Candidates for the next stage, and the reasons as they go into selected.json."""
 
     candidates: list[Candidate]
-    told: dict[str, Any]
-    digests: frozenset[str] = field(default_factory=frozenset)  # the trials of this stage that were chosen
+    record: dict[str, Any]
+    digests: frozenset[str]  # the trials of this stage that were chosen
 
 
-def choose(stage: Stage, trials: Sequence[Scored]) -> Choice:
-    finished = [one for one in trials if one.state == "finished"]
+class Rule(ABC):
+    """How a stage chooses, and what that asks of the stage and of its trainings."""
+
+    needs_folds = False
+    takes_top = False  # whether `top` and `distinct` say how many go on
+    inside_folds = False  # whether each candidate goes on in a single fold
+    is_range_test = False
+    fixed: ClassVar[Settings] = {}  # what each training of the stage is given
+    added: ClassVar[Settings] = {}  # settings that choosing adds, with values that stand in until then
+
+    def most(self, stage: Stage, trials: float) -> float:
+        """How many candidates it hands on at most, out of so many trials."""
+        return 1
+
+    def stand_in(self, trial: Trial) -> Candidate:
+        """What it may hand on of this trial, before anything has run."""
+        return Candidate("", trial.base, {**trial.settings, **self.added}, 0 if self.inside_folds else None)
+
+    def failure(self, result: dict[str, Any], score: str) -> str:
+        """Why a training that ended well cannot be ranked; empty where it can."""
+        return "" if score in result["figures"] else f"its {score} is no number"
+
+    @abstractmethod
+    def choose(self, stage: Stage, finished: list[Scored]) -> Selection:
+        """The candidates; WorkFailed where there are too few trials to choose among."""
+
+
+class Top(Rule):
+    """The best by their mean score, on request one for each value of the key `distinct`."""
+
+    takes_top = True
+
+    def most(self, stage: Stage, trials: float) -> float:
+        return stage.top
+
+    def choose(self, stage: Stage, finished: list[Scored]) -> Selection:
+        order = ranked(stage, finished)
+
+        def kind_of(entry: Scored) -> str:
+            return str(entry.trial.value(stage.distinct)) if stage.distinct else entry.trial.digest
+
+        firsts: dict[str, Scored] = {}  # the best of each kind
+        for entry in order:
+            firsts.setdefault(kind_of(entry), entry)
+        if len(firsts) < stage.top:
+            of = f" that differ in {stage.distinct}" if stage.distinct else ""
+            raise WorkFailed(
+                f"stage {stage.name}: top={stage.top}, and only {counted(len(firsts), 'trial')}{of} finished: "
+                "see their causes, run the failed ones again with retry=true, or lower top."
+            )
+        kept = list(firsts.values())[: stage.top]
+        ties = []
+        for entry in order:  # equal to the kept one of its kind, or else to the last that was kept
+            same_kind = [other for other in kept if stage.distinct and kind_of(other) == kind_of(entry)]
+            if entry not in kept and any(entry.mean == rival.mean for rival in same_kind or kept[-1:]):
+                ties.append(entry.trial.name)
+        ties += [second.trial.name for first, second in pairwise(kept) if first.mean == second.mean]
+        families = [entry.trial.family for entry in kept]
+        short = bool(stage.distinct) and all(families) and len(set(families)) == len(families)
+        names = families if short else [entry.trial.name for entry in kept]
+        rule = f"top {stage.top} by mean {stage.score}" + (f", one for each {stage.distinct}" if stage.distinct else "")
+        return Selection(
+            [Candidate(name, entry.trial.base, entry.trial.settings) for name, entry in zip(names, kept, strict=True)],
+            {"rule": rule, "kept": [_mean_record(entry) for entry in kept], "ties": ties},
+            frozenset(entry.trial.digest for entry in kept),
+        )
+
+
+class FoldWinners(Rule):
+    """Each fold's own winner goes on inside that fold."""
+
+    needs_folds = True
+    inside_folds = True
+
+    def most(self, stage: Stage, trials: float) -> float:
+        return stage.folds or 1
+
+    def choose(self, stage: Stage, finished: list[Scored]) -> Selection:
+        winners = _winners(stage, finished)
+        trials = [winner.entry.trial for winner in winners]
+        return Selection(
+            [Candidate(f"f{fold}", trial.base, trial.settings, fold) for fold, trial in enumerate(trials)],
+            {
+                "rule": f"the winner of each fold by {stage.score}",
+                "kept": [winner.record(stage) for winner in winners],
+                "ties": [tie for winner in winners for tie in winner.ties],
+            },
+            frozenset(trial.digest for trial in trials),
+        )
+
+
+class Vote(Rule):
+    """Key by key what most folds have chosen; of equally many, the value whose folds scored better."""
+
+    needs_folds = True
+
+    def choose(self, stage: Stage, finished: list[Scored]) -> Selection:
+        winners = _winners(stage, finished)
+        sign = 1 if stage.maximise else -1
+        settings: Settings = {}
+        votes: dict[str, dict[str, int]] = {}
+        ties = [tie for winner in winners for tie in winner.ties]
+        for key in sorted({key for winner in winners for key in winner.entry.trial.settings}):
+            values: dict[str, Any] = {}
+            scores: dict[str, list[float]] = {}
+            for winner in winners:
+                value = winner.entry.trial.settings.get(key)
+                values.setdefault(repr(value), value)
+                scores.setdefault(repr(value), []).append(winner.score)
+            most = max(map(len, scores.values()))
+            leading = [text for text in scores if len(scores[text]) == most]
+            chosen = min(leading, key=lambda text: (-sign * statistics.fmean(scores[text]), text))
+            settings[key] = values[chosen]
+            if len(scores) > 1:
+                votes[key] = {text: len(scores[text]) for text in sorted(scores)}
+            if len(leading) > 1:
+                ties.append(f"{key}: {', '.join(sorted(leading))} by {most} folds each")
+        base = Counter(winner.entry.trial.base for winner in winners).most_common(1)[0][0]
+        same = [entry.trial for entry in finished if (entry.trial.settings, entry.trial.base) == (settings, base)]
+        return Selection(
+            [Candidate("voted", base, settings)],
+            {
+                "rule": f"the majority of the winners of {len(winners)} folds by {stage.score}, key by key",
+                "kept": [{"name": "voted", "settings": settings}],
+                "winners": [winner.record(stage) for winner in winners],
+                "votes": votes,
+                "ties": ties,
+            },
+            frozenset(trial.digest for trial in same),
+        )
+
+
+class RangeTest(Rule):
+    """Every trial goes on, with the learning rate that its range test has found."""
+
+    is_range_test = True
+    fixed: ClassVar[Settings] = {"tune": "lr"}
+    added: ClassVar[Settings] = {"model.lr": 1.0e-3}
+
+    def most(self, stage: Stage, trials: float) -> float:
+        return trials
+
+    def failure(self, result: dict[str, Any], score: str) -> str:
+        return "" if result.get("lr") else "its range test found no learning rate"
+
+    def choose(self, stage: Stage, finished: list[Scored]) -> Selection:
+        candidates, records = [], []
+        for entry in sorted(finished, key=lambda entry: entry.trial.number):
+            trial, rates = entry.trial, [result["lr"] for result in entry.results.values()]
+            rate = float(f"{math.exp(sum(map(math.log, rates)) / len(rates)):.4g}")
+            settings = {**trial.settings, "model.lr": rate}
+            candidates.append(Candidate(trial.name, trial.base, settings))
+            records.append({"name": trial.name, "digest": trial.digest, "model.lr": rate, "settings": settings})
+        record = {"rule": "the learning rate that a range test chooses", "kept": records, "ties": []}
+        return Selection(candidates, record, frozenset(entry.trial.digest for entry in finished))
+
+
+RULES: dict[str, Rule] = {"top": Top(), "folds": FoldWinners(), "vote": Vote(), "lr": RangeTest()}
+
+
+def choose(stage: Stage, trials: Sequence[Scored]) -> Selection:
+    """What the stage hands on of its trials, by its rule; WorkFailed where that cannot be chosen."""
+    finished = [entry for entry in trials if entry.state == "finished"]
     if not finished:
         raise WorkFailed(
             f"stage {stage.name}: none of its {counted(len(trials), 'trial')} finished; nothing can be chosen."
         )
-    if stage.keep == "lr":
-        return _rates(stage, finished)
-    return {"top": _top, "folds": _winners, "vote": _vote}[stage.keep](stage, finished)
+    return stage.rule.choose(stage, finished)
 
 
-def chosen_digests(choice: Choice | None) -> frozenset[str]:
+def chosen_digests(selection: Selection | None) -> frozenset[str]:
     """Digests of the trials that go on; names are for people."""
-    return choice.digests if choice else frozenset()
+    return selection.digests if selection else frozenset()
 
 
 def ranked(stage: Stage, trials: Sequence[Scored]) -> list[Scored]:
     """The best first; of equals the one that stands first in the protocol."""
-    sign = -1 if stage.largest else 1
-    known = [one for one in trials if one.state == "finished" and not math.isnan(one.mean)]
-    return sorted(known, key=lambda one: (sign * one.mean, one.trial.number))
+    sign = -1 if stage.maximise else 1
+    known = [entry for entry in trials if entry.state == "finished" and not math.isnan(entry.mean)]
+    return sorted(known, key=lambda entry: (sign * entry.mean, entry.trial.number))
 
 
-def _top(stage: Stage, finished: list[Scored]) -> Choice:
-    order = ranked(stage, finished)
-    if stage.distinct:
-        seen: set[str] = set()
-        order = [one for one in order if not (_kind(one, stage) in seen or seen.add(_kind(one, stage)))]  # type: ignore[func-returns-value]
-    if len(order) < stage.top:
-        of = f" that differ in {stage.distinct}" if stage.distinct else ""
-        raise WorkFailed(
-            f"stage {stage.name}: top={stage.top}, and only {counted(len(order), 'trial')}{of} finished: "
-            "see their causes, run the failed ones again with retry=true, or lower top."
-        )
-    kept = order[: stage.top]
-    ties = [one.trial.name for one in ranked(stage, finished) if one not in kept and _might_stand_in(one, kept, stage)]
-    ties += [b.trial.name for a, b in pairwise(kept) if a.mean == b.mean]
-    rule = f"top {stage.top} by mean {stage.score}" + (f", one for each {stage.distinct}" if stage.distinct else "")
-    families = [one.trial.family for one in kept]
-    short = bool(stage.distinct) and all(families) and len(set(families)) == len(families)
-    names = families if short else [one.trial.name for one in kept]
-    return Choice(
-        [Candidate(name, one.trial.base, one.trial.settings) for name, one in zip(names, kept, strict=True)],
-        {"rule": rule, "kept": [_told(one) for one in kept], "ties": ties},
-        frozenset(one.trial.digest for one in kept),
-    )
+@dataclass(frozen=True)
+class Winner:
+    """The best trial of one fold, with its score there and the names of those that were equally good."""
+
+    fold: int
+    entry: Scored
+    score: float
+    ties: list[str]
+
+    def record(self, stage: Stage) -> dict[str, Any]:
+        trial = self.entry.trial
+        name = {"fold": self.fold, "name": trial.name, "digest": trial.digest}
+        return {**name, stage.score: _short(self.score), "settings": trial.settings}
 
 
-def _might_stand_in(one: Scored, kept: list[Scored], stage: Stage) -> bool:
-    """Equal to the last that was kept or, where each is the best of its kind, to the one of its own kind."""
-    rivals = [other for other in kept if _kind(other, stage) == _kind(one, stage)] if stage.distinct else []
-    return any(one.mean == other.mean for other in rivals or kept[-1:])
-
-
-def _kind(one: Scored, stage: Stage) -> str:
-    return str(one.trial.value(stage.distinct or ""))
-
-
-def _winner_of(fold: int, stage: Stage, finished: list[Scored]) -> tuple[Scored, float, list[str]]:
-    sign = -1 if stage.largest else 1
-    means = [(spread([v for (f, _), v in one.values().items() if f == fold]), one) for one in finished]
-    order = sorted([(sign * s.mean, one.trial.number, one) for s, one in means if s.n], key=lambda entry: entry[:2])
-    if not order:
-        raise WorkFailed(f"stage {stage.name}: no trial finished in fold {fold}; nothing can be chosen there.")
-    best, _, winner = order[0]
-    return winner, sign * best, [one.trial.name for value, _, one in order[1:] if value == best]
-
-
-def _winners(stage: Stage, finished: list[Scored]) -> Choice:
-    """Each fold's own winner goes on inside that fold."""
-    candidates, told, ties = [], [], []
-    digests = set()
+def _winners(stage: Stage, finished: list[Scored]) -> list[Winner]:
+    winners = []
+    sign = -1 if stage.maximise else 1
     for fold in range(stage.folds or 0):
-        winner, value, equal = _winner_of(fold, stage, finished)
-        candidates.append(Candidate(f"f{fold}", winner.trial.base, winner.trial.settings, fold))
-        told.append(_winner_told(fold, winner, value, stage))
-        digests.add(winner.trial.digest)
-        ties += [f"fold {fold}: {name}" for name in equal]
-    rule = f"the winner of each fold by {stage.score}"
-    return Choice(candidates, {"rule": rule, "kept": told, "ties": ties}, frozenset(digests))
+        means = []
+        for entry in finished:
+            if values := [value for (where, _), value in entry.values().items() if where == fold]:
+                means.append((statistics.fmean(values), entry))
+        if not means:
+            raise WorkFailed(f"stage {stage.name}: no trial finished in fold {fold}; nothing can be chosen there.")
+        means.sort(key=lambda pair: (sign * pair[0], pair[1].trial.number))
+        (best, winner), *others = means
+        ties = [f"fold {fold}: {entry.trial.name}" for mean, entry in others if mean == best]
+        winners.append(Winner(fold, winner, best, ties))
+    return winners
 
 
-def _winner_told(fold: int, winner: Scored, value: float, stage: Stage) -> dict[str, Any]:
-    trial = winner.trial
-    told = {"fold": fold, "name": trial.name, "digest": trial.digest, stage.score: _figure(value)}
-    return {**told, "settings": trial.settings}
+def _mean_record(entry: Scored) -> dict[str, Any]:
+    spread = entry.spread()
+    record: dict[str, Any] = {
+        "name": entry.trial.name,
+        "digest": entry.trial.digest,
+        entry.score: _short(spread.mean),
+    }
+    if spread.n > 1:
+        record["sd"] = _short(spread.sd)
+        if math.isfinite(spread.low):
+            record["interval"] = [_short(spread.low), _short(spread.high)]
+    return {**record, "trainings": spread.n, "settings": entry.trial.settings}
 
 
-def _vote(stage: Stage, finished: list[Scored]) -> Choice:
-    """Key by key what most folds have chosen; of equally many, the value whose folds scored better."""
-    folds = range(stage.folds or 0)
-    winners = [_winner_of(fold, stage, finished) for fold in folds]
-    sign = 1 if stage.largest else -1
-    keys = sorted({key for winner, _, _ in winners for key in winner.trial.settings})
-    settings: Settings = {}
-    votes: dict[str, dict[str, int]] = {}
-    ties = [f"fold {fold}: {name}" for fold, (_, _, equal) in zip(folds, winners, strict=True) for name in equal]
-    for key in keys:
-        count = Counter(repr(winner.trial.settings.get(key)) for winner, _, _ in winners)
-        most = max(count.values())
-        leading = [text for text in count if count[text] == most]
-        worth = {
-            text: sign * spread([v for w, v, _ in winners if repr(w.trial.settings.get(key)) == text]).mean
-            for text in leading
-        }
-        chosen = min(leading, key=lambda text: (-worth[text], text))
-        settings[key] = next(
-            w.trial.settings.get(key) for w, _, _ in winners if repr(w.trial.settings.get(key)) == chosen
-        )
-        if len(count) > 1:
-            votes[key] = dict(sorted(count.items()))
-        if len(leading) > 1:
-            ties.append(f"{key}: {', '.join(sorted(leading))} by {most} folds each")
-    told = [_winner_told(fold, winner, value, stage) for fold, (winner, value, _) in zip(folds, winners, strict=True)]
-    base = Counter(winner.trial.base for winner, _, _ in winners).most_common(1)[0][0]
-    return Choice(
-        [Candidate("voted", base, settings)],
-        {
-            "rule": f"the majority of the winners of {len(winners)} folds by {stage.score}, key by key",
-            "kept": [{"name": "voted", "settings": settings}],
-            "winners": told,
-            "votes": votes,
-            "ties": ties,
-        },
-        frozenset(one.trial.digest for one in finished if one.trial.settings == settings and one.trial.base == base),
-    )
-
-
-def _rates(stage: Stage, finished: list[Scored]) -> Choice:
-    candidates, told = [], []
-    for one in sorted(finished, key=lambda one: one.trial.number):
-        rates = [result["lr"] for result in one.results.values()]
-        rate = float(f"{math.exp(sum(map(math.log, rates)) / len(rates)):.4g}")
-        settings = {**one.trial.settings, "model.lr": rate}
-        candidates.append(Candidate(one.trial.name, one.trial.base, settings))
-        told.append({"name": one.trial.name, "digest": one.trial.digest, "model.lr": rate, "settings": settings})
-    rule = "the learning rate that a range test chooses"
-    digests = frozenset(one.trial.digest for one in finished)
-    return Choice(candidates, {"rule": rule, "kept": told, "ties": []}, digests)
-
-
-def _told(one: Scored) -> dict[str, Any]:
-    worth = one.spread()
-    told: dict[str, Any] = {"name": one.trial.name, "digest": one.trial.digest, one.score: _figure(worth.mean)}
-    if worth.n > 1:
-        told["sd"] = _figure(worth.sd)
-        if math.isfinite(worth.low):
-            told["interval"] = [_figure(worth.low), _figure(worth.high)]
-    return {**told, "trainings": worth.n, "settings": one.trial.settings}
-
-
-def _figure(value: float) -> float:
+def _short(value: float) -> float:
     return float(f"{value:.6g}")

@@ -9,36 +9,38 @@ from typing import Any
 from fishnet.errors import BadInput
 
 Settings = dict[str, Any]
-RANGE, TIMES = {"low", "high", "log"}, {"times"}
 
 
 def mapping(given: Any, where: str) -> Mapping[str, Any]:
-    """As it was written, nothing said being an empty one."""
+    """As it was written, None being an empty one."""
     if given is not None and not isinstance(given, Mapping):
         raise BadInput(f"{where}: {given} is no mapping of keys to values.")
     return given or {}
 
 
-def touches(one: str, other: str) -> bool:
+def touches(key: str, other: str) -> bool:
     """Whether two keys speak of the same setting: they are equal, or one holds the other."""
-    first, second = (f"{key.lstrip('+~')}." for key in (one, other))
+    first, second = (f"{name.lstrip('+~')}." for name in (key, other))
     return first.startswith(second) or second.startswith(first)
 
 
 def flat(nested: Mapping[str, Any], prefix: str = "") -> Settings:
     """`{model: {lr: 0.1}}` → `{model.lr: 0.1}`; what a `+` adds is one value, whatever is inside."""
-    found: Settings = {}
+    settings: Settings = {}
     for key, value in nested.items():
         if isinstance(value, Mapping) and value and not str(key).startswith("+"):
-            found.update(flat(value, f"{prefix}{key}."))
+            settings.update(flat(value, f"{prefix}{key}."))
         else:
-            found[f"{prefix}{key}"] = value
-    return found
+            settings[f"{prefix}{key}"] = value
+    return settings
+
+
+# The names and fields of these three are part of the identity of searches in the files of studies: see Journal.ask.
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of these values."""
+    """A choice among these values."""
 
     values: tuple[Any, ...]
 
@@ -62,12 +64,6 @@ class Times:
 
     factors: tuple[float, ...]
 
-    def around(self, centre: float) -> Choice:
-        values = [centre * factor for factor in self.factors]
-        if isinstance(centre, int):
-            return Choice(tuple(dict.fromkeys(max(1, round(value)) for value in values)))
-        return Choice(tuple(float(f"{value:.6g}") for value in values))
-
 
 Domain = Choice | Range | Times
 Space = dict[str, Domain]
@@ -78,50 +74,46 @@ def parse_space(nested: Any, where: str, prefix: str = "") -> Space:
     space: Space = {}
     for name, value in mapping(nested, f"{where}: space").items():
         key = f"{prefix}{name}"
-        if isinstance(value, Mapping) and "low" in value and "high" in value:
-            space[key] = _range(value, f"{where}: {key}")
-        elif isinstance(value, Mapping) and set(value) == TIMES:
-            space[key] = _times(value["times"], f"{where}: {key}")
-        elif isinstance(value, Mapping):
-            space.update(parse_space(value, where, f"{key}."))
-        elif isinstance(value, list) and value:
-            space[key] = Choice(tuple(_frozen(one) for one in value))
-        else:
+        if isinstance(value, list) and value:
+            space[key] = Choice(tuple(value))
+        elif not isinstance(value, Mapping):
             raise BadInput(f"{where}: {key}={value}: give a list of values, or {{low: …, high: …}}.")
+        elif {"low", "high"} <= set(value):
+            low, high, log = value["low"], value["high"], bool(value.get("log", False))
+            right = set(value) <= {"low", "high", "log"} and _numbers([low, high]) and low < high
+            if not right or (log and low <= 0):
+                example = "{low: 0.001, high: 0.1, log: true}"
+                raise BadInput(f"{where}: {key}: a range is {example}, low below high, above 0 with log.")
+            space[key] = Range(low, high, log)
+        elif set(value) == {"times"}:
+            factors = value["times"]
+            if not isinstance(factors, list) or not factors or not _numbers(factors):
+                raise BadInput(
+                    f"{where}: {key}: {{times: {factors}}}: give a list of numbers, as {{times: [0.5, 1, 2]}}."
+                )
+            space[key] = Times(tuple(factors))
+        else:
+            space.update(parse_space(value, where, f"{key}."))
     return space
-
-
-def _range(value: Mapping[str, Any], where: str) -> Range:
-    low, high, log = value["low"], value["high"], bool(value.get("log", False))
-    if set(value) - RANGE or not _numbers([low, high]) or not low < high or (log and low <= 0):
-        raise BadInput(f"{where}: a range is {{low: 0.001, high: 0.1, log: true}}, low below high, above 0 with log.")
-    return Range(low, high, log)
-
-
-def _times(given: Any, where: str) -> Times:
-    if not isinstance(given, list) or not given or not _numbers(given):
-        raise BadInput(f"{where}: {{times: {given}}}: give a list of numbers, as {{times: [0.5, 1, 2]}}.")
-    return Times(tuple(given))
 
 
 def _numbers(values: list[Any]) -> bool:
     return all(type(value) in (int, float) and math.isfinite(value) for value in values)
 
 
-def _frozen(value: Any) -> Any:
-    """Lists as values stay lists for the training, but a choice among them must not change."""
-    return list(value) if isinstance(value, (list, tuple)) else value
-
-
-def centred(space: Space, around: Settings, where: str) -> Space:
-    """With `times` filled in from the settings of an earlier winner."""
+def centred(space: Space, settings: Settings, where: str) -> Space:
+    """The space with `times` filled in from the settings of an earlier winner; BadInput where they have no number."""
     result: Space = {}
     for key, domain in space.items():
         if isinstance(domain, Times):
-            centre = around.get(key)
+            centre = settings.get(key)
             if not isinstance(centre, (int, float)) or isinstance(centre, bool):
                 raise BadInput(f"{where}: {key} has no value to lie around: `times` needs a number chosen before.")
-            domain = domain.around(centre)
+            values = [centre * factor for factor in domain.factors]
+            if isinstance(centre, int):
+                domain = Choice(tuple(dict.fromkeys(max(1, round(value)) for value in values)))
+            else:
+                domain = Choice(tuple(float(f"{value:.6g}") for value in values))
         result[key] = domain
     return result
 
@@ -140,10 +132,8 @@ def size(space: Space) -> float:
     """How many different points there are."""
     count = 1.0
     for domain in space.values():
-        if isinstance(domain, Choice):
-            count *= len(domain.values)
-        elif isinstance(domain, Range) and domain.whole:
-            count *= domain.high - domain.low + 1
+        if isinstance(domain, Range):
+            count *= domain.high - domain.low + 1 if domain.whole else math.inf
         else:
-            count = math.inf
+            count *= len(domain.values if isinstance(domain, Choice) else domain.factors)
     return count

@@ -1,10 +1,14 @@
-"""The study in the terminal: a table that lives while trainings run, or a line for each that ends."""
+"""The study as tables: in the terminal while trainings run, or a line for each that ends; and all in results.csv."""
 
+import csv
+import io
 import logging
 import math
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
@@ -12,19 +16,29 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from fishnet.files import write_whole
 from fishnet.text import counted
 from fishnet.tracking.layout import duration
 
-from .remaining import remaining
-from .scoring import Scored
+from .protocol import Stage, most_trials
+from .scoring import Scored, StageState
 from .selection import chosen_digests, ranked
-from .state import StageState
 
 log = logging.getLogger("fishnet")
 
 COLOURS = {"finished": "green", "failed": "red", "pruned": "yellow", "running": "cyan", "open": ""}
 WIDEST = 50  # letters of a name or a cause
 MOST = 12  # rows of a stage while it lives; the best of them
+
+METRICS = ["val/accuracy", "val/loss", "test/accuracy", "test/f1_macro", "test/f1_weighted", "test/loss"]
+COLUMNS = [
+    *("stage", "trial", "chosen", "state", "score", "mean", "sd", "low", "high", "trainings"),
+    *(*METRICS, "test/accuracy_low", "test/accuracy_high"),
+    *("lr", "best_epoch", "parameters", "learning", "seconds", "settings", "cause"),
+]
+
+
+# ---- the terminal
 
 
 class Watcher:
@@ -33,7 +47,7 @@ class Watcher:
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(width=None if sys.stdout.isatty() else 160)
         self._live: Live | None = None
-        self._told: set[tuple[str, str]] = set()
+        self._logged: set[tuple[str, str]] = set()  # stages with digests of trials
         self._drawn = 0.0
 
     def __enter__(self) -> "Watcher":
@@ -50,89 +64,167 @@ class Watcher:
         if self._live is not None:
             if time.monotonic() - self._drawn > 0.5:
                 self._drawn = time.monotonic()
-                current = next((s for s in states if s.ended is None and s.began is not None), states[-1])
-                self._live.update(Group(stage_table(current, most=MOST), progress_line(states)), refresh=True)
+                table = stage_table(states[_current(states)], most=MOST)
+                self._live.update(Group(table, progress_line(states)), refresh=True)
             return
         for state in states:
-            for one in state.scored:
-                key = (state.stage.name, one.trial.digest)
-                if one.state != "open" and key not in self._told:
-                    self._told.add(key)
-                    done = sum(1 for stage, _ in self._told if stage == state.stage.name)
-                    log.info("%s", trial_line(state, one, done))
+            for entry in state.scored:
+                key = (state.stage.name, entry.trial.digest)
+                if entry.state != "open" and key not in self._logged:
+                    self._logged.add(key)
+                    done = sum(1 for stage, _ in self._logged if stage == state.stage.name)
+                    score = mean_text(entry) if entry.state == "finished" else f"{entry.state}: {entry.cause}"
+                    position = f"{state.stage.name} {done}/{max(state.planned, len(state.scored))}"
+                    log.info("%s", f"{position}  {entry.trial.name}  {score}  {duration(entry.seconds)}")
 
 
-def trial_line(state: StageState, one: Scored, done: int) -> str:
-    total = max(state.planned, len(state.scored))
-    worth = figure(one) if one.state == "finished" else f"{one.state}: {cause(one)}"
-    return f"{state.stage.name} {done}/{total}  {one.trial.name}  {worth}  {duration(one.seconds)}"
+def _current(states: Sequence[StageState]) -> int:
+    """The number of the stage that runs, or of the last."""
+    running = (number for number, state in enumerate(states) if state.ended is None and state.began is not None)
+    return next(running, len(states) - 1)
 
 
 def progress_line(states: Sequence[StageState]) -> Text:
     """How far it is, and how long it may take."""
-    done = sum(1 for state in states for one in state.scored if one.state != "open")
+    done = sum(1 for state in states for entry in state.scored if entry.state != "open")
     running = sum(len(state.running) for state in states)
-    stage = next((number for number, s in enumerate(states, 1) if s.ended is None and s.began is not None), len(states))
     left = remaining(states)
-    rest = "" if left.stage is None else f", about {duration(left.stage)} more for this stage"
-    rest += f" and {duration(left.later)} for later ones" if left.later else ""
-    return Text(f"stage {stage} of {len(states)}, {counted(done, 'trial')} done, {running} running{rest}", style="dim")
+    more = "" if left.stage is None else f", about {duration(left.stage)} more for this stage"
+    more += f" and {duration(left.later)} for later ones" if left.later else ""
+    position = f"stage {_current(states) + 1} of {len(states)}"
+    return Text(f"{position}, {counted(done, 'trial')} done, {running} running{more}", style="dim")
 
 
 def stage_table(state: StageState, most: int | None = None) -> Table:
+    """The trials of a stage, the best first, at most so many."""
     stage = state.stage
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, title_justify="left")
     table.title = Text(f"{stage.name}: {stage.title}" if stage.title != stage.name else stage.name)
-    worth = "learning rate" if stage.keep == "lr" else stage.score
-    headings = ("trial", "state", worth, "test accuracy", "best epoch", "parameters", "took")
-    shown = {name: name not in ("test accuracy",) or stage.test for name in headings}
-    for name in headings:
-        if shown[name]:
-            left = name in ("trial", "state")
-            table.add_column(name, justify="left" if left else "right", no_wrap=name != "trial")
-    order = ranked(stage, state.scored)
-    rest = [one for one in state.scored if one not in order]
-    rows = [*order, *rest]
-    chosen = chosen_digests(state.choice)
-    for one in rows[: most or len(rows)]:
-        table.add_row(*_cells(state, one, one.trial.digest in chosen, stage.test))
+    score = "learning rate" if stage.is_range_test else stage.score
+    tested = ["test accuracy"] if stage.test else []
+    for heading in ("trial", "state", score, *tested, "best epoch", "parameters", "took"):
+        left = heading in ("trial", "state")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=heading != "trial")
+    rows = in_order(state)
+    for entry in rows[:most]:
+        running = [cell.digest for cell in entry.trial.cells if cell.digest in state.running]
+        word = "running" if entry.state == "open" and running else entry.state
+        more = how_far(state, entry, running) if word == "running" else ""
+        more = f": {entry.cause}" if word in ("failed", "pruned") else more
+        chosen = entry.trial.digest in chosen_digests(state.choice)
+        name = Text(("●\u00a0" if chosen else "\u00a0\u00a0") + entry.trial.name)
+        shown = Text(word + more, style=COLOURS[word])
+        for cell in (name, shown):
+            cell.truncate(WIDEST, overflow="ellipsis")  # the page has the whole of it
+        table.add_row(
+            name,
+            shown,
+            mean_text(entry),
+            *(mean_text(entry, "test/accuracy") for _ in tested),
+            "" if math.isnan(entry.epochs_to_best) else f"{entry.epochs_to_best:.3g}",
+            "" if entry.parameters is None else f"{entry.parameters:,}",
+            duration(entry.seconds + sum(time.time() - state.running[digest] for digest in running)),
+        )
     if most and len(rows) > most:
-        table.add_row(f"and {len(rows) - most} more", *([""] * (sum(shown.values()) - 1)))
+        table.add_row(f"and {len(rows) - most} more", *([""] * (len(table.columns) - 1)))
     return table
 
 
-def _cells(state: StageState, one: Scored, kept: bool, test: bool) -> list[Text | str]:
-    running = [cell.digest for cell in one.trial.cells if cell.digest in state.running]
-    word = "running" if one.state == "open" and running else one.state
-    more = {"running": how_far(state, one, running), "failed": f": {cause(one)}", "pruned": f": {cause(one)}"}
-    name = Text(("●\u00a0" if kept else "\u00a0\u00a0") + one.trial.name)
-    said = Text(word + more.get(word, ""), style=COLOURS[word])
-    for text in (name, said):
-        text.truncate(WIDEST, overflow="ellipsis")  # the page has the whole of it
-    epochs = "" if math.isnan(one.epochs_to_best) else f"{one.epochs_to_best:.3g}"
-    count = "" if one.parameters is None else f"{one.parameters:,}"
-    cells: list[Text | str] = [name, said, figure(one)]
-    if test:
-        cells.append(figure(one, "test/accuracy"))
-    return [*cells, epochs, count, duration(one.seconds + sum(time.time() - state.running[d] for d in running))]
+def in_order(state: StageState) -> list[Scored]:
+    """The trials of a stage, the best first, then those without a rank."""
+    order = ranked(state.stage, state.scored)
+    return [*order, *(entry for entry in state.scored if entry not in order)]
 
 
-def how_far(state: StageState, one: Scored, running: Sequence[str]) -> str:
+def how_far(state: StageState, entry: Scored, running: Sequence[str]) -> str:
     """` 2 of 5, epoch 3 of 30`: trainings that have ended, and the epochs of those that run."""
-    trainings = f" {len(one.results)} of {len(one.trial.cells)}" if len(one.trial.cells) > 1 else ""
+    trainings = f" {len(entry.results)} of {len(entry.trial.cells)}" if len(entry.trial.cells) > 1 else ""
     epochs = [str(state.epochs[digest]) for digest in running if state.epochs.get(digest)]
-    most = one.trial.value("trainer.max_epochs")
+    most = entry.trial.value("trainer.max_epochs")
     return f"{trainings}, epoch {' and '.join(epochs)} of {most}" if epochs and most else trainings
 
 
-def figure(one: Scored, key: str | None = None) -> str:
-    worth = one.spread(key)
-    if not worth.n:
-        rates = [result["lr"] for result in one.results.values() if result.get("lr")]
-        return f"lr {', '.join(f'{rate:.2g}' for rate in rates)}" if rates and key is None else ""
-    return f"{worth.mean:.3f}" if worth.n == 1 else f"{worth.mean:.3f} ± {worth.sd:.3f} ({worth.n})"
+def mean_text(entry: Scored, key: str | None = None) -> str:
+    """A metric with its standard deviation over trainings; instead of the score of a range test its rates."""
+    spread = entry.spread(key)
+    if not spread.n:
+        rates = [f"{result['lr']:.2g}" for result in entry.results.values() if result.get("lr")]
+        return f"lr {', '.join(rates)}" if rates and key is None else ""
+    return f"{spread.mean:.3f}" if spread.n == 1 else f"{spread.mean:.3f} ± {spread.sd:.3f} ({spread.n})"
 
 
-def cause(one: Scored) -> str:
-    found = [result["cause"] for result in one.results.values() if result["cause"]]
-    return found[0] if found else ""
+# ---- how long it may take
+
+
+class Remaining(NamedTuple):
+    """Seconds, or None before anything has ended; later stages count with as many trials as they can have."""
+
+    stage: float | None
+    later: float | None
+
+    @property
+    def whole(self) -> float | None:
+        return None if self.stage is None else self.stage + (self.later or 0.0)
+
+
+def remaining(states: Sequence[StageState]) -> Remaining:
+    """The trainings that are left, at the pace of those that have ended."""
+    taken = [result["seconds"] for state in states for entry in state.scored for result in entry.results.values()]
+    if not taken:
+        return Remaining(None, None)
+    at_a_time = max(1, sum(len(state.running) for state in states))
+    at_hand = later = 0.0
+    for number, state in enumerate(states):
+        if state.choice is not None or state.ended is not None:
+            continue
+        own = [result["seconds"] for entry in state.scored for result in entry.results.values()]
+        pace = sum(own or taken) / len(own or taken) / at_a_time
+        if state.began is None:
+            later += trainings(state.stage, [earlier.stage for earlier in states[:number]]) * pace
+        else:
+            cells = sum(len(entry.trial.cells) for entry in state.scored) / max(1, len(state.scored))
+            at_hand += max(0.0, max(state.planned, len(state.scored)) * cells - len(own)) * pace
+    return Remaining(at_hand, later)
+
+
+def trainings(stage: Stage, before: list[Stage]) -> float:
+    """The most that a stage can have: a winner of one fold is measured in that fold alone."""
+    source = next((earlier for earlier in before if earlier.name == stage.source), None)
+    folds = 1 if source is not None and source.rule.inside_folds else stage.folds or 1
+    return most_trials(stage, before) * folds * len(stage.seeds)
+
+
+# ---- results.csv
+
+
+def write_results(path: Path, states: Sequence[StageState]) -> None:
+    """Every trial of every stage a row, for whoever wants the metrics and not the page."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for state in states:
+        for entry in in_order(state):
+            spread = entry.spread()
+            chosen = "yes" if entry.trial.digest in chosen_digests(state.choice) else ""
+            rates = [f"{result['lr']:.4g}" for result in entry.results.values() if result.get("lr")]
+            means = [entry.spread(key).mean for key in METRICS]
+            writer.writerow(
+                [
+                    *(state.stage.name, entry.trial.name, chosen, entry.state, state.stage.score),
+                    *map(_number, (spread.mean, spread.sd, spread.low, spread.high)),
+                    spread.n,
+                    *map(_number, (*means, *entry.interval("test/accuracy"))),
+                    ";".join(rates),
+                    _number(entry.epochs_to_best),
+                    entry.parameters or "",
+                    entry.learning or "",
+                    f"{entry.seconds:.0f}",
+                    " ".join(f"{key}={value}" for key, value in entry.trial.settings.items()),
+                    entry.cause,
+                ]
+            )
+    write_whole(path, text.getvalue())
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.4g}"

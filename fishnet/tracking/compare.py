@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import csv as csv_format
+import math
 import os
+import time
+from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from fishnet.errors import BadInput
 from fishnet.files import replacing
+from fishnet.text import nearest
 
-from .layout import fitted
-from .links import PORT, base_of, charts_link, compare_link, run_link, runs_link
-from .store import open_store
-from .table import Row, find_rows
+from .layout import Row, fitted
+from .links import PORT, charts_link, compare_link, run_link, runs_link
+from .names import BEST, COUNT, MEAN, OWN, PARENT, SD, TEST
+from .runs import search
+from .store import Store, open_store
 
-MOST_COMPARED = 20
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
+MOST_SEARCHED = 5000
+MOST_COMPARED = 20  # runs on MLflow's page that compares them
 
 
 def compare(
@@ -34,7 +47,16 @@ def compare(
     port: int = PORT,
     console: Console | None = None,
 ) -> list[Row]:
-    """Print the table and the links, write the CSV if one is asked for, and return the rows."""
+    """Print the table and the links, write the CSV if there is to be one, and return the rows.
+
+    Args:
+        uri, home: of the store; see `open_store`.
+        experiment, status, parent, last, sort: which runs, in what order; see `find_rows`.
+        csv: a file for every metric, parameter and tag of these runs.
+        overwrite: whether that file may exist.
+        port: of `fishnet ui`, for the links.
+        console: where the table is printed, and how wide that is.
+    """
     target = _csv_target(csv, overwrite)
     console = console or Console(width=None if os.isatty(1) else 160)
     store = open_store(uri, home=home, create=False)
@@ -42,7 +64,7 @@ def compare(
     if not rows:
         console.print("No run fits.")
         return rows
-    base = base_of(store, port)
+    base = store.ui_address(port)
     table, hidden = fitted(rows, base, console)
     console.print(table)
     if hidden:
@@ -56,10 +78,8 @@ def compare(
     return rows
 
 
-# ---- links
-
-
 def link_lines(rows: Sequence[Row], base: str, *, embedded: bool) -> list[str]:
+    """Where these runs are in the UI at `base`."""
     experiments = list(dict.fromkeys(row.experiment_id for row in rows))
     parents = {row.parent for row in rows}
     runs = [row for row in rows if row.run_id not in parents][:MOST_COMPARED]
@@ -70,6 +90,134 @@ def link_lines(rows: Sequence[Row], base: str, *, embedded: bool) -> list[str]:
     if len(runs) > 1:
         lines.append(f"  compare  {compare_link(base, experiments, [row.run_id for row in runs])}")
     return [*lines, f"  newest   {run_link(base, newest.experiment_id, newest.run_id)}"]
+
+
+# ---- which runs
+
+
+def find_rows(
+    store: Store,
+    *,
+    experiment: str | None = None,
+    status: str | None = None,
+    parent: str | None = None,
+    last: int = 20,
+    sort: str = "start",
+) -> list[Row]:
+    """The runs that fit, as a tree: each child below its parent, which is there even when it does not fit.
+
+    Args:
+        store: where they are.
+        experiment, status: only the runs of this experiment, in this status.
+        parent: only this run and its children: its name, its id, or the beginning of its id.
+        last: at most so many, not counting parents that do not fit.
+        sort: `start`, `duration` or a metric; see `sorted_rows`.
+    """
+    if last < 1:
+        raise BadInput(f"last={last}: a table shows at least one run.")
+    if status is not None and status.upper() not in STATUSES:
+        raise BadInput(f"status={status}: choose from {', '.join(STATUSES).lower()}.")
+    client = store.client()
+    names = {known.experiment_id: known.name for known in client.search_experiments(max_results=1000)}
+    if experiment is not None:
+        if experiment not in names.values():
+            raise BadInput(
+                f"experiment={experiment}: there is none of that name; {nearest(experiment, sorted(names.values()))}"
+            )
+        names = {key: name for key, name in names.items() if name == experiment}
+    condition = "" if status is None else f"attributes.status = '{status.upper()}'"
+    runs = search(client, list(names), condition, MOST_SEARCHED if parent or sort != "start" else last)
+    rows = [_row(run, names) for run in runs]
+    if parent is not None:
+        chosen = _parent_id(rows, parent)
+        rows = [row for row in rows if chosen in (row.run_id, row.parent)]
+    rows = sorted_rows(rows, sort)[:last]
+    missing = {row.parent for row in rows if row.parent} - {row.run_id for row in rows}
+    if missing:
+        quoted = ", ".join(f"'{run_id}'" for run_id in sorted(missing))
+        rows += [_row(run, names) for run in search(client, list(names), f"attributes.run_id IN ({quoted})")]
+    return as_tree(rows)
+
+
+def _row(run: Run, names: dict[str, str]) -> Row:
+    info = run.info
+    end = info.end_time if info.status != "RUNNING" and info.end_time else time.time() * 1000
+    return Row(
+        run_id=info.run_id,
+        experiment_id=info.experiment_id,
+        experiment=names.get(info.experiment_id, info.experiment_id),
+        name=info.run_name or info.run_id[:8],
+        status=info.status,
+        started=datetime.fromtimestamp(info.start_time / 1000),
+        seconds=max(0.0, (end - info.start_time) / 1000),
+        parent=run.data.tags.get(PARENT),
+        metrics=dict(run.data.metrics),
+        params=dict(run.data.params),
+        tags={key: value for key, value in run.data.tags.items() if key.startswith(OWN)},
+    )
+
+
+def _parent_id(rows: Sequence[Row], parent: str) -> str:
+    """By id, by the beginning of an id, or by name (the newest of that name)."""
+    parents = {row.parent for row in rows if row.parent}
+    for row in rows:
+        if parent in (row.run_id, row.name) or (len(parent) >= 6 and row.run_id.startswith(parent)):
+            return row.run_id
+    if parent in parents:
+        return parent
+    known = [row.name for row in rows if row.run_id in parents]
+    raise BadInput(f"parent={parent}: no run has that id or name; {nearest(parent, known)}")
+
+
+# ---- in what order
+
+
+def lower_is_better(metric: str) -> bool:
+    """Of a loss or an error."""
+    return "loss" in metric or "error" in metric
+
+
+def sorted_rows(rows: list[Row], sort: str) -> list[Row]:
+    """By start (the newest first), by duration (the longest first), or by a metric (the best first)."""
+    if sort in ("start", "duration"):
+        return sorted(rows, key=attrgetter("started" if sort == "start" else "seconds"), reverse=True)
+    metrics = sorted({key for row in rows for key in row.metrics})
+    if rows and sort not in metrics:
+        own = [key for key in metrics if not key.startswith((MEAN, SD, COUNT)) and "_class/" not in key]
+        choices = nearest(sort, ["start", "duration", *own])
+        if choices.startswith("no name"):  # then those that are wanted most, of which these runs have some
+            final = [key for key in own if key.startswith((BEST, TEST))]
+            choices = f"choose from start, duration, {', '.join((final or own)[:6])} …"
+        raise BadInput(f"sort={sort}: {choices}")
+    sign = 1 if lower_is_better(sort) else -1
+
+    def rank(row: Row) -> tuple[bool, float]:
+        value = row.metrics.get(sort, math.nan)
+        return (True, 0.0) if math.isnan(value) else (False, sign * value)
+
+    return sorted(rows, key=rank)
+
+
+def as_tree(rows: list[Row]) -> list[Row]:
+    """Children below their parent, in the order given; a parent stands where its first child would."""
+    by_id = {row.run_id: row for row in rows}
+    children: dict[str | None, list[Row]] = defaultdict(list)
+    for row in rows:
+        children[row.parent].append(row)
+    placed: dict[str, Row] = {}
+
+    def put(row: Row, depth: int) -> None:
+        row.depth = depth
+        placed[row.run_id] = row
+        for child in children[row.run_id]:
+            put(child, depth + 1)
+
+    for row in rows:
+        while row.parent in by_id:
+            row = by_id[row.parent]
+        if row.run_id not in placed:
+            put(row, 0)
+    return list(placed.values())
 
 
 # ---- the CSV
@@ -87,15 +235,13 @@ def _csv_target(csv: str | None, overwrite: bool) -> Path | None:
 
 
 def write_csv(rows: Sequence[Row], target: Path) -> None:
-    """Every metric, parameter and tag of our own, whole or not at all."""
+    """Every metric, parameter and tag of fishnet, whole or not at all."""
     own = ["run_id", "name", "experiment", "status", "started", "seconds", "parent"]
-    metrics = sorted({key for row in rows for key in row.metrics})
-    params = sorted({key for row in rows for key in row.params})
-    tags = sorted({key for row in rows for key in row.tags})
-    with replacing(target) as fresh, fresh.open("w", newline="", encoding="utf-8") as file:
+    kinds = ("metrics", "params", "tags")
+    columns = [(kind, key) for kind in kinds for key in sorted({key for row in rows for key in getattr(row, kind)})]
+    with replacing(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv_format.writer(file)
-        writer.writerow([*own, *metrics, *params, *tags])
+        writer.writerow([*own, *(key for _, key in columns)])
         for row in rows:
             line = [row.run_id, row.name, row.experiment, row.status, row.started.isoformat(), row.seconds, row.parent]
-            line += [row.metrics.get(key) for key in metrics] + [row.params.get(key) for key in params]
-            writer.writerow(line + [row.tags.get(key) for key in tags])
+            writer.writerow([*line, *(getattr(row, kind).get(key) for kind, key in columns)])

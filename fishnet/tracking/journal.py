@@ -1,4 +1,4 @@
-"""Everything a run reports is first a line in a local file: the queue, and what is left when the store is away.
+"""Everything that a run reports is first a line in a local file: the queue of what waits for the store.
 
 Training only appends a line (tens of microseconds); another thread reads the lines, sends them, and moves a cursor.
 So memory holds nothing, a lost server loses nothing, and a killed process leaves what it had not sent.
@@ -10,16 +10,25 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 FOLDER = "undelivered"
+OFFLINE = Path("offline") / "journal.jsonl"  # of a run that another process sends, in the run's folder
+
+Record = dict[str, Any]  # a line: its `kind` (run, params, tags, metrics, artifacts, text, dataset, status) and content
 
 
 class Journal:
-    """One run's lines, owned by one process at a time."""
+    """The lines of a run, owned by one process at a time; filelock's Timeout where another one owns them.
+
+    Args:
+        path: the file; beside it lie its lock, its cursor (`.sent`) and what the store has refused (`.refused.jsonl`).
+        owner: the first line of a new file, which says where its lines belong: `run_id` and the store's `uri`.
+    """
 
     def __init__(self, path: Path, *, owner: dict[str, str] | None = None) -> None:
         self.path = path
@@ -31,16 +40,23 @@ class Journal:
         self._lock = FileLock(f"{path}.lock", timeout=0)
         self._lock.acquire()
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        self.sent = self._read_cursor()
-        self._close_torn_line()
-        if owner is not None and os.fstat(self._file).st_size == 0:
+        size = os.fstat(self._file).st_size
+        self._cursor = path.with_suffix(".sent")
+        try:
+            self.sent = min(int(self._cursor.read_text()), size)
+        except (OSError, ValueError):
+            self.sent = 0
+        if size and not path.read_bytes().endswith(b"\n"):  # a line that a kill has cut
+            os.write(self._file, b"\n")
+        if owner is not None and not size:
             self.append({"kind": "run", **owner})
 
     @property
     def empty(self) -> bool:
+        """Whether all lines were sent."""
         return self.sent >= os.fstat(self._file).st_size
 
-    def append(self, record: dict[str, Any]) -> None:
+    def append(self, record: Record) -> None:
         """Never raises: a full disk must not end a training that could still end well; what is lost is counted."""
         line = (json.dumps(record, default=str) + "\n").encode()
         with self._mutex:
@@ -50,61 +66,53 @@ class Journal:
             except OSError:
                 self.lost += 1
 
-    def waiting(self, limit: int = 500) -> tuple[list[dict[str, Any]], int]:
-        """The next records, and the place in the file after them."""
-        records: list[dict[str, Any]] = []
-        place = self.sent
+    def waiting(self, limit: int = 500) -> tuple[list[Record], int]:
+        """The next records, at most `limit` of them, and the offset in the file after the last one."""
+        records: list[Record] = []
+        offset = self.sent
         with self.path.open("rb") as lines:
             lines.seek(self.sent)
             for line in lines:
                 if not line.endswith(b"\n") or len(records) == limit:
                     break
-                place += len(line)
+                offset += len(line)
                 record = _parsed(line)
                 if record is not None and record["kind"] != "run":
                     records.append(record)
-        return records, place
+        return records, offset
 
-    def advance(self, place: int) -> None:
-        self.sent = place
-        cursor = self._cursor.with_suffix(".sent.new")
-        cursor.write_text(str(place))
-        os.replace(cursor, self._cursor)
+    def advance(self, offset: int) -> None:
+        """Remember that all lines before `offset` were sent."""
+        self.sent = offset
+        temporary = self._cursor.with_suffix(".sent.new")
+        temporary.write_text(str(offset))
+        os.replace(temporary, self._cursor)
 
-    def refuse(self, record: dict[str, Any], reason: str) -> None:
-        """What the store will never take is put aside with its reason, so that it blocks nothing and is not gone."""
+    def refuse(self, record: Record, reason: str) -> None:
+        """Put aside, with the reason, what the store will never accept: it blocks nothing and is not gone."""
         self.refused += 1
         with self.path.with_suffix(".refused.jsonl").open("a") as refused:
             refused.write(json.dumps({**record, "reason": reason}) + "\n")
 
     def close(self) -> None:
-        """Leaves no file behind when all was sent."""
+        """Leave no file behind when all was sent.
+
+        The lock file goes while it is still held: nobody waits for it (`timeout=0`), and filelock does not take a lock
+        on a file that was unlinked meanwhile.
+        """
         done = self.empty
         os.close(self._file)
         if done:
-            self.path.unlink(missing_ok=True)
-            self._cursor.unlink(missing_ok=True)
-            Path(self._lock.lock_file).unlink(missing_ok=True)
+            for path in (self.path, self._cursor, Path(self._lock.lock_file)):
+                path.unlink(missing_ok=True)
         self._lock.release()
         if done:
-            _remove_if_empty(self.path.parent)
-
-    @property
-    def _cursor(self) -> Path:
-        return self.path.with_suffix(".sent")
-
-    def _read_cursor(self) -> int:
-        try:
-            return min(int(self._cursor.read_text()), os.fstat(self._file).st_size)
-        except (OSError, ValueError):
-            return 0
-
-    def _close_torn_line(self) -> None:
-        if not self.path.read_bytes().endswith(b"\n") and os.fstat(self._file).st_size:
-            os.write(self._file, b"\n")
+            with suppress(OSError):  # the folder holds other files
+                self.path.parent.rmdir()
 
 
 def open_journal(folder: Path, run_id: str, uri: str) -> Journal:
+    """The journal of a run that this process sends to the store at `uri`."""
     return Journal(folder / FOLDER / f"{run_id}.jsonl", owner={"run_id": run_id, "uri": uri})
 
 
@@ -112,53 +120,46 @@ def left_journals(root: Path, depth: int = 4) -> Iterator[Journal]:
     """The journals below `root` that no living process owns; the depth keeps the search out of photo folders."""
     for level in range(depth + 1):
         for path in sorted(root.glob("*/" * level + f"{FOLDER}/*.jsonl")):
-            if path.name.endswith(".refused.jsonl"):
-                continue
-            try:
-                yield Journal(path)
-            except Timeout:
-                continue
+            if not path.name.endswith(".refused.jsonl"):
+                with suppress(Timeout):
+                    yield Journal(path)
 
 
 def owner_of(journal: Journal) -> dict[str, str] | None:
+    """The run and the store of a journal; None where its first line does not say them."""
     with journal.path.open("rb") as lines:
         first = _parsed(lines.readline())
     return first if first is not None and first["kind"] == "run" else None
 
 
-def read_records(path: Path) -> Iterator[dict[str, Any]]:
-    """All whole lines of a journal that another process may still be writing."""
-    with path.open("rb") as lines:
-        for line in lines:
-            record = _parsed(line)
-            if record is not None and record["kind"] != "run":
-                yield record
+def offline_records(folder: Path, *kinds: str) -> Iterator[Record]:
+    """What an offline run in this folder has reported so far; records of all kinds if none is named."""
+    path = folder / OFFLINE
+    if path.is_file():
+        with path.open("rb") as lines:
+            for line in lines:
+                record = _parsed(line)
+                if record is not None and (record["kind"] in kinds if kinds else record["kind"] != "run"):
+                    yield record
 
 
-def tally(records: list[dict[str, Any]]) -> str:
+def tally(records: list[Record]) -> str:
     """How much that is, in words: `213 metric values and 2 artifacts`."""
-    count: Counter[str] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
     for record in records:
-        kind = record["kind"]
-        word = "metric value" if kind == "metrics" else "artifact" if kind in ("artifacts", "text") else "entry"
-        count[word] += len(record["values"]) if kind == "metrics" else 1
-    plural = {"metric value": "metric values", "artifact": "artifacts", "entry": "other entries"}
-    single = {"metric value": "metric value", "artifact": "artifact", "entry": "other entry"}
-    parts = [f"{n} {single[word] if n == 1 else plural[word]}" for word, n in count.items()]
-    return " and ".join(parts) or "nothing"
+        if record["kind"] == "metrics":
+            counts["metric value", "metric values"] += len(record["values"])
+        elif record["kind"] in ("artifacts", "text"):
+            counts["artifact", "artifacts"] += 1
+        else:
+            counts["other entry", "other entries"] += 1
+    return " and ".join(f"{n} {single if n == 1 else plural}" for (single, plural), n in counts.items()) or "nothing"
 
 
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    """None for a line that a full disk or a kill cut short."""
+def _parsed(line: bytes) -> Record | None:
+    """None for a line that a full disk or a kill has cut short."""
     try:
         record = json.loads(line)
     except ValueError:
         return None
     return record if isinstance(record, dict) and "kind" in record else None
-
-
-def _remove_if_empty(folder: Path) -> None:
-    try:
-        folder.rmdir()
-    except OSError:
-        return

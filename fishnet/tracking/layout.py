@@ -1,10 +1,11 @@
-"""Runs as a terminal table of one line a run, whatever the width: what matters least goes first."""
+"""Runs as a terminal table of one line a run, whatever its width: what matters least is left out first."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -12,50 +13,77 @@ from rich.table import Table
 from rich.text import Text
 
 from .links import run_link
-from .table import Row, differing
+from .names import HIGH, LOW, MEAN, SD, cut
 
 MOST_PARAMETERS = 6
 # heading → the metrics that may fill it, the first that a run has
-FIGURES = {
+METRICS = {
     "val F1": ("best/val_f1_macro", "val/f1_macro"),
     "test acc.": ("test/accuracy",),
     "test F1": ("test/f1_macro",),
 }
 # shown where a run has them: a whole folder that was measured, which is no test set
-WHOLE = {"folder acc.": ("all/accuracy",), "folder F1": ("all/f1_macro",)}
+OF_A_FOLDER = {"folder acc.": ("all/accuracy",), "folder F1": ("all/f1_macro",)}
 COLOURS = {"RUNNING": "cyan", "FINISHED": "green", "FAILED": "red", "KILLED": "yellow"}
+
+
+@dataclass
+class Row:
+    """A run with plain values only; `depth` is how far below its uppermost parent it is nested."""
+
+    run_id: str
+    experiment_id: str
+    experiment: str
+    name: str
+    status: str
+    started: datetime
+    seconds: float
+    parent: str | None
+    metrics: dict[str, float]
+    params: dict[str, str]
+    tags: dict[str, str] = field(default_factory=dict)
+    depth: int = 0
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How much of each run is told."""
+    """How much of each run is shown: the number of parameters, the letters of its name and of a parameter's value,
+    the form of its start, whether it says how long it took, and how uncertain a metric is."""
 
     parameters: int
     name: int = 60
-    value: int = 28  # letters of a parameter
+    value: int = 28
     date: str = "%Y-%m-%d %H:%M"
     took: bool = True
-    doubt: Literal["interval", "sd", "none"] = "interval"
+    uncertainty: Literal["interval", "sd", "none"] = "interval"
+
+
+# what is shortened or left out, step by step
+STEPS: tuple[dict[str, Any], ...] = (
+    {},
+    {"date": "%m-%d %H:%M"},
+    {"name": 32, "value": 20},
+    {"uncertainty": "sd"},
+    {"date": ""},
+    {"took": False, "name": 24, "value": 14},
+)
 
 
 def layouts(parameters: int) -> Iterator[Layout]:
-    """From all there is to the figures alone."""
-    yield Layout(parameters)
-    yield Layout(parameters, date="%m-%d %H:%M")
-    yield Layout(parameters, date="%m-%d %H:%M", name=32, value=20)
-    lean = Layout(parameters, date="%m-%d %H:%M", name=32, value=20, doubt="sd")
-    yield lean
-    lean = replace(lean, date="")
-    yield lean
-    lean = replace(lean, took=False, name=24, value=14)
-    yield lean
-    for kept in range(parameters, -1, -1):
-        yield replace(lean, doubt="none", parameters=kept)
+    """From all there is to the metrics alone."""
+    layout = Layout(parameters)
+    for step in STEPS:
+        layout = replace(layout, **step)
+        yield layout
+    for count in range(parameters, -1, -1):
+        yield replace(layout, uncertainty="none", parameters=count)
 
 
 def fitted(rows: Sequence[Row], base: str, console: Console) -> tuple[Table, int]:
-    """The fullest table that fits the console, and how many differing parameters it leaves out."""
-    keys = differing(rows)
+    """The fullest table that fits the console, and how many of the differing parameters it leaves out."""
+    runs = [row for row in rows if row.params]  # parents, and those that failed early, have none
+    keys = sorted({key for row in runs for key in row.params})
+    keys = [key for key in keys if len({row.params.get(key) for row in runs}) > 1]
     for layout in layouts(min(MOST_PARAMETERS, len(keys))):
         table = run_table(rows, base, layout, keys[: layout.parameters])
         if console.measure(table, options=console.options.update(max_width=10_000)).maximum <= console.width:
@@ -63,59 +91,47 @@ def fitted(rows: Sequence[Row], base: str, console: Console) -> tuple[Table, int
     return table, len(keys) - layout.parameters
 
 
-def figures_of(rows: Sequence[Row]) -> dict[str, tuple[str, ...]]:
-    whole = any(key in row.metrics for keys in WHOLE.values() for key in keys for row in rows)
-    return {**FIGURES, **(WHOLE if whole else {})}
-
-
 def run_table(rows: Sequence[Row], base: str, layout: Layout, parameters: Sequence[str]) -> Table:
+    """The table of these rows; a name is a link to its run in the UI at `base`."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
     several = len({row.experiment for row in rows}) > 1
-    figures = figures_of(rows)
-    for heading in (["experiment"] if several else []) + ["run", "status"]:
-        table.add_column(heading, no_wrap=True)
-    for heading, shown in (("started", layout.date), ("took", layout.took)):
+    of_a_folder = any(key in row.metrics for keys in OF_A_FOLDER.values() for key in keys for row in rows)
+    metrics = {**METRICS, **(OF_A_FOLDER if of_a_folder else {})}
+    columns = {"experiment": several, "run": True, "status": True, "started": layout.date, "took": layout.took}
+    for heading, shown in columns.items():
         if shown:
             table.add_column(heading, no_wrap=True)
-    for heading in (*figures, *(cut(name, layout.value) for name in short_names(parameters))):
+    for heading in (*metrics, *(cut(name, layout.value) for name in short_names(parameters))):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(*([Text(row.experiment)] if several else []), *_cells(row, figures, parameters, base, layout))
+        branch = "  " * max(0, row.depth - 1) + ("└ " if row.depth else "")
+        link = f"link {run_link(base, row.experiment_id, row.run_id)}"
+        cells: dict[str, Text | str] = {
+            "experiment": Text(row.experiment),
+            "run": Text(branch).append(cut(row.name, layout.name - len(branch)), style=link),
+            "status": Text(row.status.lower(), style=COLOURS.get(row.status, "")),
+            "started": row.started.strftime(layout.date),
+            "took": duration(row.seconds),
+        }
+        table.add_row(
+            *(cell for heading, cell in cells.items() if columns[heading]),
+            *(Text(metric_text(row, keys, layout.uncertainty)) for keys in metrics.values()),
+            *(Text(cut(row.params.get(key, ""), layout.value)) for key in parameters),
+        )
     return table
 
 
-def _cells(
-    row: Row, figures: dict[str, tuple[str, ...]], parameters: Sequence[str], base: str, layout: Layout
-) -> list[Text | str]:
-    link = f"link {run_link(base, row.experiment_id, row.run_id)}"
-    branch = "  " * max(0, row.depth - 1) + ("└ " if row.depth else "")
-    cells: list[Text | str] = [
-        Text(branch).append(cut(row.name, layout.name - len(branch)), style=link),
-        Text(row.status.lower(), style=COLOURS.get(row.status, "")),
-    ]
-    if layout.date:
-        cells.append(row.started.strftime(layout.date))
-    if layout.took:
-        cells.append(duration(row.seconds))
-    cells += [Text(figure(row, keys, doubt=layout.doubt)) for keys in figures.values()]
-    return cells + [Text(cut(row.params.get(key, ""), layout.value)) for key in parameters]
-
-
-def figure(row: Row, keys: Sequence[str], *, doubt: str = "interval") -> str:
-    """0.912 [0.88, 0.94] with an interval, 0.912 ± 0.010 for a parent, empty when the run has none."""
+def metric_text(row: Row, keys: Sequence[str], uncertainty: str = "interval") -> str:
+    """0.912 [0.88, 0.94] with an interval, 0.912 ± 0.010 for a parent, empty when the run has none of the metrics."""
     for key in keys:
-        if f"mean/{key}" in row.metrics:
-            spread = row.metrics.get(f"sd/{key}") if doubt != "none" else None
-            return f"{row.metrics[f'mean/{key}']:.3f}" + ("" if spread is None else f" ± {spread:.3f}")
+        if f"{MEAN}{key}" in row.metrics:
+            sd = row.metrics.get(f"{SD}{key}") if uncertainty != "none" else None
+            return f"{row.metrics[f'{MEAN}{key}']:.3f}" + ("" if sd is None else f" ± {sd:.3f}")
         if key in row.metrics:
-            low, high = (row.metrics.get(f"{key}_{end}") for end in ("low", "high"))
-            known = doubt == "interval" and low is not None and high is not None
+            low, high = (row.metrics.get(f"{key}{end}") for end in (LOW, HIGH))
+            known = uncertainty == "interval" and low is not None and high is not None
             return f"{row.metrics[key]:.3f}" + (f" [{low:.2f}, {high:.2f}]" if known else "")
     return ""
-
-
-def cut(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def short_names(keys: Sequence[str]) -> list[str]:
@@ -125,6 +141,7 @@ def short_names(keys: Sequence[str]) -> list[str]:
 
 
 def duration(seconds: float) -> str:
+    """`4 s`, `1 min 01 s`, `1 h 02 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

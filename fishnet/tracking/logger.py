@@ -1,4 +1,4 @@
-"""Lightning's logger, on our own run session.
+"""Lightning's logger, on a run session.
 
 Not Lightning's MLFlowLogger: that one writes on the training thread, ends the run after each stage, uploads raw
 checkpoints, drops an infinite value into the charts and raises inside training when the server is away.
@@ -14,17 +14,28 @@ from typing import TYPE_CHECKING, Any
 from pytorch_lightning.loggers.logger import DummyExperiment, Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from .mlflow_names import steps
-from .offline import OfflineSession
-from .session import Reports, RunSession, resume_run, start_run
-from .store import Store, open_store
+from .names import TEST, TEST_CLASS, metrics_by_step
+from .session import OfflineSession, Reports, RunSession, resume_run, start_run
+from .store import open_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
 class MlflowLogger(Logger):
-    """Only rank zero writes. The run stays RUNNING until `finish`, whatever Lightning's stages say."""
+    """Only rank zero writes. The run stays RUNNING until `finish`, whatever Lightning's stages say.
+
+    Args:
+        experiment: the name of the experiment in MLflow.
+        run_name: of the run; it gets a number behind it where a run has the name already.
+        uri: of the store; see `open_store`.
+        home: the folder that keeps the runs where no store is named.
+        folder: where the run keeps its files; `home` if None.
+        tags: of the run.
+        parent: the id of the run below which it is nested.
+        run_id: of a run to resume; a new run if None.
+        offline: only write the reports down in the run's folder, from which another process sends them.
+    """
 
     def __init__(
         self,
@@ -46,48 +57,47 @@ class MlflowLogger(Logger):
         self._tags, self._parent, self._run_id = dict(tags or {}), parent, run_id
         self._offline = offline
         self._session: Reports | None = None
-        self._tested = "test"
+        self._test_prefix = "test"
 
-    def call_test(self, part: str) -> None:
-        """Photos that are no test set are not to be read as one: of a whole folder, `test/…` is `all/…`."""
-        self._tested = part
+    def test_prefix(self, prefix: str) -> None:
+        """Name the metrics of a test `<prefix>/…`: of photos that are no test set they must not be read as `test/…`."""
+        self._test_prefix = prefix
 
     # ---- the run
 
     @property
     def is_first(self) -> bool:
-        """True in the one process of several that writes."""
+        """Whether this is the one process of several that writes."""
         return getattr(rank_zero_only, "rank", 0) == 0
 
     def start(self) -> Reports | None:
-        """Open the store and the run; called by the first report, or before, to hear of a bad address early."""
+        """Open the store and the run; called by the first report, or before, to notice a bad address early."""
         if self._session is None and self.is_first:
-            self._session = (
-                self._written_down() if self._offline else self._open(open_store(self._uri, home=self._home))
-            )
+            folder, tags = self._folder, self._tags
+            if self._offline:
+                self._session = OfflineSession(folder=folder, run_id=self._run_id, run_name=self._run_name, tags=tags)
+                return self._session
+            store = open_store(self._uri, home=self._home)
+            if self._run_id is not None:
+                self._session = resume_run(store, self._run_id, folder=folder, tags=tags)
+            else:
+                self._session = start_run(
+                    store,
+                    experiment=self._experiment_name,
+                    run_name=self._run_name,
+                    tags=tags,
+                    parent=self._parent,
+                    folder=folder,
+                )
         return self._session
 
-    def _written_down(self) -> OfflineSession:
-        return OfflineSession(folder=self._folder, run_id=self._run_id, run_name=self._run_name, tags=self._tags)
-
-    def _open(self, store: Store) -> RunSession:
-        if self._run_id is not None:
-            return resume_run(store, self._run_id, folder=self._folder, tags=self._tags)
-        return start_run(
-            store,
-            experiment=self._experiment_name,
-            run_name=self._run_name,
-            tags=self._tags,
-            parent=self._parent,
-            folder=self._folder,
-        )
-
     def finish(self, status: str = "FINISHED", *, patience: float = 15.0, limit: float | None = None) -> str:
-        """The run's last word; see `RunSession.finish`."""
+        """End the run; see `Reports.finish`."""
         return "" if self._session is None else self._session.finish(status, patience=patience, limit=limit)
 
     @property
     def experiment(self) -> MlflowClient | DummyExperiment:
+        """MLflow's client, for callers that know Lightning's own MLflow logger."""
         session = self.start()
         return session.store.client() if isinstance(session, RunSession) else DummyExperiment()
 
@@ -97,6 +107,7 @@ class MlflowLogger(Logger):
 
     @property
     def run_id(self) -> str | None:
+        """None before the start of a new run, and in processes that do not write."""
         return self._run_id if self._session is None else self._session.run_id
 
     @property
@@ -107,15 +118,15 @@ class MlflowLogger(Logger):
     def save_dir(self) -> str:
         return str(self._folder)
 
-    # ---- reports
+    # ---- reports: see `Reports`
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         if session := self.start():
-            for at, values in steps(metrics, step).items():
-                session.log_metrics({self._called(key): value for key, value in values.items()}, step=at)
+            for at, values in metrics_by_step(metrics, step).items():
+                session.log_metrics({self._named(key): value for key, value in values.items()}, step=at)
 
-    def _called(self, key: str) -> str:
-        return f"{self._tested}{key[4:]}" if key.startswith(("test/", "test_class/")) else key
+    def _named(self, key: str) -> str:
+        return f"{self._test_prefix}{key[4:]}" if key.startswith((TEST, TEST_CLASS)) else key
 
     def log_hyperparams(self, params: Mapping[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         if session := self.start():

@@ -1,4 +1,4 @@
-"""What runs are called, where they lie, and how several become one: the parent of a sweep or of folds."""
+"""Runs as a whole: how they are named, where they lie, how a parent sums up its children, which ones are stale."""
 
 from __future__ import annotations
 
@@ -7,41 +7,62 @@ import math
 import re
 import statistics
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .client import one_line
-from .session import PARENT, RunSession, start_run
-from .store import Store, open_store
+from fishnet.errors import BadInput
+
+from .delivery import deliver
+from .journal import FOLDER as UNDELIVERED
+from .names import (
+    BEST,
+    BEST_CHILD,
+    BEST_CHILD_NAME,
+    CHILDREN,
+    CHILDREN_FINISHED,
+    CLOSED_BY,
+    COUNT,
+    FOLDER,
+    HEARTBEAT,
+    HIGH,
+    LOW,
+    MEAN,
+    PARENT,
+    PROCESS,
+    SD,
+    TEST,
+)
+from .process import Writer, this_process
+from .store import Store, one_line, open_store
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import Run
+
+    from .session import RunSession
 
 log = logging.getLogger("fishnet.tracking")
 
-FOLDER = "fishnet.folder"
-ROLE = "fishnet.role"
-SUMMARISED = ("test/", "best/")
 ID_LENGTH, SHORTEST = 32, 6  # of a run's id, and of its beginning where that is enough
+SILENT_FOR = 600.0  # seconds without a sign of life after which a writer on another host counts as dead
 
 # Keys that say where and not what, or that the name already says otherwise.
 _UNNAMED = ("hydra", "tracking", "callbacks", "out", "name", "resume", "test", "checkpoint", "folds", "root", "seed")
 _SELF_EVIDENT = ("backbone", "optimizer", "scheduler", "augment", "data", "experiment", "trainer")
 
 
-# ---- names
+# ---- names and folders
 
 
 def run_name(overrides: Sequence[str], *, number: int | None = None, fallback: str = "run") -> str:
-    """`t003-lr0.1-resnet101-f2`: the trial and what was asked for, so that runs are told apart in any chart."""
+    """`t003-lr0.1-resnet101-f2`: the trial and what was overridden, so that runs can be told apart in any chart."""
     parts = [] if number is None else [f"t{number:03d}"]
     for override in overrides:
         key, _, value = override.lstrip("+").partition("=")
-        part = _name_part(key, value)
-        if part:
-            parts.append(part)
-    return "-".join(parts)[:80].strip("-.") or fallback
+        parts.append(_name_part(key, value))
+    return "-".join(filter(None, parts))[:80].strip("-.") or fallback
 
 
 def _name_part(key: str, value: str) -> str:
@@ -62,98 +83,150 @@ def git_commit() -> str | None:
     house = Path(__file__).parent.parent.parent
     if not (house / ".git").exists():
         return None
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(house), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
     try:
-        head = _git(house, "rev-parse", "HEAD")
-        return f"{head}+" if _git(house, "status", "--porcelain", "--untracked-files=no") else head
+        head = git("rev-parse", "HEAD")
+        return f"{head}+" if git("status", "--porcelain", "--untracked-files=no") else head
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def _git(house: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(house), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
 
 def folder_of(run_id: str, *, uri: str | None, home: Path) -> Path | None:
     """Where a run keeps its files; None when the store knows no such run. Six letters of its id are enough."""
     from mlflow.exceptions import MlflowException
 
-    from fishnet.errors import BadInput
-
     try:
         store = open_store(uri, home=home, create=False)
-        found = [store.client().get_run(run_id)] if len(run_id) == ID_LENGTH else _begins_with(run_id, store)
+        runs = [store.client().get_run(run_id)] if len(run_id) == ID_LENGTH else _begin_with(run_id, store)
     except (BadInput, MlflowException):
         return None
-    if len(found) > 1:
-        raise BadInput(f"{run_id} begins the ids of {len(found)} runs: give more of it.")
-    folder = found[0].data.tags.get(FOLDER) if found else None
+    if len(runs) > 1:
+        raise BadInput(f"{run_id} begins the ids of {len(runs)} runs: give more of it.")
+    folder = runs[0].data.tags.get(FOLDER) if runs else None
     return Path(folder) if folder else None
 
 
-def _begins_with(beginning: str, store: Store) -> list[Run]:
+def _begin_with(beginning: str, store: Store) -> list[Run]:
     """The runs whose id begins so; MLflow cannot search for that."""
     if len(beginning) < SHORTEST or not set(beginning) <= set("0123456789abcdef"):
         return []
-    client, found, token = store.client(), [], None
+    client = store.client()
     experiments = [experiment.experiment_id for experiment in client.search_experiments(max_results=1000)]
-    while True:
-        page = client.search_runs(experiments, max_results=1000, page_token=token)
-        found += [run for run in page if run.info.run_id.startswith(beginning)]
+    return [run for run in search(client, experiments) if run.info.run_id.startswith(beginning)]
+
+
+def search(client: MlflowClient, experiments: Sequence[str], condition: str = "", most: int | None = None) -> list[Run]:
+    """The newest runs that fit the condition, page by page; all of them where `most` is None."""
+    runs: list[Run] = []
+    token = None
+    while most is None or len(runs) < most:
+        page = client.search_runs(
+            list(experiments),
+            condition,
+            max_results=1000 if most is None else min(1000, most - len(runs)),
+            order_by=["attributes.start_time DESC"],
+            page_token=token,
+        )
+        runs.extend(page)
         token = page.token
         if not token:
-            return found
+            break
+    return runs
 
 
 # ---- parents
 
 
-def start_parent(
-    store: Store, *, experiment: str, folder: Path, run_name: str | None = None, tags: Mapping[str, Any] | None = None
-) -> RunSession:
-    """The run under which the runs of a sweep or of folds are folded in the UI; give them its `run_id` as parent."""
-    return start_run(
-        store, experiment=experiment, folder=folder, run_name=run_name, tags={**(tags or {}), ROLE: "parent"}
-    )
+def summarise_children(session: RunSession, *, metric: str, largest: bool) -> None:
+    """Log, in a parent run, the mean ± sd of its children, which the UI cannot compute, and which child was the best.
 
+    Called before the parent ends; raises nothing, for a parent has to end even when the store does not answer.
 
-def end_parent(
-    session: RunSession, *, metric: str = "best/val_f1_macro", largest: bool = True, status: str = "FINISHED"
-) -> str:
-    """The parent tells its children's mean ± sd, which the UI cannot reckon, and which child was the best."""
+    Args:
+        session: the parent.
+        metric: by which a child is the best; the parent gets that child's value.
+        largest: whether more of the metric is better.
+    """
     try:
-        children = children_of(session.store, session.experiment_id, session.run_id)
-        _summarise(session, children, metric, largest)
-    except Exception as error:  # the store is away: the children's figures are safe, the parent still has to end
+        condition = f"tags.`{PARENT}` = '{session.run_id}'"
+        children = session.store.client().search_runs([session.experiment_id], condition, max_results=1000)
+    except Exception as error:
         log.warning("The parent run %s could not be summarised: %s", session.run_name, one_line(error))
-    return session.finish(status)
-
-
-def children_of(store: Store, experiment_id: str, parent: str) -> list[Run]:
-    return list(store.client().search_runs([experiment_id], f"tags.`{PARENT}` = '{parent}'", max_results=1000))
-
-
-def _summarise(session: RunSession, children: list[Run], metric: str, largest: bool) -> None:
+        return
     finished = [child for child in children if child.info.status == "FINISHED"]
-    session.log_metrics({"children/all": len(children), "children/finished": len(finished), **spread(finished)})
+    summary: dict[str, float] = {CHILDREN: len(children), CHILDREN_FINISHED: len(finished)}
+    for key in sorted({key for run in finished for key in run.data.metrics if key.startswith((TEST, BEST))}):
+        values = [value for run in finished if math.isfinite(value := run.data.metrics.get(key, math.nan))]
+        if values:
+            sd = statistics.stdev(values) if len(values) > 1 else math.nan
+            summary |= summary_metrics(key, mean=statistics.fmean(values), sd=sd, n=len(values))
+    session.log_metrics(summary)
     scored = [child for child in finished if math.isfinite(child.data.metrics.get(metric, math.nan))]
     if scored:
         best = (max if largest else min)(scored, key=lambda child: child.data.metrics[metric])
         session.log_metrics({metric: best.data.metrics[metric]})
-        session.set_tags({"fishnet.best_child": best.info.run_id, "fishnet.best_child_name": best.info.run_name})
+        session.set_tags({BEST_CHILD: best.info.run_id, BEST_CHILD_NAME: best.info.run_name})
 
 
-def _summarised(key: str) -> bool:
-    return key.startswith(SUMMARISED) and not key.endswith(("_low", "_high"))
+def summary_metrics(key: str, *, mean: float, sd: float, n: int) -> dict[str, float]:
+    """`mean/…`, `n/…` and, from two children on, `sd/…` of a metric: what a parent run says of its children.
+
+    Nothing without children, and nothing of a metric that is the end of an interval.
+    """
+    if not n or key.endswith((LOW, HIGH)):
+        return {}
+    return {f"{MEAN}{key}": mean, f"{COUNT}{key}": n} | ({f"{SD}{key}": sd} if n > 1 else {})
 
 
-def spread(runs: Sequence[Run]) -> dict[str, float]:
-    """`mean/…`, `sd/…` (of the sample, from two runs on) and `n/…` of every final figure."""
-    result: dict[str, float] = {}
-    for key in sorted({key for run in runs for key in run.data.metrics if _summarised(key)}):
-        values = [value for run in runs if math.isfinite(value := run.data.metrics.get(key, math.nan))]
-        if values:
-            result[f"mean/{key}"], result[f"n/{key}"] = statistics.fmean(values), len(values)
-        if len(values) > 1:
-            result[f"sd/{key}"] = statistics.stdev(values)
-    return result
+# ---- stale runs
+
+
+def tidy(store: Store, root: Path) -> list[str]:
+    """Deliver what waits for this store and close the runs of dead processes, before any other work; in sentences.
+
+    What waits lies below `root`, or in a folder that a run of this store names as its own.
+    """
+    client = store.client()
+    folders = {Path(run.data.tags[FOLDER]) for run in _unfinished(client) if FOLDER in run.data.tags}
+    elsewhere = (folder for folder in folders if (folder / UNDELIVERED).is_dir() and not folder.is_relative_to(root))
+    sentences = [sentence for folder in [root, *sorted(elsewhere)] for sentence in deliver(folder, uri=store.uri)]
+    # afterwards, for the final status of a run may have been among what waited
+    return [*sentences, *(f"Run {name} was left by a dead process: now KILLED." for name in close_stale_runs(store))]
+
+
+def close_stale_runs(store: Store) -> list[str]:
+    """Close runs that a dead process left RUNNING, which MLflow itself never does; returns their names.
+
+    They become KILLED, with the time of their last sign of life as their end. A writer on another host, or in another
+    container, counts as dead when its heartbeat, due each minute, is ten minutes old; should it only have lost the
+    network, its run says RUNNING again as soon as it is back. Runs that fishnet did not write are left alone.
+    """
+    client = store.client()
+    here = this_process()
+    closed = []
+    for run in _unfinished(client, "attributes.status = 'RUNNING'"):
+        writer = Writer.from_tag(run.data.tags.get(PROCESS, ""))
+        last_sign = float(run.data.tags.get(HEARTBEAT) or run.info.start_time / 1000)
+        if writer is None or _lives(writer, last_sign):
+            continue
+        try:
+            client.set_tag(run.info.run_id, CLOSED_BY, f"process {here.pid} on {here.host}: its writer was dead")
+            client.set_terminated(run.info.run_id, "KILLED", int(last_sign * 1000))
+            closed.append(run.info.run_name)
+        except Exception as error:  # deleted or closed by another command in between: not this command's concern
+            log.warning("Run %s could not be closed: %s", run.info.run_name, one_line(error))
+    return closed
+
+
+def _lives(writer: Writer, last_sign: float) -> bool:
+    alive = writer.alive()
+    return last_sign >= time.time() - SILENT_FOR if alive is None else alive
+
+
+def _unfinished(client: MlflowClient, condition: str = "attributes.status != 'FINISHED'") -> list[Run]:
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return list(client.search_runs(experiments, condition, max_results=1000))

@@ -1,26 +1,30 @@
-"""One run, from its creation to its last word: what every verb that is tracked holds in its hand.
+"""A run, from its start to its final status: what every command that is tracked reports to.
 
-Creating and resuming speak to the store at once, so that a bad address is found before any work. Everything later is
-a line in the journal. The status changes only in `finish`, which a command calls at its very end.
+Starting and resuming speak to the store at once, so that a bad address is noticed before any work. Everything later is
+a line in a journal. The status changes only in `finish`, which a command calls at its very end.
 """
 
 from __future__ import annotations
 
-import getpass
 import json
 import logging
 import re
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from fishnet.errors import BadInput
+from filelock import Timeout
 
-from .journal import Journal, open_journal
-from .mlflow_names import PARAM_LENGTH, TAG_LENGTH, cut, finite, flat, safe_key
-from .outbox import EVERY, HEARTBEAT, Outbox
-from .process import Writer, this_process
+from fishnet.errors import BadInput, Interrupted
+
+from .delivery import EVERY, RunDelivery
+from .journal import OFFLINE, Journal, Record, offline_records, open_journal
+from .names import CHANGED, INFINITE, PARAM_LENGTH, PARENT, PROCESS, as_tags, cut, finite, flat
+from .process import Writer, process_tags, this_process, writer_tags
+from .runs import tidy
 from .store import Store
 
 if TYPE_CHECKING:
@@ -28,12 +32,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fishnet.tracking")
 
-PROCESS = "fishnet.process"
-PARENT = "mlflow.parentRunId"
-
 
 class Reports:
-    """What a run says of itself, as lines of a journal; every `log_…` returns at once and never raises."""
+    """What a run reports, as lines of a journal; every `log_…` returns at once and never raises.
+
+    Args:
+        run_id, run_name: of the run.
+        folder: where the run keeps its files.
+        journal: into which the lines go; closed by `finish`.
+        params: those that the run has already, when it is resumed.
+    """
 
     def __init__(self, *, run_id: str, run_name: str, folder: Path, journal: Journal, params: dict[str, str]) -> None:
         self.run_id, self.run_name, self.folder = run_id, run_name, folder
@@ -43,26 +51,27 @@ class Reports:
         self._ended = False
 
     def log_metrics(self, values: Mapping[str, Any], *, step: int = 0) -> None:
+        """Infinite values become NaN; the first of each metric is noted as a tag."""
         numbers, infinite = finite(values)
         if not numbers:
             return
         self._journal.append({"kind": "metrics", "time": _now(), "step": step, "values": numbers})
         new = [key for key in infinite if key not in self._infinite]
-        if new:
-            self._infinite.update(new)
-            self.set_tags({f"fishnet.infinite.{key}": f"first at step {step}; shown as NaN" for key in new})
+        self._infinite.update(new)
+        self.set_tags({f"{INFINITE}{key}": f"first at step {step}; shown as NaN" for key in new})
 
     def log_params(self, values: Mapping[str, Any]) -> None:
-        """MLflow keeps the first value of a parameter for ever; a later one is told as the tag `fishnet.changed.…`."""
+        """MLflow keeps the first value of a parameter for ever; a later one becomes the tag `fishnet.changed.…`."""
         columns = flat(values)
         changed = {k: v for k, v in columns.items() if self._params.get(k, v) != v}
         new = {k: v for k, v in columns.items() if k not in self._params}
         self._params.update(new)
         if new:
             self._journal.append({"kind": "params", "values": new})
-        self.set_tags({f"fishnet.changed.{key}": cut(value, PARAM_LENGTH) for key, value in changed.items()})
+        self.set_tags({f"{CHANGED}{key}": cut(value, PARAM_LENGTH) for key, value in changed.items()})
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """A value of None sets no tag."""
         if tags:
             self._journal.append({"kind": "tags", "values": as_tags(tags)})
 
@@ -71,36 +80,52 @@ class Reports:
         self._journal.append({"kind": "artifacts", "source": str(Path(source).absolute()), "path": path})
 
     def log_text(self, text: str, path: str) -> None:
+        """A text as the artifact `path`."""
         self._journal.append({"kind": "text", "text": text, "path": path})
 
     def log_dict(self, values: Mapping[str, Any], path: str) -> None:
+        """Values as a JSON file, the artifact `path`."""
         self.log_text(json.dumps(values, indent=2, ensure_ascii=False, default=str) + "\n", path)
 
     def log_input(
         self, *, name: str, digest: str, source: str, context: str, profile: Mapping[str, Any] | None = None
     ) -> None:
         """Fills MLflow's Dataset column: which photos, from where, for what (`train` or `test`)."""
-        self._journal.append(
-            {
-                "kind": "dataset",
-                "name": cut(name, 500),
-                "digest": digest[:36],
-                "source": source,
-                "context": context,
-                "profile": dict(profile or {}),
-            }
-        )
-
-    def say_last(self, status: str) -> None:
-        self._journal.append({"kind": "status", "status": status, "time": _now()})
+        content = {"name": cut(name, 500), "digest": digest[:36], "source": source, "context": context}
+        self._journal.append({"kind": "dataset", **content, "profile": dict(profile or {})})
 
     def finish(self, status: str = "FINISHED", *, patience: float = 15.0, limit: float | None = None) -> str:
-        """The last word; a sentence when something could not be delivered."""
+        """End the run; called again, nothing happens. What could not be delivered is returned, and a warning.
+
+        Args:
+            status: FINISHED, FAILED or KILLED.
+            patience: seconds to wait for a store that is away.
+            limit: seconds to wait in all, for long uploads: 20 when KILLED, for a scheduler that asked us to end soon
+                kills for good; else ten minutes.
+        """
+        if self._ended:
+            return ""
+        self._ended = True
+        limit = limit or (20.0 if status == "KILLED" else 600.0)
+        sentence = self._close({"kind": "status", "status": status, "time": _now()}, patience=patience, limit=limit)
+        if sentence:
+            log.warning("%s.", sentence)
+        return sentence
+
+    def _close(self, status: Record, *, patience: float, limit: float) -> str:
+        """Append the final status and close the journal."""
         raise NotImplementedError
 
 
 class RunSession(Reports):
-    """A run in a store: a thread delivers what is reported, and the work never waits for the store."""
+    """A run in a store: a thread delivers what is reported, and the work never waits for the store.
+
+    Args:
+        store: where the run is.
+        run: as MLflow knows it.
+        folder: where the run keeps its files, and its journal.
+        every: seconds between deliveries.
+    """
 
     def __init__(self, *, store: Store, run: Run, folder: Path, every: float = EVERY) -> None:
         super().__init__(
@@ -112,26 +137,47 @@ class RunSession(Reports):
         )
         self.store = store
         self.experiment_id: str = run.info.experiment_id
-        self._outbox = Outbox(store.client(), self.run_id, self._journal, every=every)
+        self._delivery = RunDelivery(store.client(), self.run_id, self._journal, every=every)
 
     def flush(self, *, patience: float = 10.0, limit: float = 120.0) -> bool:
-        return self._outbox.flush(patience=patience, limit=limit)
+        """Wait until all is delivered; see `Delivery.flush`."""
+        return self._delivery.flush(patience=patience, limit=limit)
 
-    def finish(self, status: str = "FINISHED", *, patience: float = 15.0, limit: float | None = None) -> str:
-        """FINISHED, FAILED or KILLED. What could not be delivered is said once, in a warning, and returned.
+    def _close(self, status: Record, *, patience: float, limit: float) -> str:
+        return self._delivery.close(status, patience=patience, limit=limit)
 
-        `patience` is for a store that is away, `limit` for long uploads: 20 s when KILLED, for a scheduler that
-        asked us to end soon kills for good; else ten minutes.
-        """
-        if self._ended:
-            return ""
-        self._ended = True
-        limit = limit or (20.0 if status == "KILLED" else 600.0)
-        last_word = {"kind": "status", "status": status, "time": _now()}
-        sentence = self._outbox.close(last_word, patience=patience, limit=limit)
-        if sentence:
-            log.warning("%s.", sentence)
-        return sentence
+
+class OfflineSession(Reports):
+    """A run that is only written down, and sent to a store later, by another process.
+
+    The trials of a study are such runs: they start without waiting for a store, and a store that is away costs them
+    nothing. A resumed run goes on in the same journal.
+
+    Args:
+        folder: where the run keeps its files, and its journal.
+        run_id, run_name: of a resumed run, and of a named one.
+        tags: of the run.
+    """
+
+    def __init__(
+        self, *, folder: Path, run_id: str | None = None, run_name: str | None = None, tags: Mapping[str, Any]
+    ) -> None:
+        super().__init__(
+            run_id=run_id or uuid.uuid4().hex,
+            run_name=run_name or "run",
+            folder=folder,
+            journal=Journal(folder / OFFLINE),
+            params={k: v for record in offline_records(folder, "params") for k, v in record["values"].items()},
+        )
+        self.set_tags(writer_tags(tags))
+
+    def _close(self, status: Record, *, patience: float, limit: float) -> str:
+        self._journal.append(status)
+        self._journal.close()
+        return ""
+
+
+# ---- start and end
 
 
 def start_run(
@@ -144,14 +190,26 @@ def start_run(
     parent: str | None = None,
     every: float = EVERY,
 ) -> RunSession:
-    """A new run, RUNNING, marked with the process that writes it."""
+    """A new run, RUNNING, marked with the process that writes it.
+
+    Args:
+        store: where it is made.
+        experiment: the name of its experiment, which is made where it is missing.
+        folder: where the run keeps its files, and its journal.
+        run_name: gets a number behind it where a run of the experiment has the name already; MLflow's own if None.
+        tags: of the run.
+        parent: the id of the run below which it is nested.
+        every: seconds between deliveries.
+    """
     experiment_id = store.experiment(experiment)
     client = store.client()
     name = free_name(store, experiment_id, run_name) if run_name else None
-    all_tags = {**standing_tags(tags or {}), **({PARENT: parent} if parent else {})}
-    run = client.create_run(experiment_id, tags=as_tags(all_tags), run_name=name)
+    run = client.create_run(experiment_id, tags=as_tags({**writer_tags(tags or {}), PARENT: parent}), run_name=name)
     if name is not None:
-        _settle_name(store, run)
+        same = client.search_runs([experiment_id], f"attributes.run_name = '{name}'")
+        if len(same) > 1:  # another process has chosen the same free name at the same moment
+            client.update_run(run.info.run_id, name=f"{name}-{run.info.run_id[:6]}")
+            run = client.get_run(run.info.run_id)
     return RunSession(store=store, run=run, folder=Path(folder), every=every)
 
 
@@ -159,7 +217,6 @@ def resume_run(
     store: Store, run_id: str, *, folder: Path, tags: Mapping[str, Any] | None = None, every: float = EVERY
 ) -> RunSession:
     """The same run again: RUNNING, and what an earlier process left in `folder` is delivered with the rest."""
-    from filelock import Timeout
     from mlflow.exceptions import MlflowException
 
     client = store.client()
@@ -170,25 +227,22 @@ def resume_run(
     writer = Writer.from_tag(run.data.tags.get(PROCESS, ""))
     if run.info.status == "RUNNING" and writer and writer.alive() and writer != this_process():
         raise BadInput(f"Run {run_id} is still written by process {writer.pid}: wait for it, or end it first.")
-    for key, value in as_tags(_process_tags() | dict(tags or {})).items():
+    for key, value in as_tags(process_tags() | dict(tags or {})).items():
         client.set_tag(run_id, key, value)
     client.update_run(run_id, status="RUNNING")
     try:
         session = RunSession(store=store, run=run, folder=Path(folder), every=every)
     except Timeout as error:
         raise BadInput(f"Another process is delivering the reports of run {run_id}: try again.") from error
-    session._journal.append({"kind": "status", "status": "RUNNING"})  # after an older word that was not delivered
+    session._journal.append({"kind": "status", "status": "RUNNING"})  # after a final status that was not delivered
     return session
-
-
-# ---- names
 
 
 def free_name(store: Store, experiment_id: str, name: str) -> str:
     """The name, or with `-2`, `-3`, … behind it: two runs of one name cannot be told apart in the UI."""
     name = re.sub(r"['\"`%\\]", "", name)[:200] or "run"
-    found = store.client().search_runs([experiment_id], f"attributes.run_name LIKE '{name}%'", max_results=1000)
-    taken = {run.info.run_name for run in found}
+    alike = store.client().search_runs([experiment_id], f"attributes.run_name LIKE '{name}%'", max_results=1000)
+    taken = {run.info.run_name for run in alike}
     number = 2
     candidate = name
     while candidate in taken:
@@ -197,41 +251,40 @@ def free_name(store: Store, experiment_id: str, name: str) -> str:
     return candidate
 
 
-def _settle_name(store: Store, run: Run) -> None:
-    """Two processes may have chosen one free name at the same moment: who sees the other adds a piece of its run id."""
-    name, client = run.info.run_name, store.client()
-    same = client.search_runs([run.info.experiment_id], f"attributes.run_name = '{name}'")
-    if len(same) > 1:
-        run.info._run_name = f"{name}-{run.info.run_id[:6]}"
-        client.update_run(run.info.run_id, name=run.info._run_name)
+Session = TypeVar("Session", bound="Reports | None")
 
 
-# ---- tags
+def final_status(error: BaseException | None) -> str:
+    """The status of a run that `error` has ended: FINISHED without one, KILLED by a signal or Ctrl-C, else FAILED."""
+    if error is None:
+        return "FINISHED"
+    return "KILLED" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "FAILED"
 
 
-def standing_tags(tags: Mapping[str, Any]) -> dict[str, Any]:
-    """Ours, and under MLflow's own names what fills its User and Source columns."""
-    standing = {"mlflow.user": _user(), "mlflow.source.type": "LOCAL", **_process_tags(), **tags}
-    if "fishnet.command" in tags:
-        standing["mlflow.source.name"] = f"fishnet {tags['fishnet.command']}"
-    if "fishnet.git_commit" in tags:
-        standing["mlflow.source.git.commit"] = tags["fishnet.git_commit"]
-    return standing
+@contextmanager
+def open_run(start: Callable[[], Session], *, outputs: Path) -> Iterator[Session]:
+    """A run from its start to its final status, which it gets whatever ends the block.
 
+    Runs that dead processes have left in the same store are delivered and closed first, each with a line in the log.
 
-def _process_tags() -> dict[str, Any]:
-    return {PROCESS: this_process().to_tag(), HEARTBEAT: int(time.time())}
-
-
-def _user() -> str:
+    Args:
+        start: starts or resumes the run, e.g. `logger.start` or `lambda: start_run(store, …)`. What it returns is
+            yielded: None in those of several processes that do not write.
+        outputs: the folder below which runs keep their files, to find what earlier ones could not deliver.
+    """
+    session = start()
+    error: BaseException | None = None
     try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"
-
-
-def as_tags(tags: Mapping[str, Any]) -> dict[str, str]:
-    return {safe_key(key): cut(str(value), TAG_LENGTH) for key, value in tags.items() if value is not None}
+        if isinstance(session, RunSession):
+            for sentence in tidy(session.store, outputs):
+                log.info(sentence)
+        yield session
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        if session is not None:
+            session.finish(final_status(error))
 
 
 def _now() -> int:

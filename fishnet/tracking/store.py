@@ -1,11 +1,13 @@
-"""Where runs are kept: an embedded database in a folder, or a tracking server, opened in one place only.
+"""Where runs are kept: an embedded database in a folder, or a tracking server. The only file that opens MLflow.
 
-Everything is absolute, because MLflow would follow the working directory; a fresh database is made in a temporary
-file under a lock and renamed, because six processes that start together would else migrate it at the same time.
+Importing this file costs nothing; `import_mlflow` pays the two seconds of MLflow's own import. Every path is absolute,
+because MLflow would follow the working directory. A fresh database is made in a temporary file under a lock and
+renamed, because processes that start together would else migrate it at the same time.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -14,23 +16,81 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from filelock import FileLock, Timeout
+
 from fishnet.errors import BadInput
 from fishnet.files import replacing
 from fishnet.text import slug
 
-from .client import client_for, one_line, set_switches
-from .ui_columns import view_tags
+from .links import PORT, view_tags
+from .names import cut
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DATABASE = "mlflow.db"
-PATIENCE = 30.0
+PATIENCE = 30.0  # seconds that a server has to answer
+
+# Set before MLflow is first imported: it reads many of them only then.
+SWITCHES = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+    # MLflow's defaults (7 retries, 120 s) block for minutes; a delivery tries again by itself, in the background.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
+
+# MLflow's codes for a record that the store will never accept, however often it is sent.
+REFUSALS = {
+    "INVALID_PARAMETER_VALUE",
+    "BAD_REQUEST",
+    "RESOURCE_DOES_NOT_EXIST",
+    "RESOURCE_ALREADY_EXISTS",
+    "INVALID_STATE",
+}
+
+
+def import_mlflow() -> None:
+    """Import MLflow with its switches set, unless the user has set them in the environment, and with its logs quiet."""
+    for name, value in SWITCHES.items():
+        os.environ.setdefault(name, value)
+    import mlflow  # noqa: F401
+
+    for noisy in ("alembic", "mlflow.store.db", "git"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+
+
+def client_for(uri: str) -> MlflowClient:
+    """MLflow's client; that of a database makes it at once where there is none, so `open_store` comes first."""
+    import_mlflow()
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def is_refusal(error: Exception) -> bool:
+    """True: the record itself is at fault. False: the store is away or busy, and may accept it later."""
+    return getattr(error, "error_code", None) in REFUSALS
+
+
+def one_line(error: BaseException, limit: int = 160) -> str:
+    """The message of an error, or its class where it has none, as one line of at most `limit` letters."""
+    return cut(" ".join(str(error).split()) or type(error).__name__, limit)
 
 
 @dataclass(frozen=True)
 class Store:
-    """An opened store; plain strings only, so that it can be handed to other processes."""
+    """An opened store; plain values only, so that it can be handed to other processes.
+
+    Args:
+        uri: the address of the server or of the database, as MLflow wants it.
+        artifacts: the folder of an embedded store's artifacts; None for a server, which keeps them itself.
+    """
 
     uri: str
     artifacts: Path | None = None
@@ -40,36 +100,45 @@ class Store:
         return self.artifacts is None
 
     def client(self) -> MlflowClient:
+        """A client of this store."""
         return client_for(self.uri)
 
+    def ui_address(self, port: int = PORT) -> str:
+        """The server's own address, or the one at which `fishnet ui` will serve an embedded store."""
+        return self.uri if self.is_server else f"http://127.0.0.1:{port}"
+
     def experiment(self, name: str) -> str:
-        """Its id; the artifact root is fixed when an experiment is created, so only this function creates one."""
+        """The id of the experiment; created where it is missing, and only here, for this fixes its artifact root."""
         from mlflow.exceptions import MlflowException
 
         if not name.strip():
             raise BadInput("tracking.experiment is empty: give the experiment a name.")
         client = self.client()
-        found = client.get_experiment_by_name(name)
-        if found is None:
+        known = client.get_experiment_by_name(name)
+        if known is None:
             root = None if self.artifacts is None else (self.artifacts / slug(name)).as_uri()
             try:
                 return client.create_experiment(name, artifact_location=root, tags=view_tags())
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
-            found = client.get_experiment_by_name(name)
-        if found is None or found.lifecycle_stage != "active":
+            known = client.get_experiment_by_name(name)
+        if known is None or known.lifecycle_stage != "active":
             raise BadInput(f"The experiment {name!r} was deleted: restore it in MLflow, or choose another name.")
         for key, value in view_tags().items():
-            if found.tags.get(key) != value:
-                client.set_experiment_tag(found.experiment_id, key, value)
-        return found.experiment_id
+            if known.tags.get(key) != value:
+                client.set_experiment_tag(known.experiment_id, key, value)
+        return known.experiment_id
 
 
 def open_store(uri: str | None, *, home: Path, patience: float = PATIENCE, create: bool = True) -> Store:
-    """A ready store, or one sentence; `uri` null means MLFLOW_TRACKING_URI, and without that the folder `home`.
+    """A store that answers; BadInput says in one sentence what is wrong with it.
 
-    Verbs that only look say `create=False`, so that looking in an empty folder leaves it empty.
+    Args:
+        uri: a folder, a database, or the address of a server; None means MLFLOW_TRACKING_URI, or else `home`.
+        home: the folder that keeps the runs where nothing else is said.
+        patience: seconds that a server has to answer.
+        create: whether to make a database where there is none; commands that only look leave an empty folder empty.
     """
     uri = _address(uri, home)
     if _is_server(uri):
@@ -81,7 +150,7 @@ def open_store(uri: str | None, *, home: Path, patience: float = PATIENCE, creat
 
 
 def check_store(uri: str | None, *, home: Path) -> None:
-    """Refuses an address that cannot keep runs, early and without making anything there."""
+    """Refuse an address that cannot keep runs, early and without making anything there."""
     uri = _address(uri, home)
     if _is_server(uri) or _database_path(uri).exists():
         open_store(uri, home=home, create=False)
@@ -114,45 +183,36 @@ def _database_path(uri: str) -> Path:
 
 
 def _open_database(path: Path) -> Store:
-    from filelock import FileLock, Timeout
+    import_mlflow()  # its two seconds stay outside the lock
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import DatabaseError
 
     store = Store(uri=f"sqlite:///{path}", artifacts=path.parent / "artifacts")
-    set_switches()
-    import mlflow  # noqa: F401  the two seconds of its import stay outside the lock
-
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock", timeout=120):
-            _ensure_database(store, path)
+            if not path.exists():
+                _make_database(path)
+            store.client().search_experiments(max_results=1)
     except Timeout as error:
         raise BadInput(f"{path}.lock is held by another process for two minutes: end it and try again.") from error
     except OSError as error:
         raise BadInput(f"Runs cannot be kept in {path.parent} ({error.strerror}): set tracking.uri.") from error
-    return store
-
-
-def _ensure_database(store: Store, path: Path) -> None:
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import DatabaseError
-
-    if not path.exists():
-        _make_database(path)
-    try:
-        store.client().search_experiments(max_results=1)
     except (MlflowException, DatabaseError) as error:
         if "out-of-date" in str(error):
             raise BadInput(
                 f"{path} is of another MLflow version: save a copy, then run `mlflow db upgrade {store.uri}`."
             ) from error
         raise BadInput(f"{path} cannot be read as a run database ({one_line(error, 80)}): move it away.") from error
+    return store
 
 
 def _make_database(path: Path) -> None:
+    """By a private class of MLflow, for its client offers no way to close the temporary database."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    with replacing(path) as fresh:
-        client_for(f"sqlite:///{fresh}")  # quiets the migration's log
-        made = SqlAlchemyStore(f"sqlite:///{fresh}", (path.parent / "artifacts").as_uri())
+    with replacing(path) as temporary:
+        made = SqlAlchemyStore(f"sqlite:///{temporary}", (path.parent / "artifacts").as_uri())
         made.engine.dispose()
 
 
@@ -166,20 +226,23 @@ def _open_server(uri: str, patience: float) -> Store:
         )
     client = client_for(uri)
     answer: list[Exception | None] = []
-    asking = threading.Thread(target=_ask, args=(client, time.monotonic() + patience, answer), daemon=True)
-    asking.start()
-    asking.join(patience)
-    if not answer or (answer[0] is not None and _no_connection(answer[0])):
+    deadline = time.monotonic() + patience
+    # in a thread of its own, because requests to a server that sends a byte now and then never time out
+    request = threading.Thread(target=_request, args=(client, deadline, answer), daemon=True)
+    request.start()
+    request.join(patience)
+    error = answer[0] if answer else None
+    if not answer or (error is not None and _no_connection(error)):
         raise BadInput(
             f"The tracking server {uri} did not answer within {patience:.0f} s: start it, or mend tracking.uri."
         )
-    if answer[0] is not None:
-        raise BadInput(f"{uri} answers, but not as an MLflow server should ({one_line(answer[0])}).")
+    if error is not None:
+        raise BadInput(f"{uri} answers, but not as an MLflow server should ({one_line(error)}).")
     return Store(uri=uri)
 
 
-def _ask(client: MlflowClient, deadline: float, answer: list[Exception | None]) -> None:
-    """Ask until there is an answer of whatever kind; in its own thread, because a dripping server has no timeout."""
+def _request(client: MlflowClient, deadline: float, answer: list[Exception | None]) -> None:
+    """Try until there is an answer of whatever kind, and append the error, or None."""
     while True:
         try:
             client.search_experiments(max_results=1)
@@ -193,5 +256,4 @@ def _ask(client: MlflowClient, deadline: float, answer: list[Exception | None]) 
 
 
 def _no_connection(error: Exception) -> bool:
-    text = str(error)
-    return any(sign in text for sign in ("Max retries", "failed with exception", "timed out", "Connection"))
+    return any(sign in str(error) for sign in ("Max retries", "failed with exception", "timed out", "Connection"))

@@ -13,52 +13,49 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from fishnet.errors import BadInput, WorkFailed
 
-from .client import SWITCHES
-from .links import PORT, base_of, charts_link, runs_link
-from .store import Store, open_store
+from .links import PORT, charts_link, runs_link
+from .store import SWITCHES, Store, open_store
 
 HOST = "127.0.0.1"
 START_WITHIN = 90.0
 
 
 def serve_ui(*, uri: str | None, home: Path, port: int = PORT) -> None:
-    """Print where to look and serve until a signal ends it; a store that is a server already is only pointed at."""
+    """Print the addresses and serve until a signal ends it; of a store that is a server only the addresses."""
     if not 1 <= port <= 65535:
         raise BadInput(f"port={port}: choose one from 1 to 65535.")
     store = open_store(uri, home=home, create=False)
     if store.is_server:
-        _say(where_to_look(store, base_of(store)))
+        print(addresses(store, store.ui_address()), flush=True)
         return
     chosen = free_port(port)
     if chosen != port:
-        _say([f"Port {port} is taken; this is {chosen}."])
+        print(f"Port {port} is taken; this is {chosen}.", flush=True)
     with until_signalled(), served(store, chosen) as server:
-        _say(where_to_look(store, base_of(store, chosen)))
-        _say(["Ctrl-C ends it."])
+        print(addresses(store, store.ui_address(chosen)), "Ctrl-C ends it.", sep="\n", flush=True)
         raise WorkFailed(f"MLflow's server ended by itself with status {server.wait()}.")
 
 
-class _Asked(BaseException):
-    """A signal asked the server to end: the ordinary way out, which unwinds through `served`."""
+class _Ended(BaseException):
+    """A signal has ended the server: the ordinary way out, which unwinds through `served`."""
 
 
 @contextlib.contextmanager
 def until_signalled() -> Iterator[None]:
-    """SIGINT and SIGTERM leave the block quietly; set before the server starts, so that none is left behind."""
+    """SIGINT, SIGTERM and SIGHUP leave the block quietly; set before the server starts, so that none is left behind."""
     kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: its terminal was closed
 
-    def ask(number: int, frame: object) -> None:
+    def end_block(number: int, frame: object) -> None:
         for kind in kinds:
             signal.signal(kind, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the tidying
-        raise _Asked
+        raise _Ended
 
-    before = {kind: signal.signal(kind, ask) for kind in kinds}
+    before = {kind: signal.signal(kind, end_block) for kind in kinds}
     try:
-        with contextlib.suppress(_Asked):
+        with contextlib.suppress(_Ended):
             yield
     finally:
         for kind, handler in before.items():
@@ -68,18 +65,33 @@ def until_signalled() -> Iterator[None]:
 @contextlib.contextmanager
 def served(store: Store, port: int) -> Iterator[subprocess.Popen]:
     """The server, ready to answer, and gone with all its children afterwards."""
-    with tempfile.TemporaryFile() as words:
+    with tempfile.TemporaryFile() as output:
         server = subprocess.Popen(
-            command(store, port), env=environment(), start_new_session=True, stdout=words, stderr=words
+            command(store, port), env=environment(), start_new_session=True, stdout=output, stderr=output
         )
         try:
-            _await_ready(server, port, words)
+            deadline = time.monotonic() + START_WITHIN
+            while not _answers(port):
+                if server.poll() is not None:
+                    output.seek(0)
+                    last = output.read().decode(errors="replace").strip().rpartition("\n")[2]
+                    raise WorkFailed(f"MLflow's server did not start: {last or f'status {server.returncode}'}")
+                if time.monotonic() > deadline:
+                    raise WorkFailed(f"MLflow's server did not answer on port {port} within {START_WITHIN:.0f} s.")
+                time.sleep(0.2)
             yield server
         finally:
             end(server)
 
 
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=2):
+        return True
+    return False
+
+
 def command(store: Store, port: int) -> list[str]:
+    """The command that starts MLflow's server."""
     assert store.artifacts is not None
     options = {
         "--backend-store-uri": store.uri,
@@ -98,63 +110,36 @@ def environment() -> dict[str, str]:
     return {**kept, **SWITCHES, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
-def where_to_look(store: Store, base: str) -> list[str]:
-    """Straight into the training pages: a new browser would open the UI in its other mode."""
+def addresses(store: Store, base: str) -> str:
+    """Lines of links straight into the training pages: a new browser would open the UI in its other mode."""
     lines = [f"MLflow is at {base}"]
     for experiment in store.client().search_experiments(max_results=20):
-        if experiment.experiment_id == "0" and experiment.name == "Default":
-            continue
-        lines.append(f"  {experiment.name}")
-        lines.append(f"    runs    {runs_link(base, experiment.experiment_id)}")
-        lines.append(f"    charts  {charts_link(base, experiment.experiment_id)}")
-    return lines
+        if experiment.experiment_id != "0" or experiment.name != "Default":
+            lines.append(f"  {experiment.name}")
+            lines.append(f"    runs    {runs_link(base, experiment.experiment_id)}")
+            lines.append(f"    charts  {charts_link(base, experiment.experiment_id)}")
+    return "\n".join(lines)
 
 
-def free_port(wanted: int) -> int:
-    """The wanted one, or one that the system gives."""
-    for port in (wanted, 0):
+def free_port(port: int) -> int:
+    """The port itself, or one that the system gives where it is taken."""
+    for candidate in (port, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return probe.getsockname()[1]
+            with contextlib.suppress(OSError):
+                probe.bind((HOST, candidate))
+                return probe.getsockname()[1]
     raise WorkFailed(f"No port is free on {HOST}.")
 
 
 def end(server: subprocess.Popen) -> None:
-    """The whole process group: uvicorn's workers outlive their parent otherwise."""
+    """End the whole process group: uvicorn's workers outlive their parent otherwise."""
     for kind, patience in ((signal.SIGTERM, 8.0), (signal.SIGKILL, 5.0)):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, kind)
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(patience)
-            if not _group_lives(server.pid):
+            try:
+                os.killpg(server.pid, 0)
+            except (ProcessLookupError, PermissionError):
                 return
-
-
-def _group_lives(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
-
-
-def _await_ready(server: subprocess.Popen, port: int, words: IO[bytes]) -> None:
-    deadline = time.monotonic() + START_WITHIN
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            words.seek(0)
-            last = words.read().decode(errors="replace").strip().rpartition("\n")[2]
-            raise WorkFailed(f"MLflow's server did not start: {last or f'status {server.returncode}'}")
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=2):
-            return
-        time.sleep(0.2)
-    raise WorkFailed(f"MLflow's server did not answer on port {port} within {START_WITHIN:.0f} s.")
-
-
-def _say(lines: list[str]) -> None:
-    for line in lines:
-        print(line, flush=True)

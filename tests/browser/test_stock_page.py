@@ -13,7 +13,7 @@ from fishnet.fisheries.dynamics import dynamics
 from fishnet.fisheries.findings import Findings, status_of
 from fishnet.fisheries.reading import read_frame
 from fishnet.fisheries.sample import sample
-from fishnet.page.page import page as page_text
+from fishnet.page.page import render_page
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +24,8 @@ def address(tmp_path):
     sheet = read_frame(Path("sample.csv"), made)
     found = Findings([sheet], ["odd.csv is empty: download it again."], status_of([sheet.frame]), truth=truth)
     found.dynamics = [dynamics(one, resamples=50) for one in candidates(found.frames)[:1]]
-    (tmp_path / "page.html").write_text(page_text("Fish", "about", answers(found), chapters(found)), encoding="utf-8")
+    text = render_page("Fish", "about", chapters(found), answers=answers(found))
+    (tmp_path / "page.html").write_text(text, encoding="utf-8")
     handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -6,7 +6,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from tests.support.replica import Replica, World, running
+from experiments.replica import Replica, World, running
 from tests.support.verbs import in_this_process
 
 

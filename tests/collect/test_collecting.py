@@ -13,9 +13,9 @@ from contextlib import suppress
 
 import pytest
 
+from experiments.replica import World
 from tests.support.collected import ALL, everything_below, photos_in, rows_of
 from tests.support.processes import environment, fishnet_itself
-from tests.support.replica import World
 
 COLUMNS = (
     "path,class,sha256,source,photo_id,observation_id,observer,licence,attribution,url,taken_on,lat,lon,fetched_at"
@@ -249,7 +249,7 @@ def test_a_name_under_which_nothing_was_collected_has_nothing_to_refresh(replica
 
 @pytest.mark.parametrize(
     ("setting", "word"),
-    [(f"limit={'9' * 20}", "at most"), (f"name={'𠀀' * 70}", "too long for the name of a folder")],
+    [(f"limit={'9' * 20}", "this is 1 to"), (f"name={'𠀀' * 70}", "too long for the name of a folder")],
     ids=["limit", "name"],
 )
 def test_sizes_that_nothing_can_hold(replica, collect, tmp_path, setting, word):

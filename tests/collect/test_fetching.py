@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from experiments.replica import FAULTS
+from experiments.replica.world import draw
 from fishnet.collect import fetching
 from fishnet.collect.fetching import Fetcher, Unusable
 from fishnet.collect.politeness import Limits, Politeness
 from fishnet.collect.url_guard import Gate
 from fishnet.images import load_image
-from tests.support.replica import FAULTS
-from tests.support.replica.world import draw
 
 PHOTO = draw(1, 0, 64)
 MOST = 4 * 2**20
@@ -92,7 +92,7 @@ def test_a_fault_that_stays_has_a_reason(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("fault", "rests"), [("429", True), ("503 with Retry-After", True), ("503", False)])
 def test_a_host_that_is_crowded_is_left_alone_by_all_connections(tmp_path, monkeypatch, fault, rests):
     rested = []
-    monkeypatch.setattr(Politeness, "rest", lambda self, host, seconds: rested.append(seconds))
+    monkeypatch.setattr(Politeness, "pause", lambda self, host, seconds: rested.append(seconds))
 
     async def fetched() -> bytes | str:
         async with asked(tmp_path, 1) as (fetcher, base):
@@ -166,7 +166,7 @@ def answered(tmp_path, monkeypatch, write) -> bytes | str:
 
 def test_to_be_told_no_time_is_no_leave_to_ask_at_once(tmp_path, monkeypatch):
     rested = []
-    monkeypatch.setattr(Politeness, "rest", lambda self, host, seconds: rested.append(seconds))
+    monkeypatch.setattr(Politeness, "pause", lambda self, host, seconds: rested.append(seconds))
 
     async def write(writer, body: bytes) -> None:
         writer.write(b"HTTP/1.1 503 -\r\nRetry-After: 0\r\nConnection: close\r\n\r\n")
@@ -182,7 +182,7 @@ def test_each_hop_counts_against_the_limits_of_its_own_host(tmp_path, monkeypatc
         counted.append(host)
 
     monkeypatch.setattr(Politeness, "media", media)
-    monkeypatch.setattr(Politeness, "rest", lambda self, host, seconds: rested.append(host))
+    monkeypatch.setattr(Politeness, "pause", lambda self, host, seconds: rested.append(host))
     monkeypatch.setattr(fetching, "ATTEMPTS", 2)
 
     async def fetched() -> list[str]:

@@ -4,8 +4,15 @@ import random
 import unicodedata
 from pathlib import Path
 
-from fishnet.collect.naming import class_folder, class_folders, named
-from fishnet.collect.photo import Taxon, is_placeholder, photo_id_of, sized
+from fishnet.collect.photo import (
+    Taxon,
+    class_folder,
+    class_folders,
+    is_placeholder,
+    photo_id_of,
+    sized,
+    taxon_from_name,
+)
 
 WORDS = [
     "Perca",
@@ -32,19 +39,18 @@ WORDS = [
 
 
 def names(count: int) -> list[str]:
-    chance = random.Random(0)
-    found: set[str] = set()
-    while len(found) < count:
+    rng = random.Random(0)
+    chosen: set[str] = set()
+    while len(chosen) < count:
         parts = [
-            chance.choice(WORDS) if chance.random() < 0.7 else chr(chance.randrange(1, 0xD7FF))
-            for _ in range(chance.randint(1, 6))
+            rng.choice(WORDS) if rng.random() < 0.7 else chr(rng.randrange(1, 0xD7FF)) for _ in range(rng.randint(1, 6))
         ]
-        found.add("".join(parts))
-    return sorted(found)
+        chosen.add("".join(parts))
+    return sorted(chosen)
 
 
 def test_twenty_thousand_names_stay_below_the_root_and_one_to_one(tmp_path):
-    taxa = [named(name) for name in names(20_000)]
+    taxa = [taxon_from_name(name) for name in names(20_000)]
     folders = class_folders(taxa)
     assert len(folders) == len({unicodedata.normalize("NFC", taxon.name) for taxon in taxa})
     assert len({folder.lower() for folder in folders}) == len(folders)

@@ -37,12 +37,12 @@ def test_the_days_share_ends_the_command_in_words(tmp_path):
 
 def test_a_rest_is_heeded_by_all_and_a_long_one_ends_the_command(tmp_path):
     one, other = (Politeness(Limits(), folder=tmp_path) for _ in range(2))
-    one.rest("host", 0.4)
+    one.pause("host", 0.4)
     begin = time.monotonic()
-    asyncio.run(other.rested("host"))
+    asyncio.run(other.wait_for("host"))
     assert time.monotonic() - begin >= 0.3
     with pytest.raises(WorkFailed, match="left alone until"):
-        one.rest("host", 5000)
+        one.pause("host", 5000)
 
 
 def test_bytes_of_an_hour_are_shared(tmp_path):
@@ -64,13 +64,13 @@ def test_a_clock_that_ran_ahead_neither_ends_politeness_nor_the_work(tmp_path, m
     monkeypatch.setattr(time, "time", lambda: well() + ahead)
     ask(early, 1)
     if ahead > DAY:  # else it is possible, and heeded
-        early.rest("api", 0.1)
+        early.pause("api", 0.1)
     monkeypatch.setattr(time, "time", well)
     for polite in (early, Politeness(limits, folder=tmp_path)):  # one that was open meanwhile, and a later one
         assert min(after - before for before, after in pairwise(ask(polite, 3))) >= 0.15
-        polite.rest("api", 0.3)
+        polite.pause("api", 0.3)
         begin = time.monotonic()
-        asyncio.run(polite.rested("api"))
+        asyncio.run(polite.wait_for("api"))
         assert time.monotonic() - begin >= 0.2
 
 

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from fishnet.collect.progress import table
-from fishnet.collect.result import ClassResult, Result
+from fishnet.collect.progress import ClassResult, Result, table
 
 
 def test_reasons_are_told_in_kinds_the_most_frequent_first():

@@ -1,7 +1,7 @@
 """The proof of faults can fail: it knows who has to be named."""
 
 from experiments.collect.faults import without_a_name
-from tests.support.replica.world import World
+from experiments.replica.world import World
 
 
 def test_a_pair_of_equal_bytes_has_to_name_both_observers():

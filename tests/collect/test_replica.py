@@ -3,7 +3,7 @@ sample data, version 1 of the API)."""
 
 import pytest
 
-from tests.support.replica.world import World
+from experiments.replica.world import World
 
 TEXT, NUMBER, TRUTH, LIST, TABLE, NOTHING = str, int, bool, list, dict, type(None)
 OBSERVATION = {

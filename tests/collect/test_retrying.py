@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from fishnet.collect.retrying import LONGEST, backoff, retry_after
+from fishnet.collect.fetching import LONGEST_WAIT, backoff, retry_after
 
 
 def test_retry_after_in_both_forms():
@@ -21,4 +21,4 @@ def test_retry_after_in_both_forms():
 def test_patience_grows_with_jitter_and_has_a_bound():
     waits = [backoff(3) for _ in range(50)]
     assert 4 <= min(waits) < max(waits) <= 8
-    assert backoff(50) <= LONGEST
+    assert backoff(50) <= LONGEST_WAIT

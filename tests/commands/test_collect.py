@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from fishnet.collect.plan import Plan
-from fishnet.config.entry import compose
+from fishnet.config.compose import compose
 from fishnet.config.quoting import quoted
 
 
@@ -33,7 +33,7 @@ def test_each_default_in_the_configuration_equals_the_constructors():
         (["name=x", "taxa=a", "since=2020"], ["since=2020", "2024-05-31"]),
         (["name=x", "taxa=a", "robots=ignore"], ["robots=ignore", "host"]),
         (["name=x", "taxa="], ["taxa", "needed"]),
-        (["name=x", "taxa=a", "limit=-1"], ["limit=-1", "1 or more"]),
+        (["name=x", "taxa=a", "limit=-1"], ["limit=-1", "this is 1 to"]),
         (["name=x", "taxa=a", "since=2024-01-01", "until=2023-01-01"], ["later than"]),
         (["name=x", "taxa=a", "size=huge"], ["size=huge"]),
         (["name=x", "taxa=a", "connections=1000"], ["connections=1000", "64"]),

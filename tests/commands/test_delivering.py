@@ -21,7 +21,7 @@ def unsent(migrated, tmp_path, monkeypatch):
     def make(folder):
         tags = {"fishnet.folder": str(folder)}
         with monkeypatch.context() as patch:
-            patch.setattr("fishnet.tracking.outbox.send_waiting", away)
+            patch.setattr("fishnet.tracking.delivery.send_waiting", away)
             run = start_run(store, experiment="reef", folder=folder, run_name="one", tags=tags)
             run.log_metrics({"val/loss": 0.5}, step=1)
             assert "wait in" in run.finish(patience=0.1)

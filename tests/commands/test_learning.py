@@ -5,7 +5,7 @@ import torch
 from hydra.utils import instantiate
 from timm.optim import Lion
 
-from fishnet.config.entry import compose
+from fishnet.config.compose import compose
 from fishnet.models.optimisation import SCHEDULERS
 from tests.support.memory_data import MemoryData
 from tests.support.trainers import quiet_trainer

@@ -132,7 +132,7 @@ def test_the_made_table_from_the_shell_on_with_learning_and_its_run(here):
 def test_each_default_in_the_configuration_equals_the_functions():
     import inspect
 
-    from fishnet.config.entry import compose
+    from fishnet.config.compose import compose
     from fishnet.fisheries.dynamics import dynamics
 
     settings, parameters = compose("stock", []), inspect.signature(dynamics).parameters

@@ -117,8 +117,8 @@ PROTOCOLS = sorted(path.stem for path in (CONF / "study").glob("*.yaml"))
 def test_every_protocol_composes_and_says_its_command(name):
     from omegaconf import OmegaConf
 
+    from fishnet.config.compose import compose
     from fishnet.config.composing import Composer
-    from fishnet.config.entry import compose
     from fishnet.config.validate import MONITORS
     from fishnet.studies.planning import decided, plan
     from fishnet.studies.protocol import parse
@@ -135,8 +135,8 @@ def test_every_protocol_composes_and_says_its_command(name):
 def test_the_script_of_each_experiment_is_understood(name, tmp_path):
     from omegaconf import OmegaConf
 
-    from fishnet.config.composing import Composer, own_keys
-    from fishnet.config.entry import compose
+    from fishnet.config.compose import compose
+    from fishnet.config.composing import Composer, is_own
     from fishnet.config.quoting import quoted
     from fishnet.config.validate import MONITORS
     from fishnet.studies.planning import decided, plan
@@ -159,7 +159,7 @@ def test_the_script_of_each_experiment_is_understood(name, tmp_path):
     overrides = [quoted(one, verb) for one in arguments]
     config = compose(verb, overrides)
     protocol = parse(name, OmegaConf.to_container(config.study, resolve=True), scores=MONITORS, folds=config.folds)
-    plan(protocol, Composer([one for one in overrides if not own_keys(one)], decided=decided(protocol)))
+    plan(protocol, Composer([one for one in overrides if not is_own(one)], decided=decided(protocol)))
 
 
 @pytest.mark.parametrize(
@@ -236,9 +236,10 @@ def test_what_the_study_fixes_is_said_last():
 
 
 def test_the_order_of_words_is_no_other_study():
-    from fishnet.commands.study import last_words
+    from fishnet.commands.study import final_overrides
 
-    assert last_words(["a=1", "b=2", "a=3"]) == last_words(["b=2", "a=3"]) != last_words(["a=1", "b=2"])
+    whole = final_overrides(["a=1", "b=2", "a=3"])
+    assert whole == final_overrides(["b=2", "a=3"]) != final_overrides(["a=1", "b=2"])
 
 
 @pytest.mark.slow

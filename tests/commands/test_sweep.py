@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fishnet.config.entry import compose, swept_keys
+from fishnet.config.compose import compose, swept_keys
 from fishnet.environment import SWEEP_FOLDER
 from fishnet.runs.sweep import parent_run
 from fishnet.tracking.store import open_store

@@ -4,7 +4,7 @@ from typing import get_args
 import pytest
 from omegaconf import OmegaConf
 
-from fishnet.config.entry import compose
+from fishnet.config.compose import compose
 from fishnet.config.schema import constructor, describe, fits
 
 SEAMS = [

@@ -2,7 +2,7 @@
 
 from omegaconf import OmegaConf
 
-from fishnet.config.entry import compose
+from fishnet.config.compose import compose
 from fishnet.models.bundle import keep_model
 from fishnet.models.checkpoint import load_model, verified
 from fishnet.models.classifier import ImageClassifier

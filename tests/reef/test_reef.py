@@ -91,7 +91,7 @@ def test_planting_leaves_all_other_photos_as_they_were(tmp_path: Path) -> None:
     ("plant", "named"),
     [
         ({"cue": "anglr"}, "angler"),
-        ({"class": "arow_pike"}, "did you mean 'arrow_pike'"),
+        ({"class": "arow_pike"}, "did you mean arrow_pike"),
         ({"class": "ribbon_eel"}, "moon_bream"),
         ({"share": 1.2}, "0 to 1"),
         ({"share": float("nan")}, "0 to 1"),

@@ -16,7 +16,7 @@ from fishnet.reef import reef_folder
 SMALL = {"species": 2, "photos": 4, "size": 64, "progress": False}
 CHILD = """
 import sys
-from fishnet.data.reef import reef_folder
+from fishnet.reef import reef_folder
 print(reef_folder(sys.argv[1], species=3, photos=int(sys.argv[2]), size=64, progress=False))
 """
 

@@ -10,7 +10,7 @@ import pytest
 from fishnet.studies.engine import Engine
 from fishnet.studies.executors import executor_named
 from fishnet.studies.journal import Journal
-from fishnet.studies.pool import Limits, Pool
+from fishnet.studies.pool import Pool
 from tests.support.protocols import TRAINING, compose, protocol
 
 
@@ -39,12 +39,13 @@ def study(tmp_path):
                 "command": [sys.executable, str(script)],
                 "cwd": str(tmp_path),
                 "environment": {"STARTS": str(self.starts_in), "PYTHONPATH": ""},
+                "limit": limit,
             }
             journal = Journal(self.folder)
             hands = executor_named(
                 executor, home=tmp_path, logs=tmp_path / "logs", limit=limit, settings=settings or {}
             )
-            pool = Pool(journal, hands, Limits(jobs=jobs, seconds=limit), job)
+            pool = Pool(journal, hands, jobs, job)
             return Engine(protocol(**stages), journal, compose=compose, pool=pool, retry=retry, ended=ended)
 
         def starts(self) -> list[str]:

@@ -1,5 +1,6 @@
 """The page tells what was chosen and what may be believed, whole in one file."""
 
+import base64
 import csv
 import re
 import subprocess
@@ -7,12 +8,17 @@ import sys
 
 from fishnet.studies import page as pages
 from fishnet.studies.page import LivingPage
-from fishnet.studies.pictures import labels
+from fishnet.studies.pictures import short_names
 
 FOLDS = {
     "first": {"search": {"points": {"good": {"x": 0.9}, "bad": {"x": 0.2}, "dies": {"x": 1, "do": "os._exit(3)"}}}},
     "last": {"search": {"space": {"y": [1, 2]}}, "test": True},
 }
+
+
+def drawings(text: str) -> list[str]:
+    """The SVGs of a page."""
+    return [base64.b64decode(data).decode() for data in re.findall(r"data:image/svg\+xml;base64,([^\"]+)", text)]
 
 
 def test_it_tells_choice_cause_and_ties_without_asking_a_network(study):
@@ -32,7 +38,7 @@ def test_it_tells_choice_cause_and_ties_without_asking_a_network(study):
     assert "exited (fold 0, seed 0)" in text and "status 3" in text
     assert "0.905 ± 0.007 (2)" in text
     assert "perch &lt;1&gt;" in text and "data:image/jpeg;base64," in text
-    assert text.count("<svg") >= 2
+    assert len(drawings(text)) >= 2
     assert "refresh" not in text
     rows = list(csv.DictReader((page.path.parent / "results.csv").open()))
     assert [(row["trial"], row["chosen"], row["state"]) for row in rows[:3]] == [
@@ -96,14 +102,14 @@ def test_no_difference_in_any_fold_is_no_interval_of_no_width(study):
 def test_a_stage_that_cannot_be_shown_says_why_and_the_others_stand(study, monkeypatch):
     engine = study(first=FOLDS["first"], last=FOLDS["last"])
     engine.run()
-    real = pages.section
+    real = pages.stage_chapter
 
-    def section(number, state, journal):
-        if number == 1:
+    def stage_chapter(title, state, journal):
+        if title.startswith("1"):
             raise ValueError("No columns to parse <here>")
-        return real(number, state, journal)
+        return real(title, state, journal)
 
-    monkeypatch.setattr(pages, "section", section)
+    monkeypatch.setattr(pages, "stage_chapter", stage_chapter)
     page = LivingPage(engine.protocol, engine.journal, [])
     page.write(engine.states)
     text = page.path.read_text()
@@ -116,12 +122,12 @@ def test_a_later_stage_shows_what_its_candidates_were_chosen_with(study):
     engine.run()
     page = LivingPage(engine.protocol, engine.journal, [])
     page.write(engine.states)
-    axes = page.path.read_text().partition("id='s2'")[2]
-    assert ">x</text>" in axes and ">y</text>" in axes
+    axes = "".join(drawings(page.path.read_text().partition('id="c2"')[2]))
+    assert "<!-- x -->" in axes and "<!-- y -->" in axes
 
 
 def test_long_names_stay_apart():
     names = [f"filters64-64-128-dense32-dropout0.2-adam-lr0.0{n}" for n in (1, 2)]
-    short = labels(names, 20)
+    short = short_names(names, 20)
     assert len(set(short)) == 2 and all(len(one) <= 20 for one in short)
-    assert labels([f"{'a' * 30}{n}{'b' * 30}" for n in (1, 2)], 20)[0] == f"{'a' * 30}1{'b' * 30}"
+    assert short_names([f"{'a' * 30}{n}{'b' * 30}" for n in (1, 2)], 20)[0] == f"{'a' * 30}1{'b' * 30}"

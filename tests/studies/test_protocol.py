@@ -122,7 +122,7 @@ def test_a_point_that_is_rounded_stays_in_its_range(kind):
     search = Search(kind, {"momentum": Range(0.999, 0.99999)}, trials=8, seed=1)
     history: list = []
     for number in range(8):
-        point = ask(search, search.space, place="p", history=history, largest=True)
+        point = ask(search, search.space, origin="p", history=history, maximise=True)
         assert 0.999 <= point["momentum"] <= 0.99999
         history.append((point, number / 8))
 
@@ -137,11 +137,11 @@ def test_random_points_depend_on_seed_and_place_alone_and_never_repeat(seed, cou
     space = {"a": Choice((1, 2, 3)), "b": Choice((1, 2, 3))}
     search = Search("random", space, trials=count, seed=seed)
     points: list = []
-    while (point := ask(search, space, place="p", history=[(p, None) for p in points], largest=True)) is not None:
+    while (point := ask(search, space, origin="p", history=[(p, None) for p in points], maximise=True)) is not None:
         assert point not in points
         points.append(point)
     assert len(points) == count
-    assert ask(search, space, place="p", history=[], largest=True) == points[0]
+    assert ask(search, space, origin="p", history=[], maximise=True) == points[0]
 
 
 def test_tpe_comes_nearer_to_what_is_good():
@@ -149,7 +149,7 @@ def test_tpe_comes_nearer_to_what_is_good():
     search = Search("tpe", space, trials=24, seed=1)
     history: list = []
     for _ in range(24):
-        point = ask(search, space, place="", history=history, largest=True)
+        point = ask(search, space, origin="", history=history, maximise=True)
         history.append((point, -abs(point["x"] - 0.8)))
     late = [abs(point["x"] - 0.8) for point, _ in history[-8:]]
     assert sum(late) / 8 < 0.15
@@ -157,6 +157,6 @@ def test_tpe_comes_nearer_to_what_is_good():
 
 def test_whoever_stays_behind_the_median_is_pruned_and_nobody_else():
     others = [{epoch: 0.5 + 0.1 * epoch for epoch in range(5)}] * 4
-    assert worst_epoch({0: 0.1, 1: 0.1, 2: 0.1}, others, largest=True) == 1
-    assert worst_epoch({0: 0.9, 1: 0.9, 2: 0.9}, others, largest=True) is None
-    assert worst_epoch({0: 0.1, 1: 0.1}, others, largest=False) is None
+    assert worst_epoch({0: 0.1, 1: 0.1, 2: 0.1}, others, maximise=True) == 1
+    assert worst_epoch({0: 0.9, 1: 0.9, 2: 0.9}, others, maximise=True) is None
+    assert worst_epoch({0: 0.1, 1: 0.1}, others, maximise=False) is None

@@ -5,7 +5,8 @@ import pytest
 
 from fishnet.errors import WorkFailed
 from fishnet.measure.bootstrap import difference
-from fishnet.studies.scoring import Scored, photos_differ, spread
+from fishnet.measure.significance import spread
+from fishnet.studies.scoring import Scored, photos_differ
 from fishnet.studies.selection import choose
 from fishnet.studies.trials import Cell, Trial, digest_of
 from tests.support.protocols import protocol
@@ -33,8 +34,8 @@ def test_top_by_mean_with_ties_named():
     ]
     chosen = choose(stage(top=2), trials)
     assert [one.name for one in chosen.candidates] == ["t1", "t0"]
-    assert chosen.told["ties"] == ["t2"]
-    assert chosen.told["kept"][1]["sd"] == pytest.approx(0.141421)
+    assert chosen.record["ties"] == ["t2"]
+    assert chosen.record["kept"][1]["sd"] == pytest.approx(0.141421)
 
 
 def test_one_for_each_kind():
@@ -48,7 +49,7 @@ def test_one_for_each_kind():
 def test_equals_are_named_where_one_of_each_kind_is_kept():
     values = [(0.9, "a"), (0.9, "a"), (0.8, "b"), (0.8, "c"), (0.7, "c")]
     trials = [trial(n, {0: v}, {"kind": k}) for n, (v, k) in enumerate(values)]
-    assert choose(stage(top=2, distinct="kind"), trials).told["ties"] == ["t1", "t3"]
+    assert choose(stage(top=2, distinct="kind"), trials).record["ties"] == ["t1", "t3"]
 
 
 def test_the_trial_that_the_majority_has_chosen_is_known():
@@ -65,8 +66,8 @@ def test_the_majority_votes_key_by_key_and_a_tie_goes_to_the_better_folds():
     ]
     chosen = choose(stage(keep="vote"), trials)
     assert chosen.candidates[0].settings == {"lr": 0.1, "opt": "adamax"}
-    assert chosen.told["votes"]["lr"] == {"0.1": 2, "0.2": 1}
-    assert any(tie.startswith("opt: ") for tie in chosen.told["ties"])
+    assert chosen.record["votes"]["lr"] == {"0.1": 2, "0.2": 1}
+    assert any(tie.startswith("opt: ") for tie in chosen.record["ties"])
 
 
 def test_each_fold_keeps_its_own_winner():
@@ -83,7 +84,7 @@ def test_the_interval_is_students():
     assert np.isnan(spread([1.0]).low)
     alike = spread([0.667, 0.667])
     assert (alike.mean, alike.sd, alike.n) == (0.667, 0.0, 2) and np.isnan([alike.low, alike.high]).all()
-    told = choose(stage(), [trial(0, {0: 0.9, 1: 0.9}, {"x": 1})]).told["kept"][0]
+    told = choose(stage(), [trial(0, {0: 0.9, 1: 0.9}, {"x": 1})]).record["kept"][0]
     assert told["sd"] == 0 and "interval" not in told
 
 

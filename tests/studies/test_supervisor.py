@@ -10,8 +10,8 @@ import time
 import pytest
 from omegaconf import OmegaConf
 
-from fishnet.studies.causes import cause_of
-from fishnet.studies.supervisor import BUSY, _limit_memory, busy
+from fishnet.studies.outcome import cause_of
+from fishnet.studies.supervisor import BUSY, busy, limit_memory
 from fishnet.tracking.process import start_time
 
 WAYS = {
@@ -187,7 +187,7 @@ def test_a_limit_beyond_the_machines_own_is_the_machines_own(gigabytes):
     with subprocess.Popen(["sleep", "60"]) as process:
         try:
             resource.prlimit(process.pid, resource.RLIMIT_DATA, (2**30, 2**30))
-            _limit_memory(process.pid, gigabytes)
+            limit_memory(process.pid, gigabytes)
             assert resource.prlimit(process.pid, resource.RLIMIT_DATA) == (2**30, 2**30)
         finally:
             process.kill()

@@ -2,9 +2,8 @@
 
 from rich.console import Console
 
-from fishnet.studies.remaining import remaining, trainings
-from fishnet.studies.state import StageState
-from fishnet.studies.table import Watcher, progress_line, stage_table
+from fishnet.studies.scoring import StageState
+from fishnet.studies.table import Watcher, progress_line, remaining, stage_table, trainings
 
 
 def shown(*things) -> str:

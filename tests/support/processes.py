@@ -16,9 +16,9 @@ from pathlib import Path
 from fishnet.config.quoting import quoted
 
 PRELOADED = [
-    "fishnet.runs.building",
-    "fishnet.runs.running",
-    "fishnet.runs.resuming",
+    "fishnet.config.building",
+    "fishnet.runs.run",
+    "fishnet.config.resuming",
     "fishnet.runs.sweep",
     "fishnet.commands.evaluate",
     "fishnet.models.checkpoint",

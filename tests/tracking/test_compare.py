@@ -12,21 +12,23 @@ from rich.console import Console
 from fishnet.errors import BadInput
 from fishnet.tracking.compare import compare
 from fishnet.tracking.layout import duration
-from fishnet.tracking.runs import end_parent, start_parent
+from fishnet.tracking.names import ROLE
+from fishnet.tracking.runs import summarise_children
 from fishnet.tracking.session import start_run
 
 
 @pytest.fixture
 def filled(store, tmp_path):
     """A parent with two children of other learning rates, and one lone run that failed."""
-    parent = start_parent(store, experiment="reef", folder=tmp_path, run_name="sweep")
+    parent = start_run(store, experiment="reef", folder=tmp_path, run_name="sweep", tags={ROLE: "parent"})
     for number, lr in enumerate((0.1, 0.01)):
         run = start_run(store, experiment="reef", folder=tmp_path, run_name=f"t00{number}", parent=parent.run_id)
         run.log_params({"model": {"lr": lr, "momentum": 0.9}})
         run.log_metrics({"best/val_f1_macro": 0.5 + lr, "test/accuracy": 0.8 + lr, "test/f1_macro": 0.7})
         run.log_metrics({"test/accuracy_low": 0.75, "test/accuracy_high": 0.95})
         run.finish()
-    end_parent(parent)
+    summarise_children(parent, metric="best/val_f1_macro", largest=True)
+    parent.finish()
     start_run(store, experiment="other", folder=tmp_path, run_name="lone").finish("FAILED")
     return store
 

@@ -1,7 +1,8 @@
 import pytest
 
-from fishnet.tracking.runs import end_parent, folder_of, git_commit, run_name, start_parent
-from fishnet.tracking.session import PARENT, start_run
+from fishnet.tracking.names import PARENT
+from fishnet.tracking.runs import folder_of, git_commit, run_name, summarise_children
+from fishnet.tracking.session import start_run
 
 
 @pytest.mark.parametrize(
@@ -39,12 +40,13 @@ def child(store, parent, folder, number, status="FINISHED", **figures):
 
 
 def test_a_parent_sums_up_its_finished_children(store, tmp_path):
-    parent = start_parent(store, experiment="reef", folder=tmp_path, run_name="sweep")
+    parent = start_run(store, experiment="reef", folder=tmp_path, run_name="sweep")
     best = child(store, parent, tmp_path, 0, **{"best/val_f1_macro": 0.9, "test/accuracy": 0.8})
     child(store, parent, tmp_path, 1, **{"best/val_f1_macro": 0.5, "test/accuracy": 0.6})
     child(store, parent, tmp_path, 2, "FAILED", **{"best/val_f1_macro": 0.99})
     child(store, parent, tmp_path, 3, **{"best/val_f1_macro": float("nan")})
-    assert end_parent(parent) == ""
+    summarise_children(parent, metric="best/val_f1_macro", largest=True)
+    assert parent.finish() == ""
     run = store.client().get_run(parent.run_id)
     figures = run.data.metrics
     assert run.info.status == "FINISHED"
@@ -58,8 +60,9 @@ def test_a_parent_sums_up_its_finished_children(store, tmp_path):
 
 
 def test_a_parent_without_children_ends_all_the_same(store, tmp_path):
-    parent = start_parent(store, experiment="reef", folder=tmp_path)
-    end_parent(parent, status="KILLED")
+    parent = start_run(store, experiment="reef", folder=tmp_path)
+    summarise_children(parent, metric="best/val_f1_macro", largest=True)
+    parent.finish("KILLED")
     run = store.client().get_run(parent.run_id)
     assert run.info.status == "KILLED"
     assert run.data.metrics == {"children/all": 0, "children/finished": 0}

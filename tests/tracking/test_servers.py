@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from fishnet.tracking.compare import compare
+from fishnet.tracking.delivery import deliver
 from fishnet.tracking.logger import MlflowLogger
-from fishnet.tracking.outbox import deliver
-from fishnet.tracking.runs import end_parent, start_parent
+from fishnet.tracking.runs import close_stale_runs, summarise_children
 from fishnet.tracking.session import resume_run, start_run
-from fishnet.tracking.stale import close_stale_runs
 from fishnet.tracking.store import open_store
 from tests.support.servers import postgres_server, sqlite_server
 
@@ -53,7 +52,7 @@ def write_run(uri: str, folder: Path, number: int, parent: str) -> None:
 
 def test_a_run_and_four_at_once_read_back_whole(server, tmp_path):
     store = open_store(server.uri, home=tmp_path)
-    parent = start_parent(store, experiment="parallel", folder=tmp_path, run_name="sweep")
+    parent = start_run(store, experiment="parallel", folder=tmp_path, run_name="sweep")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mlflow.store.tracking.rest_store", "fishnet.tracking.logger"])
     writers = [context.Process(target=write_run, args=(server.uri, tmp_path, n, parent.run_id)) for n in range(4)]
@@ -62,7 +61,8 @@ def test_a_run_and_four_at_once_read_back_whole(server, tmp_path):
     for writer in writers:
         writer.join(180)
     assert [writer.exitcode for writer in writers] == [0] * 4
-    assert end_parent(parent) == ""
+    summarise_children(parent, metric="best/val_f1_macro", largest=True)
+    assert parent.finish() == ""
     rows = compare(uri=server.uri, home=tmp_path, experiment="parallel")
     children = [row for row in rows if row.parent == parent.run_id]
     assert len({row.name for row in children}) == 4

@@ -1,13 +1,15 @@
 import dataclasses
 import math
 import time
+from contextlib import nullcontext
 
 import pytest
 
-from fishnet.errors import BadInput
-from fishnet.tracking import outbox
+from fishnet.errors import BadInput, Interrupted, WorkFailed
+from fishnet.tracking import delivery
+from fishnet.tracking.names import PROCESS
 from fishnet.tracking.process import start_time, this_process
-from fishnet.tracking.session import PROCESS, resume_run, start_run
+from fishnet.tracking.session import final_status, open_run, resume_run, start_run
 
 
 def run_of(session):
@@ -160,15 +162,15 @@ def test_a_store_that_stays_away_leaves_a_sentence_and_the_next_command_delivers
     assert "fishnet compare deliver=true" in sentence
     door.away = False
     assert run_of(run).info.status == "RUNNING"
-    (said,) = outbox.deliver(tmp_path)
+    (said,) = delivery.deliver(tmp_path)
     assert "delivered" in said
     assert run_of(run).info.status == "FINISHED"
     assert len(history(run, "val/f1")) == 3
-    assert outbox.deliver(tmp_path) == []
+    assert delivery.deliver(tmp_path) == []
 
 
 def test_a_store_back_after_the_end_was_said_stays_ended(loseable, monkeypatch):
-    monkeypatch.setattr(outbox, "HEARTBEAT_EVERY", 0.0)
+    monkeypatch.setattr(delivery, "HEARTBEAT_EVERY", 0.0)
     run, door = loseable
     door.away = True
     run.log_metrics({"val/loss": 1.0})
@@ -176,3 +178,27 @@ def test_a_store_back_after_the_end_was_said_stays_ended(loseable, monkeypatch):
     door.away = False
     assert run.finish() == ""
     assert run_of(run).info.status == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (None, "FINISHED"),
+        (Interrupted(15), "KILLED"),
+        (KeyboardInterrupt(), "KILLED"),
+        (WorkFailed("no"), "FAILED"),
+        (SystemExit(2), "FAILED"),
+    ],
+)
+def test_a_run_ends_with_the_status_of_what_ended_it(store, tmp_path, error, status):
+    assert final_status(error) == status
+    ends = nullcontext() if error is None else pytest.raises(type(error))
+    with ends, open_run(lambda: start_run(store, experiment="reef", folder=tmp_path), outputs=tmp_path) as run:
+        if error is not None:
+            raise error
+    assert run_of(run).info.status == status
+
+
+def test_a_process_that_does_not_write_has_no_run_to_end(tmp_path):
+    with open_run(lambda: None, outputs=tmp_path) as run:
+        assert run is None

@@ -5,10 +5,9 @@ import time
 
 import pytest
 
-from fishnet.tracking.outbox import HEARTBEAT
+from fishnet.tracking.names import HEARTBEAT, PROCESS
 from fishnet.tracking.process import start_time, this_process
-from fishnet.tracking.session import PROCESS
-from fishnet.tracking.stale import close_stale_runs, tidy
+from fishnet.tracking.runs import close_stale_runs, tidy
 
 DIES = """
 import os, signal, sys

@@ -1,24 +1,34 @@
-"""A table of addresses and classes: what img2dataset takes, and what GBIF exports."""
+"""A table of addresses and classes, as img2dataset takes it and as GBIF exports it: CSV, Parquet, or a GBIF archive.
 
+An archive holds addresses in multimedia.txt and species in occurrence.txt beside it; both are read then.
+"""
+
+import csv
+import hashlib
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from yarl import URL
 
 from fishnet.collect.licences import UNKNOWN, licence_code
-from fishnet.collect.naming import named
-from fishnet.collect.photo import Photo, Taxon, photo_id_of, turn_of
-from fishnet.collect.sources.reading import header, rows
-from fishnet.collect.sources.source import Ask, Source
+from fishnet.collect.photo import Photo, Taxon, photo_id_of, taxon_from_name, turn_of
+from fishnet.collect.sources.source import Query, Source
 from fishnet.collect.url_guard import Forbidden, Gate, public_name
 from fishnet.errors import BadInput
 from fishnet.text import counted, nearest
 
 PORTION = 1000
+PARQUET = (".parquet", ".pq")
+GBIF_KEY = "gbifID"
+OF_OCCURRENCES = (
+    *("species", "scientificName", "speciesKey", "taxonKey", "recordedBy", "eventDate"),
+    *("decimalLatitude", "decimalLongitude"),
+)
 _DAY = re.compile(r"[0-9]{4}(-[0-9]{2}){0,2}(?![0-9])")
-# The first of these columns that is there; the last ones are GBIF's (Darwin Core) and iNaturalist's exports'.
+# ours → the names it may have, of which the first that is there counts; the last are GBIF's and iNaturalist's
 COLUMNS = {
     "url": ("url", "image_url", "identifier", "accessURI"),
     "class": ("class", "label", "species", "caption", "scientificName", "scientific_name", "taxon_name"),
@@ -34,53 +44,69 @@ COLUMNS = {
 
 
 class Listed(Source):
-    """The list's own hosts may be asked, as far as they are public; redirects may lead to no others."""
+    """The source `list`. The hosts in the list may be asked, as far as they are public; redirects lead to no others.
+
+    Args:
+        query: what is wanted.
+        file: the list.
+        gate: which the hosts are added to.
+    """
 
     at_once = True
 
-    def __init__(self, ask: Ask, file: Path, gate: Gate) -> None:
-        super().__init__(ask)
+    def __init__(self, query: Query, file: Path, gate: Gate) -> None:
+        super().__init__(query)
         self._file, self._gate = file, gate
         self._columns = _columns(file)
-        if "licence" not in self._columns and UNKNOWN not in ask.licences:
+        if "licence" not in self._columns and UNKNOWN not in query.licences:
             raise BadInput(f"list={file} has no column of licences: say licences=any if its photos may be used.")
 
     async def prepare(self) -> None:
+        """Let the list's hosts be asked; any other address is refused when its turn comes, with the reason."""
         for row in rows(self._file):
-            self._allow(self._text(row, "url"))
+            try:
+                host = URL(self._text(row, "url"), encoded=True).host or ""
+                if public_name(host):
+                    self._gate.allow(host)
+            except (ValueError, Forbidden):
+                pass
 
     async def resolve(self, names: list[str]) -> list[Taxon]:
-        found: dict[str, Taxon] = {}
+        """The classes of the list with these names or numbers; all of them if there are no names."""
+        taxa: dict[str, Taxon] = {}
         for row in rows(self._file):
             taxon = self._taxon(row)
             if taxon.name:
-                found.setdefault(taxon.identity, taxon)
-        if not found:
+                taxa.setdefault(taxon.identity, taxon)
+        if not taxa:
             raise BadInput(f"list={self._file} holds no row with a class.")
         if not names:
-            return list(found.values())
-        by_name = {taxon.name: taxon for taxon in found.values()} | found
+            return list(taxa.values())
+        by_name = {taxon.name: taxon for taxon in taxa.values()} | taxa
         for name in names:
-            if named(name).name not in by_name:
+            if taxon_from_name(name).name not in by_name:
                 raise BadInput(f"taxa={name}: the list has no such class; {nearest(name, list(by_name))}")
-        return [by_name[named(name).name] for name in names]
+        return [by_name[taxon_from_name(name).name] for name in names]
 
     async def find_all(self, taxa: list[Taxon]) -> AsyncIterator[tuple[Taxon, list[Photo]]]:
+        """In one pass over the list, or two where one photo of each observation is wanted."""
         wanted = {taxon.identity: taxon for taxon in taxa}
         portions: dict[str, list[Photo]] = {identity: [] for identity in wanted}
-        alone = self._alone(wanted) if self.ask.per_observation == "one" else {}
+        drawn = self._draw_photos(wanted) if self.query.per_observation == "one" else {}
         left_out: dict[str, Counter[str]] = {identity: Counter() for identity in wanted}
         for identity, photo in self._photos(wanted):
             if reason := self._unwanted(photo):
                 left_out[identity][reason] += 1
                 continue
-            if alone.get((identity, photo.observation_id), photo.photo_id) != photo.photo_id:
+            if drawn.get((identity, photo.observation_id), photo.photo_id) != photo.photo_id:
                 continue
             portions[identity].append(photo)
             if len(portions[identity]) == PORTION:
                 yield wanted[identity], portions[identity]
                 portions[identity] = []
-        self.told = {identity: _told(reasons) for identity, reasons in left_out.items()}
+        for identity, reasons in left_out.items():
+            counts = [f"{counted(count, 'photo')} {reason} left out" for reason, count in sorted(reasons.items())]
+            self.notes[identity] = "; ".join(counts)
         for identity, portion in portions.items():
             yield wanted[identity], portion
 
@@ -90,26 +116,29 @@ class Listed(Source):
             if identity in wanted and (photo := self._photo(row)).url:
                 yield identity, photo
 
-    def _alone(self, wanted: dict[str, Taxon]) -> dict[tuple[str, str], str]:
-        """Of each observation the photo on which the lot falls: the first is most often the trophy."""
+    def _draw_photos(self, wanted: dict[str, Taxon]) -> dict[tuple[str, str], str]:
+        """Of each observation a random photo: the first is most often the trophy."""
         chosen: dict[tuple[str, str], str] = {}
         for identity, photo in self._photos(wanted):
             if photo.observation_id and not self._unwanted(photo):
                 observation = (identity, photo.observation_id)
                 before = chosen.get(observation, photo.photo_id)
-                chosen[observation] = min(before, photo.photo_id, key=lambda one: turn_of(self.ask.seed, one))
+                chosen[observation] = min(
+                    before, photo.photo_id, key=lambda photo_id: turn_of(self.query.seed, photo_id)
+                )
         return chosen
 
     def _unwanted(self, photo: Photo) -> str:
-        """What keeps a photo out of the collection."""
+        """Why a photo is left out of the collection; empty if it is not."""
         if not self.accepts(photo):
             return "of other licences"
-        if not (self.ask.since or self.ask.until):
+        since, until = self.query.since, self.query.until
+        if not (since or until):
             return ""
         days = _days(photo.taken_on)
         if days is None:
             return "without a day such as 2020-05-31"
-        inside = (self.ask.since or days[0]) <= days[0] and days[1] <= (self.ask.until or days[1])
+        inside = (since or days[0]) <= days[0] and days[1] <= (until or days[1])
         return "" if inside else "of other days"
 
     def _text(self, row: dict, name: str) -> str:
@@ -118,39 +147,23 @@ class Listed(Source):
         return "" if value is None else str(value).strip()
 
     def _taxon(self, row: dict) -> Taxon:
-        taxon, number = named(self._text(row, "class")), self._text(row, "taxon_id")
+        taxon, number = taxon_from_name(self._text(row, "class")), self._text(row, "taxon_id")
         return Taxon(number, taxon.name) if number.isdecimal() else taxon
 
     def _photo(self, row: dict) -> Photo:
-        url = self._text(row, "url")
-        told = {name: self._text(row, name) for name in ("attribution", "observation_id", "observer", "taken_on")}
-        place = {name: self._text(row, name) for name in ("lat", "lon")}
-        said = self._text(row, "licence")
+        url, licence = self._text(row, "url"), self._text(row, "licence")
+        same = ("attribution", "observation_id", "observer", "taken_on", "lat", "lon")
         return Photo(
             photo_id=photo_id_of(url),  # ids of the list's own may be used twice
             url=url,
-            licence=licence_code(said) if said else UNKNOWN,
-            **told,
-            **place,
+            licence=licence_code(licence) if licence else UNKNOWN,
+            **{name: self._text(row, name) for name in same},
         )
 
-    def _allow(self, url: str) -> None:
-        """Names of public machines only; everything else is refused when its turn comes, with the reason."""
-        try:
-            host = URL(url, encoded=True).host or ""
-            if public_name(host):
-                self._gate.allow(host)
-        except (ValueError, Forbidden):
-            return
 
-
-def _told(reasons: Counter[str]) -> str:
-    return "; ".join(f"{counted(count, 'photo')} {reason} left out" for reason, count in sorted(reasons.items()))
-
-
-def _days(said: str) -> tuple[str, str] | None:
-    """The first and the last that may be meant by a day, a month, a year, or a span of such."""
-    ends = [_DAY.match(part.strip()) for part in said.split("/")]
+def _days(text: str) -> tuple[str, str] | None:
+    """The first and the last day that may be meant by a day, a month, a year, or a span of such."""
+    ends = [_DAY.match(part.strip()) for part in text.split("/")]
     if not all(ends):
         return None
     known = [end[0] for end in ends if end]
@@ -158,16 +171,103 @@ def _days(said: str) -> tuple[str, str] | None:
 
 
 def _columns(file: Path) -> dict[str, str]:
+    """Our names of columns → those of the list."""
     names = header(file)
     folded = {name.casefold(): name for name in reversed(names)}
-    found = {
+    columns = {
         ours: folded[theirs.casefold()]
         for ours, several in COLUMNS.items()
         for theirs in reversed(several)
         if theirs.casefold() in folded
     }
     for needed in ("url", "class"):
-        if needed not in found:
+        if needed not in columns:
             has = f"it has: {', '.join(names[:10])[:200]}" if names else "it is empty"
             raise BadInput(f"list={file} has no column {needed!r} ({has}): name one so.")
-    return found
+    return columns
+
+
+def header(file: Path) -> list[str]:
+    """The names of all columns, also of those that occurrences add."""
+    names = _header(file)
+    occurrences = _occurrence_file(file)
+    if occurrences is None or GBIF_KEY not in names:
+        return names
+    return [*names, *(name for name in _header(occurrences) if name in OF_OCCURRENCES and name not in names)]
+
+
+def digest(file: Path) -> str:
+    """A digest that changes with the list, or with the occurrences beside it."""
+    total = hashlib.sha256()
+    for path in filter(None, [file, _occurrence_file(file)]):
+        with open(path, "rb") as binary:
+            total.update(hashlib.file_digest(binary, "sha256").digest())
+    return total.hexdigest()
+
+
+def _occurrence_file(file: Path) -> Path | None:
+    occurrences = file.with_name("occurrence.txt")
+    return occurrences if file.name == "multimedia.txt" and occurrences.is_file() else None
+
+
+def _header(file: Path) -> list[str]:
+    if not file.is_file():
+        raise BadInput(f"list={file} does not exist: give a CSV or Parquet file of addresses and classes.")
+    if file.suffix.lower() in PARQUET:
+        import pyarrow
+        import pyarrow.parquet as parquet
+
+        try:
+            return parquet.ParquetFile(file).schema_arrow.names
+        except (pyarrow.ArrowException, OSError) as error:
+            raise BadInput(f"list={file} is not a Parquet file ({str(error)[:80]}).") from error
+    try:
+        with open(file, newline="", encoding="utf-8-sig") as text:
+            return next(csv.reader(text, dialect=_dialect(text)), [])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"list={file} cannot be read as a table ({error}): save it as CSV in UTF-8.") from error
+
+
+class _Semicolons(csv.excel):
+    delimiter = ";"
+
+
+class _Gbif(csv.excel_tab):
+    quoting = csv.QUOTE_NONE
+
+
+def _dialect(text: TextIO) -> type[csv.Dialect]:
+    """Commas, tabs as GBIF writes them, or semicolons as spreadsheets do where a comma is for decimals."""
+    first = text.readline()
+    text.seek(0)
+    if GBIF_KEY in first.split("\t"):
+        return _Gbif
+    return max((csv.excel, csv.excel_tab, _Semicolons), key=lambda dialect: first.count(dialect.delimiter))
+
+
+def rows(file: Path) -> Iterator[dict]:
+    """Column → value, a row at a time: lists may be longer than memory."""
+    if file.suffix.lower() in PARQUET:
+        import pyarrow
+        import pyarrow.parquet as parquet
+
+        try:
+            for batch in parquet.ParquetFile(file).iter_batches(PORTION):
+                yield from batch.to_pylist()
+        except (pyarrow.ArrowException, OSError) as error:
+            raise BadInput(f"list={file} cannot be read to its end ({str(error)[:80]}).") from error
+        return
+    species: dict[str, dict] = {}  # by key, what an occurrence says of its photos
+    if occurrences := _occurrence_file(file):
+        for row in _records(occurrences):
+            species[row.get(GBIF_KEY) or ""] = {name: row[name] for name in OF_OCCURRENCES if row.get(name)}
+    for row in _records(file):
+        yield {**species.get(row.get(GBIF_KEY) or "", {}), **row}
+
+
+def _records(file: Path) -> Iterator[dict]:
+    try:
+        with open(file, newline="", encoding="utf-8-sig") as text:
+            yield from csv.DictReader(text, dialect=_dialect(text))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"list={file} cannot be read as a table ({error}): save it as CSV in UTF-8.") from error

@@ -12,9 +12,9 @@ from contextlib import suppress
 import psutil
 import pytest
 
+from experiments.replica import Replica, World, running
 from tests.support.collected import ALL, photos_in, rows_of
 from tests.support.processes import environment, fishnet_itself
-from tests.support.replica import Replica, World, running
 
 pytestmark = pytest.mark.slow
 TAXA = "taxa=47162,47163,47164"

@@ -6,9 +6,9 @@ import sqlite3
 
 import pytest
 
+from experiments.replica import FAULTS, Replica, World, running
+from experiments.replica.faults import status
 from tests.support.collected import ALL, everything_below, photos_in, rows_of
-from tests.support.replica import FAULTS, Replica, World, running
-from tests.support.replica.faults import status
 
 
 @pytest.fixture

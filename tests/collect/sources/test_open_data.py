@@ -9,7 +9,7 @@ import time
 import duckdb
 import pytest
 
-from fishnet.collect.sources.open_data import _beside
+from fishnet.collect.sources.open_data import _in_thread
 from tests.support.collected import ALL, everything_below, rows_of
 
 
@@ -137,7 +137,7 @@ def test_a_question_that_would_take_hours_ends_with_the_command():
 
     async def cancelled() -> None:
         task = asyncio.create_task(
-            _beside(sql, lambda: sql.execute("SELECT sum(hash(i)) FROM range(1000000000000) t(i)"))
+            _in_thread(sql, lambda: sql.execute("SELECT sum(hash(i)) FROM range(1000000000000) t(i)"))
         )
         await asyncio.sleep(0.3)
         task.cancel()

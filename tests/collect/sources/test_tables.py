@@ -10,9 +10,9 @@ import pytest
 from fishnet.collect import fetching
 from fishnet.collect.fetching import Fetcher
 from fishnet.collect.politeness import DAY, Limits, Politeness
-from fishnet.collect.sources.tables import brought
+from fishnet.collect.progress import Bars
+from fishnet.collect.sources.open_data import table_files
 from fishnet.collect.url_guard import Gate
-from fishnet.collect.watcher import Nobody
 from fishnet.errors import WorkFailed
 
 MONTHS = [bytes([month]) * 2_000_000 for month in (1, 2)]
@@ -52,7 +52,7 @@ async def opened(bucket: Bucket):
     async def bring(**how):
         polite = Politeness(Limits(), free=frozenset([host]))
         async with Fetcher(Gate([], [host]), polite, deadline=5, patience=0.01) as fetcher:
-            return (await brought(f"http://{host}", ["photos"], fetcher, Nobody(), **how))["photos"]
+            return (await table_files(f"http://{host}", ["photos"], fetcher, Bars(shown=False), **how))["photos"]
 
     try:
         yield bring

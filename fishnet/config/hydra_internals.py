@@ -1,0 +1,30 @@
+"""What is taken from Hydra's private modules, and what is read off its messages: an upgrade has to look here."""
+
+import re
+
+from hydra._internal.utils import get_args_parser
+
+__all__ = ["chosen_option", "get_args_parser", "mistyped_group", "mistyped_key"]
+
+
+def mistyped_key(error: Exception) -> str | None:
+    """The key that Hydra or OmegaConf does not know, where that is what the error says."""
+    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    named = re.search(r"(?:override|access|append) '([^']+)'", text) or re.search(r"full_key: (\S+)", text)
+    unknown = "not in struct" in text or "Could not override" in text
+    return named[1].split("@")[0] if named and unknown else None
+
+
+def mistyped_group(error: Exception) -> tuple[str, str, list[str]] | None:
+    """(group, choice, what there is to choose from), where a file of a group was not found."""
+    named = re.search(r"Could not find '([^']+)'", str(error))
+    if named is None:
+        return None
+    options = re.findall(r"^\s*(?:\t)?([\w.-]+)$", str(error).split("Available options", 1)[-1], flags=re.M)
+    group, _, choice = named[1].rpartition("/")
+    return group, choice, options
+
+
+def chosen_option(error: Exception) -> bool:
+    """Whether the error says that a whole group was overridden by a value."""
+    return "Config group override" in str(error)

@@ -1,0 +1,135 @@
+"""A run from its opening to its summary: what was read, its final status, its measurement, where to look."""
+
+import logging
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytorch_lightning as L
+import torch
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from fishnet.callbacks.checkpoints import BestCheckpoint
+from fishnet.callbacks.report import Report
+from fishnet.data.datamodule import ImageFolderData
+from fishnet.data.index_cache import state_folder
+from fishnet.errors import WorkFailed, disk_trouble
+from fishnet.measure.bootstrap import Interval
+from fishnet.models.bundle import keep_model
+from fishnet.models.checkpoint import read_checkpoint, write_checkpoint
+from fishnet.models.classifier import ImageClassifier
+from fishnet.text import counted
+from fishnet.tracking.logger import MlflowLogger
+from fishnet.tracking.session import open_run
+
+log = logging.getLogger("fishnet")
+
+BEST = ("val/f1_macro", "val/accuracy", "val/loss")
+
+
+@contextmanager
+def tracked_run(start: Callable, config: DictConfig) -> Iterator[None]:
+    """The run exists from here on and gets its final status whatever ends the block; known failures name their cure."""
+    with open_run(start, outputs=Path.cwd() / "outputs"):
+        try:
+            yield
+        except BaseException as error:
+            cured = with_cure(error, config)
+            if cured is error:
+                raise
+            raise cured from error
+
+
+def with_cure(error: BaseException, config: DictConfig) -> BaseException:
+    """A full GPU or disk as a sentence that says what to try; any other error as it is."""
+    if isinstance(error, torch.OutOfMemoryError):
+        size, window = int(config.data.batch_size), int(config.trainer.accumulate_grad_batches)
+        return WorkFailed(
+            f"the GPU ran out of memory at data.batch_size={size}: try data.batch_size={max(1, size // 2)} "
+            f"trainer.accumulate_grad_batches={window * 2}, which trains alike."
+        )
+    return (disk_trouble(error) if isinstance(error, OSError) else None) or error
+
+
+def announce(data: ImageFolderData) -> None:
+    """Log what the folder holds, how it was split, and what of it should worry."""
+    parts = data.assignment.value_counts()
+    log.info(
+        "%s of %s in %s: %s",
+        counted(len(data.table), "photo"),
+        f"{len(data.classes)} classes",
+        counted(data.table.group.nunique(), "group"),
+        ", ".join(f"{parts.get(part, 0)} {part}" for part in ("train", "val", "test")),
+    )
+    for warning in data.index.warnings:
+        log.warning("warning: %s", warning)
+    for line in refused_lines(data):
+        log.warning(line)
+
+
+def refused_lines(data: ImageFolderData, most: int = 10) -> list[str]:
+    """The photos that could not be read, with the reasons."""
+    refused = data.index.refused
+    if not len(refused):
+        return []
+    lines = [f"{counted(len(refused), 'photo')} cannot be read and left out:"]
+    lines += [f"  {row.path}: {row.reason}" for row in refused.head(most).itertuples()]
+    return lines + ([f"  and {len(refused) - most} more"] if len(refused) > most else [])
+
+
+def measure(
+    trainer: L.Trainer, model: ImageClassifier, data: ImageFolderData, *, logger: MlflowLogger, test: bool
+) -> None:
+    """Load the best epoch's weights, fit the temperature on validation, then measure the test set once if `test`."""
+    best = next((c for c in trainer.callbacks if isinstance(c, BestCheckpoint)), None)  # type: ignore[attr-defined]
+    checkpoint = read_checkpoint(Path(best.best_model_path)) if best and best.best_model_path else None
+    if checkpoint:
+        model.load_state_dict(checkpoint["state_dict"])
+    trainer.validate(model, datamodule=data, verbose=False)
+    if best and checkpoint and trainer.is_global_zero:
+        checkpoint["state_dict"]["temperature"] = model.temperature.detach().cpu()
+        write_checkpoint(checkpoint, Path(best.best_model_path))
+        metrics = {f"best/{k.replace('/', '_', 1)}": float(v) for k, v in trainer.callback_metrics.items() if k in BEST}
+        logger.log_metrics({**metrics, "epoch": checkpoint["epoch"]}, step=checkpoint["global_step"])
+        keep_model(checkpoint, Path(trainer.default_root_dir) / "model", logger)
+    if test:
+        trainer.test(model, datamodule=data, verbose=False)
+
+
+def print_summary(trainer: L.Trainer, *, folder: Path, run_id: str | None, measured: str) -> None:
+    """The end of the output: metrics with their intervals, and where to look. `measured` says on which photos."""
+    if not trainer.is_global_zero:
+        return
+    console = Console(width=None if os.isatty(1) else 100)
+    report = next((c for c in trainer.callbacks if isinstance(c, Report)), None)  # type: ignore[attr-defined]
+    if report is not None and report.intervals:
+        console.print(metric_table(report.intervals, measured))
+    lines = {
+        label: str(folder / path)
+        for label, path in (("checkpoint", "checkpoints/best.ckpt"), ("report", "report"), ("heat-maps", "gradcam"))
+        if (folder / path).exists()
+    }
+    data: ImageFolderData = trainer.datamodule  # type: ignore[attr-defined]
+    if refused := len(data.index.refused):
+        listed = state_folder(data.root) / "refused.csv"
+        lines["left out"] = f"{counted(refused, 'photo')}, listed with reasons in {listed}"
+    lines["run"] = f"{run_id}  ·  fishnet compare  ·  fishnet ui"
+    for label, text in lines.items():
+        console.print(f"{label:12s}{text}", soft_wrap=True, highlight=False)
+
+
+def metric_table(intervals: dict[str, Interval], measured: str) -> Table:
+    """A row a metric; without the column of intervals where none could be computed (a single group, resamples=0)."""
+    known = any(math.isfinite(interval.low) for interval in intervals.values())
+    table = Table(title=f"{measured}: value{' and 95 % interval over groups' if known else ''}")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    if known:
+        table.add_column("95 % interval", justify="right")
+    for name, (value, low, high) in intervals.items():
+        table.add_row(name, f"{value:.3f}", *([f"{low:.3f} – {high:.3f}"] if known else []))
+    return table

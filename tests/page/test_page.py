@@ -1,0 +1,77 @@
+"""The page needs nothing beside it and believes no name."""
+
+import re
+
+import pytest
+from jinja2 import UndefinedError
+from markupsafe import Markup
+
+from fishnet.page.page import Chapter, Row, format_number, read_template, render_page
+
+
+def test_names_from_tables_are_text_and_never_markup():
+    chapter = Chapter("<script>alert(1)</script>")
+    chapter.add_text("a & b")
+    chapter.add_warning("<b>")
+    chapter.add_code("<pre>")
+    chapter.add_table(["<i>"], [("<img src=x>",), ("y",)], folded="<em>")
+    chapter.add_figure("data:image/svg+xml;base64,", 'a "quoted" caption')
+    text = render_page("T", "about", [chapter], answers=["<u>"])
+    for markup in ("<script>", "<b>", "<i>", "<img src=x>", "<u>", "<em>", "<pre>"):
+        assert markup not in text
+    assert "a &amp; b" in text and "&lt;script&gt;" in text
+
+
+def test_prose_of_a_template_keeps_its_markup_and_escapes_its_arguments(tmp_path, monkeypatch):
+    (tmp_path / "prosaic").mkdir()
+    (tmp_path / "prosaic" / "__init__.py").touch()
+    (tmp_path / "prosaic" / "prose.html").write_text(
+        "{% macro chosen(name) %}\n<b>{{ name }}</b>,\n  of {{ (1 / 3) | fmt('.2f') }}\n{% endmacro %}"
+        "{% macro unknown() %}{{ nobody }}{% endmacro %}"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    prose = read_template("prosaic", "prose.html").module
+    chapter = Chapter("x")
+    chapter.add_text(prose.chosen("<i>"))
+    assert chapter.blocks[0].text == Markup("<b>&lt;i&gt;</b>, of 0.33")
+    assert "<b>&lt;i&gt;</b>, of 0.33" in render_page("T", "about", [chapter])
+    with pytest.raises(UndefinedError):
+        prose.unknown()
+
+
+def test_numbers_as_people_write_them():
+    texts = [format_number(value) for value in (12345.6, 12.345, 0.01234, 0.0, 0.00001, 7, None, float("nan"), 2000)]
+    assert texts == ["12,346", "12.3", "0.0123", "0", "1.0e-05", "7", "–", "–", "2000"]
+
+
+def test_columns_of_numbers_stand_to_the_right():
+    chapter = Chapter("x")
+    chapter.add_table(["name", "value"], [("a", 1.5), ("b", None)])
+    assert chapter.blocks[0].numeric == {1}
+    assert chapter.blocks[0].rows[1] == ["b", "–"]
+
+
+def test_a_row_may_have_a_style_or_span_all_columns():
+    chapter = Chapter("x")
+    chapter.add_table(["name", "value"], [Row(("a", "1"), "good"), Row(("why",), "bad")], numeric=[1])
+    text = render_page("T", "about", [chapter])
+    assert re.search(r'<tr class="good"><td>a</td><td class="number">1</td></tr>', text)
+    assert re.search(r'<tr class="bad"><td class="wide" colspan="2">why</td></tr>', text)
+
+
+def test_links_lead_to_chapters_and_the_one_without_a_title_opens_the_page():
+    opening = Chapter()
+    opening.add_text("first of all")
+    inner = Chapter()
+    inner.add_text("folded away")
+    last = Chapter("two")
+    last.add_details("more", inner)
+    text = render_page("T", "about", [opening, Chapter("one"), last])
+    assert re.findall(r'href="#(\w+)"', text) == re.findall(r'<h2 id="(\w+)"', text) == ["c1", "c2"]
+    assert text.index("first of all") < text.index("<nav>")
+    assert re.search(r"<details><summary>more</summary>\s*<p>folded away</p>\s*</details>", text)
+
+
+def test_only_a_page_that_is_still_written_reloads_itself():
+    assert 'http-equiv="refresh"' not in render_page("T", "about", [])
+    assert '<meta http-equiv="refresh" content="30">' in render_page("T", "about", [], reload_seconds=30)
