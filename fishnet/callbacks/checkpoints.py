@@ -1,7 +1,7 @@
-"""Checkpoints that survive: written beside their place and renamed, with a digest, taken up where they stopped."""
+"""Checkpoints that survive a kill (written beside the old one and renamed, with a digest), and early stopping."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytorch_lightning as L
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
@@ -9,17 +9,24 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from fishnet.measure.metrics import direction
 from fishnet.models.checkpoint import write_checkpoint
+from fishnet.ranges import AtLeast, check_ranges
+
+from .lightning_internals import at_step_end, validate_again
 
 
 class DurableCheckpointIO(TorchCheckpointIO):
-    """Lightning writes to $TMPDIR and moves, which tears across file systems; here nothing torn has a final name."""
+    """Lightning writes to $TMPDIR and moves, which can leave half a file; here only whole files get their name."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path, storage_options: Any | None = None) -> None:
         write_checkpoint(checkpoint, Path(path))
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """best.ckpt: the epoch with the best monitored value."""
+    """best.ckpt: the epoch with the best monitored value.
+
+    Args:
+        monitor: one of `fishnet.measure.metrics.MONITORS`.
+    """
 
     def __init__(self, *, monitor: str = "val/f1_macro") -> None:
         super().__init__(
@@ -38,17 +45,28 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class Patience(EarlyStopping):
-    """Stops when the monitored value has not become better for a while; judged at the end of validation."""
+    """Stops when the monitored value has not become better for a while; judged at the end of validation.
 
-    def __init__(self, *, monitor: str = "val/f1_macro", patience: int = 10) -> None:
+    Args:
+        monitor: one of `fishnet.measure.metrics.MONITORS`.
+        patience: epochs without a better value.
+    """
+
+    def __init__(self, *, monitor: str = "val/f1_macro", patience: Annotated[int, AtLeast(0)] = 10) -> None:
+        check_ranges(Patience.__init__, locals())
         super().__init__(monitor=monitor, mode=direction(monitor), patience=patience, check_on_train_epoch_end=False)
 
 
 class LastCheckpoint(Checkpoint):
-    """last.ckpt: where to go on. Written when an epoch ends, every n steps if asked, and when a signal comes."""
+    """last.ckpt: where to go on. Written when an epoch ends, every n steps if asked, and when a signal comes.
 
-    def __init__(self, *, every_n_steps: int = 0) -> None:
+    Args:
+        every_n_steps: also within an epoch; 0 leaves it to the end of epochs.
+    """
+
+    def __init__(self, *, every_n_steps: Annotated[int, AtLeast(0)] = 0) -> None:
         super().__init__()
+        check_ranges(LastCheckpoint.__init__, locals())
         self.every_n_steps = every_n_steps
         self._in_validation = False
 
@@ -56,14 +74,14 @@ class LastCheckpoint(Checkpoint):
         trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt", weights_only=False)
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx: int) -> None:
-        if self.every_n_steps and (batch_idx + 1) % self.every_n_steps == 0 and self.at_step_end(trainer):
+        if self.every_n_steps and (batch_idx + 1) % self.every_n_steps == 0 and at_step_end(trainer):
             self.save(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.save(trainer)
 
     def save_in_validation(self, trainer: L.Trainer) -> None:
-        """Training of the epoch is done, its validation is not: the checkpoint says that validation starts anew."""
+        """Training of the epoch is done, its validation is not: the checkpoint makes validation start anew."""
         self._in_validation = True
         try:
             self.save(trainer)
@@ -72,12 +90,4 @@ class LastCheckpoint(Checkpoint):
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         if self._in_validation:
-            progress = checkpoint["loops"]["fit_loop"]["epoch_loop.val_loop.batch_progress"]
-            progress["total"] = {"ready": 1, "completed": 0, "started": 1, "processed": 0}
-            progress["current"] = {"ready": 0, "completed": 0, "started": 0, "processed": 0}
-
-    @staticmethod
-    def at_step_end(trainer: L.Trainer) -> bool:
-        """Not inside an accumulation window (its gradients are not kept), nor behind the epoch's last batch."""
-        done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        return done % trainer.accumulate_grad_batches == 0 and done < trainer.num_training_batches
+            validate_again(checkpoint)

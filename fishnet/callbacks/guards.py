@@ -14,6 +14,7 @@ from torch import Tensor
 from fishnet.errors import Interrupted, WorkFailed
 
 from .checkpoints import LastCheckpoint
+from .lightning_internals import at_step_end
 
 log = logging.getLogger("fishnet")
 
@@ -78,7 +79,7 @@ class StopOnSignal(L.Callback):
         self._waiting = False
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx: int) -> None:
-        if LastCheckpoint.at_step_end(trainer) and self._asked(trainer):
+        if at_step_end(trainer) and self._asked(trainer):
             self._keep_and_stop(trainer, lambda last: last.save(trainer))
 
     def on_validation_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:

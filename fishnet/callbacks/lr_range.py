@@ -1,15 +1,32 @@
 """A learning-rate range test: every batch at a higher rate than the one before."""
 
+from typing import Annotated
+
 import numpy as np
 import pytorch_lightning as L
+
+from fishnet.ranges import Above, AtLeast, check_ranges
 
 RAN_AWAY = 4.0  # times the smallest loss so far
 
 
 class RangeTest(L.Callback):
-    """Rates rise exponentially from `low` to `high`, one batch each; a loss that has run away ends it sooner."""
+    """Rates rise exponentially from `low` to `high`, one batch each; a loss that has run away ends it sooner.
 
-    def __init__(self, *, low: float = 1e-5, high: float = 2.5, steps: int = 120) -> None:
+    Args:
+        low: the first learning rate.
+        high: the last one.
+        steps: how many batches.
+    """
+
+    def __init__(
+        self,
+        *,
+        low: Annotated[float, Above(0)] = 1e-5,
+        high: Annotated[float, Above(0)] = 2.5,
+        steps: Annotated[int, AtLeast(20)] = 120,
+    ) -> None:
+        check_ranges(RangeTest.__init__, locals())
         self.rates = np.geomspace(low, high, steps)
         self.losses: list[float] = []
         self.accuracies: list[float] = []

@@ -1,7 +1,6 @@
 """Networks by timm's names, our own among them; their weights are drawn, from timm's hub or from a local file."""
 
 import os
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from torch import nn
 from fishnet.errors import BadInput
 from fishnet.text import nearest
 
-from .published import check_hub, no_weights, not_here, own_backbones
+from .published import cache_only, check_hub, no_weights, not_here, own_backbones
 
 for _class in own_backbones().values():  # each file registers its networks with timm
     import_module(_class.rpartition(".")[0])
@@ -33,7 +32,7 @@ def build_backbone(
     settings = {"drop_rate": dropout, **(arguments or {})}
     try:
         if pretrained is True:
-            with _cache_only():
+            with cache_only():
                 return timm.create_model(name, pretrained=True, num_classes=num_classes, **settings)
         network: nn.Module = timm.create_model(name, num_classes=num_classes, **settings)
     except TypeError as error:
@@ -55,40 +54,24 @@ def check_name(name: str, *, published: bool) -> None:
         raise no_weights(name)
 
 
-@contextmanager
-def _cache_only():
-    """Weights come from the cache or not at all: asking the hub without a network takes 47 s to fail."""
-    from huggingface_hub import constants
-
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
-
-
 def prefetch(name: str) -> str:
     """Bring a backbone's published weights to the cache; returns where they come from."""
     check_name(name, published=True)
     try:
-        with _cache_only():
+        with cache_only():
             network = timm.create_model(name, pretrained=True)
     except Exception:  # not here, or not whole
-        network = _fetched(name)
+        check_hub(name)
+        os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "20")
+        try:
+            network = timm.create_model(name, pretrained=True)
+        except Exception as error:
+            raise BadInput(
+                f"The weights of {name} could not be fetched ({type(error).__name__}): is there a network on this "
+                "machine?"
+            ) from error
     config: Any = network.pretrained_cfg
     return config.get("hf_hub_id") or config.get("url") or name
-
-
-def _fetched(name: str) -> nn.Module:
-    check_hub(name)
-    os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "20")
-    try:
-        return timm.create_model(name, pretrained=True)
-    except Exception as error:
-        raise BadInput(
-            f"The weights of {name} could not be fetched ({type(error).__name__}): is there a network on this machine?"
-        ) from error
 
 
 def load_local_weights(network: nn.Module, path: Path) -> None:
@@ -150,8 +133,8 @@ def single_head(network: nn.Module) -> nn.Linear | None:
     return head if isinstance(head, nn.Linear) else None
 
 
-def freeze(network: nn.Module, what: str | int) -> None:
-    """Stop gradients in the backbone, or in its first n stages as timm groups them."""
+def freeze_backbone(network: nn.Module, what: str | int) -> None:
+    """Stop gradients in the backbone, or in its first n stages as timm groups them; something must be left to learn."""
     if what == "none":
         return
     head = head_names(network)
@@ -169,6 +152,8 @@ def freeze(network: nn.Module, what: str | int) -> None:
     for name in names:
         if name in parameters:
             parameters[name].requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in parameters.values()):
+        raise BadInput(f"model.freeze={what} leaves nothing to train.")
 
 
 def frozen_to_eval(network: nn.Module) -> None:

@@ -1,9 +1,14 @@
-"""What is known of backbones before torch is imported: which are our own, and whose weights a cache may hold."""
+"""What is known of backbones before torch is imported: which are our own, and whose weights a cache may hold.
+
+The only file that knows the hub's cache folders, environment variables and offline switch.
+"""
 
 import ast
 import os
 import socket
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -71,13 +76,26 @@ def has_trace(backbone: str) -> bool:
 def hub_answers(patience: float = PATIENCE) -> bool:
     """Whether a connection to the hub, or to the proxy that leads there, can be opened."""
     proxy = urllib.request.getproxies().get("https")
-    place = urlsplit(proxy if proxy and "://" in proxy else f"http://{proxy}" if proxy else _hub())
-    port = place.port or (80 if place.scheme == "http" else 443)
+    address = urlsplit(proxy if proxy and "://" in proxy else f"http://{proxy}" if proxy else _hub())
+    port = address.port or (80 if address.scheme == "http" else 443)
     try:
-        socket.create_connection((place.hostname or "", port), timeout=patience).close()
+        socket.create_connection((address.hostname or "", port), timeout=patience).close()
     except OSError:
         return False
     return True
+
+
+@contextmanager
+def cache_only() -> Iterator[None]:
+    """Inside, weights come from the cache or not at all: asking the hub without a network takes 47 s to fail."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def _hub() -> str:
@@ -86,16 +104,16 @@ def _hub() -> str:
 
 def _hub_cache() -> Path:
     named = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
-    return _place(named) if named else _place(os.environ.get("HF_HOME") or _cache() / "huggingface") / "hub"
+    return _expanded(named or f"{os.environ.get('HF_HOME') or f'{_user_cache()}/huggingface'}/hub")
 
 
 def _torch_cache() -> Path:
-    return _place(os.environ.get("TORCH_HOME") or _cache() / "torch") / "hub" / "checkpoints"
+    return _expanded(os.environ.get("TORCH_HOME") or f"{_user_cache()}/torch") / "hub" / "checkpoints"
 
 
-def _cache() -> Path:
-    return _place(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+def _user_cache() -> str:
+    return os.environ.get("XDG_CACHE_HOME") or "~/.cache"
 
 
-def _place(text: str | Path) -> Path:
-    return Path(os.path.expandvars(text)).expanduser()
+def _expanded(path: str) -> Path:
+    return Path(os.path.expandvars(path)).expanduser()

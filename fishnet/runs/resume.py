@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+from fishnet.callbacks.lightning_internals import epochs_begun
 from fishnet.errors import BadInput
 from fishnet.models.checkpoint import newest, read_checkpoint
 
@@ -46,7 +47,7 @@ def _folder_of_run(run_id: str, uri: str | None) -> Path:
 
 def check_epochs(wanted: object, checkpoint: Path) -> None:
     """Refuse fewer epochs than the run has begun already."""
-    begun = read_checkpoint(checkpoint)["loops"]["fit_loop"]["epoch_progress"]["current"]["ready"]
+    begun = epochs_begun(read_checkpoint(checkpoint))
     if isinstance(wanted, int) and 0 < wanted < begun:
         raise BadInput(
             f"trainer.max_epochs={wanted}: epoch {begun} of this run has begun already; give {begun} or more."
