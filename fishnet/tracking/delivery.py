@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from filelock import FileLock, Timeout
+from fishnet.files import LockHeld, locked
 
 from .journal import Journal, Record, left_journals, offline_records, owner_of, tally
 from .names import DATA_CONTEXT, HEARTBEAT, KEY, PARENT, RUN_NAME, as_tags, finite
@@ -76,9 +76,9 @@ def send(client: MlflowClient, run_id: str, records: Sequence[Record]) -> None:
     columns = {key: value for _, key, value in values_of("params")}
     labels = {key: value for _, key, value in values_of("tags")}
     values = [Metric(key, value, record["time"], record["step"]) for record, key, value in values_of("metrics")]
-    for params in _parts([Param(key, value) for key, value in columns.items()], OTHERS_A_CALL):
+    for params in _parts([Param(*column) for column in columns.items()], OTHERS_A_CALL):
         client.log_batch(run_id, params=params)
-    for tags in _parts([RunTag(key, value) for key, value in labels.items()], OTHERS_A_CALL):
+    for tags in _parts([RunTag(*label) for label in labels.items()], OTHERS_A_CALL):
         client.log_batch(run_id, tags=tags)
     for metrics in _parts(values, METRICS_A_CALL):
         client.log_batch(run_id, metrics=metrics)
@@ -164,11 +164,6 @@ class Delivery:
     def store_came_back(self, seconds: float) -> None:
         """Called after the first delivery to a store that was away for so long."""
 
-    @property
-    def away(self) -> bool:
-        """Whether the store did not answer the last time."""
-        return self._away_since is not None
-
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
@@ -181,7 +176,8 @@ class Delivery:
             self._change.notify_all()
             while not self.empty:
                 waited = time.monotonic() - start
-                if waited > limit or (self.away and waited > patience) or not self._thread.is_alive():
+                most = limit if self._away_since is None else min(patience, limit)
+                if waited > most or not self._thread.is_alive():
                     return False
                 self._change.wait(0.1)
         return True
@@ -195,30 +191,27 @@ class Delivery:
         return not self._thread.is_alive()
 
     def _work(self) -> None:
-        while not self._stop:
+        while True:
             with self._change:
+                self._change.notify_all()  # whoever waits in `flush` looks again
                 self._change.wait_for(lambda: self._stop or self._hurry, timeout=self._pause or self._every)
                 self._hurry = False
-            if not self._stop:
-                self._deliver()
-
-    def _deliver(self) -> None:
-        try:
-            while self.send() and not self._stop:
-                pass
-        except Exception as error:  # whatever the store or the network raises, the work goes on
-            if self._away_since is None:
-                self._away_since = time.monotonic()
-                log.warning("The run store does not answer (%s): %s.", one_line(error), self._goes_on)
-            self._pause = min(LONGEST_PAUSE, max(1.0, self._pause * 2))
-        else:
+            if self._stop:
+                return
+            try:
+                while self.send() and not self._stop:
+                    pass
+            except Exception as error:  # whatever the store or the network raises, the work goes on
+                self._pause = min(LONGEST_PAUSE, max(1.0, self._pause * 2))
+                if self._away_since is None:
+                    self._away_since = time.monotonic()
+                    log.warning("The run store does not answer (%s): %s.", one_line(error), self._goes_on)
+                continue
             if self._away_since is not None:
                 seconds = time.monotonic() - self._away_since
                 self._away_since, self._pause = None, 0.0
                 log.warning("The run store is back after %.0f s; what waited has been delivered.", seconds)
                 self.store_came_back(seconds)
-        with self._change:
-            self._change.notify_all()
 
 
 class RunDelivery(Delivery):
@@ -331,17 +324,12 @@ class CopyDelivery(Delivery):
         self._client: MlflowClient | None = None
         self._experiment_id = ""
         self._waiting: dict[str, RunCopy] = {}  # by key, in the order in which they are sent
-        self._sent: dict[str, RunCopy] = {}
+        self.sent: dict[str, RunCopy] = {}
         self._run_ids: dict[str, str] = {}
 
     @property
     def empty(self) -> bool:
         return not self._waiting
-
-    @property
-    def count(self) -> int:
-        """How many runs were sent."""
-        return len(self._sent)
 
     def put(self, copies: Iterable[RunCopy], *, again: bool = False) -> None:
         """Queue copies, except those that were sent just so; `again`: parents all the same.
@@ -350,7 +338,7 @@ class CopyDelivery(Delivery):
         """
         with self._change:
             for copy in copies:
-                if self._sent.get(copy.key) != copy or (again and copy.folder is None):
+                if self.sent.get(copy.key) != copy or (again and copy.folder is None):
                     self._waiting[copy.key] = copy
 
     def send(self) -> bool:
@@ -359,11 +347,11 @@ class CopyDelivery(Delivery):
         if copy is None:
             return False
         try:
-            with FileLock(self._lock, timeout=1.0):
+            with locked(self._lock, timeout=1.0):
                 self._send(copy)
-        except Timeout:
+        except LockHeld:
             return False
-        self._sent[copy.key] = copy
+        self.sent[copy.key] = copy
         with self._change:
             if self._waiting.get(copy.key) is copy:
                 del self._waiting[copy.key]

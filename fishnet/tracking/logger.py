@@ -57,22 +57,16 @@ class MlflowLogger(Logger):
         self._tags, self._parent, self._run_id = dict(tags or {}), parent, run_id
         self._offline = offline
         self._session: Reports | None = None
-        self._test_prefix = "test"
-
-    def test_prefix(self, prefix: str) -> None:
-        """Name the metrics of a test `<prefix>/…`: of photos that are no test set they must not be read as `test/…`."""
-        self._test_prefix = prefix
+        self.test_prefix = "test"  # of a test's metrics: another one where the photos are no test set
 
     # ---- the run
 
-    @property
-    def is_first(self) -> bool:
-        """Whether this is the one process of several that writes."""
-        return getattr(rank_zero_only, "rank", 0) == 0
-
     def start(self) -> Reports | None:
-        """Open the store and the run; called by the first report, or before, to notice a bad address early."""
-        if self._session is None and self.is_first:
+        """Open the store and the run; called by the first report, or before, to notice a bad address early.
+
+        Returns None in those of several processes that do not write.
+        """
+        if self._session is None and getattr(rank_zero_only, "rank", 0) == 0:
             folder, tags = self._folder, self._tags
             if self._offline:
                 self._session = OfflineSession(folder=folder, run_id=self._run_id, run_name=self._run_name, tags=tags)
@@ -123,10 +117,11 @@ class MlflowLogger(Logger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         if session := self.start():
             for at, values in metrics_by_step(metrics, step).items():
-                session.log_metrics({self._named(key): value for key, value in values.items()}, step=at)
-
-    def _named(self, key: str) -> str:
-        return f"{self._test_prefix}{key[4:]}" if key.startswith((TEST, TEST_CLASS)) else key
+                renamed = {
+                    f"{self.test_prefix}{key[4:]}" if key.startswith((TEST, TEST_CLASS)) else key: value
+                    for key, value in values.items()
+                }
+                session.log_metrics(renamed, step=at)
 
     def log_hyperparams(self, params: Mapping[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         if session := self.start():

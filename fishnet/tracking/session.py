@@ -16,9 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from filelock import Timeout
-
 from fishnet.errors import BadInput, Interrupted
+from fishnet.files import LockHeld
 
 from .delivery import EVERY, RunDelivery
 from .journal import OFFLINE, Journal, Record, offline_records, open_journal
@@ -37,8 +36,7 @@ class Reports:
     """What a run reports, as lines of a journal; every `log_…` returns at once and never raises.
 
     Args:
-        run_id, run_name: of the run.
-        folder: where the run keeps its files.
+        run_id, run_name, folder: of the run; the folder is where it keeps its files.
         journal: into which the lines go; closed by `finish`.
         params: those that the run has already, when it is resumed.
     """
@@ -121,8 +119,7 @@ class RunSession(Reports):
     """A run in a store: a thread delivers what is reported, and the work never waits for the store.
 
     Args:
-        store: where the run is.
-        run: as MLflow knows it.
+        store, run: where the run is, and the run as MLflow knows it.
         folder: where the run keeps its files, and its journal.
         every: seconds between deliveries.
     """
@@ -155,8 +152,7 @@ class OfflineSession(Reports):
 
     Args:
         folder: where the run keeps its files, and its journal.
-        run_id, run_name: of a resumed run, and of a named one.
-        tags: of the run.
+        run_id, run_name, tags: of the run; a new id, and `run`, where they are None.
     """
 
     def __init__(
@@ -192,14 +188,8 @@ def start_run(
 ) -> RunSession:
     """A new run, RUNNING, marked with the process that writes it.
 
-    Args:
-        store: where it is made.
-        experiment: the name of its experiment, which is made where it is missing.
-        folder: where the run keeps its files, and its journal.
-        run_name: gets a number behind it where a run of the experiment has the name already; MLflow's own if None.
-        tags: of the run.
-        parent: the id of the run below which it is nested.
-        every: seconds between deliveries.
+    The experiment is made where it is missing. `run_name` gets a number behind it where a run has the name already, and
+    is MLflow's choice if None. `parent` is the id of the run below which the new one is nested.
     """
     experiment_id = store.experiment(experiment)
     client = store.client()
@@ -232,7 +222,7 @@ def resume_run(
     client.update_run(run_id, status="RUNNING")
     try:
         session = RunSession(store=store, run=run, folder=Path(folder), every=every)
-    except Timeout as error:
+    except LockHeld as error:
         raise BadInput(f"Another process is delivering the reports of run {run_id}: try again.") from error
     session._journal.append({"kind": "status", "status": "RUNNING"})  # after a final status that was not delivered
     return session
