@@ -179,12 +179,8 @@ def sorted_rows(rows: list[Row], sort: str) -> list[Row]:
             choices = f"choose from start, duration, {', '.join((final or own)[:6])} …"
         raise BadInput(f"sort={sort}: {choices}")
     sign = 1 if direction(sort) == "min" else -1
-
-    def rank(row: Row) -> tuple[bool, float]:
-        value = row.metrics.get(sort, math.nan)
-        return (True, 0.0) if math.isnan(value) else (False, sign * value)
-
-    return sorted(rows, key=rank)
+    values = {row.run_id: sign * row.metrics.get(sort, math.nan) for row in rows}
+    return sorted(rows, key=lambda row: (math.isnan(values[row.run_id]), values[row.run_id]))  # those without it last
 
 
 def as_tree(rows: list[Row]) -> list[Row]:

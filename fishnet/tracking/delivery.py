@@ -51,31 +51,29 @@ def send_portion(
         send(client, run_id, records)
         return
     except Exception as error:
-        if not _at_fault(error):
+        if not is_refusal(error):
             raise
     for record in records:
         try:
             send(client, run_id, [record])
         except Exception as error:
-            if not _at_fault(error):
+            if not is_refusal(error):
                 raise
             refuse(record, one_line(error))
-
-
-def _at_fault(error: Exception) -> bool:
-    return is_refusal(error) or isinstance(error, FileNotFoundError)
 
 
 def send(client: MlflowClient, run_id: str, records: Sequence[Record]) -> None:
     """Send the records in as few calls as MLflow allows; of several statuses the last one counts."""
     from mlflow.entities import Metric, Param, RunTag
 
-    def values_of(kind: str) -> Iterator[tuple[Record, str, Any]]:
-        return ((record, *pair) for record in records if record["kind"] == kind for pair in record["values"].items())
-
-    columns = {key: value for _, key, value in values_of("params")}
-    labels = {key: value for _, key, value in values_of("tags")}
-    values = [Metric(key, value, record["time"], record["step"]) for record, key, value in values_of("metrics")]
+    columns = {k: v for record in records if record["kind"] == "params" for k, v in record["values"].items()}
+    labels = {k: v for record in records if record["kind"] == "tags" for k, v in record["values"].items()}
+    values = [
+        Metric(key, value, record["time"], record["step"])
+        for record in records
+        if record["kind"] == "metrics"
+        for key, value in record["values"].items()
+    ]
     for params in _parts([Param(*column) for column in columns.items()], OTHERS_A_CALL):
         client.log_batch(run_id, params=params)
     for tags in _parts([RunTag(*label) for label in labels.items()], OTHERS_A_CALL):
@@ -221,7 +219,7 @@ class RunDelivery(Delivery):
         super().__init__(goes_on=f"the work goes on, and what it reports waits in {journal.path.parent}", every=every)
         self._client, self._run_id, self._journal = client, run_id, journal
         self._ended = False
-        self._beaten = time.monotonic()
+        self._last_heartbeat = time.monotonic()
         self.start()
 
     @property
@@ -231,8 +229,8 @@ class RunDelivery(Delivery):
     def send(self) -> bool:
         if send_waiting(self._client, self._run_id, self._journal):
             return True
-        if time.monotonic() - self._beaten >= HEARTBEAT_EVERY:
-            self._beaten = time.monotonic()
+        if time.monotonic() - self._last_heartbeat >= HEARTBEAT_EVERY:
+            self._last_heartbeat = time.monotonic()
             try:
                 self._client.set_tag(self._run_id, HEARTBEAT, str(int(time.time())))
             except Exception as error:
@@ -348,7 +346,12 @@ class CopyDelivery(Delivery):
             return False
         try:
             with locked(self._lock, timeout=1.0):
-                self._send(copy)
+                if self._client is None:
+                    store, self._experiment_id = self._open_experiment()
+                    self._client = store.client()
+                run_id = self._run_id(self._client, copy)
+                for portion in _parts(copy.records(), PORTION):
+                    send_portion(self._client, run_id, portion, _warn_of_refusal)
         except LockHeld:
             return False
         self.sent[copy.key] = copy
@@ -356,14 +359,6 @@ class CopyDelivery(Delivery):
             if self._waiting.get(copy.key) is copy:
                 del self._waiting[copy.key]
         return True
-
-    def _send(self, copy: RunCopy) -> None:
-        if self._client is None:
-            store, self._experiment_id = self._open_experiment()
-            self._client = store.client()
-        run_id = self._run_id(self._client, copy)
-        for portion in _parts(copy.records(), PORTION):
-            send_portion(self._client, run_id, portion, _warn_of_refusal)
 
     def _run_id(self, client: MlflowClient, copy: RunCopy) -> str:
         """Of the run with this key, which is made where the experiment has none."""

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any
 from pytorch_lightning.loggers.logger import DummyExperiment, Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from .journal import Record
 from .names import TEST, TEST_CLASS, metrics_by_step
-from .session import OfflineSession, Reports, RunSession, resume_run, start_run
+from .session import OfflineSession, Recorder, Reports, RunSession, resume_run, start_run
 from .store import open_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-class MlflowLogger(Logger):
+class MlflowLogger(Recorder, Logger):
     """Only rank zero writes. The run stays RUNNING until `finish`, whatever Lightning's stages say.
 
     Args:
@@ -112,7 +113,11 @@ class MlflowLogger(Logger):
     def save_dir(self) -> str:
         return str(self._folder)
 
-    # ---- reports: see `Reports`
+    # ---- reports
+
+    def append(self, record: Record) -> None:
+        if session := self.start():
+            session.append(record)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         if session := self.start():
@@ -126,25 +131,3 @@ class MlflowLogger(Logger):
     def log_hyperparams(self, params: Mapping[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         if session := self.start():
             session.log_params(vars(params) if isinstance(params, Namespace) else params)
-
-    def log_artifacts(self, source: Path | str, path: str = "") -> None:
-        if session := self.start():
-            session.log_artifacts(source, path)
-
-    def log_text(self, text: str, path: str) -> None:
-        if session := self.start():
-            session.log_text(text, path)
-
-    def log_dict(self, values: Mapping[str, Any], path: str) -> None:
-        if session := self.start():
-            session.log_dict(values, path)
-
-    def set_tags(self, tags: Mapping[str, Any]) -> None:
-        if session := self.start():
-            session.set_tags(tags)
-
-    def log_input(
-        self, *, name: str, digest: str, source: str, context: str, profile: Mapping[str, Any] | None = None
-    ) -> None:
-        if session := self.start():
-            session.log_input(name=name, digest=digest, source=source, context=context, profile=profile)

@@ -32,7 +32,39 @@ if TYPE_CHECKING:
 log = logging.getLogger("fishnet.tracking")
 
 
-class Reports:
+class Recorder:
+    """What can be reported at any time; every method returns at once and never raises."""
+
+    def append(self, record: Record) -> None:
+        """Add a line to the journal."""
+        raise NotImplementedError
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """A value of None sets no tag."""
+        if tags:
+            self.append({"kind": "tags", "values": as_tags(tags)})
+
+    def log_artifacts(self, source: Path | str, path: str = "") -> None:
+        """A file or a whole folder; it has to stay on disk until it is delivered."""
+        self.append({"kind": "artifacts", "source": str(Path(source).absolute()), "path": path})
+
+    def log_text(self, text: str, path: str) -> None:
+        """A text as the artifact `path`."""
+        self.append({"kind": "text", "text": text, "path": path})
+
+    def log_dict(self, values: Mapping[str, Any], path: str) -> None:
+        """Values as a JSON file, the artifact `path`."""
+        self.log_text(json.dumps(values, indent=2, ensure_ascii=False, default=str) + "\n", path)
+
+    def log_input(
+        self, *, name: str, digest: str, source: str, context: str, profile: Mapping[str, Any] | None = None
+    ) -> None:
+        """Fills MLflow's Dataset column: which photos, from where, for what (`train` or `test`)."""
+        content = {"name": cut(name, 500), "digest": digest[:36], "source": source, "context": context}
+        self.append({"kind": "dataset", **content, "profile": dict(profile or {})})
+
+
+class Reports(Recorder):
     """What a run reports, as lines of a journal; every `log_…` returns at once and never raises.
 
     Args:
@@ -48,12 +80,15 @@ class Reports:
         self._infinite: set[str] = set()
         self._ended = False
 
+    def append(self, record: Record) -> None:
+        self._journal.append(record)
+
     def log_metrics(self, values: Mapping[str, Any], *, step: int = 0) -> None:
         """Infinite values become NaN; the first of each metric is noted as a tag."""
         numbers, infinite = finite(values)
         if not numbers:
             return
-        self._journal.append({"kind": "metrics", "time": _now(), "step": step, "values": numbers})
+        self.append({"kind": "metrics", "time": _now(), "step": step, "values": numbers})
         new = [key for key in infinite if key not in self._infinite]
         self._infinite.update(new)
         self.set_tags({f"{INFINITE}{key}": f"first at step {step}; shown as NaN" for key in new})
@@ -65,32 +100,8 @@ class Reports:
         new = {k: v for k, v in columns.items() if k not in self._params}
         self._params.update(new)
         if new:
-            self._journal.append({"kind": "params", "values": new})
+            self.append({"kind": "params", "values": new})
         self.set_tags({f"{CHANGED}{key}": cut(value, PARAM_LENGTH) for key, value in changed.items()})
-
-    def set_tags(self, tags: Mapping[str, Any]) -> None:
-        """A value of None sets no tag."""
-        if tags:
-            self._journal.append({"kind": "tags", "values": as_tags(tags)})
-
-    def log_artifacts(self, source: Path | str, path: str = "") -> None:
-        """A file or a whole folder; it has to stay on disk until it is delivered."""
-        self._journal.append({"kind": "artifacts", "source": str(Path(source).absolute()), "path": path})
-
-    def log_text(self, text: str, path: str) -> None:
-        """A text as the artifact `path`."""
-        self._journal.append({"kind": "text", "text": text, "path": path})
-
-    def log_dict(self, values: Mapping[str, Any], path: str) -> None:
-        """Values as a JSON file, the artifact `path`."""
-        self.log_text(json.dumps(values, indent=2, ensure_ascii=False, default=str) + "\n", path)
-
-    def log_input(
-        self, *, name: str, digest: str, source: str, context: str, profile: Mapping[str, Any] | None = None
-    ) -> None:
-        """Fills MLflow's Dataset column: which photos, from where, for what (`train` or `test`)."""
-        content = {"name": cut(name, 500), "digest": digest[:36], "source": source, "context": context}
-        self._journal.append({"kind": "dataset", **content, "profile": dict(profile or {})})
 
     def finish(self, status: str = "FINISHED", *, patience: float = 15.0, limit: float | None = None) -> str:
         """End the run; called again, nothing happens. What could not be delivered is returned, and a warning.

@@ -72,8 +72,8 @@ def client_for(uri: str) -> MlflowClient:
 
 
 def is_refusal(error: Exception) -> bool:
-    """True: the record itself is at fault. False: the store is away or busy, and may accept it later."""
-    return getattr(error, "error_code", None) in REFUSALS
+    """Whether the record is at fault, or its file gone; otherwise the store is away or busy and may accept it later."""
+    return getattr(error, "error_code", None) in REFUSALS or isinstance(error, FileNotFoundError)
 
 
 def one_line(error: BaseException, limit: int = 160) -> str:
