@@ -19,7 +19,6 @@ from fishnet.tracking import names
 from fishnet.tracking.delivery import CopyDelivery, RunCopy
 from fishnet.tracking.runs import summary_metrics
 from fishnet.tracking.session import final_status
-from fishnet.tracking.store import Store, open_store
 
 from .journal import GOOD, Journal
 from .protocol import Protocol
@@ -53,12 +52,8 @@ class Mirror:
     def __init__(self, protocol: Protocol, folder: Path, *, uri: str | None, home: Path, experiment: str) -> None:
         self.protocol, self.folder = protocol, folder
         self._journal = Journal(folder)
-
-        def open_experiment() -> tuple[Store, str]:
-            store = open_store(uri, home=home)
-            return store, store.experiment(experiment)
-
-        self._delivery = CopyDelivery(open_experiment, lock=folder / "mirror.lock", goes_on="the study goes on")
+        lock = folder / "mirror.lock"
+        self._delivery = CopyDelivery(uri, home=home, experiment=experiment, lock=lock, goes_on="the study goes on")
 
     def note(self, state: StageState, trial: Trial) -> None:
         """Called when one of the trial's trainings has ended; returns at once."""
@@ -109,15 +104,11 @@ class Mirror:
         """The study; with `states`, what has come out of all of them."""
         metrics: dict[str, float] = {}
         if states is not None:
-            chosen = [
-                (state, trial)
-                for state in states
-                for trial in state.scored
-                if trial.trial.digest in chosen_digests(state.choice)
-            ]
-            metrics = _counts([trial for state in states for trial in state.scored])
-            # a majority of folds may be a setting that its own stage has not measured: then the stage before counts
-            metrics |= _metrics(next((trial for state, trial in chosen if state is chosen[-1][0]), None))
+            best: Scored | None = None
+            for state in states:  # a majority of folds may be a setting that its own stage has not measured
+                digests = chosen_digests(state.choice)
+                best = next((trial for trial in state.scored if trial.trial.digest in digests), best)
+            metrics = _counts([trial for state in states for trial in state.scored]) | _metrics(best)
         return RunCopy(
             key=self._key(),
             name=f"study {self.protocol.name}",
@@ -134,7 +125,7 @@ class Mirror:
         if status != "RUNNING":
             finished = [trial for trial in state.scored if trial.state == "finished"]
             best = max(finished, key=lambda trial: trial.mean if state.stage.maximise else -trial.mean, default=None)
-            metrics = {**_counts(state.scored), **_metrics(best)}
+            metrics = _counts(state.scored) | _metrics(best)
             choice = state.choice.record if state.choice else {}
             kept = [candidate.get("name") for candidate in choice.get("kept", [])]
             chosen = {names.CHOSEN: kept, names.RULE: choice.get("rule")}
@@ -212,8 +203,9 @@ def _metrics(trial: Scored | None) -> dict[str, float]:
     metrics: dict[str, float] = {}
     if trial is None:
         return metrics
-    keys = {key for result in trial.results.values() for key in result["figures"] if key.startswith(SUMMARISED)}
-    for key in sorted(keys):
+    for key in sorted({key for result in trial.results.values() for key in result["figures"]}):
+        if not key.startswith(SUMMARISED):
+            continue
         spread = trial.spread(key)
         summary = summary_metrics(key, mean=spread.mean, sd=spread.sd, n=spread.n)
         if summary:

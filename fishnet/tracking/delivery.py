@@ -21,7 +21,7 @@ from fishnet.files import LockHeld, locked
 from .journal import Journal, Record, left_journals, offline_records, owner_of, tally
 from .names import DATA_CONTEXT, HEARTBEAT, KEY, PARENT, RUN_NAME, as_tags, finite
 from .process import writer_tags
-from .store import Store, client_for, is_refusal, one_line
+from .store import client_for, is_refusal, one_line, open_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -311,14 +311,15 @@ class CopyDelivery(Delivery):
     """Delivers copies of runs; of one run only the newest copy that was put.
 
     Args:
-        open_experiment: opens the store, and gives it with the id of the experiment; called until it succeeds.
+        uri, home: of the store, which is opened by the first delivery; see `open_store`.
+        experiment: the name of the experiment in which the runs are made.
         lock: a lock file: of several processes that copy the same runs, one at a time makes and sends a run.
         goes_on: see `Delivery`.
     """
 
-    def __init__(self, open_experiment: Callable[[], tuple[Store, str]], *, lock: Path, goes_on: str) -> None:
+    def __init__(self, uri: str | None, *, home: Path, experiment: str, lock: Path, goes_on: str) -> None:
         super().__init__(goes_on=goes_on)
-        self._open_experiment, self._lock = open_experiment, lock
+        self._uri, self._home, self._experiment, self._lock = uri, home, experiment, lock
         self._client: MlflowClient | None = None
         self._experiment_id = ""
         self._waiting: dict[str, RunCopy] = {}  # by key, in the order in which they are sent
@@ -347,7 +348,8 @@ class CopyDelivery(Delivery):
         try:
             with locked(self._lock, timeout=1.0):
                 if self._client is None:
-                    store, self._experiment_id = self._open_experiment()
+                    store = open_store(self._uri, home=self._home)
+                    self._experiment_id = store.experiment(self._experiment)
                     self._client = store.client()
                 run_id = self._run_id(self._client, copy)
                 for portion in _parts(copy.records(), PORTION):
