@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 
 from fishnet import ImageClassifier
-from fishnet.explain.gradcam import class_maps
+from fishnet.explain.gradcam import class_maps, last_convolution
 from fishnet.explain.maps import batch_maps
 from fishnet.explain.overlay import heat
-from fishnet.explain.target import last_convolution
 
 from .pairing import Case, Options
 

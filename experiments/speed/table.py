@@ -14,13 +14,19 @@ COLUMNS = (
 )
 
 
+def processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
 def machine() -> str:
     import torch
 
-    from fishnet.runs.precision import _processor
-
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    parts = [_processor(), f"{len(os.sched_getaffinity(0))} cores", device, f"torch {torch.__version__}"]
+    parts = [processor(), f"{len(os.sched_getaffinity(0))} cores", device, f"torch {torch.__version__}"]
     return ", ".join([*parts, f"Python {platform.python_version()}"])
 
 

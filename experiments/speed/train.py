@@ -3,6 +3,7 @@
 import copy
 import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from fishnet import ImageClassifier
 from fishnet.data.reef import ReefData
-from fishnet.models.precision import PLAIN, Setting, _autocast, _step, fastest, measured
+from fishnet.runs.precision import PLAIN, Setting, rule
 
 from .pairing import Case, Options
 
@@ -40,19 +41,32 @@ def cases(options: Options) -> Iterator[Case]:
 def case(backbone: str, size: int, batch: int, goal: float) -> Case:
     torch.manual_seed(0)
     model = ImageClassifier(classes=["a", "b", "c"], backbone=backbone, image_size=size)
-    chosen = fastest(measured(model, batch, torch.device("cpu")))
+    chosen, _ = rule(model, use_gpu=False)
     images, labels = torch.randn(batch, 3, size, size), torch.randint(0, 3, (batch,))
     layout = torch.channels_last if chosen.channels_last else torch.contiguous_format
     networks = {PLAIN: model.network, chosen: copy.deepcopy(model.network).to(memory_format=layout)}
     return Case(
         f"{backbone} {size} px, {chosen}",
-        lambda: _step(networks[chosen], images, labels, chosen),
-        lambda: _step(networks[PLAIN], images, labels, PLAIN),
+        lambda: step(networks[chosen], images, labels, chosen),
+        lambda: step(networks[PLAIN], images, labels, PLAIN),
         lambda *_: learns_alike(networks, chosen, size, batch, steps=100 if long(backbone, chosen) else 1),
         goal,
         ours_work=batch,
         peers_work=batch,
     )
+
+
+def step(network: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> None:
+    if setting.channels_last:
+        images = images.contiguous(memory_format=torch.channels_last)
+    network.zero_grad()
+    with autocast(setting):
+        loss = nn.functional.cross_entropy(network(images).float(), labels)
+    loss.backward()
+
+
+def autocast(setting: Setting) -> AbstractContextManager:
+    return torch.autocast("cpu", torch.bfloat16) if setting.precision == "bf16-mixed" else nullcontext()
 
 
 def long(backbone: str, chosen: Setting) -> bool:
@@ -91,7 +105,7 @@ def mean_loss(network: nn.Module, setting: Setting, batches: list[tuple[Tensor, 
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
     losses = []
     for pixels, labels in batches:
-        with _autocast(pixels.device, setting):
+        with autocast(setting):
             loss = nn.functional.cross_entropy(network(pixels).float(), labels)
         optimizer.zero_grad()
         loss.backward()

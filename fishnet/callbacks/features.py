@@ -1,15 +1,18 @@
-"""A frozen backbone is asked once about each photo, not once an epoch."""
+"""A frozen backbone runs once a photo, not once an epoch."""
 
 import logging
 import tempfile
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytorch_lightning as L
 
 from fishnet.data.cache import cache_place
 from fishnet.data.store import Stored
-from fishnet.models.features import backbone_digest, folder_features, has_features
+from fishnet.models.features import features_of, has_features
+from fishnet.models.interface import Classifier
 
 log = logging.getLogger("fishnet")
 
@@ -26,53 +29,35 @@ class FrozenFeatures(L.Callback):
             return
         if data.augment != "none" and not data.views:
             log.info("The backbone is frozen, but data.augment=%s shows it new views each epoch.", data.augment)
-            log.info("data.augment=none, or data.views=4 for four fixed views a photo, asks it only once.")
+            log.info("data.augment=none, or data.views=4 for four fixed views a photo, runs it only once.")
             return
-        if not has_features(pl_module):
+        model = cast(Classifier, pl_module)
+        if not has_features(model):
             log.info("This network has no single classifier layer: its frozen backbone is run each epoch.")
             return
-        source = _Source(trainer, pl_module, data, self._place(data))
-        data.serve_features(source.features)
-        fixed = data.views if data.augment != "none" else 0
-        told = f"{fixed} fixed views (data.views={fixed})" if fixed else "one view"
-        log.info("The backbone is frozen: its head trains on stored features of %s a photo.", told)
+        fixed = range(data.views if data.augment != "none" else 0)
+        stored = partial(features_of, model, data, folder=self._folder(data), precision=trainer.precision_plugin)
 
-    def _place(self, data) -> Path:
-        """In the cache; where there is none, or none can be, in a folder of this run."""
+        def features(rows: np.ndarray, training: bool) -> list[Stored]:
+            """One list entry a view, made when a loader needs it: a test split that is left alone costs nothing."""
+            if not training or not fixed:
+                return [stored(rows, label="features of the frozen backbone")]
+            return [stored(rows, view, label=f"view {view + 1} of {len(fixed)}") for view in fixed]
+
+        data.serve_features(features)
+        views = f"{len(fixed)} fixed views (data.views={len(fixed)})" if fixed else "one view"
+        log.info("The backbone is frozen: its head trains on stored features of %s a photo.", views)
+
+    def _folder(self, data) -> Path:
+        """In the cache; where there is none, or none can be, a folder of this run alone."""
         if data.cache != "off":
-            place = cache_place(data.index.root, data.cache) / "features"
+            folder = cache_place(data.index.root, data.cache) / "features"
             try:
-                place.mkdir(parents=True, exist_ok=True)
-                return place
+                folder.mkdir(parents=True, exist_ok=True)
+                return folder
             except OSError as error:
                 log.warning(
-                    "No features can be kept in %s (%s): they are made for this run alone.", place, error.strerror
+                    "No features can be kept in %s (%s): they are made for this run alone.", folder, error.strerror
                 )
         self._scratch = tempfile.TemporaryDirectory(prefix="fishnet-features-")
         return Path(self._scratch.name)
-
-
-class _Source:
-    """Features of the rows that a loader serves, made when it is: a test split that is left alone costs nothing."""
-
-    def __init__(self, trainer: L.Trainer, model: L.LightningModule, data, place: Path) -> None:
-        self.model, self.data, self.place = model, data, place
-        self.precision = trainer.precision_plugin
-        self.weights = backbone_digest(model.network)  # type: ignore[arg-type]
-
-    def features(self, rows: np.ndarray, training: bool) -> list[Stored]:
-        """One list entry a view: the fixed ones for training, else the plain one."""
-        fixed = range(self.data.views) if training and self.data.augment != "none" else ()
-        return [self._view(rows, view) for view in fixed] or [self._view(rows, None)]
-
-    def _view(self, rows: np.ndarray, view: int | None) -> Stored:
-        data = self.data
-        return folder_features(
-            self.model,
-            data.table["sha256"].iloc[rows].tolist(),
-            lambda places: data.batches(rows[places], view=view, device=self.model.device),
-            place=self.place,
-            about={**data.view_settings(view), "precision": self.precision.precision, "weights": self.weights},
-            label="asking the frozen backbone" if view is None else f"view {view + 1} of {data.views}",
-            context=self.precision.forward_context,
-        )

@@ -1,6 +1,9 @@
-"""What the trained model is worth: the temperature fitted on validation, and the test set with its uncertainty."""
+"""What a run tells about itself: a line and its speed each epoch; at the end the temperature and the test report."""
 
+import logging
+import time
 from pathlib import Path
+from typing import Annotated, ClassVar, cast
 
 import numpy as np
 import pandas as pd
@@ -10,107 +13,78 @@ from fishnet.files import replacing
 from fishnet.measure.bootstrap import Interval
 from fishnet.measure.calibration import calibration_error, fit_temperature
 from fishnet.measure.metrics import shown_in
-from fishnet.measure.predictions import Predictions, gathered, on_cpu
+from fishnet.measure.predictions import Predictions
+from fishnet.measure.report import TestReport
+from fishnet.models.interface import Classifier
+from fishnet.ranges import AtLeast, check_ranges
+
+from .outputs import UsesPredictions, log_artifacts
+
+log = logging.getLogger("fishnet")
 
 
-class Report(L.Callback):
-    """`trainer.validate` fits the temperature; `trainer.test` writes `report/` into the run's folder."""
+class Report(UsesPredictions):
+    """`trainer.validate` fits the temperature; `trainer.test` writes `report/` into the run's folder.
 
-    def __init__(self, *, resamples: int = 1000) -> None:
+    Args:
+        resamples: how often groups are drawn again for the 95 % intervals; 0 leaves them out.
+    """
+
+    def __init__(self, *, resamples: Annotated[int, AtLeast(0)] = 1000) -> None:
         super().__init__()
+        check_ranges(Report.__init__, locals())
         self.resamples = resamples
-        self.figures: dict[str, float] = {}
+        self.metrics: dict[str, float] = {}
         self.intervals: dict[str, Interval] = {}
-        self._outputs: list[dict[str, np.ndarray]] = []
-
-    # ---- validation
-
-    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._outputs = []
-
-    def on_validation_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:
-        if trainer.state.fn == "validate":
-            self._outputs.append(on_cpu(outputs))
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.state.fn != "validate":
             return
-        predictions = self._take()
-        temperature = fit_temperature(predictions.logits, predictions.label)
-        temperature = trainer.strategy.broadcast(temperature)
-        pl_module.temperature.fill_(temperature)  # type: ignore[operator, union-attr]
+        predictions = self.predictions(trainer)
+        temperature = trainer.strategy.broadcast(fit_temperature(predictions.logits, predictions.label))
+        cast(Classifier, pl_module).temperature.fill_(temperature)
         if trainer.is_global_zero and len(predictions):
-            write_answers(trainer, pl_module, predictions, temperature)
+            # two models that saw the same validation photos can be compared photo by photo
+            path = Path(trainer.default_root_dir) / "report" / "validation.csv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as temporary:
+                self._report(trainer, pl_module, predictions, temperature).by_photo().to_csv(temporary, index=False)
             error = calibration_error(predictions.probabilities(temperature), predictions.label)
-            self._tell(pl_module, {"val/calibration_error_scaled": error})
-
-    # ---- test
-
-    def on_test_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._outputs = []
-
-    def on_test_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:
-        self._outputs.append(on_cpu(outputs))
+            self._log(pl_module, {"val/calibration_error_scaled": error})
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        predictions = self._take()
+        predictions = self.predictions(trainer)
         if not trainer.is_global_zero or not len(predictions):
             return
-        from fishnet.measure.report import TestReport
-
-        report = TestReport(
-            predictions=predictions,
-            photos=photos_of(trainer, predictions),
-            names=class_names(pl_module, predictions),
-            temperature=float(pl_module.temperature),  # type: ignore[arg-type]
-            resamples=self.resamples,
-        )
+        report = self._report(trainer, pl_module, predictions, float(cast(Classifier, pl_module).temperature))
         folder = Path(trainer.default_root_dir) / "report"
         report.write(folder)
-        for logger in trainer.loggers:
-            if hasattr(logger, "log_artifacts"):
-                logger.log_artifacts(folder, "report")
-        self._tell(pl_module, self._figures_of(report))
-
-    def _figures_of(self, report) -> dict[str, float]:
+        log_artifacts(trainer, folder, "report")
         self.intervals = report.intervals
-        told = {"test/calibration_error_scaled": report.calibration_after.error}
-        for name in (metric.name for metric in shown_in("interval")):
-            told |= {f"test/{name}_low": report.intervals[name].low, f"test/{name}_high": report.intervals[name].high}
-        values = {f"test/{name}": interval.value for name, interval in report.intervals.items()}
-        self.figures |= values | {"test/calibration_error": report.calibration_before.error}
-        return {name: value for name, value in told.items() if np.isfinite(value)}
+        self.metrics |= {f"test/{name}": interval.value for name, interval in report.intervals.items()}
+        self.metrics["test/calibration_error"] = report.calibration_before.error
+        logged = {"test/calibration_error_scaled": report.calibration_after.error}
+        for metric in shown_in("interval"):
+            interval = report.intervals[metric.name]
+            logged |= {f"test/{metric.name}_low": interval.low, f"test/{metric.name}_high": interval.high}
+        self._log(pl_module, {name: value for name, value in logged.items() if np.isfinite(value)})
 
-    # ---- both
+    def _report(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, predictions: Predictions, temperature: float
+    ) -> TestReport:
+        """Of a module without class names the classes are numbered."""
+        names = getattr(pl_module, "classes", None) or [str(number) for number in range(predictions.logits.shape[1])]
+        return TestReport(
+            predictions=predictions,
+            photos=photos_of(trainer, predictions),
+            names=list(names),
+            temperature=temperature,
+            resamples=self.resamples,
+        )
 
-    def _take(self) -> Predictions:
-        outputs, self._outputs = self._outputs, []
-        return gathered(outputs)
-
-    def _tell(self, pl_module: L.LightningModule, values: dict[str, float]) -> None:
-        self.figures |= values
+    def _log(self, pl_module: L.LightningModule, values: dict[str, float]) -> None:
+        self.metrics |= values
         pl_module.log_dict(values, rank_zero_only=True)
-
-
-def write_answers(trainer: L.Trainer, pl_module: L.LightningModule, predictions: Predictions, scale: float) -> None:
-    """`report/validation.csv`: two models that saw the same validation photos can be compared photo by photo."""
-    from fishnet.measure.report import TestReport
-
-    report = TestReport(
-        predictions=predictions,
-        photos=photos_of(trainer, predictions),
-        names=class_names(pl_module, predictions),
-        temperature=scale,
-    )
-    folder = Path(trainer.default_root_dir) / "report"
-    folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / "validation.csv") as temporary:
-        report.by_photo().to_csv(temporary, index=False)
-
-
-def class_names(pl_module: L.LightningModule, predictions: Predictions) -> list[str]:
-    names = getattr(pl_module, "classes", None)
-    return list(names) if names else [str(number) for number in range(predictions.logits.shape[1])]
 
 
 def photos_of(trainer: L.Trainer, predictions: Predictions) -> pd.DataFrame:
@@ -122,3 +96,51 @@ def photos_of(trainer: L.Trainer, predictions: Predictions) -> pd.DataFrame:
     chosen = table.iloc[rows]
     groups = chosen["group"].to_numpy() if "group" in chosen else rows
     return pd.DataFrame({"path": chosen["path"].to_numpy(), "group": groups})
+
+
+class Speed(L.Callback):
+    """Logs time/images_per_second: data loading included, the epoch's first step (which warms up) left out."""
+
+    def __init__(self) -> None:
+        self._images, self._begin, self._end = 0, 0.0, 0.0
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx: int) -> None:
+        self._end = time.perf_counter()
+        if self._begin:
+            self._images += len(batch["index"]) * trainer.world_size
+        else:
+            self._begin = self._end
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self._images:
+            pl_module.log("time/images_per_second", self._images / (self._end - self._begin), rank_zero_only=True)
+        self._images, self._begin = 0, 0.0
+
+
+class EpochLines(L.Callback):
+    """One line an epoch, so that a log file shows the course of a run."""
+
+    SHOWN: ClassVar[dict[str, str]] = {
+        "train/loss": "train loss",
+        "val/loss": "val loss",
+        **{f"val/{metric.name}": metric.label for metric in shown_in("epoch")},
+        "optim/lr": "lr",
+        "time/images_per_second": "images/s",
+    }
+    _ended = 0  # epochs; 0 after their line is written
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._ended = trainer.current_epoch + 1  # the module logs its metrics after this; the line waits for them
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._write_line(trainer)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._write_line(trainer)
+
+    def _write_line(self, trainer: L.Trainer) -> None:
+        values = trainer.callback_metrics
+        shown = "  ".join(f"{word} {float(values[key]):.4g}" for key, word in self.SHOWN.items() if key in values)
+        if self._ended and trainer.is_global_zero:
+            log.info("epoch %d/%d  %s", self._ended, trainer.max_epochs, shown)
+        self._ended = 0

@@ -1,16 +1,17 @@
 """What the network is shown: a few photos, step by step, before an hour is spent on them."""
 
-from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 import pytorch_lightning as L
 import torch
 from PIL import Image
 
-from fishnet.explain.overlay import labelled, sheet
-from fishnet.explain.panel import fixed_panel
-from fishnet.files import replacing
+from fishnet.explain.overlay import fixed_panel, labelled, sheet
 from fishnet.models.preprocessing import after_each
+from fishnet.ranges import AtLeast, check_ranges
+
+from .outputs import write_artifact
 
 TRAINING = 3  # random views a photo
 
@@ -19,42 +20,36 @@ class Views(L.Callback):
     """`views/photos.jpg`: a row a photo: as it is filed, after each step of `model.preprocess`, as training shows it.
 
     There is nothing to see, and nothing is drawn, where photos are neither prepared nor augmented.
+
+    Args:
+        photos: how many photos, spread over the classes.
     """
 
-    def __init__(self, *, photos: int = 4) -> None:
+    def __init__(self, *, photos: Annotated[int, AtLeast(0)] = 4) -> None:
+        check_ranges(Views.__init__, locals())
         self.photos = photos
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
         steps: tuple[str, ...] = pl_module.preprocessing.steps  # type: ignore[union-attr, assignment]
-        if not (
-            trainer.is_global_zero and self.photos and hasattr(data, "batches") and (steps or data.augment != "none")
-        ):
+        if not trainer.is_global_zero or not self.photos or not hasattr(data, "batches"):
             return
-        own = data.rows("train")
-        rows = np.array(fixed_panel(own, data.table["label"].to_numpy()[own], self.photos))
-        path = Path(trainer.default_root_dir) / "views" / "photos.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            _page(data, rows, steps).save(temporary, format="JPEG", quality=90)
-        for logger in trainer.loggers:
-            if hasattr(logger, "log_artifacts"):
-                logger.log_artifacts(path, "views")
+        if steps or data.augment != "none":
+            candidates = data.rows("train")
+            labels = data.table["label"].to_numpy()[candidates]
+            page = _page(data, np.array(fixed_panel(candidates, labels, self.photos)), steps)
+            write_artifact(trainer, "views/photos.jpg", lambda path: page.save(path, format="JPEG", quality=90))
 
 
-def _page(data, rows: np.ndarray, steps: tuple[str, ...]) -> Image.Image:
-    shown = data.photos(rows.tolist())
-    columns = [("as filed" if "crop" not in steps else "as filed, cropped", shown), *after_each(shown, steps)]
+def _page(data: Any, rows: np.ndarray, steps: tuple[str, ...]) -> Image.Image:
+    photos = data.photos(rows.tolist())
+    columns = [("as filed" if "crop" not in steps else "as filed, cropped", photos), *after_each(photos, steps)]
     if data.augment != "none":
         for view in range(TRAINING):
-            columns.append((f"{data.augment}, view {view + 1}", _training_view(data, rows, view)))
-    pictures = [[labelled(_picture(images[place]), name) for name, images in columns] for place in range(len(rows))]
+            batches = data.batches(rows, view=view, device=torch.device("cpu"))
+            columns.append((f"{data.augment}, view {view + 1}", torch.cat([batch["image"] for batch in batches])))
+    pictures = [[labelled(_picture(images[row]), name) for name, images in columns] for row in range(len(rows))]
     return sheet([tile for row in pictures for tile in row], columns=len(columns))
-
-
-def _training_view(data, rows: np.ndarray, view: int) -> torch.Tensor:
-    batches = data.batches(rows, view=view, device=torch.device("cpu"))
-    return torch.cat([batch["image"] for batch in batches])
 
 
 def _picture(image: torch.Tensor) -> Image.Image:

@@ -39,8 +39,9 @@ def evaluate(config: DictConfig) -> dict[str, float]:
 
     from fishnet.config import building
     from fishnet.models.checkpoint import load_model
-    from fishnet.runs import precision, records, run
+    from fishnet.runs import records, run
     from fishnet.runs.folders import is_first, run_folder
+    from fishnet.runs.precision import force_fp32
     from fishnet.tracking.store import check_store
 
     building.quieten()
@@ -51,7 +52,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     data.speak(model.classes)
     data.tested = config.part
     data.check_counts()
-    precision.plainly(config)
+    force_fp32(config)
     name = f"evaluate-{data.root.name}"
     with run_folder(config.out, name=str(config.name or name), job=job_folder()) as folder:
         logger = building.build_logger(config, folder=folder, command="evaluate", name=name)

@@ -53,8 +53,9 @@ def train(config: DictConfig) -> dict[str, float]:
 
     from fishnet.config import building
     from fishnet.config.resuming import resumed
-    from fishnet.runs import lr_range, precision, records, run
+    from fishnet.runs import lr_range, records, run
     from fishnet.runs.folders import is_first, run_folder
+    from fishnet.runs.precision import choose_precision
     from fishnet.runs.resume import check_classes
     from fishnet.tracking import names
     from fishnet.tracking.store import check_store
@@ -72,7 +73,7 @@ def train(config: DictConfig) -> dict[str, float]:
     with run_folder(config.out, name=name, job=job, resumable=True, resumed=checkpoint is not None) as folder:
         if is_first() and not config.tracking.offline:
             check_store(config.tracking.uri, home=Path.cwd())
-        arithmetic = precision.settle(config, model)
+        arithmetic = choose_precision(config, model)
         if config.tune:
             lr_range.configure(config, photos=len(data.rows("train")))
         logger = building.build_logger(config, folder=folder, command="train", run_id=run_id)

@@ -15,12 +15,11 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from fishnet.callbacks.checkpoints import DurableCheckpointIO
 from fishnet.callbacks.guards import FiniteLoss, SeededSteps, StopOnSignal
-from fishnet.callbacks.pace import EpochLines, Pace
+from fishnet.callbacks.report import EpochLines, Speed
 from fishnet.environment import PARENT_RUN, SWEPT_KEYS
 from fishnet.errors import BadInput
 from fishnet.models.classifier import ImageClassifier
-from fishnet.models.isolation import same_chance
-from fishnet.models.trying import learns_from_one_photo, takes_photos
+from fishnet.models.isolation import accepts_size, learns_from_one_photo, rng_preserved
 from fishnet.runs.records import run_tags
 from fishnet.tracking import names
 from fishnet.tracking.logger import MlflowLogger
@@ -55,7 +54,7 @@ def signal_watch() -> StopOnSignal:
 def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, watch: StopOnSignal) -> L.Trainer:
     """Lightning's own trainer; the guards are not for choosing, the rest is."""
     chosen = [instantiate(node, _convert_="all") for node in config.callbacks.values() if node is not None]
-    guards: list[L.Callback] = [SeededSteps(seed=config.seed), watch, FiniteLoss(), Pace(), EpochLines()]
+    guards: list[L.Callback] = [SeededSteps(seed=config.seed), watch, FiniteLoss(), Speed(), EpochLines()]
     if config.get("tune"):  # its loss is meant to run away, and its epochs mean nothing
         guards = [SeededSteps(seed=config.seed), watch]
     on_terminal = sys.stderr.isatty()
@@ -77,8 +76,8 @@ def build_model(config: DictConfig, classes: list[str]) -> ImageClassifier:
     model = instantiate(config.model, _convert_="all")(classes=classes)
     size, batch = model.preprocessing.size, int(config.data.batch_size)
     try:
-        with same_chance():
-            takes_photos(model, size)
+        with rng_preserved():
+            accepts_size(model, size)
     except Exception as error:  # each backbone complains in its own way
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadInput(

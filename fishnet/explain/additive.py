@@ -4,13 +4,14 @@ There every logit is its bias plus a sum over places, and what each place adds i
 the maps are those of Grad-CAM before anything is clipped or normalised (Zhou et al. 2016; Selvaraju et al. 2017).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from fishnet.models.backbones import single_head
-from fishnet.models.isolation import unchanged
+from fishnet.models.interface import Classifier
+from fishnet.models.isolation import eval_mode_restored
 
 
 class Parts(NamedTuple):
@@ -21,18 +22,19 @@ class Parts(NamedTuple):
     bias: Tensor
 
 
-def additive_maps(model, images: Tensor) -> Parts:
+def additive_maps(model: Classifier, images: Tensor) -> Parts:
     """In float32, on the model's device; ask `is_additive` first."""
     head = single_head(model.network)
     assert head is not None
-    with torch.no_grad(), torch.autocast(images.device.type, enabled=False), unchanged(model):
-        features = model.network.forward_features(model.pixels(images)).float()
+    with torch.no_grad(), torch.autocast(images.device.type, enabled=False), eval_mode_restored(model):
+        network: Any = model.network
+        features = network.forward_features(model.pixels(images)).float()
         maps = torch.einsum("nchw,kc->nkhw", features, head.weight.float()) / features[0, 0].numel()
         bias = _bias(head)
         return Parts(maps, maps.sum(dim=(2, 3)) + bias, bias)
 
 
-def is_additive(model) -> bool:
+def is_additive(model: Classifier) -> bool:
     """Tried on two made-up photos, because names of pooling layers promise nothing."""
     head = single_head(model.network)
     if head is None or not hasattr(model.network, "forward_features"):
@@ -40,8 +42,9 @@ def is_additive(model) -> bool:
     size = model.preprocessing.size
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (2, 3, size, size), generator=generator, dtype=torch.uint8).to(model.device)
-    with torch.no_grad(), torch.autocast(images.device.type, enabled=False), unchanged(model):
-        features = model.network.forward_features(model.pixels(images))
+    with torch.no_grad(), torch.autocast(images.device.type, enabled=False), eval_mode_restored(model):
+        network: Any = model.network
+        features = network.forward_features(model.pixels(images))
         if not isinstance(features, Tensor) or features.ndim != 4 or features.shape[1] != head.in_features:
             return False
         parts = additive_maps(model, images)

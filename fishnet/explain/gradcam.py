@@ -5,8 +5,7 @@ can no longer be compared or summed. Here it is handed a stand-in that owns no p
 stops at the target layer (a third of the cost, the same maps), and the maps come back signed and unnormalised.
 """
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import cache
 from typing import NamedTuple
 
@@ -15,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from fishnet.errors import WorkFailed
-from fishnet.models.isolation import unchanged
-
-from .target import last_convolution
+from fishnet.models.interface import Classifier
+from fishnet.models.isolation import eval_mode_restored
+from fishnet.models.taps import graph_begins_at, recorded
 
 
 class Explained(NamedTuple):
@@ -28,33 +27,73 @@ class Explained(NamedTuple):
 
 
 def class_maps(
-    model: nn.Module, images: Tensor, targets: list[int] | None = None, *, layer: nn.Module | None = None
+    model: Classifier, images: Tensor, targets: list[int] | None = None, *, layer: nn.Module | None = None
 ) -> Tensor:
     """One map a photo (N × h × w, signed, unnormalised) for the wanted classes, or for the model's answers."""
     return explained(model, images, targets, layer=layer).maps
 
 
 def explained(
-    model: nn.Module, images: Tensor, targets: list[int] | None = None, *, layer: nn.Module | None = None
+    model: Classifier, images: Tensor, targets: list[int] | None = None, *, layer: nn.Module | None = None
 ) -> Explained:
-    """`model` is an ImageClassifier itself, not its DDP wrapper: then no process waits for another.
+    """The maps and logits of a batch; gradients, modes, hooks and the random state are as they were afterwards.
 
-    Gradients, modes, hooks and the random state are as they were, in whatever context this is called.
+    Args:
+        model: an ImageClassifier itself, not its DDP wrapper: then no process waits for another.
+        images: photos as the model takes them.
+        targets: the class explained in each photo; None explains the class that the model answers.
+        layer: the layer whose output is weighed; None takes the last convolution.
     """
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    layer = layer or last_convolution(model.network, images.shape[-1])  # type: ignore[arg-type]
+    layer = layer or last_convolution(model.network, images.shape[-1])
     if layer is None:
         raise WorkFailed("this network works on tokens and has no convolution: Grad-CAM cannot explain it.")
     wanted = None if targets is None else [ClassifierOutputTarget(int(target)) for target in targets]
-    with _off_the_record(model, images, layer) as (stand_in, pixels):
-        cam = _raw_gradcam()(stand_in, [layer])
-        try:
-            maps = cam(pixels, wanted)
-            logits = cam.outputs.detach().cpu()
-        finally:  # not `with cam`: its exit swallows IndexError
-            cam.activations_and_grads.release()
+    device = next(iter(model.named_parameters()))[1].device
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(torch.autocast(device.type, enabled=False))
+        stack.enter_context(eval_mode_restored(model))
+        stack.enter_context(graph_begins_at(layer))
+        cam = _raw_gradcam()(FloatCopy(model, device), [layer])
+        stack.callback(cam.activations_and_grads.release)  # not `with cam`: its exit swallows IndexError
+        maps = cam(images.to(device).clone(), wanted)
+        logits = cam.outputs.detach().cpu()
     return Explained(torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32)), logits)
+
+
+def last_convolution(network: nn.Module, size: int) -> nn.Module | None:
+    """The last layer that gives out maps (channels × height × width, larger than one cell), found on a blank photo.
+
+    None for networks of tokens (ViT, Swin, mixers): they have no such maps and Grad-CAM would be a guess there.
+    """
+    weight = next(network.parameters())
+    image = torch.zeros(1, 3, size, size, device=weight.device, dtype=weight.dtype)
+    body = getattr(network, "forward_features", network)  # timm tells body from head; others are run to their answer
+    layers = [module for module in network.modules() if module is not network]
+    with (
+        recorded(layers, keep=lambda call: call.layer if _is_maps(call.output) else None) as calls,
+        eval_mode_restored(network),
+        torch.no_grad(),
+        torch.autocast(weight.device.type, enabled=False),
+    ):
+        features = body(image)
+    works_on_tokens = isinstance(features, Tensor) and body is not network and not _channels_first(network, features)
+    with_maps = [layer for layer in calls if layer is not None]
+    return with_maps[-1] if with_maps and not works_on_tokens else None
+
+
+def _is_maps(output: object) -> bool:
+    return isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] > 1 and output.shape[3] > 1
+
+
+def _channels_first(network: nn.Module, features: Tensor) -> bool:
+    """Swin and its kin keep the channels last: four dimensions, but no maps of a convolution."""
+    width = getattr(network, "num_features", None)
+    last = features.ndim == 4 and features.shape[3] == width and features.shape[1] != width
+    return features.ndim == 4 and not last
 
 
 @cache
@@ -75,30 +114,16 @@ def _raw_gradcam() -> type:
     return RawGradCAM
 
 
-@contextmanager
-def _off_the_record(model: nn.Module, images: Tensor, layer: nn.Module) -> Iterator[tuple[nn.Module, Tensor]]:
-    """Gradients on, mixed precision off, everything in evaluation mode, and a graph that begins at the target layer."""
-    device = next(model.parameters()).device
-    with ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.enable_grad())
-        stack.enter_context(torch.autocast(device.type, enabled=False))
-        stack.enter_context(unchanged(model))
-        handle = layer.register_forward_hook(lambda _module, _inputs, output: output.detach().requires_grad_(True))
-        stack.callback(handle.remove)
-        yield StandIn(model, device), images.to(device).clone()
-
-
-class StandIn(nn.Module):
+class FloatCopy(nn.Module):
     """The model's answers from full-precision copies of its weights (the weights themselves where they are float32).
 
     The model is no submodule: what the library does to "its" model (zero_grad, eval) stops here. One parameter of its
-    own tells the device.
+    own tells the library the device.
     """
 
-    def __init__(self, model: nn.Module, device: torch.device) -> None:
+    def __init__(self, model: Classifier, device: torch.device) -> None:
         super().__init__()
-        self.place = nn.Parameter(torch.zeros((), device=device))
+        self.on_device = nn.Parameter(torch.zeros((), device=device))
         self._weights = {name: value.detach().float() for name, value in model.named_parameters()}
         buffers = {name: value for name, value in model.named_buffers() if value.is_floating_point()}
         self._weights.update({name: value.detach().float() for name, value in buffers.items()})

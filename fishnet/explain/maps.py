@@ -18,11 +18,10 @@ from torch import Tensor
 
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.files import LockHeld, locked, replacing
-from fishnet.models.isolation import unchanged
+from fishnet.models.isolation import eval_mode_restored
 
 from .additive import additive_maps, is_additive
-from .gradcam import explained
-from .target import last_convolution
+from .gradcam import explained, last_convolution
 
 COMMIT_EVERY = 64  # batches
 
@@ -69,7 +68,7 @@ def read_maps(out: Path) -> FolderMaps:
 
 def batch_maps(model, images: Tensor, *, all_classes: bool = False) -> tuple[Tensor, Tensor]:
     """Raw maps and logits of one batch; the class of a map is the model's answer unless all are asked for."""
-    with unchanged(model):
+    with eval_mode_restored(model):
         if _additive(model):
             parts = additive_maps(model, images)
             chosen = parts.maps if all_classes else parts.maps[torch.arange(len(images)), parts.logits.argmax(dim=1)]

@@ -1,4 +1,4 @@
-"""Maps made visible: the founding study's red over the photo, and what was said of it written underneath."""
+"""Which photos to show, and how: the founding study's red over the photo, its true class and the answer underneath."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 
 from fishnet.files import replacing
 from fishnet.fonts import font_for, shown
+from fishnet.measure.predictions import Predictions
 
 SMALLEST = 224  # pixels; below, a face or a fin cannot be told in a browser
 STRENGTH = 0.75  # how far the hottest place hides the photo
@@ -17,7 +18,7 @@ TEXT, LINE, GAP = 13, 18, 6
 
 @dataclass(frozen=True)
 class Caption:
-    """What is known and what was said about a photo."""
+    """The true class of a photo and the model's answer."""
 
     true: str
     predicted: str
@@ -105,3 +106,26 @@ def sheet(tiles: list[Image.Image], columns: int = 4, title: str = "") -> Image.
         row, column = divmod(place, columns)
         page.paste(tile, (GAP + column * (width + GAP), top + row * (height + GAP)))
     return page
+
+
+def fixed_panel(rows: np.ndarray, labels: np.ndarray, photos: int) -> list[int]:
+    """Rows spread over the classes, the same in every run on the same split: one of each class, then the next of each.
+
+    With more classes than photos, the classes shown are spread evenly over their list.
+    """
+    rng = np.random.default_rng(0)
+    queues = [rng.permutation(rows[labels == label]).tolist() for label in np.unique(labels)]
+    if len(queues) > photos:
+        queues = [queues[number] for number in np.linspace(0, len(queues) - 1, photos).round().astype(int)]
+    turns = max((len(queue) for queue in queues), default=0)
+    return [queue[turn] for turn in range(turns) for queue in queues if turn < len(queue)][:photos]
+
+
+def most_informative(predictions: Predictions, sure: np.ndarray, label: int, photos: int) -> list[int]:
+    """Positions of one class's surest right answers, then of its surest wrong ones; half each if there are enough."""
+    own = np.flatnonzero(predictions.label == label)
+    ranked = own[np.argsort(-sure[own], kind="stable")]
+    hit = predictions.predicted[ranked] == label
+    right, wrong = ranked[hit], ranked[~hit]
+    rights = min(len(right), max(photos - photos // 2, photos - len(wrong)))
+    return [*right[:rights].tolist(), *wrong[: photos - rights].tolist()]

@@ -1,97 +1,125 @@
-"""What a frozen backbone says of each photo, computed once: training its head, embeddings and audits all ask here.
+"""Backbone features of photos, computed once and stored: training a head, embeddings and audits all use these.
 
-A feature is what the classifier layer gets to see. Under `freeze=backbone` nothing before that layer ever changes, so
-a head trained on stored features is the head that the slow way trains.
+A feature is the vector that the classifier layer takes in. Under `freeze=backbone` nothing before that layer ever
+changes, so a head trained on stored features is the head that training on photos gives.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 import torch
+from pytorch_lightning.plugins.precision import Precision
 from torch import Tensor, nn
 
 from fishnet.data.store import Made, Store, Stored
 
 from .backbones import single_head
-from .isolation import unchanged
+from .interface import Classifier
+from .isolation import eval_mode_restored
+from .taps import recorded
 
-Batches = Callable[[np.ndarray], Iterable[dict[str, Tensor]]]
+
+class Photos(Protocol):
+    """What features need of a folder of photos; `ImageFolderData` has it."""
+
+    @property
+    def table(self) -> pd.DataFrame: ...
+
+    def batches(self, rows: np.ndarray, *, view: int | None, device: torch.device) -> Iterable[dict[str, Tensor]]: ...
+
+    def view_settings(self, view: int | None) -> dict[str, Any]: ...
 
 
-def has_features(model) -> bool:
-    """Whether this network's logits are its classifier layer applied to one vector a photo."""
+def features_of(
+    model: Classifier,
+    photos: Photos,
+    rows: np.ndarray,
+    view: int | None = None,
+    *,
+    folder: Path,
+    precision: Precision | None = None,
+    label: str = "features",
+    progress: bool = True,
+) -> Stored:
+    """The features of these rows of a folder's table, in their order; those that `folder` lacks are computed.
+
+    Stored features are used again only for the same photos, backbone weights, preprocessing, view and arithmetic.
+
+    Args:
+        model: a model with features (ask `has_features`).
+        photos: the folder.
+        rows: row numbers of its table.
+        view: None for photos as they are evaluated, or the number of a fixed random view.
+        folder: where features are stored.
+        precision: the trainer's arithmetic; float32 without one.
+        label: of the progress bar, which `progress=False` leaves out.
+    """
+    precision = precision or Precision()
+    head = _head(model.network)
+    about = {
+        **photos.view_settings(view),
+        "precision": precision.precision,
+        "weights": backbone_digest(model.network),
+        **model.preprocessing.as_dict(),
+        "version": 3,
+    }
+    name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
+    store = Store(folder / name, dtype="float32", about=about)
+
+    def compute(positions: np.ndarray) -> Made:
+        remaining = iter(positions.tolist())
+        for batch in photos.batches(rows[positions], view=view, device=model.device):
+            with precision.forward_context():
+                features, _ = features_and_logits(model.network, head, model.pixels(batch["image"]))
+            yield from zip(islice(remaining, len(features)), features.float().cpu().numpy(), strict=True)
+
+    digests = photos.table["sha256"].iloc[rows].tolist()
+    shapes = np.tile(np.array([1, 1, head.in_features], np.int32), (len(rows), 1))
+    with eval_mode_restored(model):
+        store.fill(digests, shapes, compute, label=label, progress=progress)
+    return store.read(digests, shapes)
+
+
+def has_features(model: Classifier) -> bool:
+    """Whether this network's logits are its classifier layer applied to one vector a photo, tried on random photos."""
     head = single_head(model.network)
     if head is None:
         return False
     size = model.preprocessing.size
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (2, 3, size, size), generator=generator, dtype=torch.uint8).to(model.device)
-    with unchanged(model):
-        features, logits = features_of(model.network, head, model.pixels(images))
+    with eval_mode_restored(model):
+        features, logits = features_and_logits(model.network, head, model.pixels(images))
         return features.ndim == 2 and torch.allclose(head(features), logits, rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
-def features_of(network: nn.Module, head: nn.Module, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """The features of a batch of normalised pixels, and the logits that the network makes of them."""
-    seen: list[Tensor] = []
-    handle = head.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
-    try:
+def features_and_logits(network: nn.Module, head: nn.Module, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """What the classifier layer takes in for a batch of normalised pixels, and the network's logits."""
+    with recorded([head], keep=lambda call: call.inputs[0]) as inputs:
         logits = network(pixels)
-    finally:
-        handle.remove()
-    return seen[0], logits
-
-
-def folder_features(
-    model,
-    keys: Sequence[str],
-    batches: Batches,
-    *,
-    place: Path,
-    about: dict[str, Any],
-    label: str = "features",
-    progress: bool = True,
-    context: Callable[[], AbstractContextManager] = nullcontext,
-) -> Stored:
-    """The features of the photos with these digests, in their order; `batches(positions)` shows the missing ones in
-    theirs.
-
-    `about` says which weights and which views those are; how the model wants its photos is added here.
-    """
-    head = single_head(model.network)
-    assert head is not None, "has_features() was not asked"
-    about = {**about, **model.preprocessing.as_dict(), "version": 3}
-    name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
-    store = Store(place / name, dtype="float32", about=about)
-
-    def make(positions: np.ndarray) -> Made:
-        left = iter(positions.tolist())
-        for batch in batches(positions):
-            with context():
-                features, _ = features_of(model.network, head, model.pixels(batch["image"]))
-            yield from zip(islice(left, len(features)), features.float().cpu().numpy(), strict=True)
-
-    with unchanged(model):
-        shapes = np.tile(np.array([1, 1, head.in_features], np.int32), (len(keys), 1))
-        store.fill(keys, shapes, make, label=label, progress=progress)
-    return store.read(keys, shapes)
+    return inputs[0], logits
 
 
 def backbone_digest(network: nn.Module) -> str:
-    """Of every weight and statistic but the classifier's own."""
-    head = single_head(network)
-    assert head is not None, "has_features() was not asked"
-    digest = hashlib.sha256()
+    """Of every weight and statistic but the classifier layer's own."""
+    head, digest = _head(network), hashlib.sha256()
     own = {id(tensor) for tensor in (*head.parameters(), *head.buffers())}
     for name, tensor in (*network.named_parameters(), *network.named_buffers()):
         if id(tensor) not in own:
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().numpy().data)
     return digest.hexdigest()
+
+
+def _head(network: nn.Module) -> nn.Linear:
+    head = single_head(network)
+    if head is None:
+        raise ValueError("this network has no single classifier layer: ask has_features first")
+    return head

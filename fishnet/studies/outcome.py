@@ -9,16 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from fishnet.measure.metrics import direction
+
 CURVES = ("train/", "val/", "optim/")
 TAIL = 20_000  # bytes of a log that are looked at
 MEMORY = re.compile(
     r"MemoryError|can't allocate memory|not enough memory|out of memory|bad_alloc|Cannot allocate memory"
 )
-
-
-def lower_is_better(score: str) -> bool:
-    """Losses and errors are minimised, everything else is maximised."""
-    return score.rsplit("/", 1)[-1].endswith(("loss", "error"))
 
 
 @dataclass
@@ -68,7 +65,7 @@ def read_outcome(run: Path, score: str | None = None) -> Outcome:
     outcome.photos = tags.get(names.DATA_DIGEST)
     so_far = outcome.curves.get(score or "", {})
     if outcome.best_epoch is None and so_far:
-        sign = -1 if lower_is_better(score or "") else 1
+        sign = -1 if direction(score or "") == "min" else 1
         outcome.best_epoch = max(so_far, key=lambda epoch: (sign * so_far[epoch], -epoch))
     for key, curve in outcome.curves.items():
         if key.startswith("val/") and outcome.best_epoch in curve:

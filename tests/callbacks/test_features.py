@@ -63,7 +63,7 @@ def test_weights_and_figures_are_those_of_the_slow_way(shapes, tmp_path, runs, b
 
 def test_a_second_training_asks_the_backbone_nothing(shapes, tmp_path, monkeypatch):
     trained(shapes, tmp_path, stored=True, cache=str(tmp_path / "cache"), epochs=1)
-    monkeypatch.setattr("fishnet.models.features.features_of", FORBIDDEN)
+    monkeypatch.setattr("fishnet.models.features.features_and_logits", FORBIDDEN)
     monkeypatch.setattr("fishnet.callbacks.features.has_features", lambda _: True)
     trained(shapes, tmp_path, stored=True, cache=str(tmp_path / "cache"), epochs=1, lr=0.5)
 

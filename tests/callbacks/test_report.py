@@ -96,7 +96,7 @@ def test_figures_equal_what_the_model_logged_and_what_sklearn_says(run):
     assert told["calibration_error"]["before"] == pytest.approx(listener.metrics["test/calibration_error"], abs=1e-5)
     for name in ("accuracy", "f1_macro"):
         assert listener.metrics[f"test/{name}_low"] == pytest.approx(told["figures"][name]["low"])
-        assert report.figures[f"test/{name}_high"] == pytest.approx(told["figures"][name]["high"])
+        assert report.metrics[f"test/{name}_high"] == pytest.approx(told["figures"][name]["high"])
 
 
 def test_the_temperature_is_fitted_on_validation_and_kept_by_the_model(run):

@@ -1,0 +1,82 @@
+"""Shared by several callbacks: the predictions of an evaluation, gathered once, and files handed to the trackers."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import pytorch_lightning as L
+
+from fishnet.files import replacing
+from fishnet.measure.predictions import Predictions, gathered, on_cpu
+
+
+class UsesPredictions(L.Callback):
+    """A callback that needs the predictions of the whole `trainer.validate` or `trainer.test`.
+
+    The first such callback of a trainer collects them for all, and they are gathered over the processes once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._outputs: list[dict[str, np.ndarray]] = []
+        self._gathered: Predictions | None = None
+
+    def predictions(self, trainer: L.Trainer) -> Predictions:
+        """At the end of the epoch; all processes must call it together."""
+        collector = self._collector(trainer)
+        if collector._gathered is None:
+            collector._gathered, collector._outputs = gathered(collector._outputs), []
+        return collector._gathered
+
+    def _collector(self, trainer: L.Trainer) -> "UsesPredictions":
+        return next(callback for callback in trainer.callbacks if isinstance(callback, UsesPredictions))  # type: ignore[attr-defined]
+
+    def _collect(self, trainer: L.Trainer, outputs: Any) -> None:
+        if self._collector(trainer) is self:
+            self._outputs.append(on_cpu(outputs))
+
+    def _forget(self) -> None:
+        self._outputs, self._gathered = [], None
+
+    def on_validation_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:
+        if trainer.state.fn == "validate":
+            self._collect(trainer, outputs)
+
+    def on_test_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:
+        self._collect(trainer, outputs)
+
+    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._forget()
+
+    def on_test_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._forget()
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._forget()
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._forget()
+
+
+@runtime_checkable
+class KeepsArtifacts(Protocol):
+    """A logger that takes files."""
+
+    def log_artifacts(self, source: Path, path: str) -> None: ...
+
+
+def log_artifacts(trainer: L.Trainer, source: Path, path: str) -> None:
+    """Hand a file or a folder to every tracker that takes files, to be kept under `path`."""
+    for logger in trainer.loggers:
+        if isinstance(logger, KeepsArtifacts):
+            logger.log_artifacts(source, path)
+
+
+def write_artifact(trainer: L.Trainer, file: str, write: Callable[[Path], object]) -> None:
+    """Write a file in the run's folder, whole or not at all, and hand it to the trackers."""
+    path = Path(trainer.default_root_dir) / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        write(temporary)
+    log_artifacts(trainer, path, Path(file).parent.as_posix())
