@@ -54,7 +54,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     name = f"evaluate-{data.root.name}"
     with run_folder(config.out, name=str(config.name or name), job=job_folder()) as folder:
         logger = building.build_logger(config, folder=folder, command="evaluate", name=name)
-        logger.test_prefix(config.part)
+        logger.test_prefix = config.part
         trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
         if is_first():
             check_store(config.tracking.uri, home=Path.cwd())

@@ -39,6 +39,7 @@ def read_outcome(run: Path, score: str | None = None) -> Outcome:
     A training names its best epoch when it ends. Of one that did not get there it is the best so far by `score`: a
     search learns from what was pruned too.
     """
+    from fishnet.tracking import names
     from fishnet.tracking.journal import offline_records
 
     outcome = Outcome()
@@ -58,10 +59,10 @@ def read_outcome(run: Path, score: str | None = None) -> Outcome:
                     outcome.figures[key] = value
     outcome.parameters, outcome.trained, outcome.best_epoch = (
         int(tags[key]) if key in tags else None
-        for key in ("fishnet.parameters", "fishnet.parameters_trained", "fishnet.best_epoch")
+        for key in (names.PARAMETERS, names.PARAMETERS_TRAINED, names.BEST_EPOCH)
     )
     outcome.epochs = max(outcome.curves.get("train/loss", ()), default=-1) + 1
-    outcome.photos = tags.get("fishnet.data_digest")
+    outcome.photos = tags.get(names.DATA_DIGEST)
     so_far = outcome.curves.get(score or "", {})
     if outcome.best_epoch is None and so_far:
         sign = -1 if direction(score or "") == "min" else 1
