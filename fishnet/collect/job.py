@@ -1,6 +1,7 @@
 """A command from beginning to end: which hosts may be asked, by which source, into which folder, with what result."""
 
 import asyncio
+import json
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import ExitStack, asynccontextmanager, suppress
@@ -114,7 +115,7 @@ async def _taxa(plan: Plan, source: Source, ledger: Ledger | None) -> list[Taxon
 
 def _note_settings(plan: Plan, ledger: Ledger, taxa: list[Taxon]) -> None:
     """Write down what a later command compares with its own settings, and act on what has changed since the last."""
-    ledger.write_settings(plan.fixed)
+    ledger.write_note("settings", json.dumps(plan.fixed, sort_keys=True))
     if len(plan.taxa) == len(taxa):
         for name, taxon in zip(plan.taxa, taxa, strict=True):
             ledger.write_note(f"typed:{name}", taxon.identity)

@@ -16,6 +16,7 @@ from dataclasses import asdict, astuple, fields
 from itertools import groupby
 from pathlib import Path
 from sqlite3 import Row
+from typing import Any
 
 from fishnet.collect.photo import Photo, Taxon, is_numbered, turn_of
 
@@ -56,7 +57,7 @@ class Ledger:
         file.parent.mkdir(parents=True, exist_ok=True)
         self.file, self._seed = file, seed
         self._sql = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
-        self._lock = threading.Lock()  # threads that decode write their photo's fate themselves
+        self._lock = threading.RLock()  # threads that decode write their photo's fate themselves
         self._sql.row_factory = sqlite3.Row
         self._sql.execute("PRAGMA journal_mode=WAL")
         self._sql.execute("PRAGMA synchronous=NORMAL")
@@ -88,13 +89,9 @@ class Ledger:
         rows = self._sql.execute("SELECT name, value FROM notes WHERE substr(name, 1, ?) = ?", (len(prefix), prefix))
         return {row[0][len(prefix) :]: row[1] for row in rows}
 
-    def settings(self) -> dict:
+    def settings(self) -> dict[str, Any]:
         """The settings with which the collection was begun; empty if it was not."""
         return json.loads(self.note("settings", "{}"))
-
-    def write_settings(self, settings: dict) -> None:
-        """Keep the settings of the collection."""
-        self.write_note("settings", json.dumps(settings, sort_keys=True))
 
     def add_class(self, folder: str, taxon: Taxon) -> None:
         """Enter a class; a class that is known already stays as it is."""
@@ -155,20 +152,17 @@ class Ledger:
     def kept(self, folder: str, photo_id: str, file: str, sha256: str, fetched_at: str) -> None:
         """A photo is on disk, in `file` of its class folder."""
         with self._lock:
-            self._keep(folder, photo_id, file, sha256, fetched_at)
-
-    def _keep(self, folder: str, photo_id: str, file: str, sha256: str, fetched_at: str) -> None:
-        self._sql.execute(
-            "UPDATE photos SET fate = ?, reason = '', file = ?, sha256 = ?, fetched_at = ?"
-            " WHERE folder = ? AND photo_id = ?",
-            (KEPT, file, sha256, fetched_at, folder, photo_id),
-        )
+            self._sql.execute(
+                "UPDATE photos SET fate = ?, reason = '', file = ?, sha256 = ?, fetched_at = ?"
+                " WHERE folder = ? AND photo_id = ?",
+                (KEPT, file, sha256, fetched_at, folder, photo_id),
+            )
 
     def inherited(self, row: Row, reason: str, heir: Row) -> None:
         """A photo is withdrawn, and its file belongs to its copy from then on; at no moment to neither of them."""
         with self._transaction():
             self.ended(row["folder"], row["photo_id"], WITHDRAWN, reason)
-            self._keep(heir["folder"], heir["photo_id"], row["file"], row["sha256"], heir["fetched_at"])
+            self.kept(heir["folder"], heir["photo_id"], row["file"], row["sha256"], heir["fetched_at"])
 
     def ended(self, folder: str, photo_id: str, fate: str, reason: str) -> None:
         """A photo is not kept, or not any more."""
