@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fishnet.collect.collection_folder import keep, lay_down, now, recover, remove, settle_folder
+from fishnet.collect.collection_folder import keep, lay_down, recover, remove, settle_folder
 from fishnet.collect.fetching import Fetcher, Unreachable, Unusable
 from fishnet.collect.ledger import COPY, FAILED, KEPT, NOTICE, REFUSED, WAITING, Ledger
 from fishnet.collect.photo import Photo, Taxon, is_placeholder
@@ -125,7 +125,7 @@ class Collector:
         if not self.source.at_once:
             (folder,) = classes
             counts[folder] = self.ledger.count(folder, WAITING, KEPT, REFUSED, FAILED, COPY)
-            after = self.ledger.last_observation(folder)
+            after = max(map(int, self.ledger.observations(folder)), default=0)  # how far the list has come
         folder_of = {taxon.identity: folder for folder, taxon in classes.items()}
         single = self.source.query.per_observation == "one"
         known = {folder: self.ledger.observations(folder) if single else set() for folder in classes}
@@ -191,7 +191,7 @@ class Collector:
 
             def decode_and_keep() -> None:  # in a thread: the event loop waits for neither a decoder nor a disk
                 name, sha256 = keep(whole, data)
-                self.ledger.kept(folder, photo.photo_id, name, sha256, now())
+                self.ledger.kept(folder, photo.photo_id, name, sha256)
 
             return asyncio.get_running_loop().run_in_executor(self._decoders, decode_and_keep)
 
@@ -221,7 +221,8 @@ class Collector:
 
     def _check_hosts(self) -> None:
         """Raise WorkFailed if every host that there is to ask is down: then the network is."""
-        waiting = {host_of(url) for url in self.ledger.addresses(WAITING, FAILED)}
-        if self._down and not self._well and waiting <= self._down.keys():
+        if not self._down or self._well:
+            return
+        if all(host_of(row["url"]) in self._down for row in self.ledger.photos(WAITING, FAILED)):
             why = "; ".join([*self._down.values()][:3])
             raise WorkFailed(f"{why}; the same command goes on when the server or the network is well again.")

@@ -108,11 +108,7 @@ class Fetcher:
 
     async def call(self, url: str, read: Callable[[bytes], T]) -> T:
         """The result of `read` for an API's answer, in its turn; an answer that cannot be read is fetched again."""
-
-        async def accept(body: bytes) -> T:
-            return read(body)
-
-        return await self._retried(url, accept, calls=True)
+        return await self._retried(url, read, calls=True)
 
     async def file(self, url: str, target: Path, seen: Callable[[int, int | None], None], known: str = "") -> str:
         """Fetch a large file in portions, and return its ETag; a transfer that broke off goes on where it was.
@@ -171,12 +167,14 @@ class Fetcher:
                 os.fsync(out.fileno())
         return True
 
-    async def _retried(self, url: str, accept: Callable[[bytes], Awaitable[T]], *, calls: bool) -> T:
+    async def _retried(self, url: str, accept: Callable[[bytes], Awaitable[T] | T], *, calls: bool) -> T:
         for attempt in range(ATTEMPTS):
             try:
                 async with self._slots:
                     body = await self._body(url, calls)
-                return await accept(body)  # the connection serves the next request meanwhile
+                outcome = accept(body)
+                # the connection serves the next request meanwhile
+                return await outcome if isinstance(outcome, Awaitable) else outcome
             except RefusedImage as refusal:
                 trouble = Unusable(str(refusal))
             except Unusable as unusable:

@@ -141,13 +141,13 @@ async def _refresh(plan: Plan, ledger: Ledger, bars: Bars) -> list[tuple[str, st
 async def _source_and_fetcher(plan: Plan, bars: Bars) -> AsyncIterator[tuple[Source, Fetcher]]:
     """The source and its client, both closed at the end."""
     limits = Limits(pause=plan.pause)
-    api_host = urlsplit(plan.api).netloc
+    api = urlsplit(plan.api)
     if plan.pause < Limits().pause:
-        if not _is_local(api_host):
-            raise BadInput(f"pause={plan.pause:g}: {api_host} asks for a second between two calls, or more.")
+        if api.hostname not in LOCAL:
+            raise BadInput(f"pause={plan.pause:g}: {api.netloc} asks for a second between two calls, or more.")
         limits = Limits(pause=plan.pause, a_minute=10_000, a_day=1_000_000)
     gate = Gate(HOSTS, plan.trusted)
-    free = frozenset(host_of(f"//{host}") for host in plan.trusted if _is_local(host))
+    free = frozenset(host_of(f"//{host}") for host in plan.trusted if urlsplit(f"//{host}").hostname in LOCAL)
     politeness = Politeness(limits, free=free)
     try:
         fetcher = Fetcher(
@@ -158,10 +158,6 @@ async def _source_and_fetcher(plan: Plan, bars: Bars) -> AsyncIterator[tuple[Sou
             yield _source(plan, gate, fetcher, bars), fetcher
     finally:
         politeness.close()
-
-
-def _is_local(host: str) -> bool:
-    return urlsplit(f"//{host}").hostname in LOCAL
 
 
 def _source(plan: Plan, gate: Gate, fetcher: Fetcher, bars: Bars) -> Source:
