@@ -180,6 +180,7 @@ def write(findings: "Findings", folder: Path, made: "pd.DataFrame | None") -> No
 
 
 def print_results(findings: "Findings", folder: Path, run_id: str) -> None:
+    """The answers, the warnings, and where the page and its tables are."""
     from fishnet.fisheries.chapters import answers
 
     for answer in answers(findings):

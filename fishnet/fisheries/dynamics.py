@@ -59,6 +59,7 @@ class Candidate:
 
     @property
     def measured(self) -> str:
+        """The measure in words."""
         return VALUES[self.measure]
 
 

@@ -59,6 +59,7 @@ class Fit:
 
     @property
     def biomass(self) -> np.ndarray:
+        """In the catch's unit."""
         return np.exp(self.states + self.log_k[:, None])
 
 
@@ -137,6 +138,7 @@ class _Problem:
         return z[:, :years], z[:, years], z[:, years + 1], z[:, years + 2]
 
     def residuals(self, z: np.ndarray) -> np.ndarray:
+        """Unweighted, (series, rows)."""
         x, log_r, log_k, log_q = self.parts(z)
         r, catch = np.exp(log_r)[:, None], self.catch[:, :-1] * np.exp(-log_k)[:, None]
         growth = x[:, 1:] - next_log_biomass(self.curve, np.exp(x[:, :-1]), r, catch)
@@ -171,6 +173,7 @@ class _Problem:
         return np.concatenate([growth, index, np.tile(priors, (len(growth), 1))], axis=1)
 
     def cost(self, z: np.ndarray, process_error: np.ndarray, observation_error: np.ndarray) -> np.ndarray:
+        """The weighted sum of squared residuals, of each series."""
         return (self.weights(process_error, observation_error) * self.residuals(z) ** 2).sum(axis=1)
 
     def normal(

@@ -6,6 +6,7 @@ largest surplus at half of K, Fox (1970) at K/e, 37 %. Everything managers ask f
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from fishnet.errors import BadInput
 from fishnet.text import nearest
 
 FLOOR = 0.02  # of K: below it growth is continued by a straight line in log P, so that a fit may pass by and return
+
+Number = TypeVar("Number", float, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,11 @@ class Curve:
     bmsy: float  # the share of K at which the surplus is largest
     top: float  # shape(bmsy)
 
-    def msy(self, r, k):
+    def msy(self, r: Number, k: Number) -> Number:
         """The largest surplus, a year, in the unit of K."""
         return self.top * r * k
 
-    def fmsy(self, r):
+    def fmsy(self, r: Number) -> Number:
         """The share of the biomass that may be taken each year for ever, at Bmsy."""
         return self.top * r / self.bmsy
 
@@ -46,6 +49,7 @@ CURVES = {curve.name: curve for curve in (SCHAEFER, FOX)}
 
 
 def curve_named(name: str) -> Curve:
+    """The curve, or a sentence with the names there are."""
     if name not in CURVES:
         raise BadInput(f"curve={name}: {nearest(name, [*CURVES, 'both'])}")
     return CURVES[name]

@@ -54,16 +54,20 @@ class Chapter:
         self.blocks += [Block("text", in_one_line(text), style) for text in paragraphs if text]
 
     def add_heading(self, text: str) -> None:
+        """A heading below the chapter's own."""
         self.blocks.append(Block("heading", text))
 
     def add_warning(self, text: str) -> None:
+        """What a reader should know before believing the figures; it begins with 'Take care.'"""
         self.blocks.append(Block("warning", in_one_line(text)))
 
     def add_figure(self, address: str, caption: str, *, beside: bool = False) -> None:
-        """Args:
-        address: where the picture is; a data address keeps the page in one file.
-        caption: stands below the picture and describes it to those who cannot see it.
-        beside: half as wide, beside the one before or after it.
+        """A picture with its caption.
+
+        Args:
+            address: where the picture is; a data address keeps the page in one file.
+            caption: stands below the picture and describes it to those who cannot see it.
+            beside: half as wide, beside the figure before or after it.
         """
         self.blocks.append(Block("figure", in_one_line(caption), "beside" if beside else "", address))
 
