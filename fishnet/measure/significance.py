@@ -56,7 +56,7 @@ class Difference(NamedTuple):
 
     @property
     def p(self) -> float:
-        """How often chance alone makes so large a difference, were this the only one looked at."""
+        """The two-sided p-value, if this were the only difference looked at."""
         return float(2 * stdtr(self.freedom, -abs(self.value) / self.error)) if self.value else 1.0
 
 

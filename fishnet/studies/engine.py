@@ -65,7 +65,7 @@ class Engine:
         self._watchers = watchers
 
     def run(self) -> dict[str, Any]:
-        """What each stage has chosen; WorkFailed where a stage cannot choose."""
+        """Run all stages and return what each has chosen; WorkFailed where a stage cannot choose."""
         chosen: dict[str, Any] = {}
         self.journal.open()
         self.journal.write_selected(chosen)  # what was chosen the last time may not be chosen now
@@ -108,7 +108,7 @@ class Engine:
         return True
 
     def verdict(self) -> WorkFailed | None:
-        """All trials have ended; the failure to report when some of them failed."""
+        """The failure to report after `run`, if any trial has failed."""
         trials = [entry for state in self.states for entry in state.scored]
         failed = sum(entry.state == "failed" for entry in trials)
         if not failed:
@@ -194,7 +194,7 @@ class Engine:
         return trial.cells
 
     def _take(self, state: StageState, trial: Trial) -> list[Cell]:
-        """What of the trial is to be run."""
+        """Add the trial to the stage; returns its trainings that are to be run."""
         new = self._admit(state, trial)
         if self._retry:
             for cell, _ in self._scored(state, trial).deaths:
@@ -220,7 +220,7 @@ class Curves:
         self._looked = 0.0
 
     def look(self, state: StageState, live: Sequence[Live]) -> None:
-        """Every few seconds: the epochs of each, and a note for the supervisor of one that is to be pruned."""
+        """Every few seconds: count the epochs of each training, and mark the hopeless ones for their supervisors."""
         if time.monotonic() - self._looked < LOOK:
             return
         self._looked = time.monotonic()

@@ -77,7 +77,7 @@ def executor_named(name: str, *, home: Path, logs: Path, limit: float | None, se
 
 
 class Local(Executor):
-    """Each supervisor in a session of its own, at the other end of a pipe that closes when this process dies."""
+    """Starts each supervisor in a session of its own, with a pipe that closes when this process dies."""
 
     def __init__(self, home: Path, settings: Mapping[str, Any]) -> None:
         gpus = settings.get("gpus", [])
@@ -122,7 +122,7 @@ def tied_supervisor(folder: str, home: str) -> subprocess.Popen:
 
 
 def exit_status(process: subprocess.Popen) -> int:
-    """Of a tied supervisor, once it has ended; its pipe is closed, whatever happens meanwhile."""
+    """Wait for a tied supervisor and return its exit status; its pipe is closed even if the wait is interrupted."""
     try:
         while process.poll() is None:
             time.sleep(0.1)
@@ -147,7 +147,7 @@ def remote(done: Callable[[], bool], result: Callable[[], int], stop: Callable[[
 
 
 class Submitit(Executor):
-    """Without Slurm on this machine, or with `cluster: local`, the same code path runs as processes here."""
+    """Starts each supervisor as a job of Slurm; without Slurm, or with `cluster: local`, as a process here."""
 
     def __init__(self, home: Path, logs: Path, limit: float | None, settings: Mapping[str, Any]) -> None:
         import submitit

@@ -40,7 +40,7 @@ class Journal:
         self._results: dict[str, dict[str, Any]] = {}
 
     def open(self) -> None:
-        """From here on files are written."""
+        """Make the study's folder; BadInput where that is not possible."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -132,7 +132,7 @@ class Journal:
     # ---- the protocol and its choices
 
     def changed(self, protocol: Protocol, given: list[str]) -> list[str]:
-        """What differs from the protocol of the last time, as sentences; then this one is kept."""
+        """Save the protocol; returns, as sentences, how it differs from the one that was run the last time."""
         path = self.folder / "study.json"
         stages = {stage.name: stage.written for stage in protocol.stages}
         try:
@@ -149,7 +149,7 @@ class Journal:
         return _edits(stages_before, stages)
 
     def write_selected(self, chosen: dict[str, Any]) -> None:
-        """The choices of all stages so far."""
+        """Save the choices of all stages so far."""
         write_whole(self.folder / "selected.json", json.dumps(chosen, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -83,7 +83,7 @@ class Death(NamedTuple):
 
 
 def cause_of(code: int, log: Path) -> Death:
-    """In one sentence, from the exit status and the last lines of the log."""
+    """How a training ended and, in one sentence, why: from its exit status and the last lines of its log."""
     if code == 0:
         return Death("finished", "")
     lines = last_lines(log)

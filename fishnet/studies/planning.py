@@ -51,7 +51,7 @@ def plan(protocol: Protocol, compose: Compose) -> list[Planned]:
 
 
 def decided(protocol: Protocol) -> dict[str, str]:
-    """Key → the stage that sets or searches it: nobody else may, for the page would show another value."""
+    """Key → the stage that sets or searches it, so that the command line may not."""
     stages: dict[str, str] = {}
     for stage in protocol.stages:
         points = [key for point in stage.search.points.values() for key in own_settings(point)]
@@ -60,7 +60,7 @@ def decided(protocol: Protocol) -> dict[str, str]:
 
 
 def with_bases(protocol: Protocol, settings_of: Callable[[str], Mapping[str, Any]]) -> Protocol:
-    """Each stage with the settings of its experiments written beside it: an edit of those is an edit of the stage."""
+    """Append the settings of its experiments to each stage's text, so that an edit of those counts as an edit of it."""
     stages = []
     for stage in protocol.stages:
         named = {stage.base, *(point.get("base") for point in stage.search.points.values())} - {None}

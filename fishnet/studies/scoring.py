@@ -48,8 +48,10 @@ class Scored:
         return {(cell.fold, cell.seed): metrics[key] for cell, metrics in good if metrics.get(key) is not None}
 
     def spread(self, key: str | None = None) -> Spread:
-        """Over the folds, for seeds inside one are repeats of one measurement; of a single fold, over its seeds.
-        `n` counts trainings."""
+        """Mean and interval over the folds, for seeds inside a fold are repeats of one measurement.
+
+        With a single fold it is over the seeds. `n` counts trainings.
+        """
         values = self.values(key)
         by_fold: dict[int | None, list[float]] = {}
         for (fold, _), value in values.items():
@@ -58,7 +60,7 @@ class Scored:
         return spread(means if len(means) > 1 else list(values.values()))._replace(n=len(values))
 
     def interval(self, key: str) -> tuple[float, float]:
-        """Over the trainings; of a single one, over its photos drawn again by group."""
+        """The interval over the trainings; of a single one, over its photos drawn again by group."""
         over_trainings = self.spread(key)
         if over_trainings.n != 1:
             return over_trainings.low, over_trainings.high
@@ -66,7 +68,7 @@ class Scored:
 
     @property
     def mean(self) -> float:
-        """By which trials are ranked."""
+        """The mean score, by which trials are ranked."""
         return self.spread().mean
 
     @property
@@ -91,17 +93,17 @@ class Scored:
 
     @property
     def seconds(self) -> float:
-        """Of all its trainings together."""
+        """How long all trainings of the trial took together."""
         return sum(result["seconds"] for result in self.results.values())
 
     @property
     def parameters(self) -> int | None:
-        """Of the network, frozen ones included."""
+        """How many parameters the network has, frozen ones included."""
         return next((r["parameters"] for r in self.results.values() if r.get("parameters")), None)
 
     @property
     def learning(self) -> int | None:
-        """Parameters that are not frozen."""
+        """How many parameters are not frozen."""
         return next((r["trained"] for r in self.results.values() if r.get("trained")), None)
 
     @property
@@ -111,7 +113,7 @@ class Scored:
         return statistics.fmean(epochs) if epochs else math.nan
 
     def best_so_far(self) -> float | None:
-        """What a search learns from it: the mean, or of a pruned trial what it had reached."""
+        """The value that a search learns from: the mean score, or what a pruned trial had reached."""
         values = [result["figures"].get(self.score) for _, result in self.ended if result["status"] in (GOOD, "pruned")]
         values = [value for value in values if value is not None]
         return statistics.fmean(values) if values else None
@@ -145,8 +147,11 @@ def scored(trial: Trial, stage: Stage, result_of: Callable[[Cell], dict[str, Any
 
 
 def photos_differ(trials: Sequence[Scored]) -> bool:
-    """Whether photos were added or removed meanwhile: trainings of the same configured photos were given others, and
-    their metrics are not comparable. That trainings of other classes or another folder differ is expected."""
+    """Whether photos were added to or removed from a folder while the study ran, so that metrics are not comparable.
+
+    Trainings with the same data settings were then given different photos. That other classes or another folder have
+    other photos is expected.
+    """
     given: dict[str, set[str]] = {}
     for entry in trials:
         data = entry.trial.config.get("data", {})
@@ -160,7 +165,7 @@ def photos_differ(trials: Sequence[Scored]) -> bool:
 
 
 class Verdict(NamedTuple):
-    """Of one trial beside the best; `p` is Holm's."""
+    """How one trial compares with the best; `p` is corrected by Holm's method."""
 
     word: Literal["behind", "alike", "unknown"]
     difference: Difference | None = None
@@ -168,7 +173,7 @@ class Verdict(NamedTuple):
 
 
 def judged(best: Scored, others: Sequence[Scored], journal: Journal, key: str) -> dict[str, Verdict]:
-    """By the digest of each of the others: behind the best, not distinguishable from it, or nothing known."""
+    """Compare each of the others with the best; by digest: behind it, not distinguishable from it, or unknown."""
     verdicts = {entry.trial.digest: Verdict("unknown") for entry in others}
     compared = {entry.trial.digest: against(best, entry, journal, key) for entry in others}
     known = {digest: difference for digest, difference in compared.items() if difference is not None}
@@ -180,7 +185,7 @@ def judged(best: Scored, others: Sequence[Scored], journal: Journal, key: str) -
 
 
 def against(best: Scored, other: Scored, journal: Journal, key: str) -> Difference | None:
-    """Over the folds that both have or, where it is only one, over its photos; None where neither is known."""
+    """The difference over the folds that both have or, if it is one fold, over its photos; None if neither is known."""
     first, second = best.values(key), other.values(key)
     cells = sorted(set(first) & set(second), key=str)
     folds: dict[int | None, list[float]] = {}

@@ -12,7 +12,7 @@ Settings = dict[str, Any]
 
 
 def mapping(given: Any, where: str) -> Mapping[str, Any]:
-    """As it was written, None being an empty one."""
+    """The mapping itself, or an empty one for None; BadInput for anything else."""
     if given is not None and not isinstance(given, Mapping):
         raise BadInput(f"{where}: {given} is no mapping of keys to values.")
     return given or {}
@@ -119,7 +119,7 @@ def centred(space: Space, settings: Settings, where: str) -> Space:
 
 
 def grid(space: Space, where: str) -> Iterator[Settings]:
-    """Every point, the last key running fastest."""
+    """All points of a space of lists, the last key running fastest."""
     for key, domain in space.items():
         if isinstance(domain, Range):
             raise BadInput(f"{where}: a grid needs lists, and {key} is a range: say random or tpe, or list its values.")

@@ -66,7 +66,7 @@ class Supervisor:
             return self._supervise(json.loads((self.folder / JOB).read_text()), lock)
 
     def _taken_over(self, lock: IO) -> bool:
-        """From a supervisor that was killed: its training is ended, which leaves a checkpoint to go on from."""
+        """Take the training over from a supervisor that was killed: end it, which leaves a checkpoint to go on from."""
         pid = orphan(self.folder)
         if pid is None:
             return False
@@ -132,7 +132,7 @@ class Supervisor:
             shutil.rmtree(self.folder / RUN / "checkpoints", ignore_errors=True)
 
     def _arguments(self, job: dict[str, Any]) -> list[str]:
-        """On from the last checkpoint where there is a whole one; none where the training has ended; else anew."""
+        """Arguments that resume from the last whole checkpoint, or else start anew; none if the training has ended."""
         run = self.folder / RUN
         if run.exists():
             from fishnet.models.checkpoint import newest
@@ -167,7 +167,7 @@ class Supervisor:
         return process
 
     def _wait(self, process: subprocess.Popen, limit: float | None) -> str:
-        """Until the training has ended: by itself (``), or because it was ended (stopped, pruned, limit)."""
+        """Wait for the end of the training and return its reason: by itself (``), stopped, pruned or limit."""
         deadline = time.monotonic() + limit if limit else float("inf")
         while True:
             if _ended_within(process, POLL):
@@ -192,7 +192,7 @@ class Supervisor:
         return bool(readable) and os.read(self.lifeline, 1) == b""
 
     def _seconds_before(self) -> float:
-        """What earlier attempts took, as far as the journal of the run has it."""
+        """How long earlier attempts took, as far as the journal of the run shows it."""
         from fishnet.tracking.journal import offline_records
 
         starts = []
@@ -229,8 +229,10 @@ def signal_group(pid: int, number: int) -> None:
 
 
 def busy(folder: Path) -> bool:
-    """Whether any process holds this training at the moment; one that only its dead supervisor's training holds is free
-    to be taken over."""
+    """Whether any process holds this training at the moment.
+
+    It is free to be taken over if only the training itself holds it, whose supervisor has died.
+    """
     if not (folder / LOCK).exists():
         return False
     with (folder / LOCK).open("a") as lock:
@@ -259,7 +261,7 @@ def read_result(folder: Path) -> dict[str, Any] | None:
 
 
 def limit_memory(pid: int, gigabytes: float | None) -> None:
-    """Of what the process itself asks for; files it maps do not count.
+    """Limit the memory that the process itself asks for; files it maps do not count.
 
     A limit that cannot be set (the machine's own is lower, the number is out of all bounds) must not leave a training
     without a supervisor: it then runs under the machine's.

@@ -42,7 +42,7 @@ COLUMNS = [
 
 
 class Watcher:
-    """On a terminal a live table; elsewhere one line a trial, as a log file wants it."""
+    """Shows the study while it runs: a live table on a terminal, elsewhere one line for each trial that ends."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(width=None if sys.stdout.isatty() else 160)
@@ -198,7 +198,7 @@ def trainings(stage: Stage, before: list[Stage]) -> float:
 
 
 def write_results(path: Path, states: Sequence[StageState]) -> None:
-    """Every trial of every stage a row, for whoever wants the metrics and not the page."""
+    """Write a row for each trial of each stage."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

@@ -19,15 +19,8 @@ from .selection import Candidate
 from .settings import Settings, centred, grid
 
 NO_PART_OF_A_RESULT = (
-    "out",
-    "name",
-    "resume",
-    "prefetch",
-    "tracking",
-    "data.cache",
-    "data.cache_limit",
-    "data.workers",
-    "trainer.enable_progress_bar",
+    *("out", "name", "resume", "prefetch", "tracking"),
+    *("data.cache", "data.cache_limit", "data.workers", "trainer.enable_progress_bar"),
 )
 REPEATS = ("seed", "data.fold")
 PATHS = ("data.root", "data.manifest", "data.split_file", "model.pretrained")
@@ -74,7 +67,7 @@ class Trial:
     longer: str = ""  # a name with all digits, for where the short one is taken
 
     def value(self, key: str) -> Any:
-        """Of the resolved configuration; None where it has no such key."""
+        """A value of the resolved configuration; None where it has no such key."""
         node: Any = self.config
         for part in key.split("."):
             node = node.get(part) if isinstance(node, Mapping) else None
@@ -220,7 +213,7 @@ def unique_names(trials: Sequence[Trial], taken: Collection[str] = ()) -> list[T
 
 
 def digest_of(config: Mapping[str, Any], without: tuple[str, ...] = ()) -> str:
-    """Of all that can change a result; where files are kept and what is shown meanwhile is left out.
+    """A digest of all that can change a result, without where files are kept and what is shown meanwhile.
 
     One thing written in two ways has one digest: a folder by its absolute path, and 1 as 1.0. Paths are seen from
     where the study runs, so that a project that was moved keeps what it has.
