@@ -87,17 +87,13 @@ def _hue(turns: Tensor) -> Tensor:
 
 def _moved(images: Tensor, noise: Tensor) -> Tensor:
     """Turned, sheared, zoomed and shifted; what comes in from outside is grey."""
-    grid = nn.functional.affine_grid(_sources(noise), list(images.shape), align_corners=False)
-    moved = nn.functional.grid_sample(images.float() - FILL, grid, mode="bilinear", align_corners=False)
-    return _bytes(moved.add_(FILL))
-
-
-def _sources(noise: Tensor) -> Tensor:
-    """For each position in the new picture (from -1 to 1) that in the old one, as a matrix for each photo."""
     turn, lean = (torch.deg2rad(_spread(noise[:, k], width)) for k, width in ((0, TURN), (1, SHEAR)))
     zoom = 1 + _spread(noise[:, 2], ZOOM)
     across, along = (2 * _spread(noise[:, k], SHIFT) for k in (3, 4))
     cosine, sine, slant = turn.cos() / zoom, turn.sin() / zoom, lean.tan()
     first = torch.stack([cosine, cosine * slant + sine, across], dim=1)
     second = torch.stack([-sine, cosine - sine * slant, along], dim=1)
-    return torch.stack([first, second], dim=1)
+    sources = torch.stack([first, second], dim=1)  # for each position in the new picture (-1 to 1) that in the old one
+    grid = nn.functional.affine_grid(sources, list(images.shape), align_corners=False)
+    moved = nn.functional.grid_sample(images.float() - FILL, grid, mode="bilinear", align_corners=False)
+    return _bytes(moved.add_(FILL))

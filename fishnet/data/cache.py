@@ -63,14 +63,8 @@ def working_images(
 ) -> Decoded | Stored:
     """The photos of the table at their working size; from the cache where there is to be one and it has room.
 
-    Args:
-        root: The folder that the table's paths start from.
-        table: path, sha256, width and height of each photo.
-        side: The shorter side of a working image.
-        interpolation: bilinear or bicubic.
-        cache: `auto` (beside the index), `off`, or a folder.
-        limit: The most that the cache may take, in GB.
-        progress: Whether there is a progress bar while photos are decoded.
+    `side` is the shorter side of a working image, `cache` is `auto` (beside the index), `off` or a folder, and `limit`
+    the most that it may take, in GB.
     """
     decoded = Decoded(root, table, side=side, interpolation=interpolation)
     if cache == "off":
@@ -132,7 +126,9 @@ def _no_room(store: Store, keys: Sequence[str], shapes: np.ndarray, limit: float
         return f"it would take {(here + wanted) / 1e9:.1f} GB, more than data.cache_limit={limit:g}"
     disk = shutil.disk_usage(store.folder.parent)
     free = disk.free - _KEEP_FREE * disk.total
-    older = _stores_beside(store.folder)
+    beside = (*store.folder.parent.glob("*px-*"), *store.folder.parent.glob("features/*"))
+    older = [folder for folder in beside if folder != store.folder and is_store(folder)]  # whatever else is not ours
+    older.sort(key=lambda folder: folder.stat().st_mtime)
     if wanted > free + sum(map(_bytes_in, stale + older)):
         return f"it would take {wanted / 1e9:.1f} GB, and the disk has {disk.free / 1e9:.1f} GB left"
     freed = sum(map(_remove, stale))
@@ -140,13 +136,6 @@ def _no_room(store: Store, keys: Sequence[str], shapes: np.ndarray, limit: float
     while older and surplus > 0:
         surplus -= _remove(older.pop(0))
     return "other caches in that place are in use" if surplus > 0 else ""
-
-
-def _stores_beside(own: Path) -> list[Path]:
-    """Folders that we have made, of photos and of features, the oldest first; whatever else lies there is not ours."""
-    beside = (*own.parent.glob("*px-*"), *own.parent.glob("features/*"))
-    stores = [folder for folder in beside if folder != own and is_store(folder)]
-    return sorted(stores, key=lambda folder: folder.stat().st_mtime)
 
 
 def _remove(folder: Path) -> int:

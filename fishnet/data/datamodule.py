@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,6 +25,10 @@ from .store import Stored
 from .views import PlainPreprocessing, Preprocessing, View
 
 Features = Callable[[np.ndarray, bool], Sequence[Stored]]  # rows, for training? → one store a view, in their order
+
+
+def _of_folder(name: str) -> Any:
+    return property(attrgetter(f"folder.{name}"))
 
 
 class ImageFolderData(L.LightningDataModule):
@@ -55,6 +60,18 @@ class ImageFolderData(L.LightningDataModule):
         views: With a frozen backbone, so many fixed random views of a photo, each computed once.
         seed: What the split, the order of photos and their views follow from.
     """
+
+    root: Path = _of_folder("root")
+    seed: int = _of_folder("seed")
+    cache: str = _of_folder("cache")
+    class_names: list[str] = _of_folder("class_names")
+    index: Index = _of_folder("index")
+    classes: list[str] = _of_folder("classes")
+    table: pd.DataFrame = _of_folder("table")
+    assignment: pd.Series = _of_folder("assignment")
+    class_weights: np.ndarray = _of_folder("class_weights")
+    check: Callable[[], None] = _of_folder("check")
+    rows: Callable[[str], np.ndarray] = _of_folder("rows")
 
     def __init__(
         self,
@@ -132,51 +149,6 @@ class ImageFolderData(L.LightningDataModule):
         return data
 
     # ---- the photos
-
-    @property
-    def root(self) -> Path:
-        return self.folder.root
-
-    @property
-    def seed(self) -> int:
-        return self.folder.seed
-
-    @property
-    def cache(self) -> str:
-        return self.folder.cache
-
-    @property
-    def class_names(self) -> list[str]:
-        """The classes, before a photo is read."""
-        return self.folder.class_names
-
-    @property
-    def index(self) -> Index:
-        return self.folder.index
-
-    @property
-    def classes(self) -> list[str]:
-        return self.folder.classes
-
-    @property
-    def table(self) -> pd.DataFrame:
-        return self.folder.table
-
-    @property
-    def assignment(self) -> pd.Series:
-        return self.folder.assignment
-
-    @property
-    def class_weights(self) -> np.ndarray:
-        return self.folder.class_weights
-
-    def check(self) -> None:
-        """Refuse, before a photo is read, a class with too few photos for any split."""
-        self.folder.check()
-
-    def rows(self, part: str) -> np.ndarray:
-        """Row numbers of one part of the split, or of the whole folder (`all`)."""
-        return self.folder.rows(part)
 
     def photos(self, rows: Sequence[int]) -> Tensor:
         """Photos as a model sees them in evaluation, for whoever wants to look at them."""

@@ -20,7 +20,7 @@ from fishnet.errors import BadInput
 from .augment import augmented, fixed_key
 from .cache import Decoded, working_images
 from .index import Index, build_index, class_counts
-from .listing import FolderSource, Listing
+from .listing import FolderSource
 from .loading import PhotoDataset, as_it_is, single_thread
 from .splits import check_counts, load_split, split
 from .store import Stored
@@ -120,11 +120,6 @@ class PhotoFolder:
     def root(self) -> Path:
         return self.source.root
 
-    @property
-    def listing(self) -> Listing:
-        """Names of folders and files."""
-        return self.source.listing
-
     def counts(self) -> dict[str, int]:
         """Each class, in the order of the folder's labels, with the number of its photos."""
         return class_counts(self.source.counts(), self.chosen, self.positive, self.fewest)
@@ -151,7 +146,7 @@ class PhotoFolder:
             group=self.group,
             duplicates=self.duplicates,
             max_refused=self.max_refused,
-            listing=self.listing,
+            listing=self.source.listing,
             fewest=self.fewest,
         )
         if self.labels is None:

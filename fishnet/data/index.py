@@ -54,19 +54,9 @@ def build_index(
 ) -> Index:
     """Read each photo once, ever; a second call on an unchanged folder only looks at names and times.
 
-    Args:
-        root: The folder that holds one folder for each class.
-        manifest: Another table of the photos than `manifest.csv` in the folder.
-        classes: A subset of the class folders.
-        positive: One class against all others.
-        group: A column of the manifest, or a regular expression on file names; what it calls a group is never split.
-        duplicates: What happens to copies: `group`, `drop` or `ignore`.
-        max_refused: The share of photos that may be unreadable.
-        workers: How many processes decode.
-        progress: Whether there is a progress bar.
-        listing: What `list_photos(root)` has found, where that is known.
-        fewest: How many classes there must be; 1 for a model that knows its classes.
-        forgiving: Take the folder as it is, to find out what is wrong with it.
+    The settings are those of PhotoFolder; `listing` is what `list_photos(root)` has returned, where that is known. A
+    model that knows its classes can be used on a folder that holds a single one of them (`fewest=1`); who wants to know
+    what is wrong with a folder takes it as it is (`forgiving`).
     """
     if duplicates not in DUPLICATES:
         raise BadInput(f"data.duplicates={duplicates!r} is not one of {', '.join(DUPLICATES)}.")

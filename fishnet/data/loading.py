@@ -1,6 +1,7 @@
 """Rows of the index → batches, in an order that follows from (seed, epoch) and can be taken up in mid-epoch."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import cv2
@@ -19,6 +20,7 @@ class WorkingImages(Protocol):
     def __getitem__(self, position: int) -> np.ndarray: ...
 
 
+@dataclass(eq=False)
 class PhotoDataset(Dataset):
     """Whole batches of draws `(row, key)`: the key decides the view, a negative row is a repeat that fills up.
 
@@ -26,8 +28,9 @@ class PhotoDataset(Dataset):
     done on the model's device.
     """
 
-    def __init__(self, images: WorkingImages, labels: np.ndarray, view: View) -> None:
-        self.images, self.labels, self.view = images, labels, view
+    images: WorkingImages
+    labels: np.ndarray
+    view: View
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -77,15 +80,17 @@ def as_it_is(batch: Any) -> Any:
     return batch
 
 
+@dataclass(eq=False)
 class EpochSampler(Sampler):
     """Training order: a permutation (or weighted draw) that is a function of seed and epoch, shared out over ranks."""
 
-    def __init__(
-        self, rows: np.ndarray, *, seed: int, weights: np.ndarray | None = None, rank: int = 0, world: int = 1
-    ) -> None:
-        self.rows, self.seed, self.weights, self.rank, self.world = rows, seed, weights, rank, world
-        self.epoch = 0
-        self.start = 0
+    rows: np.ndarray
+    seed: int
+    weights: np.ndarray | None = None
+    rank: int = 0
+    world: int = 1
+    epoch: int = 0
+    start: int = 0  # of this process's draws in the epoch; those before are passed over, once
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -105,11 +110,13 @@ class EpochSampler(Sampler):
         yield from zip(order[places[start:]].tolist(), keys[places[start:]].tolist(), strict=True)
 
 
+@dataclass(eq=False)
 class EvaluationSampler(Sampler):
     """Every row once over all ranks; ranks that come up short get a repeat marked -1 - row, which metrics leave out."""
 
-    def __init__(self, rows: np.ndarray, *, rank: int = 0, world: int = 1) -> None:
-        self.rows, self.rank, self.world = rows, rank, world
+    rows: np.ndarray
+    rank: int = 0
+    world: int = 1
 
     def __len__(self) -> int:
         return -(-len(self.rows) // self.world)

@@ -42,7 +42,8 @@ def split(
     not used.
     """
     check_shares(val, test, folds, fold)
-    _check_groups(table, folds)
+    sizes = {str(name): count for name, count in table.groupby("class")["group"].nunique().items()}
+    _check_sizes(sizes, lambda name: _size(table, name), folds)
     groups, counts, paths = _group_counts(table)
     order = _group_order(counts, paths, f"{seed}")
     if folds is None:
@@ -91,11 +92,6 @@ def check_counts(photos: dict[str, int], folds: int | None) -> None:
     A class never has more groups than photos, so this can be known before a photo is read.
     """
     _check_sizes(photos, lambda name: counted(photos[name], "photo"), folds)
-
-
-def _check_groups(table: pd.DataFrame, folds: int | None) -> None:
-    groups = table.groupby("class")["group"].nunique()
-    _check_sizes({str(name): count for name, count in groups.items()}, lambda name: _size(table, name), folds)
 
 
 def _check_sizes(groups: dict[str, int], size_of: Callable[[str], str], folds: int | None) -> None:

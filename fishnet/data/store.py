@@ -32,7 +32,8 @@ class Stored:
     def __init__(self, file: Path, dtype: np.dtype, offsets: np.ndarray, shapes: np.ndarray) -> None:
         self.file, self.dtype = file, dtype
         self.offsets, self.shapes = offsets.tolist(), [*map(tuple, shapes.tolist())]  # plain numbers: used often
-        self._bytes = mapped(file)
+        with open(file, "rb") as opened:
+            self._bytes = memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -42,12 +43,6 @@ class Stored:
 
     def __reduce__(self) -> tuple:
         return Stored, (self.file, self.dtype, np.array(self.offsets), np.array(self.shapes))
-
-
-def mapped(file: Path) -> memoryview:
-    """The bytes of a file through the page cache, read only."""
-    with open(file, "rb") as opened:
-        return memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 class Store:
@@ -82,11 +77,6 @@ class Store:
         if not (np.array_equal(known["key"][number], wanted) and np.array_equal(known["shape"][number], shapes)):
             raise WorkFailed(f"The cache in {self.folder} is damaged: delete it and start again.")
         return Stored(self.data, self.dtype, known["offset"][number], known["shape"][number])
-
-    def forget(self) -> None:
-        """Start empty. Files are unlinked, not cut short: another process may have them mapped."""
-        for file in (self.rows, self.data):
-            file.unlink(missing_ok=True)
 
     def fill(
         self,
@@ -162,7 +152,8 @@ class Store:
         else:
             return rows
         _log.warning("The cache in %s cannot be used (%s): it is made again.", self.folder, wrong)
-        self.forget()
+        for file in (self.rows, self.data):  # unlinked, not cut short: another process may have them mapped
+            file.unlink(missing_ok=True)
         return np.zeros(0, _ROW)
 
 

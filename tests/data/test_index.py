@@ -17,6 +17,7 @@ from PIL import Image
 from fishnet.data import index_cache as seen
 from fishnet.data import scan
 from fishnet.data.index import build_index
+from fishnet.data.listing import FolderSource
 from fishnet.errors import BadInput, WorkFailed
 
 
@@ -399,6 +400,27 @@ def test_a_killed_build_goes_on_where_it_was(tmp_path, monkeypatch):
 def test_the_light_things_import_neither_torch_nor_the_web(tmp_path):
     code = "import sys, fishnet.data.index, fishnet.data.splits\nprint({'torch', 'mlflow', 'hydra'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
+_SOURCES = """
+import sys
+from fishnet.data.listing import source_of
+reef = {"root": "nowhere", "species": 3, "photos": 4, "plant": None, "draw_size": 64, "draw_seed": 0}
+source = source_of({"_target_": "fishnet.data.reef.ReefData", **reef})
+source.check()
+print(sum(source.counts().values()), source.root.exists(), source.users_own)
+source = source_of({"_target_": "fishnet.data.datamodule.ImageFolderData", "root": sys.argv[1]})
+source.check()
+print(source.counts(), source.users_own)
+print(source_of({"_target_": "my.own.Data"}), {"torch", "numpy"} & set(sys.modules))
+"""
+
+
+def test_a_source_knows_its_counts_before_anything_heavy_is_imported(lake):
+    done = subprocess.run([sys.executable, "-c", _SOURCES, str(lake)], capture_output=True, text=True)
+    assert done.stdout == "12 False False\n{'chub': 6, 'perch': 6} True\nNone set()\n", done.stderr
+    with pytest.raises(BadInput, match=r"data\.root=gone does not exist"):
+        FolderSource("gone").check()
 
 
 def test_a_reading_that_is_ended_before_its_first_photo_leaves_nothing_behind(tmp_path, monkeypatch):
