@@ -16,7 +16,6 @@ FOLDERS = (
     "~/.local/share/fonts",
     "/Library/Fonts",
     "/System/Library/Fonts",
-    "C:/Windows/Fonts",
 )
 WIDE = ("cjk", "wqy", "droidsansfallback", "unifont", "arial unicode", "hiragino", "pingfang", "msyh", "ipag", "ipaex")
 SUFFIXES = (".ttf", ".ttc", ".otf")
@@ -25,18 +24,18 @@ SUFFIXES = (".ttf", ".ttc", ".otf")
 @cache
 def font_files() -> list[Path]:
     """DejaVu Sans, which matplotlib brings along, then fonts of this machine that hold Chinese, Japanese or Korean."""
-    found = [plain_font()]
+    files = [plain_font()]
     for folder in FOLDERS:
         for path in sorted(Path(folder).expanduser().rglob("*")):
             if path.suffix.lower() in SUFFIXES and any(word in path.name.lower() for word in WIDE):
-                found.append(path)
-    return found[:8]
+                files.append(path)
+    return files[:8]
 
 
 def plain_font() -> Path:
     """Found beside matplotlib without importing it, which would take longer than drawing."""
-    place = importlib.util.find_spec("matplotlib")
-    return Path(str(place and place.origin)).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+    spec = importlib.util.find_spec("matplotlib")
+    return Path(str(spec and spec.origin)).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
 
 
 @cache

@@ -19,7 +19,7 @@ from fishnet.collect.sources.open_data import OpenData
 from fishnet.collect.sources.source import Query
 from fishnet.collect.progress import Bars
 async def main():
-    source = OpenData(Query(pool=500), sys.argv[1], None, Bars(shown=False))
+    source = OpenData(Query(pool=500), sys.argv[1], None, Bars(shown=False), media="")
     taxa = await source.resolve(["Species 100", "Species 2000", "15000"])
     found = {one.identity: 0 for one in taxa}
     async for taxon, photos in source.find_all(taxa):

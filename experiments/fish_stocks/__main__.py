@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from fishnet.fisheries.carrying import contrast, likeness, warnings
+from fishnet.fisheries.dynamics import contrast, lag1_autocorrelation, warnings
 from fishnet.fisheries.fitting import fit
-from fishnet.fisheries.intervals import doubt
+from fishnet.fisheries.intervals import uncertainty
 from fishnet.fisheries.production import FOX, SCHAEFER
 from fishnet.fisheries.projecting import project
-from fishnet.fisheries.simulating import STORIES, Truth, made_stock, walked
+from fishnet.fisheries.simulating import STORIES, SimulatedStock, simulate_path, simulate_stock
 
 QUANTITIES = ("r", "k", "msy", "bmsy", "fmsy", "b_bmsy", "f_fmsy")
 NO_CONTRAST = "light and steady"
@@ -47,15 +47,15 @@ def simulated(stocks: int, *, seed: int, resamples: int = 200) -> pd.DataFrame:
     rows = []
     for number in track(range(stocks), description="stocks", transient=True):
         curve = (SCHAEFER, FOX)[number % 2]
-        one = made_stock(curve, STORIES[number // 2 % len(STORIES)], chance, absolute=number % 16 >= 14)
+        one = simulate_stock(curve, STORIES[number // 2 % len(STORIES)], chance, absolute=number % 16 >= 14)
         rows.append(one_row(one, number, chance, resamples))
     return pd.DataFrame(rows)
 
 
-def one_row(one: Truth, number: int, chance: np.random.Generator, resamples: int) -> dict:
+def one_row(one: SimulatedStock, number: int, chance: np.random.Generator, resamples: int) -> dict:
     """Fitted with the curve that made it, as the intervals claim no more."""
     found = fit(one.curve, one.series)
-    sure = doubt(found, resamples=resamples, seed=number)
+    sure = uncertainty(found, resamples=resamples, seed=number)
     now = float(np.exp(one.states[-1]))
     truth = {
         "r": one.r,
@@ -77,17 +77,26 @@ def one_row(one: Truth, number: int, chance: np.random.Generator, resamples: int
             f"{name}_high": interval.high,
         }
         row[f"{name}_held"] = interval.holds(truth[name])
-    row |= {"contrast": contrast(found), "likeness": likeness(found), "warned": bool(said), "warnings": "; ".join(said)}
-    row |= {"process_true": one.process, "process": sure.process.value, "process_held": sure.process.holds(one.process)}
-    row |= {"looking_true": one.looking, "looking": sure.looking.value, "looking_held": sure.looking.holds(one.looking)}
+    row |= {
+        "contrast": contrast(found),
+        "likeness": lag1_autocorrelation(found),
+        "warned": bool(said),
+        "warnings": "; ".join(said),
+    }
+    row |= {"process_true": one.process_error, "process": sure.process_error.value}
+    row |= {"process_held": sure.process_error.holds(one.process_error)}
+    row |= {"looking_true": one.observation_error, "looking": sure.observation_error.value}
+    row |= {"looking_held": sure.observation_error.holds(one.observation_error)}
     return row | {"future_held": future_held(one, found, sure.stretch, chance)}
 
 
-def future_held(one: Truth, found, stretch: float, chance: np.random.Generator) -> bool:
+def future_held(one: SimulatedStock, found, stretch: float, chance: np.random.Generator) -> bool:
     """The stock lives on at Fmsy; does the projection of B/Bmsy hold it after five years?"""
     said = project(found, years=AHEAD, stretch=stretch, fishing=1.0)
     taken = np.array([one.series.catch[0, -1] / (np.exp(one.states[-1]) * one.k), *[one.fmsy] * AHEAD])
-    states, _ = walked(one.curve, np.array([one.r]), one.states[-1:], taken[None, :], chance, np.array([one.process]))
+    states, _ = simulate_path(
+        one.curve, np.array([one.r]), one.states[-1:], taken[None, :], chance, np.array([one.process_error])
+    )
     truth = float(np.exp(states[0, -1])) / one.curve.bmsy
     return bool(said.b_bmsy[0, -1] <= truth <= said.b_bmsy[2, -1])
 

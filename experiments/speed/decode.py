@@ -9,8 +9,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from fishnet.data.index import build_index
-from fishnet.data.views import centre
-from fishnet.data.working import working_image
+from fishnet.data.views import centre, working_image
 
 from .pairing import Case, Options
 from .photos import folder

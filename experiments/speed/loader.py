@@ -55,7 +55,7 @@ class Ready(torch.utils.data.IterableDataset):
 def training(settings: dict) -> Case:
     data = ImageFolderData(**{**settings, "image_size": 128}, val=0.01, test=0.01)
     batch = next(iter(data.train_dataloader()))
-    batch.pop("chance")
+    batch.pop("noise")
     ready = DataLoader(Ready(batch), batch_size=None)
     photos = torch.arange(STEPS * BATCH) % len(data.rows("train"))
     rows = data.rows("train")[photos.numpy()]

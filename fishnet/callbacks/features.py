@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 import pytorch_lightning as L
 
-from fishnet.data.cache import cache_place
+from fishnet.data.cache import cache_folder
 from fishnet.data.store import Stored
 from fishnet.models.features import features_of, has_features
 from fishnet.models.interface import Classifier
@@ -51,7 +51,7 @@ class FrozenFeatures(L.Callback):
     def _folder(self, data) -> Path:
         """In the cache; where there is none, or none can be, a folder of this run alone."""
         if data.cache != "off":
-            folder = cache_place(data.index.root, data.cache) / "features"
+            folder = cache_folder(data.index.root, data.cache) / "features"
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 return folder

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fishnet.collect.collection_folder import keep, lay_down, now, recover, remove, settle_folder
+from fishnet.collect.collection_folder import keep, lay_down, recover, remove, settle_folder
 from fishnet.collect.fetching import Fetcher, Unreachable, Unusable
 from fishnet.collect.ledger import COPY, FAILED, KEPT, NOTICE, REFUSED, WAITING, Ledger
 from fishnet.collect.photo import Photo, Taxon, is_placeholder
@@ -69,8 +69,9 @@ class Collector:
         # a few more workers than connections keep those busy while others decode
         workers = [asyncio.create_task(self._work(queue)) for _ in range(self.connections + usable_cores())]
         try:
-            await self._guarded(self._first_round(folders, queue), workers)
-            while await self._guarded(self._another_round(queue), workers):
+            unlisted = {folder: taxon for folder, taxon in folders.items() if not self.ledger.listed(folder)}
+            await self._guarded(self._round(unlisted, queue), workers)
+            while await self._guarded(self._round({}, queue), workers):
                 pass
             self._check_hosts()
         finally:
@@ -96,60 +97,47 @@ class Collector:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
-    async def _first_round(self, folders: dict[str, Taxon], queue: Queue) -> int:
-        """List what is not listed yet, and fetch; returns how many photos were handed out."""
-        self._remove_copies()
-        unlisted = {folder: taxon for folder, taxon in folders.items() if not self.ledger.listed(folder)}
+    async def _round(self, unlisted: dict[str, Taxon], queue: Queue) -> int:
+        """Decide which photos are copies, list the unlisted classes, and fetch what is missing.
+
+        Returns how many photos were queued: 0 when nothing more can be done.
+        """
+        for path in self.ledger.settle_copies():
+            remove(self.root, path)
         if self.source.at_once and unlisted:
-            await self._list_all(unlisted)
+            await self._list(unlisted)
         count = 0
-        for folder, taxon in folders.items():
+        for folder in self._folders:
             if folder in unlisted and not self.source.at_once:
-                await self._list(folder, taxon)
+                await self._list({folder: unlisted[folder]})
             count += await self._hand_out(folder, queue)
         await queue.join()
         return count
 
-    async def _another_round(self, queue: Queue) -> int:
-        """Decide which photos are copies, then fetch what is missing; 0 when nothing more can be done."""
-        self._remove_copies()
-        count = sum([await self._hand_out(folder, queue) for folder in self._folders])
-        await queue.join()
-        return count
+    async def _list(self, classes: dict[str, Taxon]) -> None:
+        """List classes: one that may be listed in part already, or several in one pass.
 
-    def _remove_copies(self) -> None:
-        for path in self.ledger.settle_copies():
-            remove(self.root, path)
-
-    async def _list(self, folder: str, taxon: Taxon) -> None:
-        count = self.ledger.count(folder, WAITING, KEPT, REFUSED, FAILED, COPY)
-        async for portion in self.source.find(taxon, self.ledger.last_observation(folder)):
-            self.ledger.add(folder, portion)
-            count += len(portion)
-            self.bars.listing(folder, count)
-        self._end_list(folder, taxon, count)
-
-    async def _list_all(self, unlisted: dict[str, Taxon]) -> None:
-        """List all classes in one pass.
-
-        In a list that has changed, another photo of an observation may be drawn now; the first one stays.
+        In a list that has changed, another photo of an observation may be drawn now; the first one stays. An empty
+        list will be asked for again, for there may be more tomorrow.
         """
-        folder_of = {taxon.identity: folder for folder, taxon in unlisted.items()}
-        counts = dict.fromkeys(unlisted, 0)
+        counts = dict.fromkeys(classes, 0)
+        after = 0
+        if not self.source.at_once:
+            (folder,) = classes
+            counts[folder] = self.ledger.count(folder, WAITING, KEPT, REFUSED, FAILED, COPY)
+            after = max(map(int, self.ledger.observations(folder)), default=0)  # how far the list has come
+        folder_of = {taxon.identity: folder for folder, taxon in classes.items()}
         single = self.source.query.per_observation == "one"
-        known = {folder: self.ledger.observations(folder) if single else set() for folder in unlisted}
-        async for taxon, portion in self.source.find_all(list(unlisted.values())):
+        known = {folder: self.ledger.observations(folder) if single else set() for folder in classes}
+        async for taxon, portion in self.source.find_all(list(classes.values()), after):
             folder = folder_of[taxon.identity]
             self.ledger.add(folder, [photo for photo in portion if photo.observation_id not in known[folder]])
             counts[folder] += len(portion)
             self.bars.listing(folder, counts[folder])
             await asyncio.sleep(0)
-        for folder, taxon in unlisted.items():
-            self._end_list(folder, taxon, counts[folder])
-
-    def _end_list(self, folder: str, taxon: Taxon, count: int) -> None:
-        """An empty list will be asked for again: there may be more tomorrow."""
-        self.ledger.end_of_list(folder, self.source.notes.get(taxon.identity, ""), listed=count > 0)
+        for folder, taxon in classes.items():
+            note = self.source.notes.get(taxon.identity, "")
+            self.ledger.end_of_list(folder, note, listed=counts[folder] > 0)
 
     async def _hand_out(self, folder: str, queue: Queue) -> int:
         """Queue as many photos as are missing; a photo that failed in this command is left for the next one."""
@@ -203,7 +191,7 @@ class Collector:
 
             def decode_and_keep() -> None:  # in a thread: the event loop waits for neither a decoder nor a disk
                 name, sha256 = keep(whole, data)
-                self.ledger.kept(folder, photo.photo_id, name, sha256, now())
+                self.ledger.kept(folder, photo.photo_id, name, sha256)
 
             return asyncio.get_running_loop().run_in_executor(self._decoders, decode_and_keep)
 
@@ -233,7 +221,8 @@ class Collector:
 
     def _check_hosts(self) -> None:
         """Raise WorkFailed if every host that there is to ask is down: then the network is."""
-        waiting = {host_of(url) for url in self.ledger.addresses(WAITING, FAILED)}
-        if self._down and not self._well and waiting <= self._down.keys():
+        if not self._down or self._well:
+            return
+        if all(host_of(row["url"]) in self._down for row in self.ledger.photos(WAITING, FAILED)):
             why = "; ".join([*self._down.values()][:3])
             raise WorkFailed(f"{why}; the same command goes on when the server or the network is well again.")

@@ -8,7 +8,6 @@ laid down under a hidden name (.part, then .whole), decoded, flushed, and rename
 import hashlib
 import os
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -139,11 +138,7 @@ def recover(root: Path, ledger: Ledger) -> None:
     for folder in ledger.classes():
         if (root / folder).is_dir():
             _finish_files(root / folder, ledger)
-    present = {
-        f"{folder}/{name}"
-        for folder in ledger.classes()
-        for name in (os.listdir(root / folder) if (root / folder).is_dir() else [])
-    }
+    present = {f"{folder}/{path.name}" for folder in ledger.classes() for path in (root / folder).glob("*")}
     rows = [(row, f"{row['folder']}/{row['file']}") for row in ledger.photos(KEPT, COPY, REFUSED, WITHDRAWN, DELETED)]
     missing = [row for row, path in rows if row["fate"] == KEPT and path not in present]
     ledger.end_many((row["folder"], row["photo_id"], DELETED, GONE_BY_HAND) for row in missing)
@@ -170,11 +165,6 @@ def _finish_files(folder: Path, ledger: Ledger) -> None:
         candidates = (folder / f"{photo.photo_id}.{ending}" for ending in ENDINGS.values())
         if path := next(filter(Path.exists, candidates), None):
             try:
-                ledger.kept(folder.name, photo.photo_id, *verified(path), now())
+                ledger.kept(folder.name, photo.photo_id, *verified(path))
             except RefusedImage:
                 path.unlink()
-
-
-def now() -> str:
-    """The time for `fetched_at`."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

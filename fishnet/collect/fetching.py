@@ -11,8 +11,8 @@ import random
 import re
 import time
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypeVar
 
@@ -89,22 +89,14 @@ class Fetcher:
         }
 
     async def __aenter__(self) -> "Fetcher":
+        resolver, make_socket = _Resolver(self._gate), self._gate.make_socket
         connector = aiohttp.TCPConnector(
-            limit=self._connections,
-            limit_per_host=self._connections,
-            resolver=_Resolver(self._gate),
-            socket_factory=self._gate.make_socket,
-            keepalive_timeout=30,
+            limit=self._connections, resolver=resolver, socket_factory=make_socket, keepalive_timeout=30
         )
         self._session = aiohttp.ClientSession(
-            connector=connector,
-            headers=self._headers,
-            trust_env=True,
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None),
-            read_bufsize=PORTION,
-        )
+            connector=connector, headers=self._headers, trust_env=True, auto_decompress=False, read_bufsize=PORTION,
+            cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=None),
+        )  # fmt: skip
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -116,11 +108,7 @@ class Fetcher:
 
     async def call(self, url: str, read: Callable[[bytes], T]) -> T:
         """The result of `read` for an API's answer, in its turn; an answer that cannot be read is fetched again."""
-
-        async def accept(body: bytes) -> T:
-            return read(body)
-
-        return await self._retried(url, accept, calls=True)
+        return await self._retried(url, read, calls=True)
 
     async def file(self, url: str, target: Path, seen: Callable[[int, int | None], None], known: str = "") -> str:
         """Fetch a large file in portions, and return its ETag; a transfer that broke off goes on where it was.
@@ -179,12 +167,14 @@ class Fetcher:
                 os.fsync(out.fileno())
         return True
 
-    async def _retried(self, url: str, accept: Callable[[bytes], Awaitable[T]], *, calls: bool) -> T:
+    async def _retried(self, url: str, accept: Callable[[bytes], Awaitable[T] | T], *, calls: bool) -> T:
         for attempt in range(ATTEMPTS):
             try:
                 async with self._slots:
                     body = await self._body(url, calls)
-                return await accept(body)  # the connection serves the next request meanwhile
+                outcome = accept(body)
+                # the connection serves the next request meanwhile
+                return await outcome if isinstance(outcome, Awaitable) else outcome
             except RefusedImage as refusal:
                 trouble = Unusable(str(refusal))
             except Unusable as unusable:
@@ -203,7 +193,11 @@ class Fetcher:
         try:
             address, seconds_left = self._gate.check(url), self._deadline
             for _ in range(HOPS + 1):
-                async with self._turn(host_of(address), calls):
+                async with AsyncExitStack() as turn:  # waiting for it is not counted against the deadline
+                    if calls:
+                        await turn.enter_async_context(self._politeness.call(host_of(address)))
+                    else:
+                        await self._politeness.media(host_of(address))
                     begin = time.monotonic()
                     async with asyncio.timeout(seconds_left):
                         outcome = await self._hop(address)
@@ -216,16 +210,6 @@ class Fetcher:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Unreachable(self._in_words(error)) from error
         raise Unusable(f"more than {HOPS} redirects")
-
-    @asynccontextmanager
-    async def _turn(self, host: str, calls: bool) -> AsyncIterator[None]:
-        """Waiting for it is not counted against the deadline."""
-        if calls:
-            async with self._politeness.call(host):
-                yield
-        else:
-            await self._politeness.media(host)
-            yield
 
     async def _hop(self, address: URL) -> bytes | URL:
         """The body, or where a redirect leads."""

@@ -1,6 +1,7 @@
 """A command from beginning to end: which hosts may be asked, by which source, into which folder, with what result."""
 
 import asyncio
+import json
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import ExitStack, asynccontextmanager, suppress
@@ -114,7 +115,7 @@ async def _taxa(plan: Plan, source: Source, ledger: Ledger | None) -> list[Taxon
 
 def _note_settings(plan: Plan, ledger: Ledger, taxa: list[Taxon]) -> None:
     """Write down what a later command compares with its own settings, and act on what has changed since the last."""
-    ledger.write_settings(plan.fixed)
+    ledger.write_note("settings", json.dumps(plan.fixed, sort_keys=True))
     if len(plan.taxa) == len(taxa):
         for name, taxon in zip(plan.taxa, taxa, strict=True):
             ledger.write_note(f"typed:{name}", taxon.identity)
@@ -140,13 +141,13 @@ async def _refresh(plan: Plan, ledger: Ledger, bars: Bars) -> list[tuple[str, st
 async def _source_and_fetcher(plan: Plan, bars: Bars) -> AsyncIterator[tuple[Source, Fetcher]]:
     """The source and its client, both closed at the end."""
     limits = Limits(pause=plan.pause)
-    api_host = urlsplit(plan.api).netloc
+    api = urlsplit(plan.api)
     if plan.pause < Limits().pause:
-        if not _is_local(api_host):
-            raise BadInput(f"pause={plan.pause:g}: {api_host} asks for a second between two calls, or more.")
+        if api.hostname not in LOCAL:
+            raise BadInput(f"pause={plan.pause:g}: {api.netloc} asks for a second between two calls, or more.")
         limits = Limits(pause=plan.pause, a_minute=10_000, a_day=1_000_000)
     gate = Gate(HOSTS, plan.trusted)
-    free = frozenset(host_of(f"//{host}") for host in plan.trusted if _is_local(host))
+    free = frozenset(host_of(f"//{host}") for host in plan.trusted if urlsplit(f"//{host}").hostname in LOCAL)
     politeness = Politeness(limits, free=free)
     try:
         fetcher = Fetcher(
@@ -157,10 +158,6 @@ async def _source_and_fetcher(plan: Plan, bars: Bars) -> AsyncIterator[tuple[Sou
             yield _source(plan, gate, fetcher, bars), fetcher
     finally:
         politeness.close()
-
-
-def _is_local(host: str) -> bool:
-    return urlsplit(f"//{host}").hostname in LOCAL
 
 
 def _source(plan: Plan, gate: Gate, fetcher: Fetcher, bars: Bars) -> Source:

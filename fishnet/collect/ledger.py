@@ -10,12 +10,14 @@ are the picture of a notice. This too follows from the ledger alone, in whatever
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, fields
 from itertools import groupby
 from pathlib import Path
 from sqlite3 import Row
+from typing import Any
 
 from fishnet.collect.photo import Photo, Taxon, is_numbered, turn_of
 
@@ -56,7 +58,7 @@ class Ledger:
         file.parent.mkdir(parents=True, exist_ok=True)
         self.file, self._seed = file, seed
         self._sql = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
-        self._lock = threading.Lock()  # threads that decode write their photo's fate themselves
+        self._lock = threading.RLock()  # threads that decode write their photo's fate themselves
         self._sql.row_factory = sqlite3.Row
         self._sql.execute("PRAGMA journal_mode=WAL")
         self._sql.execute("PRAGMA synchronous=NORMAL")
@@ -88,20 +90,14 @@ class Ledger:
         rows = self._sql.execute("SELECT name, value FROM notes WHERE substr(name, 1, ?) = ?", (len(prefix), prefix))
         return {row[0][len(prefix) :]: row[1] for row in rows}
 
-    def settings(self) -> dict:
+    def settings(self) -> dict[str, Any]:
         """The settings with which the collection was begun; empty if it was not."""
         return json.loads(self.note("settings", "{}"))
 
-    def write_settings(self, settings: dict) -> None:
-        """Keep the settings of the collection."""
-        self.write_note("settings", json.dumps(settings, sort_keys=True))
-
     def add_class(self, folder: str, taxon: Taxon) -> None:
         """Enter a class; a class that is known already stays as it is."""
-        self._sql.execute(
-            "INSERT OR IGNORE INTO classes (folder, identity, name, common_name, rank) VALUES (?, ?, ?, ?, ?)",
-            (folder, *astuple(taxon)),
-        )
+        query = "INSERT OR IGNORE INTO classes (folder, identity, name, common_name, rank) VALUES (?, ?, ?, ?, ?)"
+        self._sql.execute(query, (folder, *astuple(taxon)))
 
     def classes(self) -> dict[str, Taxon]:
         """Folder → class, of all commands so far."""
@@ -126,17 +122,11 @@ class Ledger:
 
     def add(self, folder: str, photos: Iterable[Photo]) -> None:
         """Enter all of these photos or none; a photo that is known already keeps its fate."""
-        values = ", ".join("?" * (len(_PHOTO) + 2))
+        marks = ", ".join("?" * (len(_PHOTO) + 2))
+        query = f"INSERT OR IGNORE INTO photos (folder, {', '.join(_PHOTO)}, turn) VALUES ({marks})"
         rows = [(folder, *asdict(photo).values(), turn_of(self._seed, photo.photo_id)) for photo in photos]
         with self._transaction():
-            self._sql.executemany(
-                f"INSERT OR IGNORE INTO photos (folder, {', '.join(_PHOTO)}, turn) VALUES ({values})", rows
-            )
-
-    def last_observation(self, folder: str) -> int:
-        """The largest observation id of a class: how far a list that is paged by id has come."""
-        query = "SELECT max(CAST(observation_id AS INTEGER)) FROM photos WHERE folder = ?"
-        return self._sql.execute(query, (folder,)).fetchone()[0] or 0
+            self._sql.executemany(query, rows)
 
     def observations(self, folder: str) -> set[str]:
         """The ids of the observations of which a photo is entered."""
@@ -152,29 +142,21 @@ class Ledger:
         )
         return [Photo(*row) for row in rows]
 
-    def kept(self, folder: str, photo_id: str, file: str, sha256: str, fetched_at: str) -> None:
-        """A photo is on disk, in `file` of its class folder."""
+    def kept(self, folder: str, photo_id: str, file: str, sha256: str, fetched_at: str = "") -> None:
+        """A photo is on disk, in `file` of its class folder, fetched just now if not at another time."""
+        fetched_at = fetched_at or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         with self._lock:
-            self._keep(folder, photo_id, file, sha256, fetched_at)
-
-    def _keep(self, folder: str, photo_id: str, file: str, sha256: str, fetched_at: str) -> None:
-        self._sql.execute(
-            "UPDATE photos SET fate = ?, reason = '', file = ?, sha256 = ?, fetched_at = ?"
-            " WHERE folder = ? AND photo_id = ?",
-            (KEPT, file, sha256, fetched_at, folder, photo_id),
-        )
+            self._set(folder, photo_id, fate=KEPT, reason="", file=file, sha256=sha256, fetched_at=fetched_at)
 
     def inherited(self, row: Row, reason: str, heir: Row) -> None:
         """A photo is withdrawn, and its file belongs to its copy from then on; at no moment to neither of them."""
         with self._transaction():
             self.ended(row["folder"], row["photo_id"], WITHDRAWN, reason)
-            self._keep(heir["folder"], heir["photo_id"], row["file"], row["sha256"], heir["fetched_at"])
+            self.kept(heir["folder"], heir["photo_id"], row["file"], row["sha256"], heir["fetched_at"])
 
     def ended(self, folder: str, photo_id: str, fate: str, reason: str) -> None:
         """A photo is not kept, or not any more."""
-        self._sql.execute(
-            "UPDATE photos SET fate = ?, reason = ? WHERE folder = ? AND photo_id = ?", (fate, reason, folder, photo_id)
-        )
+        self._set(folder, photo_id, fate=fate, reason=reason)
 
     def end_many(self, rows: Iterable[tuple[str, str, str, str]]) -> None:
         """`ended` for many rows (folder, id, fate, reason), all at once."""
@@ -184,18 +166,17 @@ class Ledger:
 
     def try_again(self, reason: str) -> None:
         """Photos that were refused for this reason, which has passed, are waiting again."""
-        self._sql.execute(
-            "UPDATE photos SET fate = ?, reason = '' WHERE fate = ? AND instr(reason, ?)", (WAITING, REFUSED, reason)
-        )
+        query = "UPDATE photos SET fate = ?, reason = '' WHERE fate = ? AND instr(reason, ?)"
+        self._sql.execute(query, (WAITING, REFUSED, reason))
 
     def update(self, folder: str, photo: Photo) -> None:
         """Replace what the source said of a photo by what it says today."""
-        names = [name for name in _PHOTO if name != "photo_id"]
-        values = [getattr(photo, name) for name in names]
-        self._sql.execute(
-            f"UPDATE photos SET {', '.join(f'{name} = ?' for name in names)} WHERE folder = ? AND photo_id = ?",
-            (*values, folder, photo.photo_id),
-        )
+        self._set(folder, **asdict(photo))
+
+    def _set(self, folder: str, photo_id: str, **values: str) -> None:
+        columns = ", ".join(f"{name} = ?" for name in values)
+        query = f"UPDATE photos SET {columns} WHERE folder = ? AND photo_id = ?"
+        self._sql.execute(query, (*values.values(), folder, photo_id))
 
     def count(self, folder: str, *fates: str) -> int:
         """How many photos of a class have one of these fates."""
@@ -211,16 +192,10 @@ class Ledger:
         )
         return {row[0]: row[1] for row in rows}
 
-    def addresses(self, *fates: str) -> Iterator[str]:
-        """The addresses of the photos with these fates."""
-        query = f"SELECT url FROM photos WHERE fate IN ({', '.join('?' * len(fates))})"
-        return (row[0] for row in self._sql.execute(query, fates))
-
     def photos(self, *fates: str) -> Iterator[Row]:
         """Whole rows of these fates, by class and turn."""
-        return self._sql.execute(
-            f"SELECT * FROM photos WHERE fate IN ({', '.join('?' * len(fates))}) ORDER BY folder, turn", fates
-        )
+        query = f"SELECT * FROM photos WHERE fate IN ({', '.join('?' * len(fates))}) ORDER BY folder, turn"
+        return self._sql.execute(query, fates)
 
     def copies(self) -> dict[tuple[str, str], list[Row]]:
         """The copies of each kept photo, by its folder and digest."""

@@ -1,7 +1,7 @@
-"""Licences as sources write them, in the few codes that manifests hold.
+"""Licences as sources write them → the few codes that manifests hold.
 
-No licence stated means all rights reserved: that is the law's default, and iNaturalist's. A page that does not speak
-of licences at all leaves them unknown, which is not the same.
+No licence stated means all rights reserved: that is the law's default, and iNaturalist's. A page that does not mention
+licences at all leaves them unknown, which is not the same.
 """
 
 import re
@@ -16,7 +16,7 @@ RESERVED = "all-rights-reserved"
 OPEN = ("cc0", "pd", "gfdl", "cc-by", "cc-by-sa", "cc-by-nc", "cc-by-nc-sa")
 CODES = (*OPEN, "cc-by-nd", "cc-by-nc-nd", RESERVED, UNKNOWN)
 
-_DASHES = "\u2212\u00ad"  # a minus and a soft hyphen; the rest are known as dashes
+_DASHES = "\u2212\u00ad"  # a minus and a soft hyphen; Unicode knows all others as dashes
 _RESERVED = re.compile(r"all[ _-]*rights[ _-]*reserved|^c$|^copyright$")
 _FREE = {
     "cc0": re.compile(r"cc[ _-]*0|publicdomain/zero"),
@@ -41,10 +41,11 @@ _VERSION = re.compile(r"([0-9]+( [0-9]+| [a-z]{2})*)?")  # and the countries it 
 
 
 def licence_code(text: str | None) -> str:
-    """`CC BY-NC 4.0`, `CC_BY_NC_4_0`, `http://creativecommons.org/licenses/by-nc/4.0/` and `cc-by-nc` are one."""
+    """`cc-by-nc` for `CC BY-NC 4.0`, `CC_BY_NC_4_0` and `http://creativecommons.org/licenses/by-nc/4.0/`."""
     if text is None:
         return RESERVED
-    plain = _plain(text)
+    lower = unicodedata.normalize("NFKC", text).strip().lower()
+    plain = "".join("-" if unicodedata.category(sign) == "Pd" or sign in _DASHES else sign for sign in lower)
     if plain in CODES:
         return plain
     if _RESERVED.search(plain):
@@ -55,32 +56,24 @@ def licence_code(text: str | None) -> str:
     return _creative_code(plain)
 
 
-def _plain(text: str) -> str:
-    """Small letters, and one dash for the many that look like it."""
-    folded = unicodedata.normalize("NFKC", text).strip().lower()
-    return "".join("-" if unicodedata.category(one) == "Pd" or one in _DASHES else one for one in folded)
-
-
 def _creative_code(plain: str) -> str:
-    """A word that is not known may be a condition, and then the licence is unknown."""
-    said = re.sub(r"[\s/_.,;:()\[\]+&|'\"#?=-]+", " ", plain)
+    """The code of a Creative Commons licence; an unknown word may be a condition, and makes the licence unknown."""
+    spaced = re.sub(r"[\s/_.,;:()\[\]+&|'\"#?=-]+", " ", plain)
     for part, pattern in _SPELT_OUT.items():
-        said = pattern.sub(part, said)
-    words = said.split()
-    rest = " ".join(one for one in words if one not in {*_SPELT_OUT, *_COMMONS} and not _AROUND.fullmatch(one))
-    if "by" not in words or not _COMMONS & {*words} or not _VERSION.fullmatch(rest):
+        spaced = pattern.sub(part, spaced)
+    words = spaced.split()
+    version = " ".join(word for word in words if word not in {*_SPELT_OUT, *_COMMONS} and not _AROUND.fullmatch(word))
+    if "by" not in words or not _COMMONS & {*words} or not _VERSION.fullmatch(version):
         return UNKNOWN
     code = "-".join(["cc-by", *(part for part in ("nc", "nd", "sa") if part in words)])
     return code if code in CODES else UNKNOWN
 
 
-def wanted_licences(asked: str | list[str]) -> frozenset[str]:
-    """`open`, `any`, or codes by name."""
-    if asked == "open":
-        return frozenset(OPEN)
-    if asked == "any":
-        return frozenset(CODES)
-    codes = [asked] if isinstance(asked, str) else list(asked)
+def wanted_licences(choice: str | list[str]) -> frozenset[str]:
+    """The codes of a choice: `open`, `any`, or codes by name."""
+    if choice in ("open", "any"):
+        return frozenset(OPEN if choice == "open" else CODES)
+    codes = [choice] if isinstance(choice, str) else list(choice)
     for code in codes:
         if code not in CODES:
             raise BadInput(f"licences={code}: {nearest(str(code), ['open', 'any', *CODES])}")

@@ -24,27 +24,21 @@ def write_tables(ledger: Ledger, root: Path, source: str) -> None:
 
     A manifest that a person has edited is renamed first.
     """
-    _put_edited_aside(ledger, root / MANIFEST)
-    ledger.write_note("manifest", _write(root / MANIFEST, COLUMNS, _manifest_rows(ledger, source), ledger))
+    file = root / MANIFEST
+    ours = (ledger.note("manifest"), ledger.note("manifest_before"))
+    if file.exists() and hashlib.sha256(file.read_bytes()).hexdigest() not in ours:
+        number = 1
+        while (aside := file.with_name(f"manifest.edited-{number}.csv")).exists():
+            number += 1
+        os.replace(file, aside)
+        log.warning("%s had been changed by hand: that one is %s now", file, aside.name)
+    ledger.write_note("manifest", _write(file, COLUMNS, _manifest_rows(ledger, source), ledger))
     classes = ledger.classes().items()
     names = [(folder, taxon.identity, taxon.name, taxon.rank, taxon.common_name) for folder, taxon in classes]
     _write(root / CLASSES, ["class", "taxon_id", "name", "rank", "common_name"], names)
     keys = ("folder", "photo_id", "url", "fate", "reason")
     lost = ([row[key] for key in keys] for row in ledger.photos(REFUSED, FAILED, COPY, DELETED, WITHDRAWN))
     _write(ledger.file.with_name(NOT_KEPT), ["class", *keys[1:]], lost)
-
-
-def _put_edited_aside(ledger: Ledger, file: Path) -> None:
-    if not file.exists():
-        return
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    if digest in (ledger.note("manifest"), ledger.note("manifest_before")):
-        return
-    number = 1
-    while (aside := file.with_name(f"manifest.edited-{number}.csv")).exists():
-        number += 1
-    os.replace(file, aside)
-    log.warning("%s had been changed by hand: that one is %s now", file, aside.name)
 
 
 def _manifest_rows(ledger: Ledger, source: str) -> Iterator[list[str]]:

@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -101,16 +102,9 @@ class Plan:
         if first and last and first > last:
             raise BadInput(f"since={since} is later than until={until}.")
         self.query = Query(
-            licences=wanted_licences(licences),
-            quality=quality,
-            place=place,
-            since=first,
-            until=last,
-            per_observation=per_observation,
-            size=size,
-            seed=seed,
-            pool=pool,
-        )
+            licences=wanted_licences(licences), quality=quality, place=place, since=first, until=last,
+            per_observation=per_observation, size=size, seed=seed, pool=pool,
+        )  # fmt: skip
         if source == "browser" and UNKNOWN not in self.query.licences:
             raise BadInput("source=browser: a page does not tell the licence of a photo, so licences=any is needed.")
         if not refresh:
@@ -139,17 +133,8 @@ class Plan:
     @property
     def fixed(self) -> dict[str, Any]:
         """The settings that cannot change from one command to the next without making it another collection."""
-        query = self.query
-        return {
-            **{"source": self.source, "seed": self.seed, "licences": sorted(query.licences)},
-            **{"quality": query.quality, "place": query.place, "since": query.since, "until": query.until},
-            **{
-                "size": query.size,
-                "pool": query.pool,
-                "per_observation": query.per_observation,
-                "list": str(self.list.absolute()) if self.list else None,
-            },
-        }
+        file = str(self.list.absolute()) if self.list else None
+        return asdict(self.query) | {"licences": sorted(self.query.licences), "source": self.source, "list": file}
 
     def _check(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name.strip(". ") != self.name or self.name.lower() in RESERVED_NAMES:

@@ -27,19 +27,25 @@ class Forbidden(Exception):
 
 
 class Gate:
-    """`hosts` are names of public machines; `trusted` are host:port that the user has named, wherever they are."""
+    """Decides which addresses may be asked.
+
+    Args:
+        hosts: names of public machines.
+        trusted: host:port that the user has named, wherever they are.
+    """
 
     def __init__(self, hosts: Iterable[str] = (), trusted: Iterable[str] = ()) -> None:
         self._hosts = {host.lower() for host in hosts}
-        self._trusted = {one.lower() for one in trusted}
+        self._trusted = {name.lower() for name in trusted}
         self._proxies = set(_proxies())
         self._known_sockets: set[tuple[str, int]] = set()
 
     def allow(self, *hosts: str) -> None:
+        """Add names of public machines."""
         self._hosts.update(host.lower() for host in hosts)
 
     def check(self, url: str | URL) -> URL:
-        """The address as the client will see it, or the reason why it is not asked."""
+        """The address as the client will see it; Forbidden says why it may not be asked."""
         text = str(url)
         if len(text) > 2048 or not text.isascii() or re.search(r"[\x00-\x20\x7f\\]", text):
             raise Forbidden("the address holds signs that no address holds")
@@ -63,16 +69,17 @@ class Gate:
         return address
 
     def learn(self, host: str, port: int, addresses: Iterable[str]) -> None:
-        """What a name has just resolved to; addresses on private networks only for hosts that the user named."""
+        """Note what a name has just resolved to; for a host that the user named, private addresses are allowed too."""
         if socket_name(host, port) in self._trusted | self._proxies:
             self._known_sockets.update((address, port) for address in addresses)
 
     def may_connect(self, address: str, port: int) -> bool:
+        """Whether a socket to this numeric address may be made."""
         named = socket_name(address, port) in self._trusted | self._proxies
         return named or (address, port) in self._known_sockets or is_public(address)
 
     def make_socket(self, info: tuple) -> socket.socket:
-        """For aiohttp: the last place before the connection, and the only one that literal addresses pass as well."""
+        """Make the socket of a connection for aiohttp: the only check that literal addresses pass as well."""
         family, kind, protocol, _, target = info
         if not self.may_connect(target[0], target[1]):
             raise ForbiddenAddress(f"{target[0]} is not a public machine")
@@ -80,7 +87,7 @@ class Gate:
 
 
 class ForbiddenAddress(OSError):
-    """Raised inside the client, which wraps every OSError of a connection."""
+    """A forbidden address inside aiohttp, which handles every OSError of a connection."""
 
 
 def _proxies() -> Iterator[str]:
@@ -102,7 +109,7 @@ def socket_name(host: str, port: int | None) -> str:
 
 
 def host_of(url: str | URL) -> str:
-    """Whose limits a request counts against; the usual ports are not told, and what is no address is nobody's."""
+    """The host whose limits a request counts against, with any unusual port; empty for what is no address."""
     try:
         address = URL(url, encoded=True) if isinstance(url, str) else url
         host, port = address.host or "", address.port

@@ -23,7 +23,7 @@ from fishnet.ranges import AtLeast, FreeText
 from fishnet.text import counted
 
 if TYPE_CHECKING:
-    from fishnet.data.check.findings import Check, Finding, Folder
+    from fishnet.data.checks import Check, Finding, Folder
     from fishnet.models.classifier import ImageClassifier
 
 log = logging.getLogger("fishnet")
@@ -44,41 +44,37 @@ PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 def check(config: DictConfig) -> None:
-    _check_out(config.out)
+    """Print a line for each finding and save the sheet; raise WorkFailed if something blocks a training."""
+    if config.out is not None:
+        if not str(config.out).lower().endswith(PICTURES):
+            raise BadInput(f"out={config.out}: the contact sheet is a picture; let its name end with .jpg or .png.")
+        if Path(config.out).expanduser().exists():
+            raise BadInput(f"out={config.out} exists: choose another name.")
+        check_writable("out", config.out)
     validate(config, "check")
     settings = OmegaConf.to_container(config.data, resolve=True)
     assert isinstance(settings, dict)
-    from fishnet.data.check.checking import CHECKS, blocks, look
-    from fishnet.data.check.checking import check as run
-    from fishnet.data.check.sheet import save_sheet, sheet
+    from fishnet.data.checks import CHECKS, blocks, read_folder
+    from fishnet.data.checks import check as run
     from fishnet.data.index_cache import state_folder
+    from fishnet.data.sheet import save_sheet, sheet
 
-    folder = look(config.data.root, settings)
-    found = run(folder, [*CHECKS, training_time(config)] if config.time else CHECKS)
-    print(table(folder, found), flush=True)
-    page = sheet(folder.root, found)
+    folder = read_folder(config.data.root, settings)  # type: ignore[arg-type]
+    findings = run(folder, [*CHECKS, training_time(config)] if config.time else CHECKS)
+    print(table(folder, findings), flush=True)
+    page = sheet(folder.root, findings)
     if page is not None:
         out = Path(config.out).expanduser() if config.out else state_folder(folder.root) / "check.jpg"
         save_sheet(page, out)
         print(f"the worst of them: {out}", flush=True)
-    if blocks(found):
+    if blocks(findings):
         raise WorkFailed(f"{config.data.root} cannot be trained on as it is: what blocks it stands above.")
 
 
-def _check_out(out: str | None) -> None:
-    if out is None:
-        return
-    if not str(out).lower().endswith(PICTURES):
-        raise BadInput(f"out={out}: the contact sheet is a picture; let its name end with .jpg or .png.")
-    if Path(out).expanduser().exists():
-        raise BadInput(f"out={out} exists: choose another name.")
-    check_writable("out", out)
-
-
-def table(folder: "Folder", found: "list[Finding]") -> str:
+def table(folder: "Folder", findings: "list[Finding]") -> str:
     """A line a finding, the gravest first."""
     lines = [f"{folder.root}: {counted(len(folder.table), 'usable photo')} in {len(folder.classes)} classes"]
-    lines += [f"  {finding.weight:6s}  {finding.check:14s}  {finding.said}" for finding in found]
+    lines += [f"  {finding.weight:6s}  {finding.check:14s}  {finding.text}" for finding in findings]
     return "\n".join(lines)
 
 
@@ -90,7 +86,7 @@ def training_time(config: DictConfig) -> "Check":
             return
         import torch
 
-        from fishnet.data.check.findings import NOTES, Finding
+        from fishnet.data.checks import Finding
         from fishnet.models.classifier import ImageClassifier
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -105,8 +101,8 @@ def training_time(config: DictConfig) -> "Check":
         epoch = seconds * len(folder.table) * (share + config.data.val / 3)  # asking costs a third of learning
         epochs = config.trainer.max_epochs
         where = torch.cuda.get_device_name() if device == "cuda" else "this processor"
-        said = f"{config.model.backbone} on {where}: about {_spoken(epoch)} an epoch, {_spoken(epoch * epochs)}"
-        yield Finding("time", NOTES, f"{said} for {epochs} epochs if nothing stops it earlier")
+        text = f"{config.model.backbone} on {where}: about {_duration(epoch)} an epoch, {_duration(epoch * epochs)}"
+        yield Finding("time", "notes", f"{text} for {epochs} epochs if nothing stops it earlier")
 
     return check_time
 
@@ -126,7 +122,7 @@ def _photo_seconds(model: "ImageClassifier", device: str) -> float:
     return min(seconds) / STEP
 
 
-def _spoken(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"

@@ -48,15 +48,13 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     watch = building.signal_watch()
     checkpoint = Path(config.checkpoint).expanduser().absolute()
     model = load_model(checkpoint)
-    data = instantiate(config.data, _convert_="all")
-    data.speak(model.classes)
-    data.tested = config.part
-    data.check_counts()
+    data = instantiate(config.data, _convert_="all").for_model(classes=model.classes, part=config.part)
+    data.check()
     force_fp32(config)
     name = f"evaluate-{data.root.name}"
     with run_folder(config.out, name=str(config.name or name), job=job_folder()) as folder:
         logger = building.build_logger(config, folder=folder, command="evaluate", name=name)
-        logger.test_prefix(config.part)
+        logger.test_prefix = config.part
         trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
         if is_first():
             check_store(config.tracking.uri, home=Path.cwd())

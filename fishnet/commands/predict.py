@@ -7,19 +7,21 @@ Examples
 
 import csv
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from omegaconf import DictConfig
 
 from fishnet.config.entry import start
 from fishnet.config.validate import check_writable, validate
-from fishnet.data.listing import EXTENSIONS
+from fishnet.data.listing import find_photos
 from fishnet.errors import BadInput
 from fishnet.files import replacing
 from fishnet.ranges import AtLeast, FreeText, Probability
+
+if TYPE_CHECKING:
+    from fishnet.models.classifier import ImageClassifier
 
 log = logging.getLogger("fishnet")
 
@@ -57,21 +59,10 @@ def predict(config: DictConfig) -> dict[str, float]:
     return {name: float(count) for name, count in counts.items()}
 
 
-def find_photos(place: Path) -> list[Path]:
-    """A single photo, or every photo below a folder."""
-    if place.is_file():
-        return [place]
-    if not place.is_dir():
-        raise BadInput(f"images={place} does not exist: give a photo or a folder of photos.")
-    inside = (Path(folder) / name for folder, _, names in os.walk(place) for name in names)
-    photos = sorted(path for path in inside if path.suffix.lower() in EXTENSIONS)
-    if not photos:
-        raise BadInput(f"images={place} holds no photos ({', '.join(sorted(EXTENSIONS))}).")
-    return photos
-
-
-def write_predictions(model, photos: list[Path], out: Path, *, sure: float, batch_size: int) -> dict[str, int]:
-    """Into a file beside the wanted one, which gets its name when all is there."""
+def write_predictions(
+    model: "ImageClassifier", photos: list[Path], out: Path, *, sure: float, batch_size: int
+) -> dict[str, int]:
+    """Into a file beside `out`, which takes its place when all is there; how many photos are not sure or refused."""
     from rich.progress import track
 
     counts = {"not sure": 0, "refused": 0}
@@ -85,46 +76,35 @@ def write_predictions(model, photos: list[Path], out: Path, *, sure: float, batc
         with open(temporary, "w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
             table.writerow(["path", "predicted", "probability", "not_sure", "problem", *model.classes])
-            for path, chances, problem in rows:
-                best = max(range(len(chances)), key=chances.__getitem__) if chances else None
-                if best is None:
+            for path, probabilities, problem in rows:
+                if problem:
                     table.writerow([path, "", "", True, problem, *[""] * len(model.classes)])
                     counts["refused"] += 1
                     log.warning("%s: %s", path, problem)
                     continue
-                unsure = chances[best] < sure
+                best = max(range(len(probabilities)), key=probabilities.__getitem__)
+                unsure = probabilities[best] < sure
                 counts["not sure"] += unsure
-                table.writerow(
-                    [path, model.classes[best], f"{chances[best]:.4f}", unsure, "", *(f"{p:.4f}" for p in chances)]
-                )
+                answer = [model.classes[best], f"{probabilities[best]:.4f}", unsure, ""]
+                table.writerow([path, *answer, *(f"{value:.4f}" for value in probabilities)])
     return counts
 
 
-def answers(model, photos: list[Path], batch_size: int) -> Iterator[tuple[Path, list[float], str]]:
+def answers(
+    model: "ImageClassifier", photos: list[Path], batch_size: int
+) -> "Iterator[tuple[Path | bytes, list[float], str]]":
     """Each photo with its probabilities, or with the reason why there are none."""
     import torch
 
-    from fishnet.data.views import centre
-    from fishnet.data.working import working_image, working_side
-    from fishnet.images import RefusedImage
+    from fishnet.data.photos import photo_batches
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = model.to(device)
-    wishes = model.preprocessing
-    look = {"sha256": "", "side": working_side(wishes.size, wishes.crop), "interpolation": wishes.interpolation}
-    for begin in range(0, len(photos), batch_size):
-        views, problems = [], {}
-        for path in photos[begin : begin + batch_size]:
-            try:
-                view = centre(working_image(path, **look), wishes.size)
-                views.append(torch.from_numpy(view).permute(2, 0, 1))
-            except RefusedImage as refusal:
-                problems[path] = str(refusal)
+    model = model.to("cuda" if torch.cuda.is_available() else "cpu")
+    for batch in photo_batches(photos, model.preprocessing, batch_size=batch_size):
         with torch.inference_mode():
-            chances = model.probabilities(model(torch.stack(views).to(device))).tolist() if views else []
-        known = iter(chances)
-        for path in photos[begin : begin + batch_size]:
-            yield (path, [], problems[path]) if path in problems else (path, next(known), "")
+            rows = model.probabilities(model(batch.images.to(model.device))).tolist() if batch.views else []
+        probabilities = iter(rows)
+        for photo, problem in zip(batch.photos, batch.problems, strict=True):
+            yield photo, [] if problem else next(probabilities), problem
 
 
 if __name__ == "__main__":

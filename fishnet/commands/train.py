@@ -67,7 +67,7 @@ def train(config: DictConfig) -> dict[str, float]:
     data = instantiate(config.data, _convert_="all")
     if checkpoint is not None:
         check_classes(checkpoint, data.class_names, root=config.data.root, resume=config.resume)
-    data.check_counts()
+    data.check()
     model = building.build_model(config, data.class_names)
     name, job = str(config.name or config.model.backbone), job_folder()
     with run_folder(config.out, name=name, job=job, resumable=True, resumed=checkpoint is not None) as folder:

@@ -1,11 +1,13 @@
 """What is done to a whole batch at once, on the model's device: mirroring, colours, turning and shearing.
 
-Every photo has its own numbers in `chance` (from its key, see `chance.py`), so a view does not depend on the batch,
-the device or the number of processes it is made in.
+Every photo has its own random numbers, its `noise`, which follow from a key alone, so a view does not depend on the
+batch, the device or the number of processes it is made in.
 """
 
+import hashlib
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,40 +18,59 @@ HUE = 0.05  # of a full turn
 TURN, SHEAR, SHIFT, ZOOM = 45.0, 15.0, 0.15, 0.2  # degrees, degrees, share of the side, share
 FILL = 128.0
 GREY = (0.299, 0.587, 0.114)
+_STEP, _FIRST, _SECOND = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 
-def augmented(images: Tensor, chance: Tensor, preset: str) -> Tensor:
-    """uint8 photos (N × 3 × size × size) as the preset shows them."""
+def hashed_noise(keys: np.ndarray, count: int) -> np.ndarray:
+    """`count` even random numbers in [0, 1) for each key, as keys × count, for a whole batch at once.
+
+    A generator for each photo would cost more than cutting its view. This is SplitMix64 (Steele, Lea and Flood
+    2014), whose whole state is the key.
+    """
+    x = keys.astype(np.uint64)[:, None] + np.arange(1, count + 1, dtype=np.uint64) * _STEP
+    x = (x ^ (x >> np.uint64(30))) * _FIRST
+    x = (x ^ (x >> np.uint64(27))) * _SECOND
+    x ^= x >> np.uint64(31)
+    return (x >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)
+
+
+def fixed_key(sha256: str, view: int, seed: int) -> int:
+    """The key of a photo's n-th fixed view, wherever the photo lies and whatever lies beside it."""
+    return int.from_bytes(hashlib.blake2b(f"{sha256} {view} {seed}".encode(), digest_size=7).digest())
+
+
+def augmented(images: Tensor, noise: Tensor, preset: str) -> Tensor:
+    """uint8 photos (N × 3 × size × size) as the preset shows them; `noise` is N × DRAWS numbers in [0, 1)."""
     if preset == "none":
         return images
     if preset == "photo":
-        images = _recoloured(images, chance[:, _COLOURS])
+        images = _recoloured(images, noise[:, _COLOURS])
     if preset == "affine":
-        images = _moved(images, chance[:, _AFFINE])
-        images = _mirrored(images, chance[:, _FLIP] < 0.5, 2)
-    return _mirrored(images, chance[:, _MIRROR] < 0.5, 3)
+        images = _moved(images, noise[:, _AFFINE])
+        images = _mirrored(images, noise[:, _FLIP] < 0.5, 2)
+    return _mirrored(images, noise[:, _MIRROR] < 0.5, 3)
 
 
 def _mirrored(images: Tensor, which: Tensor, side: int) -> Tensor:
     return torch.where(which.view(-1, 1, 1, 1), images.flip(side), images)
 
 
-def _spread(chance: Tensor, width: float) -> Tensor:
-    return (2 * chance - 1) * width
+def _spread(noise: Tensor, width: float) -> Tensor:
+    return (2 * noise - 1) * width
 
 
 def _bytes(images: Tensor) -> Tensor:
     return images.round_().clamp_(0, 255).to(torch.uint8)
 
 
-def _recoloured(images: Tensor, chance: Tensor) -> Tensor:
+def _recoloured(images: Tensor, noise: Tensor) -> Tensor:
     """Brightness, contrast, saturation and hue are each linear in a colour: one matrix a photo does all four."""
-    brightness, contrast, saturation = (1 + _spread(chance[:, k], BRIGHTNESS).view(-1, 1, 1) for k in range(3))
+    brightness, contrast, saturation = (1 + _spread(noise[:, k], BRIGHTNESS).view(-1, 1, 1) for k in range(3))
     pixels = images.float()
     grey = torch.tensor(GREY, device=images.device)
-    one = torch.eye(3, device=images.device)
+    identity = torch.eye(3, device=images.device)
     to_grey = grey.expand(3, 3)
-    matrix = _hue(_spread(chance[:, 3], HUE)) @ (saturation * one + (1 - saturation) * to_grey)
+    matrix = _hue(_spread(noise[:, 3], HUE)) @ (saturation * identity + (1 - saturation) * to_grey)
     mean = (pixels.mean(dim=(2, 3)) @ grey).view(-1, 1, 1) * brightness
     offset = matrix @ ((1 - contrast) * mean).expand(-1, 3, 1)
     mixed = torch.baddbmm(offset, contrast * brightness * matrix, pixels.flatten(2))
@@ -59,23 +80,23 @@ def _recoloured(images: Tensor, chance: Tensor) -> Tensor:
 def _hue(turns: Tensor) -> Tensor:
     """A turn of the colour circle around the grey axis (Rodrigues' formula)."""
     cosine, sine = (f(2 * math.pi * turns).view(-1, 1, 1) for f in (torch.cos, torch.sin))
-    one = torch.eye(3, device=turns.device)
+    identity = torch.eye(3, device=turns.device)
     across = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]], device=turns.device) / math.sqrt(3)
-    return cosine * one + (1 - cosine) / 3 + sine * across
+    return cosine * identity + (1 - cosine) / 3 + sine * across
 
 
-def _moved(images: Tensor, chance: Tensor) -> Tensor:
+def _moved(images: Tensor, noise: Tensor) -> Tensor:
     """Turned, sheared, zoomed and shifted; what comes in from outside is grey."""
-    grid = nn.functional.affine_grid(_where_from(chance), list(images.shape), align_corners=False)
+    grid = nn.functional.affine_grid(_sources(noise), list(images.shape), align_corners=False)
     moved = nn.functional.grid_sample(images.float() - FILL, grid, mode="bilinear", align_corners=False)
     return _bytes(moved.add_(FILL))
 
 
-def _where_from(chance: Tensor) -> Tensor:
-    """For each place of the new picture (from -1 to 1) its place in the old one, as a matrix a photo."""
-    turn, lean = (torch.deg2rad(_spread(chance[:, k], width)) for k, width in ((0, TURN), (1, SHEAR)))
-    zoom = 1 + _spread(chance[:, 2], ZOOM)
-    across, along = (2 * _spread(chance[:, k], SHIFT) for k in (3, 4))
+def _sources(noise: Tensor) -> Tensor:
+    """For each position in the new picture (from -1 to 1) that in the old one, as a matrix for each photo."""
+    turn, lean = (torch.deg2rad(_spread(noise[:, k], width)) for k, width in ((0, TURN), (1, SHEAR)))
+    zoom = 1 + _spread(noise[:, 2], ZOOM)
+    across, along = (2 * _spread(noise[:, k], SHIFT) for k in (3, 4))
     cosine, sine, slant = turn.cos() / zoom, turn.sin() / zoom, lean.tan()
     first = torch.stack([cosine, cosine * slant + sine, across], dim=1)
     second = torch.stack([-sine, cosine - sine * slant, along], dim=1)

@@ -21,7 +21,7 @@ import torch
 
 from fishnet.data.index_cache import state_folder
 from fishnet.data.store import Made, Store, Stored, is_store
-from fishnet.data.working import working_image, working_shape
+from fishnet.data.views import working_image, working_shape
 from fishnet.environment import usable_cores
 from fishnet.errors import WorkFailed
 from fishnet.files import LockHeld, locked
@@ -53,22 +53,32 @@ class Decoded:
             ) from refusal
 
 
-def cache_place(root: Path, cache: str) -> Path:
-    """Beside the index, or in the folder that was asked for."""
+def cache_folder(root: Path, cache: str) -> Path:
+    """Beside the index (`auto`), or the folder that `cache` names."""
     return state_folder(root) / "cache" if cache == "auto" else Path(cache).expanduser().absolute()
 
 
 def working_images(
     root: Path, table: pd.DataFrame, *, side: int, interpolation: str, cache: str, limit: float, progress: bool = True
 ) -> Decoded | Stored:
-    """The photos of the table at their working size; from the cache where there is to be one and it has room."""
+    """The photos of the table at their working size; from the cache where there is to be one and it has room.
+
+    Args:
+        root: The folder that the table's paths start from.
+        table: path, sha256, width and height of each photo.
+        side: The shorter side of a working image.
+        interpolation: bilinear or bicubic.
+        cache: `auto` (beside the index), `off`, or a folder.
+        limit: The most that the cache may take, in GB.
+        progress: Whether there is a progress bar while photos are decoded.
+    """
     decoded = Decoded(root, table, side=side, interpolation=interpolation)
     if cache == "off":
         return decoded
-    place = cache_place(root, cache)
+    folder = cache_folder(root, cache)
     about = {"side": side, "interpolation": interpolation, "version": _VERSION}
     name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
-    store = Store(place / f"{side}px-{name}", dtype="uint8", about=about)
+    store = Store(folder / f"{side}px-{name}", dtype="uint8", about=about)
     keys = table["sha256"].tolist()
     sizes = zip(table["width"].tolist(), table["height"].tolist(), strict=True)
     shapes = np.array([working_shape(width, height, side) for width, height in sizes], dtype=np.int32)
@@ -80,14 +90,14 @@ def working_images(
         return position, image
 
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         why_not = _no_room(store, keys, shapes, limit)
         if not why_not:
             store.fill(keys, shapes, partial(_on_all_cores, make), label="decoding photos once", progress=progress)
             return store.read(keys, shapes)
     except OSError as error:
         why_not = f"{error.strerror or error}"
-    _log.warning("No decode cache in %s (%s): photos are decoded each time they are needed.", place, why_not)
+    _log.warning("No decode cache in %s (%s): photos are decoded each time they are needed.", folder, why_not)
     return decoded
 
 
@@ -95,22 +105,22 @@ def _on_all_cores(make: Callable[[int], tuple[int, np.ndarray]], positions: np.n
     """Decoders let go of Python's lock, so threads do; torch must not share each photo out once more."""
     cores, before = usable_cores(), torch.get_num_threads()
     torch.set_num_threads(1)
-    crew = ThreadPoolExecutor(cores, thread_name_prefix="fishnet-decode")
+    pool = ThreadPoolExecutor(cores, thread_name_prefix="fishnet-decode")
     waiting: deque[Future] = deque()
     try:
         for position in positions.tolist():
-            waiting.append(crew.submit(make, position))
+            waiting.append(pool.submit(make, position))
             if len(waiting) >= _AHEAD * cores:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
-        crew.shutdown(cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
         torch.set_num_threads(before)
 
 
 def _no_room(store: Store, keys: Sequence[str], shapes: np.ndarray, limit: float) -> str:
-    """Why the cache cannot take what is missing; what is older in the same place goes first, where that helps."""
+    """Why the cache cannot take what is missing; older caches in the same folder go first, where that helps."""
     wanted, here = _bytes_of(shapes[store.missing(keys)]), _bytes_in(store.folder)
     if not wanted:
         return ""
@@ -134,15 +144,16 @@ def _no_room(store: Store, keys: Sequence[str], shapes: np.ndarray, limit: float
 
 def _stores_beside(own: Path) -> list[Path]:
     """Folders that we have made, of photos and of features, the oldest first; whatever else lies there is not ours."""
-    place = own.parent
-    ours = [
-        folder for folder in (*place.glob("*px-*"), *place.glob("features/*")) if folder != own and is_store(folder)
-    ]
-    return sorted(ours, key=lambda folder: folder.stat().st_mtime)
+    beside = (*own.parent.glob("*px-*"), *own.parent.glob("features/*"))
+    stores = [folder for folder in beside if folder != own and is_store(folder)]
+    return sorted(stores, key=lambda folder: folder.stat().st_mtime)
 
 
 def _remove(folder: Path) -> int:
-    """A cache can be made again; one that is just being made is left alone. The bytes that this has freed."""
+    """The bytes that removing a cache has freed; one that is just being made is left alone.
+
+    Its lock goes with it: filelock does not take the lock of an unlinked file for one, and tries again.
+    """
     freed = _bytes_in(folder)
     with suppress(LockHeld), locked(folder / "lock", timeout=0):
         shutil.rmtree(folder, ignore_errors=True)

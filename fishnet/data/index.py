@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fishnet.data.duplicates import merged
-from fishnet.data.groups import copies, stated_groups
+from fishnet.data.duplicates import copies, merged, stated_groups
 from fishnet.data.index_cache import known_photos, state_folder
 from fishnet.data.listing import Listing, list_photos
 from fishnet.data.manifest import with_manifest
@@ -53,30 +52,46 @@ def build_index(
     fewest: int = 2,
     forgiving: bool = False,
 ) -> Index:
-    """Reads each photo once, ever; a second call on an unchanged folder only looks at names and times.
+    """Read each photo once, ever; a second call on an unchanged folder only looks at names and times.
 
-    A model that knows its classes can be asked about a folder that holds a single one of them (`fewest=1`); who wants
-    to tell what is wrong with a folder takes it as it is (`forgiving`).
+    Args:
+        root: The folder that holds one folder for each class.
+        manifest: Another table of the photos than `manifest.csv` in the folder.
+        classes: A subset of the class folders.
+        positive: One class against all others.
+        group: A column of the manifest, or a regular expression on file names; what it calls a group is never split.
+        duplicates: What happens to copies: `group`, `drop` or `ignore`.
+        max_refused: The share of photos that may be unreadable.
+        workers: How many processes decode.
+        progress: Whether there is a progress bar.
+        listing: What `list_photos(root)` has found, where that is known.
+        fewest: How many classes there must be; 1 for a model that knows its classes.
+        forgiving: Take the folder as it is, to find out what is wrong with it.
     """
-    _check_arguments(duplicates, max_refused)
+    if duplicates not in DUPLICATES:
+        raise BadInput(f"data.duplicates={duplicates!r} is not one of {', '.join(DUPLICATES)}.")
+    if not 0 <= max_refused <= 1:
+        raise BadInput(f"data.max_refused={max_refused} must be a share between 0 and 1.")
     fewest, max_refused = (1, 1.0) if forgiving else (fewest, max_refused)
     listing = listing or list_photos(root)
     chosen = chosen_folders(listing.classes, classes, fewest)
     selected = frozenset(chosen)
     wanted = np.array([name in selected for _, name, *_ in listing.photos], bool)
     photos = known_photos(listing, wanted=wanted, workers=workers, progress=progress)
-    refused = _refused(photos, listing, chosen)
+    unnamed = [row for row in listing.refused if row[0].split("/", 1)[0] in selected]
+    broken = photos.loc[photos["reason"] != "", ["path", "reason"]]
+    refused = pd.concat([broken, pd.DataFrame(unnamed, columns=["path", "reason"], dtype=object)], ignore_index=True)
     _check_refused(refused, len(photos) + len(listing.refused), max_refused, listing.root)
     table = photos[photos["reason"] == ""].drop(columns="reason").reset_index(drop=True)
     if not forgiving:
         check_classes(table, chosen, refused)
     names, table = _labelled(table, chosen, positive)
     unread = set(listing.classes) - set(chosen)
-    table, said = with_manifest(table, set(refused["path"]), listing.root, manifest, unread)
-    table, grouping = grouped(table, group, duplicates)
+    table, of_manifest = with_manifest(table, set(refused["path"]), listing.root, manifest, unread)
+    table, of_groups = grouped(table, group, duplicates)
     if not forgiving:
         check_labels(table, names)
-    warnings = [*listing.warnings(), *said, *grouping]
+    warnings = [*listing.warnings(), *of_manifest, *of_groups]
     return Index(listing.root, table, refused, names, data_digest(table), warnings)
 
 
@@ -87,13 +102,6 @@ def data_digest(table: pd.DataFrame) -> str:
     return hashlib.sha256("".join(rows).encode()).hexdigest()
 
 
-def _check_arguments(duplicates: str, max_refused: float) -> None:
-    if duplicates not in DUPLICATES:
-        raise BadInput(f"data.duplicates={duplicates!r} is not one of {', '.join(DUPLICATES)}.")
-    if not 0 <= max_refused <= 1:
-        raise BadInput(f"data.max_refused={max_refused} must be a share between 0 and 1.")
-
-
 def class_counts(
     folders: dict[str, int], classes: Sequence[str] | None, positive: str | None, fewest: int = 2
 ) -> dict[str, int]:
@@ -101,31 +109,30 @@ def class_counts(
     chosen = chosen_folders(list(folders), classes, fewest)
     if positive is None:
         return {name: folders[name] for name in chosen}
-    one = _folder(positive, chosen)
-    return {f"not {one}": sum(folders[name] for name in chosen if name != one), one: folders[one]}
+    positive = _folder(positive, chosen)
+    others = sum(folders[name] for name in chosen if name != positive)
+    return {f"not {positive}": others, positive: folders[positive]}
 
 
-def chosen_folders(found: list[str], classes: Sequence[str] | None, fewest: int = 2) -> list[str]:
-    chosen = found if classes is None else sorted({_folder(name, found) for name in classes})
+def chosen_folders(folders: list[str], classes: Sequence[str] | None, fewest: int = 2) -> list[str]:
+    """The class folders that are meant, of those that are there."""
+    chosen = folders if classes is None else sorted({_folder(name, folders) for name in classes})
     if len(chosen) < fewest:
         only = f"only the class {chosen[0]!r}" if chosen else "no class"
         raise BadInput(f"There is {only} to tell apart: a classifier needs at least two class folders.")
     return chosen
 
 
-def _folder(name: str, found: Sequence[str]) -> str:
+def _folder(name: str, folders: Sequence[str]) -> str:
     """The class as its folder spells it: accents typed in another encoding are the same name."""
-    same = [one for one in found if unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", name)]
-    if name in found or len(same) == 1:
-        return name if name in found else same[0]
-    near = difflib.get_close_matches(name, found, n=3, cutoff=0.4) or found[:5]
+    if name in folders:
+        return name
+    normal = unicodedata.normalize("NFC", name)
+    same = [folder for folder in folders if unicodedata.normalize("NFC", folder) == normal]
+    if len(same) == 1:
+        return same[0]
+    near = difflib.get_close_matches(name, folders, n=3, cutoff=0.4) or folders[:5]
     raise BadInput(f"There is no class {name!r}; did you mean {' or '.join(map(repr, near))}?")
-
-
-def _refused(photos: pd.DataFrame, listing: Listing, chosen: list[str]) -> pd.DataFrame:
-    unnamed = [row for row in listing.refused if row[0].split("/", 1)[0] in chosen]
-    broken = photos.loc[photos["reason"] != "", ["path", "reason"]]
-    return pd.concat([broken, pd.DataFrame(unnamed, columns=["path", "reason"], dtype=object)], ignore_index=True)
 
 
 def _check_refused(refused: pd.DataFrame, count: int, max_refused: float, root: Path) -> None:
@@ -143,6 +150,7 @@ def _check_refused(refused: pd.DataFrame, count: int, max_refused: float, root: 
 
 
 def check_classes(table: pd.DataFrame, chosen: list[str], refused: pd.DataFrame) -> None:
+    """Refuse a class folder without a usable photo."""
     empty = sorted(set(chosen) - set(table["class"]))
     if empty:
         broken = refused[refused["path"].str.startswith(f"{empty[0]}/")] if len(refused) else refused
@@ -159,34 +167,30 @@ def _labelled(table: pd.DataFrame, chosen: list[str], positive: str | None) -> t
     if positive is None:
         labels = {name: label for label, name in enumerate(chosen)}
         return chosen, table.assign(label=table["class"].map(labels).astype(np.int64))
-    one = _folder(positive, chosen)
-    names = [f"not {one}", one]
-    label = (table["class"] == one).astype(np.int64)
+    positive = _folder(positive, chosen)
+    names = [f"not {positive}", positive]
+    label = (table["class"] == positive).astype(np.int64)
     return names, table.assign(label=label, **{"class": [names[number] for number in label]})
 
 
 def grouped(table: pd.DataFrame, group: str | None, duplicates: str) -> tuple[pd.DataFrame, list[str]]:
-    stated, said = stated_groups(table, group)
+    """The table with its column `group`, without what is dropped, and what to warn of."""
+    stated, warnings = stated_groups(table, group)
     same_picture = copies(table)
     if duplicates == "ignore":
-        return table.assign(group=stated), [*said, *_what_may_straddle(stated, same_picture)]
+        spread = pd.Series(stated).groupby(same_picture).nunique()
+        clusters = spread.index[spread > 1]
+        if len(clusters):
+            warnings.append(
+                f"data.duplicates=ignore: {int(np.isin(same_picture, clusters).sum())} photos form {len(clusters)} "
+                "clusters of near copies that may straddle the split; a test score may be too good."
+            )
+        return table.assign(group=stated), warnings
     table = table.assign(group=merged(stated, same_picture))
     if duplicates == "drop":
         table, dropped = _without_copies(table, same_picture)
-        said += dropped
-    return table, said
-
-
-def _what_may_straddle(stated: np.ndarray, same_picture: np.ndarray) -> list[str]:
-    spread = pd.Series(stated).groupby(same_picture).nunique()
-    clusters = int((spread > 1).sum())
-    if not clusters:
-        return []
-    photos = int(np.isin(same_picture, spread.index[spread > 1]).sum())
-    return [
-        f"data.duplicates=ignore: {photos} photos form {clusters} clusters of near copies that may straddle "
-        "the split; a test score may be too good."
-    ]
+        warnings += dropped
+    return table, warnings
 
 
 def _without_copies(table: pd.DataFrame, same_picture: np.ndarray) -> tuple[pd.DataFrame, list[str]]:
@@ -199,19 +203,20 @@ def _without_copies(table: pd.DataFrame, same_picture: np.ndarray) -> tuple[pd.D
     contradicted = (labels > 1).to_numpy()
     repeated = table.assign(picture=same_picture)[~contradicted].duplicated(["picture", "label"])
     kept = table[~contradicted][~repeated].reset_index(drop=True)
-    said = []
+    warnings = []
     if repeated.any():
-        said.append(f"data.duplicates=drop: {int(repeated.sum())} copies were left out.")
+        warnings.append(f"data.duplicates=drop: {int(repeated.sum())} copies were left out.")
     if contradicted.any():
         example = table.loc[contradicted, "path"].iloc[0]
-        said.append(
+        warnings.append(
             f"data.duplicates=drop: {int(contradicted.sum())} photos lie in two classes with equal bytes and "
             f"were all left out (such as {example})."
         )
-    return kept, said
+    return kept, warnings
 
 
 def check_labels(table: pd.DataFrame, names: list[str]) -> None:
+    """Refuse a class all of whose photos were dropped."""
     for label, name in enumerate(names):
         if not (table["label"] == label).any():
             raise BadInput(f"The class {name!r} holds no photo that is not also in another class.")

@@ -9,7 +9,6 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ import pandas as pd
 
 from fishnet.data.listing import Listing
 from fishnet.data.scan import scan
+from fishnet.data.store import with_bar
 from fishnet.files import locked, replacing
 
 _log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ _SAVE_EVERY = 20.0  # seconds
 def known_photos(
     listing: Listing, *, wanted: np.ndarray, workers: int | None = None, progress: bool = True
 ) -> pd.DataFrame:
-    """One row a wanted photo: path, class, what was read of it, and the reason where it was refused."""
+    """One row for each wanted photo: path, class, what was read of it, and the reason where it was refused."""
     listed = pd.DataFrame(listing.photos, columns=["path", "class", *_STATE])
     photos = _matched(listed, listing.root)
     if (wanted & ~photos["done"]).any():
@@ -47,7 +47,7 @@ def state_folder(root: Path) -> Path:
 
     Not inside: other programs would take it for a class folder without photos.
     """
-    beside = _beside(root)
+    beside, outside = _state_folders(root)
     try:
         beside.mkdir(exist_ok=True)
         probe = beside / f".probe-{os.getpid()}"
@@ -55,18 +55,13 @@ def state_folder(root: Path) -> Path:
         probe.unlink()
         return beside
     except OSError:
-        outside = _outside(root)
         outside.mkdir(parents=True, exist_ok=True)
         return outside
 
 
-def _beside(root: Path) -> Path:
-    return root.with_name(f".{root.name}.fishnet")
-
-
-def _outside(root: Path) -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "fishnet" / "index" / hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
+def _state_folders(root: Path) -> tuple[Path, Path]:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fishnet" / "index"
+    return root.with_name(f".{root.name}.fishnet"), cache / hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
 
 
 def _matched(listed: pd.DataFrame, root: Path) -> pd.DataFrame:
@@ -76,16 +71,16 @@ def _matched(listed: pd.DataFrame, root: Path) -> pd.DataFrame:
         name: np.full(count, "", object) if kind == "str" else np.zeros(count, kind) for name, kind in _FACTS.items()
     }
     done = np.zeros(count, bool)
-    for folder in (_beside(root), _outside(root)):
+    for folder in _state_folders(root):
         known = _load(folder / _FILE)
         if known is None or known.empty:
             continue
-        place = pd.Index(known["path"]).get_indexer(pd.Index(listed["path"]))
-        same = (place >= 0) & ~done
+        row = pd.Index(known["path"]).get_indexer(pd.Index(listed["path"]))
+        same = (row >= 0) & ~done
         for name in _STATE:
-            same &= known[name].to_numpy()[place] == listed[name].to_numpy()
+            same &= known[name].to_numpy()[row] == listed[name].to_numpy()
         for name, values in facts.items():
-            values[same] = known[name].to_numpy()[place[same]]
+            values[same] = known[name].to_numpy()[row[same]]
         done |= same
     return listed.assign(**facts, done=done)
 
@@ -96,9 +91,10 @@ def _read_missing(
     """Fills the rows of photos not read before, and saves what will stay true."""
     row_of = {str(root / path): row for row, path in photos.loc[missing, "path"].items()}
     columns = {name: photos[name].to_numpy(copy=True) for name in (*_FACTS, "done")}
+    results = scan(list(row_of), workers=workers)
     saved = time.monotonic()
     try:
-        for path, facts in _with_bar(scan(list(row_of), workers=workers), len(row_of), progress):
+        for path, facts in with_bar(results, len(row_of), "reading photos", progress):
             row = row_of[path]
             for name in _FACTS:
                 columns[name][row] = facts.get(name, columns[name][row])
@@ -110,15 +106,6 @@ def _read_missing(
         for name, values in columns.items():
             photos[name] = values
         _save(photos, folder)
-
-
-def _with_bar(answers: Iterator[tuple[str, dict]], count: int, shown: bool) -> Iterator[tuple[str, dict]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    look = (TextColumn("reading photos"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*look, console=Console(stderr=True), disable=not shown) as bar:
-        yield from bar.track(answers, total=count)
 
 
 def _save(photos: pd.DataFrame, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The photos of a class-folder tree, by name, size and time only: no file is opened.
+"""The photos of a class-folder tree, by name, size and time only: no file is opened, and nothing heavy is imported.
 
 Names are taken as they are (quotes, ×, CJK, `${…}`), links never lead out of the folder, and whatever is left
 out is counted, so that nobody wonders where the bitmaps went.
@@ -7,11 +7,16 @@ out is counted, so that nobody wonders where the bitmaps went.
 import os
 import unicodedata
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from fishnet.errors import BadInput
+from fishnet.reef import Settings, reef_folder
+from fishnet.reef.folder import reef_path
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif"})
 _SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test"})
@@ -19,28 +24,31 @@ _SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "te
 
 @dataclass
 class Listing:
+    """What a folder of class folders holds: classes and photos sorted by name, and what is left out by kind."""
+
     root: Path
     classes: list[str] = field(default_factory=list)
     photos: list[tuple[str, str, int, int, int]] = field(default_factory=list)  # path, class, size, mtime_ns, ctime_ns
-    refused: list[tuple[str, str]] = field(default_factory=list)
-    left_out: Counter = field(default_factory=Counter)
+    refused: list[tuple[str, str]] = field(default_factory=list)  # path, reason
+    left_out: Counter[str] = field(default_factory=Counter)
 
     def counts(self) -> dict[str, int]:
         """Each class folder with the number of its photos."""
-        found = Counter(name for _, name, *_ in self.photos)
-        return {name: found[name] for name in self.classes}
+        counts = Counter(name for _, name, *_ in self.photos)
+        return {name: counts[name] for name in self.classes}
 
     def warnings(self) -> list[str]:
-        said = []
+        """A sentence each on what was left out and on class folders that look alike."""
+        warnings = []
         if self.left_out:
             kinds = ", ".join(f"{count} {kind}" for kind, count in self.left_out.most_common(6))
-            said.append(f"Left out of {self.root}: {kinds}.")
+            warnings.append(f"Left out of {self.root}: {kinds}.")
         folded: dict[str, str] = {}
         for name in self.classes:
             twin = folded.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
             if twin != name:
-                said.append(f"The class folders {twin!r} and {name!r} differ only in case or accents' encoding.")
-        return said
+                warnings.append(f"The class folders {twin!r} and {name!r} differ only in case or accents' encoding.")
+        return warnings
 
 
 def list_photos(root: Path | str) -> Listing:
@@ -81,14 +89,13 @@ def _extension(name: str) -> str:
 
 def _list_class(listing: Listing, folder: os.DirEntry) -> None:
     if not _is_unicode(folder.name):
-        shown = _shown(folder.name)
-        raise BadInput(f"The name of the class folder {shown} is not valid UTF-8: rename it.")
+        raise BadInput(f"The name of the class folder {_escaped(folder.name)} is not valid UTF-8: rename it.")
     listing.classes.append(folder.name)
     stack = [(folder.path, folder.name)]
     while stack:
-        place, prefix = stack.pop()
-        for entry in _entries(place):
-            path = f"{prefix}/{entry.name}"
+        absolute, relative = stack.pop()
+        for entry in _entries(absolute):
+            path = f"{relative}/{entry.name}"
             if entry.name.startswith("."):
                 continue
             if entry.is_dir(follow_symlinks=False):
@@ -99,23 +106,19 @@ def _list_class(listing: Listing, folder: os.DirEntry) -> None:
 
 def _list_file(listing: Listing, name: str, entry: os.DirEntry, path: str) -> None:
     extension = _extension(entry.name)
-    if entry.is_symlink() and not _stays_inside(listing.root, entry.path):
+    target = os.path.realpath(entry.path) if entry.is_symlink() else ""
+    if target and not (target.startswith(os.path.join(str(listing.root), "")) and os.path.isfile(target)):
         listing.left_out["links that lead out of the folder, to a folder or nowhere"] += 1
     elif extension not in EXTENSIONS:
         listing.left_out[f"{extension or 'without extension'}" if _is_unicode(extension) else "other"] += 1
     elif not entry.is_file():
         listing.left_out["special files"] += 1
     elif not _is_unicode(path):
-        listing.refused.append((_shown(path), "the file's name is not valid UTF-8"))
+        listing.refused.append((_escaped(path), "the file's name is not valid UTF-8"))
     else:
         with suppress(FileNotFoundError):  # removed since the folder was read
             state = entry.stat()
             listing.photos.append((path, name, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
-
-
-def _stays_inside(root: Path, link: str) -> bool:
-    target = os.path.realpath(link)
-    return target.startswith(os.path.join(str(root), "")) and os.path.isfile(target)
 
 
 def _is_unicode(name: str) -> bool:
@@ -125,7 +128,7 @@ def _is_unicode(name: str) -> bool:
         return False
 
 
-def _shown(name: str) -> str:
+def _escaped(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
@@ -140,3 +143,82 @@ def _check_layout(listing: Listing) -> None:
             f"{listing.root} is already split into {', '.join(listing.classes)}: give the folder that holds "
             "one folder a class (fishnet makes the splits), or name such classes differently."
         )
+
+
+def find_photos(path: Path) -> list[Path]:
+    """A single photo, or every photo below a folder, sorted by path."""
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise BadInput(f"images={path} does not exist: give a photo or a folder of photos.")
+    files = (Path(folder) / name for folder, _, names in os.walk(path) for name in names)
+    photos = sorted(file for file in files if file.suffix.lower() in EXTENSIONS)
+    if not photos:
+        raise BadInput(f"images={path} holds no photos ({', '.join(sorted(EXTENSIONS))}).")
+    return photos
+
+
+# ---- where class folders come from
+
+
+class FolderSource:
+    """Class folders of the user's; all that it answers is known before a photo is read."""
+
+    users_own = True  # what a verb makes must not lie among these photos
+
+    def __init__(self, root: str) -> None:
+        self.given = root
+        self.root = Path(root).expanduser().absolute()
+
+    @cached_property
+    def listing(self) -> Listing:
+        return list_photos(self.root)
+
+    def counts(self) -> dict[str, int]:
+        """Each class folder with the number of its photos."""
+        return self.listing.counts()
+
+    def check(self) -> None:
+        """Raise BadInput for what can be refused before the folder is listed."""
+        if not self.root.is_dir():
+            what = "is a file, not a folder" if self.root.exists() else "does not exist"
+            raise BadInput(f"data.root={self.given} {what}: give a folder that holds one folder a class.")
+
+
+class ReefSource(FolderSource):
+    """The drawn reef: drawn below `parent` when its listing is first read, known before a brush stroke.
+
+    `drawing` are the reef's Settings; those that cannot be drawn are refused here.
+    """
+
+    users_own = False
+
+    def __init__(self, parent: str, **drawing: Any) -> None:
+        self.settings = Settings(**drawing)
+        self.parent, self.drawing = parent, drawing
+        super().__init__(str(reef_path(parent, self.settings)))
+
+    @cached_property
+    def listing(self) -> Listing:
+        return list_photos(reef_folder(self.parent, **self.drawing))
+
+    def counts(self) -> dict[str, int]:
+        return dict.fromkeys(sorted(kind.name for kind in self.settings.kinds), self.settings.photos)
+
+    def check(self) -> None:
+        """Its settings were checked when it was made."""
+
+
+def source_of(settings: Mapping[str, Any]) -> FolderSource | None:
+    """The source that a data module with these settings will have; None for a module of the user's own.
+
+    It imports neither torch nor the data module, so a verb can ask it before anything heavy is loaded.
+    """
+    match settings["_target_"]:
+        case "fishnet.data.datamodule.ImageFolderData":
+            return FolderSource(str(settings["root"]))
+        case "fishnet.data.reef.ReefData":
+            drawing = {name: settings[name] for name in ("species", "photos", "plant")}
+            size, seed = settings["draw_size"], settings["draw_seed"]
+            return ReefSource(str(settings["root"]), size=size, seed=seed, **drawing)
+    return None

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from .augment import DRAWS
-from .chance import uniforms
+from .augment import DRAWS, hashed_noise
 from .store import Stored
 from .views import View
 
@@ -21,7 +20,11 @@ class WorkingImages(Protocol):
 
 
 class PhotoDataset(Dataset):
-    """Whole batches of draws `(row, key)`: the key decides the view, a negative row is a repeat that fills up."""
+    """Whole batches of draws `(row, key)`: the key decides the view, a negative row is a repeat that fills up.
+
+    A batch is image, label and index (-1 for repeats); with augmentation also `noise`, for the part of it that is
+    done on the model's device.
+    """
 
     def __init__(self, images: WorkingImages, labels: np.ndarray, view: View) -> None:
         self.images, self.labels, self.view = images, labels, view
@@ -30,49 +33,46 @@ class PhotoDataset(Dataset):
         return len(self.labels)
 
     def __getitems__(self, draws: Sequence[tuple[int, int]]) -> dict[str, Any]:
-        rows, keys = (np.array(column, dtype=np.int64) for column in zip(*draws, strict=True))
-        positions = np.where(rows >= 0, rows, -1 - rows)
+        positions, keys, batch = _rows_of(draws, self.labels)
         plain = self.view.augment == "none"
-        chance = np.zeros((len(keys), 0), np.float32) if plain else uniforms(keys, DRAWS)
-        batch = np.empty((len(rows), self.view.size, self.view.size, 3), np.uint8)
-        for place, position in enumerate(positions.tolist()):
-            self.view.cut(self.images[position], batch[place], chance[place])
-        told = {
-            "image": torch.from_numpy(batch).permute(0, 3, 1, 2),
-            "label": torch.from_numpy(self.labels[positions]),
-            "index": torch.from_numpy(np.where(rows >= 0, rows, -1)),
-        }
-        return told if plain else {**told, "chance": torch.from_numpy(chance)}
+        noise = np.zeros((len(keys), 0), np.float32) if plain else hashed_noise(keys, DRAWS)
+        images = np.empty((len(keys), self.view.size, self.view.size, 3), np.uint8)
+        for number, position in enumerate(positions.tolist()):
+            self.view.cut(self.images[position], images[number], noise[number])
+        batch = {"image": torch.from_numpy(images).permute(0, 3, 1, 2), **batch}
+        return batch if plain else {**batch, "noise": torch.from_numpy(noise)}
 
     def __getitem__(self, draw: tuple[int, int]) -> dict[str, Any]:
         return {name: values[0] for name, values in self.__getitems__([draw]).items()}
 
 
 class FeatureDataset(Dataset):
-    """Stored features of some rows in the place of photos; of several fixed views the draw's key chooses one."""
+    """Stored features of some rows instead of photos; of several fixed views the draw's key chooses one."""
 
     def __init__(self, views: Sequence[Stored], labels: np.ndarray, rows: np.ndarray) -> None:
         self.views, self.labels = views, labels
-        self.place = np.full(len(labels), -1)
-        self.place[rows] = np.arange(len(rows))
+        self.position = np.full(len(labels), -1)
+        self.position[rows] = np.arange(len(rows))
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitems__(self, draws: Sequence[tuple[int, int]]) -> dict[str, Any]:
-        rows, keys = (np.array(column, dtype=np.int64) for column in zip(*draws, strict=True))
-        positions = np.where(rows >= 0, rows, -1 - rows)
-        views = keys % len(self.views)
-        places = self.place[positions]
-        features = [self.views[view][place].reshape(-1) for view, place in zip(views, places, strict=True)]
-        return {
-            "features": torch.from_numpy(np.stack(features)),
-            "label": torch.from_numpy(self.labels[positions]),
-            "index": torch.from_numpy(np.where(rows >= 0, rows, -1)),
-        }
+        rows, keys, batch = _rows_of(draws, self.labels)
+        pairs = zip(keys % len(self.views), self.position[rows], strict=True)
+        features = [self.views[view][position].reshape(-1) for view, position in pairs]
+        return {"features": torch.from_numpy(np.stack(features)), **batch}
 
 
-def as_it_is(batch: dict[str, Any]) -> dict[str, Any]:
+def _rows_of(draws: Sequence[tuple[int, int]], labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Rows and keys of draws, and what a batch says of them: labels and row numbers, those of repeats -1."""
+    rows, keys = (np.array(column, dtype=np.int64) for column in zip(*draws, strict=True))
+    real = np.where(rows >= 0, rows, -1 - rows)
+    index = np.where(rows >= 0, rows, -1)
+    return real, keys, {"label": torch.from_numpy(labels[real]), "index": torch.from_numpy(index)}
+
+
+def as_it_is(batch: Any) -> Any:
     """The data set makes whole batches: nothing is left to collate."""
     return batch
 
@@ -94,12 +94,12 @@ class EpochSampler(Sampler):
         return -(-len(self.rows) // self.world)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        chance = np.random.default_rng((self.seed, self.epoch))
+        rng = np.random.default_rng((self.seed, self.epoch))
         if self.weights is None:
-            order = chance.permutation(self.rows)
+            order = rng.permutation(self.rows)
         else:
-            order = chance.choice(self.rows, size=len(self.rows), p=self.weights / self.weights.sum())
-        keys = chance.integers(0, 2**62, size=len(order))
+            order = rng.choice(self.rows, size=len(self.rows), p=self.weights / self.weights.sum())
+        keys = rng.integers(0, 2**62, size=len(order))
         places = np.resize(np.arange(len(order)), len(self) * self.world)[self.rank :: self.world]
         start, self.start = self.start, 0
         yield from zip(order[places[start:]].tolist(), keys[places[start:]].tolist(), strict=True)
@@ -116,25 +116,25 @@ class EvaluationSampler(Sampler):
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         rows = self.rows.tolist()
-        for place in range(self.rank, len(self) * self.world, self.world):
-            row = rows[place % len(rows)]
-            yield (row if place < len(rows) else -1 - row), row
+        for position in range(self.rank, len(self) * self.world, self.world):
+            row = rows[position % len(rows)]
+            yield (row if position < len(rows) else -1 - row), row
 
 
 class ResumableLoader(DataLoader):
-    """A DataLoader that tells how far the *training* has come (not the workers) and starts again from there."""
+    """A DataLoader whose state says how far the *training* has come (not the workers), and which goes on from there."""
 
     sampler: EpochSampler
-    _seen = 0
+    _served = 0
 
-    def __iter__(self):
-        self._seen = self.sampler.start // (self.batch_size or 1)
+    def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        self._served = self.sampler.start // (self.batch_size or 1)
         for batch in super().__iter__():
-            self._seen += 1
+            self._served += 1
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        return {"epoch": self.sampler.epoch, "batches": self._seen}
+        return {"epoch": self.sampler.epoch, "batches": self._served}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         done = state["batches"] >= len(self)

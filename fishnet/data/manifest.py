@@ -32,7 +32,7 @@ def with_manifest(
     extra = ~rows.index.isin([comparable(path) for path in [*table["path"], *refused]])
     extra &= ~rows.index.str.split("/").str[0].isin([comparable(name) for name in unread])
     first = rows[~repeated].reindex([comparable(path) for path in table["path"]])
-    said = [
+    counts = [
         (int(repeated.sum()), "rows repeat a path; the first one counts"),
         (int((extra & ~repeated).sum()), "rows name a photo that is not there"),
         (int(first["path"].isna().sum()), "photos have no row"),
@@ -44,7 +44,7 @@ def with_manifest(
     ]
     columns = [name for name in rows.columns if name not in _OURS]
     joined = table.assign(**{name: first[name].fillna("").to_numpy() for name in columns})
-    return joined, [f"{file.name}: {count} {what}." for count, what in said if count]
+    return joined, [f"{file.name}: {count} {what}." for count, what in counts if count]
 
 
 def in_their_spelling(rows: pd.DataFrame, paths: Iterable[str]) -> pd.DataFrame:
@@ -54,6 +54,7 @@ def in_their_spelling(rows: pd.DataFrame, paths: Iterable[str]) -> pd.DataFrame:
 
 
 def read_manifest(file: Path) -> pd.DataFrame:
+    """Its rows as text; a file that is no table of photos is refused."""
     try:
         rows = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except FileNotFoundError:
@@ -64,16 +65,18 @@ def read_manifest(file: Path) -> pd.DataFrame:
         why = str(error).strip().splitlines()[-1]
         raise BadInput(f"{file} cannot be read as a table with commas ({why}): mend it, or move it away.") from error
     if "path" not in rows.columns:
-        found = ", ".join(map(str, rows.columns[:8]))
-        raise BadInput(f"{file} has no column 'path' (it has: {found}): name it, or move the file away.")
+        columns = ", ".join(map(str, rows.columns[:8]))
+        raise BadInput(f"{file} has no column 'path' (it has: {columns}): name it, or move the file away.")
     return rows
 
 
 def comparable(path: str) -> str:
+    """Paths that lead to one file have one comparable form."""
     return unicodedata.normalize("NFC", posixpath.normpath(path)) if path else ""
 
 
 def _different(first: pd.DataFrame, name: str, ours: pd.Series, folded: bool = False) -> int:
+    """How many rows of the manifest state something else than the folder."""
     if name not in first.columns:
         return 0
     stated = first[name].fillna("").to_numpy(dtype=object)

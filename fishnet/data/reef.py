@@ -1,18 +1,25 @@
 """The reef as a data module: drawn on first use, then a class folder like any other."""
 
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
 from fishnet.data.datamodule import ImageFolderData
-from fishnet.data.listing import Listing, list_photos
-from fishnet.reef import Settings, reef_folder
-from fishnet.reef.folder import reef_path
+from fishnet.data.listing import ReefSource
 
 
 class ReefData(ImageFolderData):
-    """`root` is where the drawn folder is put; everything else is as with any folder.
+    """The drawn reef, below `root`.
 
     What it will hold is known without a brush stroke: whatever else can be refused is refused before it is drawn.
+
+    Args:
+        root: The folder in which the reef is drawn.
+        species: How many species of fish, each a class.
+        photos: Photos of each species.
+        draw_size: The photos' longer side, in pixels.
+        draw_seed: What the drawing follows from.
+        plant: A cue that is not the fish, and where it is planted: `{cue: angler, class: …, share: 0.9}`.
+        folder: The settings of ImageFolderData.
     """
 
     def __init__(
@@ -26,21 +33,6 @@ class ReefData(ImageFolderData):
         plant: dict | None = None,
         **folder: Any,
     ) -> None:
-        drawing: dict[str, Any] = {
-            "species": species,
-            "photos": photos,
-            "size": draw_size,
-            "seed": draw_seed,
-            "plant": plant,
-        }
-        self._parent, self._drawing = root, drawing
-        super().__init__(root=str(reef_path(root, Settings(**drawing))), **folder)
-
-    @cached_property
-    def listing(self) -> Listing:
-        return list_photos(reef_folder(self._parent, **self._drawing))
-
-    @property
-    def folder_counts(self) -> dict[str, int]:
-        chosen = Settings(**self._drawing)
-        return dict.fromkeys(sorted(kind.name for kind in chosen.kinds), chosen.photos)
+        super().__init__(root=root, **folder)
+        reef = ReefSource(root, species=species, photos=photos, size=draw_size, seed=draw_seed, plant=plant)
+        self.folder = replace(self.folder, source=reef)

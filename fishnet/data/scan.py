@@ -1,58 +1,74 @@
-"""Reads many photos on all cores, and goes on when a worker dies.
+"""Reads many photos on all cores, each decoded in a child process, and goes on when a child dies.
 
-A thread a worker hands out paths a few at a time; when the pipe breaks, the first unanswered photo is to
-blame: it is refused with the signal's meaning, and a fresh worker takes the rest.
+A decoder that crashes or never ends costs one photo: a thread for each child hands out paths a few at a time, and
+when the pipe breaks, the first photo without an answer is refused with the signal's meaning, and a fresh child takes
+those after it. The children are plain ones with two pipes: neither fork, which is unsafe beside threads and CUDA, nor
+multiprocessing's spawn, which would run the user's script a second time.
 """
 
+import hashlib
 import json
 import os
 import queue
+import resource
 import signal
 import subprocess
 import sys
 import threading
+import time
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 import fishnet
 from fishnet.environment import usable_cores
 from fishnet.errors import WorkFailed
+from fishnet.images import RefusedImage, UnreadableFile, load_image, read_bytes
 
-_WORKER = "from fishnet.data.photo_worker import main; main()"
-_AT_ONCE = 16
-_MOST_WORKERS = 16  # beyond, the disk is the limit
+FLAT = 0  # the hash of a picture without structure: its bits would be noise
+CPU_SECONDS = 20  # a photo; the largest that the loader admits takes about two
+_HASH_SIDE, _HASH_WAVES = 32, 8
+_DECODED_SIDE = 256  # eight times what the hash looks at: smaller decodings move its bits
+_FLAT_SPREAD = 2.0  # grey levels, standard deviation
+_CHILD = "from fishnet.data.scan import main; main()"
+_AT_ONCE = 16  # paths
+_MOST_CHILDREN = 16  # beyond, the disk is the limit
 
 
 def scan(paths: Sequence[str], *, workers: int | None = None) -> Iterator[tuple[str, dict]]:
-    """Each path with what `photo_worker.read_photo` says of it, in order of completion."""
+    """Each path with what `read_photo` says of it, in order of completion."""
     tasks: queue.SimpleQueue = queue.SimpleQueue()
     for start in range(0, len(paths), _AT_ONCE):
         tasks.put(paths[start : start + _AT_ONCE])
     results: queue.SimpleQueue = queue.SimpleQueue()
-    most = workers or min(usable_cores(), _MOST_WORKERS)
-    crew = [_Reader(tasks, results) for _ in range(min(most, max(1, tasks.qsize())))]
+    most = workers or min(usable_cores(), _MOST_CHILDREN)
+    readers = [_Reader(tasks, results) for _ in range(min(most, max(1, tasks.qsize())))]
     try:
-        for reader in crew:
+        for reader in readers:
             reader.start()
         for _ in paths:
-            answer = results.get()
-            if isinstance(answer, BaseException):
-                raise answer
-            yield answer
+            result = results.get()
+            if isinstance(result, BaseException):
+                raise result
+            yield result
     finally:
-        for reader in crew:
+        for reader in readers:
             reader.stop()
 
 
 class _Reader(threading.Thread):
-    """Owns one worker process and replaces it when it dies."""
+    """Owns one child process and replaces it when it dies."""
 
-    def __init__(self, tasks: queue.SimpleQueue, results: queue.SimpleQueue):
+    def __init__(self, tasks: queue.SimpleQueue, results: queue.SimpleQueue) -> None:
         super().__init__(daemon=True)
         self._tasks, self._results = tasks, results
-        self._worker: subprocess.Popen | None = None
+        self._child: subprocess.Popen | None = None
         self._stopped = False
 
     def run(self) -> None:
@@ -67,23 +83,25 @@ class _Reader(threading.Thread):
 
     def stop(self) -> None:
         self._stopped = True
-        worker = self._worker
-        if worker is not None:
-            worker.kill()
+        child = self._child
+        if child is not None:
+            child.kill()
             self.join()
-            _close(worker)
+            _close(child)
 
     def _read(self, pending: deque) -> None:
         while pending and not self._stopped:
-            worker = self._worker = self._worker or _start()
-            _send(worker, pending)
-            assert worker.stdout is not None
-            while pending and (line := worker.stdout.readline()):
+            child = self._child = self._child or _start()
+            assert child.stdin is not None and child.stdout is not None
+            with suppress(BrokenPipeError):  # it died; reading its answers tells how far it came
+                child.stdin.write("".join(json.dumps(path) + "\n" for path in pending))
+                child.stdin.flush()
+            while pending and (line := child.stdout.readline()):
                 self._results.put((pending.popleft(), json.loads(line)))
             if pending:
-                self._worker = None
-                self._results.put((pending.popleft(), _death(worker)))
-                _close(worker)
+                self._child = None
+                self._results.put((pending.popleft(), _cause_of_death(child)))
+                _close(child)
 
 
 def _start() -> subprocess.Popen:
@@ -94,33 +112,70 @@ def _start() -> subprocess.Popen:
         "PYTHONIOENCODING": "utf-8",
         "OPENBLAS_NUM_THREADS": "1",  # the hash multiplies matrices of 32: threads only cost time
     }
-    command = [sys.executable, "-P", "-c", _WORKER]
+    command = [sys.executable, "-P", "-c", _CHILD]
     pipe = subprocess.PIPE
-    worker = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, text=True, encoding="utf-8")
-    assert worker.stdout is not None
-    if worker.stdout.readline() != "ready\n":
-        worker.kill()
+    child = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, text=True, encoding="utf-8")
+    assert child.stdout is not None
+    if child.stdout.readline() != "ready\n":
+        child.kill()
         raise WorkFailed("No process to read photos could be started; the error above says why.")
-    return worker
+    return child
 
 
-def _send(worker: subprocess.Popen, paths: deque) -> None:
-    assert worker.stdin is not None
-    with suppress(BrokenPipeError):  # it died; reading its answers tells how far it came
-        worker.stdin.write("".join(json.dumps(path) + "\n" for path in paths))
-        worker.stdin.flush()
-
-
-def _close(worker: subprocess.Popen) -> None:
-    worker.wait()
-    for pipe in (worker.stdin, worker.stdout):
+def _close(child: subprocess.Popen) -> None:
+    child.wait()
+    for pipe in (child.stdin, child.stdout):
         with suppress(BrokenPipeError):
             pipe.close()  # type: ignore[union-attr]
 
 
-def _death(worker: subprocess.Popen) -> dict:
-    code = worker.wait()
-    if sys.platform != "win32" and code == -signal.SIGXCPU:
+def _cause_of_death(child: subprocess.Popen) -> dict:
+    code = child.wait()
+    if code == -signal.SIGXCPU:
         return {"reason": "decoding took too long", "again": False}
     how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
     return {"reason": f"the decoder died ({how})", "again": code in (-signal.SIGTERM, -9)}
+
+
+# ---- in the child
+
+
+def main() -> None:
+    """Answer each line (a path in JSON) by a line, until the pipe closes; each photo has `CPU_SECONDS`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes the pipe
+    warnings.simplefilter("ignore")
+    print("ready", flush=True)
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    for line in sys.stdin:
+        soft = int(time.process_time()) + CPU_SECONDS + 1
+        resource.setrlimit(resource.RLIMIT_CPU, (soft if hard < 0 else min(soft, hard), hard))
+        print(json.dumps(read_photo(json.loads(line))), flush=True)
+
+
+def read_photo(path: str) -> dict:
+    """What the index keeps of one photo, or the reason for its refusal and whether to try it `again` next time."""
+    try:
+        data = read_bytes(path)
+        image = load_image(data, min_side=_DECODED_SIDE)
+    except RefusedImage as refusal:
+        return {"reason": str(refusal), "again": isinstance(refusal, UnreadableFile)}
+    width, height = image.info["full_size"]
+    digest = hashlib.sha256(data).hexdigest()
+    return {"sha256": digest, "phash": phash(image), "width": width, "height": height, "reason": ""}
+
+
+def phash(image: Image.Image) -> int:
+    """64 bits equal to `imagehash.phash`, without its imports; FLAT for a picture of one tone."""
+    grey = image.convert("L").resize((_HASH_SIDE, _HASH_SIDE), Image.Resampling.LANCZOS)
+    pixels = np.asarray(grey, dtype=np.float64)
+    if pixels.std() < _FLAT_SPREAD:
+        return FLAT
+    waves = _cosines() @ pixels @ _cosines().T
+    bits = np.packbits((waves > np.median(waves)).ravel())
+    return int.from_bytes(bits.tobytes(), "big")
+
+
+@cache
+def _cosines() -> np.ndarray:
+    wave, pixel = np.mgrid[:_HASH_WAVES, :_HASH_SIDE]
+    return 2 * np.cos(np.pi * wave * (2 * pixel + 1) / (2 * _HASH_SIDE))

@@ -10,9 +10,9 @@ import logging
 import mmap
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -31,10 +31,7 @@ class Stored:
 
     def __init__(self, file: Path, dtype: np.dtype, offsets: np.ndarray, shapes: np.ndarray) -> None:
         self.file, self.dtype = file, dtype
-        self.offsets, self.shapes = (
-            offsets.tolist(),
-            list(map(tuple, shapes.tolist())),
-        )  # plain numbers: looked at often
+        self.offsets, self.shapes = offsets.tolist(), [*map(tuple, shapes.tolist())]  # plain numbers: used often
         self._bytes = mapped(file)
 
     def __len__(self) -> int:
@@ -43,12 +40,8 @@ class Stored:
     def __getitem__(self, position: int) -> np.ndarray:
         return np.ndarray(self.shapes[position], self.dtype, self._bytes, self.offsets[position])
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_bytes"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._bytes = mapped(self.file)
+    def __reduce__(self) -> tuple:
+        return Stored, (self.file, self.dtype, np.array(self.offsets), np.array(self.shapes))
 
 
 def mapped(file: Path) -> memoryview:
@@ -58,7 +51,13 @@ def mapped(file: Path) -> memoryview:
 
 
 class Store:
-    """A folder of arrays of one kind; `about` says which settings they were made by."""
+    """A folder of arrays of one kind.
+
+    Args:
+        folder: Where the files are, made when the first array is kept.
+        dtype: The arrays' element type.
+        about: The settings that the arrays were made by; arrays of other settings are thrown away.
+    """
 
     def __init__(self, folder: Path, *, dtype: str, about: dict[str, Any]) -> None:
         self.folder, self.dtype = folder, np.dtype(dtype)
@@ -71,18 +70,18 @@ class Store:
         first: dict[bytes, int] = {}
         for position, key in enumerate(keys):
             first.setdefault(key.encode(), position)
-        return np.array(sorted(place for key, place in first.items() if key not in known), dtype=np.int64)
+        return np.array(sorted(position for key, position in first.items() if key not in known), dtype=np.int64)
 
-    def read(self, keys: Sequence[str], shapes: np.ndarray) -> Stored:
-        """The arrays of these keys, all of which are here; what has another shape was written by a broken hand."""
+    def read(self, keys: Sequence[str], shapes: np.ndarray | None = None) -> Stored:
+        """The arrays of these keys, all of which are here (with these shapes); else the store is damaged."""
         known = self._known()
         order = np.argsort(known["key"])
         wanted = np.array([key.encode() for key in keys], dtype=_ROW["key"])
-        at = np.searchsorted(known["key"], wanted, sorter=order)
-        place = order[np.minimum(at, len(known) - 1)]
-        if not (np.array_equal(known["key"][place], wanted) and np.array_equal(known["shape"][place], shapes)):
+        number = order[np.minimum(np.searchsorted(known["key"], wanted, sorter=order), len(known) - 1)]
+        shapes = known["shape"][number] if shapes is None else shapes
+        if not (np.array_equal(known["key"][number], wanted) and np.array_equal(known["shape"][number], shapes)):
             raise WorkFailed(f"The cache in {self.folder} is damaged: delete it and start again.")
-        return Stored(self.data, self.dtype, known["offset"][place], known["shape"][place])
+        return Stored(self.data, self.dtype, known["offset"][number], known["shape"][number])
 
     def forget(self) -> None:
         """Start empty. Files are unlinked, not cut short: another process may have them mapped."""
@@ -98,32 +97,73 @@ class Store:
         label: str,
         progress: bool = True,
     ) -> None:
-        """Keep what `make` yields for the missing positions; of two processes with one wish one works, one waits."""
+        """Keep the arrays that are missing; of two processes that fill one store, one works and the other waits.
+
+        Args:
+            keys: The key of each position.
+            shapes: The shape of each position's array, three numbers.
+            make: Yields the missing positions that it is given, in any order, with their arrays.
+            label: What the progress bar says.
+            progress: Whether there is a progress bar.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder / "lock", waiting=f"{label}: another process is at it; waiting for it."):
             missing = self.missing(keys)
             if len(missing):
-                filling = _Filling(self, self._known(), [keys[place] for place in missing], shapes[missing])
-                filling.run(_with_bar(make(missing), len(missing), label, progress), missing)
+                made = with_bar(make(missing), len(missing), label, progress)
+                self._write((keys[position], array.reshape(shapes[position])) for position, array in made)
+
+    def _write(self, made: Iterator[tuple[str, np.ndarray]]) -> None:
+        known = self._known()
+        end = _end(known, self.dtype)
+        new: list[tuple[bytes, int, tuple[int, ...]]] = []  # rows whose bytes may not have reached the disk
+        with replacing(self.made_by, alone=True) as temporary:
+            temporary.write_text(self.about)
+        file = os.open(self.data, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            os.ftruncate(file, end)  # what an earlier process had not written down
+            written_down = time.monotonic()
+            for key, array in made:
+                new_end = _write_bytes(file, np.ascontiguousarray(array, dtype=self.dtype), end)
+                new.append((key.encode(), end, array.shape))
+                end = new_end
+                if time.monotonic() - written_down > _WRITE_DOWN_EVERY:
+                    known, new = self._write_down(file, known, new), []
+                    written_down = time.monotonic()
+        finally:
+            try:
+                known = self._write_down(file, known, new)
+            finally:  # a full disk is given back what cannot be used
+                os.ftruncate(file, _end(known, self.dtype))
+                os.close(file)
+
+    def _write_down(self, file: int, known: np.ndarray, new: list[tuple]) -> np.ndarray:
+        if not new:
+            return known
+        os.fsync(file)
+        known = np.concatenate([known, np.array(new, dtype=_ROW)])
+        with replacing(self.rows, alone=True) as temporary, open(temporary, "wb") as rows:
+            np.save(rows, known)
+        return known
 
     def _known(self) -> np.ndarray:
         """The rows written down; none where they do not fit the settings or the data, which is said once."""
         if not self.rows.exists():
             return np.zeros(0, _ROW)
-        rows = _rows_in(self.rows)
-        wrong = "it is damaged" if rows is None else self._wrong(rows)
-        if rows is None or wrong:
-            _log.warning("The cache in %s cannot be used (%s): it is made again.", self.folder, wrong)
-            self.forget()
-            return np.zeros(0, _ROW)
-        return rows
-
-    def _wrong(self, rows: np.ndarray) -> str:
-        if not (self.made_by.exists() and self.data.exists()):
-            return "a part of it is missing"
-        if self.made_by.read_text(errors="replace") != self.about:
-            return "it was made by other settings"
-        return "it is cut short" if self.data.stat().st_size < _end(rows, self.dtype) else ""
+        rows = _read_rows(self.rows)
+        if rows is None:
+            wrong = "it is damaged"
+        elif not (self.made_by.exists() and self.data.exists()):
+            wrong = "a part of it is missing"
+        elif self.made_by.read_text(errors="replace") != self.about:
+            wrong = "it was made by other settings"
+        elif self.data.stat().st_size < _end(rows, self.dtype):
+            wrong = "it is cut short"
+        else:
+            return rows
+        _log.warning("The cache in %s cannot be used (%s): it is made again.", self.folder, wrong)
+        self.forget()
+        return np.zeros(0, _ROW)
 
 
 def is_store(folder: Path) -> bool:
@@ -135,7 +175,7 @@ def is_store(folder: Path) -> bool:
     return isinstance(about, dict) and "dtype" in about and (folder / "data.bin").is_file()
 
 
-def _rows_in(file: Path) -> np.ndarray | None:
+def _read_rows(file: Path) -> np.ndarray | None:
     """None where these are no rows, whatever they are."""
     try:
         rows = np.load(file, allow_pickle=False)
@@ -147,74 +187,29 @@ def _rows_in(file: Path) -> np.ndarray | None:
     return rows if sound else None
 
 
-def _sizes(rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    return rows["shape"].astype(np.int64).prod(axis=1) * dtype.itemsize
-
-
 def _end(rows: np.ndarray, dtype: np.dtype) -> int:
-    return int((rows["offset"] + _sizes(rows, dtype)).max()) if len(rows) else 0
+    """Where the last array of these rows ends, in bytes."""
+    sizes = rows["shape"].astype(np.int64).prod(axis=1) * dtype.itemsize
+    return int((rows["offset"] + sizes).max(initial=0))
 
 
-def _with_bar(made: Made, count: int, label: str, shown: bool) -> Made:
+def _write_bytes(file: int, array: np.ndarray, offset: int) -> int:
+    """Where the array ends, once it is written."""
+    left = memoryview(array.tobytes())
+    while left:
+        count = os.pwrite(file, left, offset)
+        left, offset = left[count:], offset + count
+    return offset
+
+
+_Item = TypeVar("_Item")
+
+
+def with_bar(items: Iterable[_Item], count: int, label: str, shown: bool) -> Iterator[_Item]:
+    """The items, with a progress bar on stderr while they come."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     look = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*look, console=Console(stderr=True), disable=not shown) as bar:
-        yield from bar.track(made, total=count)
-
-
-class _Filling:
-    """One pass over what is missing: every array has its place before the first one is made."""
-
-    def __init__(self, store: Store, known: np.ndarray, keys: Sequence[str], shapes: np.ndarray) -> None:
-        self.store, self.known, self.start = store, known, _end(known, store.dtype)
-        self.new = np.zeros(len(keys), _ROW)
-        self.new["key"] = [key.encode() for key in keys]
-        self.new["shape"] = shapes
-        sizes = _sizes(self.new, store.dtype)
-        self.new["offset"] = self.start + np.cumsum(sizes) - sizes
-        self.done: list[int] = []
-
-    def run(self, made: Made, missing: np.ndarray) -> None:
-        with replacing(self.store.made_by, alone=True) as temporary:
-            temporary.write_text(self.store.about)
-        file = os.open(self.store.data, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            os.ftruncate(file, self.start)  # what an earlier process had not written down
-            self._write(file, made, {int(position): number for number, position in enumerate(missing)})
-        finally:
-            try:
-                self._write_down(file)
-            finally:  # a full disk is given back what cannot be used
-                os.ftruncate(file, _end(self.known, self.store.dtype))
-                os.close(file)
-
-    def _write(self, file: int, made: Made, number_of: dict[int, int]) -> None:
-        written = time.monotonic()
-        for position, array in made:
-            number = number_of[position]
-            expected = tuple(self.new["shape"][number].tolist())
-            if array.size != np.prod(expected):
-                raise ValueError(f"an array of {array.shape} came where {expected} was to be")
-            self._write_one(file, np.ascontiguousarray(array, dtype=self.store.dtype), int(self.new["offset"][number]))
-            self.done.append(number)
-            if time.monotonic() - written > _WRITE_DOWN_EVERY:
-                self._write_down(file)
-                written = time.monotonic()
-
-    @staticmethod
-    def _write_one(file: int, array: np.ndarray, offset: int) -> None:
-        left = memoryview(array.tobytes())
-        while left:
-            count = os.pwrite(file, left, offset)
-            left, offset = left[count:], offset + count
-
-    def _write_down(self, file: int) -> None:
-        if not self.done:
-            return
-        os.fsync(file)
-        known = np.concatenate([self.known, self.new[np.array(self.done)]])
-        with replacing(self.store.rows, alone=True) as temporary, open(temporary, "wb") as rows:
-            np.save(rows, known)
-        self.known, self.done = known, []
+        yield from bar.track(items, total=count)

@@ -1,16 +1,80 @@
-"""From the working image to the square that a network sees: the centre, or a piece chosen by chance."""
+"""From a photo to the square that a network sees: the working image, and the views that are cut out of it.
+
+The working image is the photo at the size that every view is cut from, be it kept in a cache or made from the file.
+"""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
+import torch
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional
 
 from fishnet.errors import BadInput
+from fishnet.images import load_pixels
 from fishnet.text import nearest
 
 AUGMENTATIONS = ("none", "mirror", "light", "photo", "affine")
 CROPS = {"light": (0.7, 1.0), "photo": (0.4, 1.0)}  # shares of the photo's area
 NARROWEST, WIDEST = 0.8, 1.25  # a piece's width over its height
+LONGEST = 3  # times the shorter side; what lies further out no centre crop and hardly a random one would see
+
+
+class Preprocessing(Protocol):
+    """What of a model's preprocessing decides how its photos are scaled and cut."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def crop(self) -> float: ...
+    @property
+    def interpolation(self) -> str: ...
+
+
+class PlainPreprocessing(NamedTuple):
+    """Where no model is known: the usual share and resampling at a size that is given."""
+
+    size: int
+    crop: float = 0.875
+    interpolation: str = "bilinear"
+
+
+def working_side(preprocessing: Preprocessing) -> int:
+    """The shorter side that the evaluation view is the centre of: what pretrained weights were measured with."""
+    return max(preprocessing.size, round(preprocessing.size / preprocessing.crop))
+
+
+def working_shape(width: int, height: int, side: int) -> tuple[int, int, int]:
+    """Rows, columns and colours of the working image of a photo of this size."""
+    scale = side / min(width, height)
+    return min(round(height * scale), LONGEST * side), min(round(width * scale), LONGEST * side), 3
+
+
+def working_image(photo: Path | bytes, *, sha256: str, side: int, interpolation: str) -> np.ndarray:
+    """Decoded and scaled with antialiasing, very long photos cut to their middle; height × width × 3 bytes.
+
+    `sha256` is the digest in the index; empty for a photo that is in none, which takes the hardened decoder.
+    """
+    pixels, full_size = load_pixels(photo, sha256=sha256, min_side=round(1.5 * side))
+    longest = LONGEST * min(pixels.shape[:2])
+    top, left = (max(0, length - longest) // 2 for length in pixels.shape[:2])
+    pixels = pixels[top : top + longest, left : left + longest]
+    scaled = functional.resize(
+        torch.from_numpy(pixels).permute(2, 0, 1),
+        list(working_shape(*full_size, side)[:2]),  # the index knows it too, whatever size the decoder left
+        interpolation=InterpolationMode(interpolation),
+        antialias=True,
+    )
+    return np.ascontiguousarray(scaled.permute(1, 2, 0).numpy())
+
+
+def centre(image: np.ndarray, size: int) -> np.ndarray:
+    """The evaluation view: the middle of the working image, as torchvision's CenterCrop cuts it."""
+    top, left = (round((length - size) / 2) for length in image.shape[:2])
+    return image[top : top + size, left : left + size]
 
 
 @dataclass(frozen=True)
@@ -24,29 +88,23 @@ class View:
         if self.augment not in AUGMENTATIONS:
             raise BadInput(f"data.augment={self.augment} is unknown: {nearest(self.augment, list(AUGMENTATIONS))}")
 
-    def cut(self, image: np.ndarray, into: np.ndarray, chance: np.ndarray) -> None:
-        """The view of a working image, written into its place in the batch."""
+    def cut(self, image: np.ndarray, into: np.ndarray, noise: np.ndarray) -> None:
+        """Write the view of a working image into its array of the batch; the photo's own `noise` chooses the piece."""
         if self.augment in CROPS:
-            _piece(image, into, chance, CROPS[self.augment])
+            _cut_piece(image, into, noise, CROPS[self.augment])
         else:
             into[:] = centre(image, self.size)
 
 
-def centre(image: np.ndarray, size: int) -> np.ndarray:
-    """The evaluation view: the middle of the working image, as torchvision's CenterCrop cuts it."""
-    top, left = (round((length - size) / 2) for length in image.shape[:2])
-    return image[top : top + size, left : left + size]
-
-
-def _piece(image: np.ndarray, into: np.ndarray, chance: np.ndarray, share: tuple[float, float]) -> None:
-    """A piece of a random share of the area and a random shape, from a random place, scaled to the view."""
+def _cut_piece(image: np.ndarray, into: np.ndarray, noise: np.ndarray, share: tuple[float, float]) -> None:
+    """A piece of a random share of the area and a random shape, from a random position, scaled to the view."""
     rows, columns = image.shape[:2]
-    area = rows * columns * (share[0] + (share[1] - share[0]) * float(chance[0]))
-    shape = NARROWEST * (WIDEST / NARROWEST) ** float(chance[1])
+    area = rows * columns * (share[0] + (share[1] - share[0]) * float(noise[0]))
+    shape = NARROWEST * (WIDEST / NARROWEST) ** float(noise[1])
     height = min(rows, max(1, round((area / shape) ** 0.5)))
     width = min(columns, max(1, round((area * shape) ** 0.5)))
-    top = int(float(chance[2]) * (rows - height + 1))
-    left = int(float(chance[3]) * (columns - width + 1))
+    top = int(float(noise[2]) * (rows - height + 1))
+    left = int(float(noise[3]) * (columns - width + 1))
     smaller = height > into.shape[0] or width > into.shape[1]
     method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     cv2.resize(image[top : top + height, left : left + width], into.shape[1::-1], dst=into, interpolation=method)

@@ -4,18 +4,19 @@ Everything that looks at many photos reads these files. Maps are signed and unno
 compared; they are computed in float32 and kept as float16. A run that was ended goes on where it was.
 """
 
-import json
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
+from fishnet.data.store import Made, Store, Stored
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.files import LockHeld, locked, replacing
 from fishnet.models.isolation import eval_mode_restored
@@ -23,7 +24,11 @@ from fishnet.models.isolation import eval_mode_restored
 from .additive import additive_maps, is_additive
 from .gradcam import explained, last_convolution
 
+if TYPE_CHECKING:
+    from fishnet.models.classifier import ImageClassifier
+
 COMMIT_EVERY = 64  # batches
+UNFINISHED = ".unfinished"  # in the folder of the maps: what is kept until all is there
 
 
 class FolderMaps(NamedTuple):
@@ -35,29 +40,114 @@ class FolderMaps(NamedTuple):
 
 
 def write_maps(
-    model, batches: Iterable[dict], table: pd.DataFrame, out: Path, *, all_classes: bool = False, about: str = ""
+    model: "ImageClassifier",
+    batches: Iterable[dict[str, Tensor]],
+    table: pd.DataFrame,
+    out: Path,
+    *,
+    all_classes: bool = False,
+    about: str = "",
 ) -> FolderMaps:
-    """`batches` show the rows of `table` in its order; `about` names model and photos, so that only those go on."""
+    """Maps and logits of a folder's photos, kept in `out` and taken up where an earlier process was ended.
+
+    Args:
+        model: Whose answers are explained.
+        batches: They show the rows of `table` in its order.
+        table: One row for each photo.
+        out: The folder for `maps.npy`, `logits.npy` and `maps.csv`.
+        all_classes: Maps for every class, and not only for the model's answer.
+        about: Names model and photos: what was kept under another name is made again.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    with _alone(out):
-        writing = _Writing(out, len(table), about)
-        for batch in writing.not_yet(batches):
-            maps, logits = batch_maps(model, batch["image"].to(model.device), all_classes=all_classes)
-            writing.add(maps, logits)
-        writing.end(_told(table, np.load(writing.part("logits"), mmap_mode="r"), model))
-    return read_maps(out)
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Two runs in one folder would write each into the other's maps."""
+    keys = [str(row) for row in range(len(table))]
+    settings = {"about": about, "photos": len(table)}
+    stores = {
+        name: Store(out / UNFINISHED / name, dtype=dtype, about=settings)
+        for name, dtype in (("logits", "float32"), ("maps", "float16"))
+    }
     try:
         with locked(out.with_name(f".{out.name}.lock"), timeout=0):
-            yield
+            _fill(stores, keys, model, batches, all_classes)
+            missing = len(stores["maps"].missing(keys))
+            if missing:
+                raise WorkFailed(f"maps of {len(keys) - missing} photos were made where {len(keys)} were to be.")
+            logits, maps = (store.read(keys) for store in stores.values())
+            with replacing(out / "maps.csv") as temporary:
+                _with_answers(table, np.stack([logits[row].ravel() for row in range(len(keys))]), model).to_csv(
+                    temporary, index=False
+                )
+            _export(logits, out / "logits.npy", dimensions=1)
+            _export(maps, out / "maps.npy", dimensions=3 if all_classes else 2)  # the last: where it is, all is
+            shutil.rmtree(out / UNFINISHED)
     except LockHeld:
         raise BadInput(
             f"{out}: another process writes its maps there; wait for it, or choose another folder."
         ) from None
+    return read_maps(out)
+
+
+def _fill(
+    stores: dict[str, Store], keys: Sequence[str], model: "ImageClassifier", batches: Iterable[dict], all_classes: bool
+) -> None:
+    """Keep what is missing, some batches at a time; a batch is computed whole, so that its numbers never change."""
+    missing = {int(row) for store in stores.values() for row in store.missing(keys)}
+    kept: dict[str, dict[int, np.ndarray]] = {name: {} for name in stores}
+    start = done = 0
+    for batch in batches:
+        rows = range(start, start + len(batch["image"]))
+        start = rows.stop
+        if missing.isdisjoint(rows):
+            continue
+        maps, logits = batch_maps(model, batch["image"].to(model.device), all_classes=all_classes)
+        for name, values in (("logits", logits), ("maps", maps)):
+            kept[name] |= zip(rows, values.detach().numpy().astype(stores[name].dtype), strict=True)
+        if not done:
+            size = sum(arrays[rows[0]].nbytes for arrays in kept.values())
+            _check_room(stores["maps"].folder.parent.parent, size * (len(missing) + len(keys)))
+        done += 1
+        if done % COMMIT_EVERY == 0:
+            _keep(stores, keys, kept)
+    _keep(stores, keys, kept)
+
+
+def _keep(stores: dict[str, Store], keys: Sequence[str], kept: dict[str, dict[int, np.ndarray]]) -> None:
+    for name, arrays in kept.items():
+        rows, values = list(arrays), list(arrays.values())
+        shapes = np.array([(1, 1, 1, *value.shape)[-3:] for value in values], dtype=np.int32)
+        stores[name].fill(
+            [keys[row] for row in rows],
+            shapes,
+            partial(_numbered, values),
+            label=name,
+            progress=False,
+        )
+        arrays.clear()
+
+
+def _numbered(values: list[np.ndarray], positions: np.ndarray) -> Made:
+    return ((position, values[position]) for position in positions.tolist())
+
+
+def _check_room(out: Path, size: int) -> None:
+    """A full disk is an error before the first map is kept, not hours later."""
+    probe = out / ".room"
+    try:
+        with open(probe, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(out)) from error
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _export(stored: Stored, file: Path, *, dimensions: int) -> None:
+    """A plain .npy file of the arrays in their order, each with its last `dimensions`."""
+    shape = (len(stored), *stored[0].shape[-dimensions:])
+    header = {"descr": np.lib.format.dtype_to_descr(stored.dtype), "fortran_order": False, "shape": shape}
+    with replacing(file, alone=True) as temporary, open(temporary, "wb") as opened:
+        np.lib.format.write_array_header_1_0(opened, header)
+        for row in range(len(stored)):
+            opened.write(stored[row].tobytes())
 
 
 def read_maps(out: Path) -> FolderMaps:
@@ -66,7 +156,7 @@ def read_maps(out: Path) -> FolderMaps:
     return FolderMaps(maps, logits, pd.read_csv(out / "maps.csv", keep_default_na=False))
 
 
-def batch_maps(model, images: Tensor, *, all_classes: bool = False) -> tuple[Tensor, Tensor]:
+def batch_maps(model: "ImageClassifier", images: Tensor, *, all_classes: bool = False) -> tuple[Tensor, Tensor]:
     """Raw maps and logits of one batch; the class of a map is the model's answer unless all are asked for."""
     with eval_mode_restored(model):
         if _additive(model):
@@ -75,13 +165,12 @@ def batch_maps(model, images: Tensor, *, all_classes: bool = False) -> tuple[Ten
             return chosen.cpu(), parts.logits.cpu()
         layer = last_convolution(model.network, images.shape[-1])
         if not all_classes:
-            found = explained(model, images, layer=layer)
-            return found.maps, found.logits
+            return explained(model, images, layer=layer)
         each = [explained(model, images, [k] * len(images), layer=layer) for k in range(len(model.classes))]
-        return torch.stack([one.maps for one in each], dim=1), each[0].logits
+        return torch.stack([answer.maps for answer in each], dim=1), each[0].logits
 
 
-def _additive(model) -> bool:
+def _additive(model: "ImageClassifier") -> bool:
     """Found out once a model."""
     known = model.__dict__.get("_additive_maps")
     if known is None:
@@ -89,88 +178,9 @@ def _additive(model) -> bool:
     return known
 
 
-def _told(table: pd.DataFrame, logits: np.ndarray, model) -> pd.DataFrame:
-    chances = torch.from_numpy(np.array(logits)).div(float(model.temperature)).softmax(dim=1).numpy()
-    answers = logits.argmax(axis=1)
-    names = np.array(model.classes, dtype=object)
+def _with_answers(table: pd.DataFrame, logits: np.ndarray, model: "ImageClassifier") -> pd.DataFrame:
+    """What is known of each photo, with the model's answer, whose map it is, and its probability."""
+    probabilities = torch.from_numpy(logits).div(float(model.temperature)).softmax(dim=1).numpy()
+    names = np.array(model.classes, dtype=object)[logits.argmax(axis=1)]
     known = table[[column for column in ("path", "class", "label", "sha256", "group") if column in table]]
-    return known.reset_index(drop=True).assign(explained=names[answers], probability=chances.max(axis=1).round(6))
-
-
-class _Writing:
-    """Files under other names until all is there; a count beside them says how far they can be believed."""
-
-    def __init__(self, out: Path, photos: int, about: str) -> None:
-        self.out, self.photos, self.about = out, photos, about
-        self.files: dict[str, np.memmap] = {}
-        self.done = self._before()
-        self._batches = 0
-
-    def part(self, name: str) -> Path:
-        return self.out / f".{name}.part.npy"
-
-    def not_yet(self, batches: Iterable[dict]) -> Iterator[dict]:
-        """The batches behind those of an earlier, ended process."""
-        seen = 0
-        for batch in batches:
-            seen += len(batch["image"])
-            if seen > self.done:
-                if seen - len(batch["image"]) < self.done:
-                    raise WorkFailed(f"{self.out} was begun with other batches: delete it and start again.")
-                yield batch
-
-    def add(self, maps: Tensor, logits: Tensor) -> None:
-        for name, values, kind in (("maps", maps, np.float16), ("logits", logits, np.float32)):
-            array = values.detach().numpy().astype(kind)
-            if name not in self.files:
-                self.files[name] = self._open(name, (self.photos, *array.shape[1:]), kind)
-            self.files[name][self.done : self.done + len(array)] = array
-        self.done += len(maps)
-        self._batches += 1
-        if self._batches % COMMIT_EVERY == 0:
-            self._commit()
-
-    def end(self, table: pd.DataFrame) -> None:
-        self._commit()
-        if self.done != self.photos:
-            raise WorkFailed(f"maps of {self.done} photos were made where {self.photos} were to be.")
-        self.files.clear()
-        with replacing(self.out / "maps.csv") as temporary:
-            table.to_csv(temporary, index=False)
-        for name in ("logits", "maps"):  # maps.npy is the last to come: where it is, all is
-            self.part(name).replace(self.out / f"{name}.npy")
-        self._progress().unlink(missing_ok=True)
-
-    def _open(self, name: str, shape: tuple[int, ...], kind: type) -> np.memmap:
-        if self.done:
-            return np.lib.format.open_memmap(self.part(name), mode="r+")
-        file = np.lib.format.open_memmap(self.part(name), mode="w+", dtype=kind, shape=shape)
-        self._reserve(name)
-        return file
-
-    def _reserve(self, name: str) -> None:
-        """A full disk is an error that can be told here; under a mapped page it would kill the process."""
-        path = self.part(name)
-        try:
-            with open(path, "rb+") as opened:
-                os.posix_fallocate(opened.fileno(), 0, path.stat().st_size)
-        except OSError as error:
-            path.unlink()
-            raise OSError(error.errno, error.strerror, str(self.out)) from error
-
-    def _progress(self) -> Path:
-        return self.out / ".progress.json"
-
-    def _before(self) -> int:
-        try:
-            told = json.loads(self._progress().read_text())
-            here = all(self.part(name).exists() for name in ("maps", "logits"))
-            return int(told["done"]) if here and told["about"] == self.about and told["photos"] == self.photos else 0
-        except (OSError, ValueError, KeyError):
-            return 0
-
-    def _commit(self) -> None:
-        for file in self.files.values():
-            file.flush()
-        with replacing(self._progress()) as temporary:
-            temporary.write_text(json.dumps({"done": self.done, "photos": self.photos, "about": self.about}))
+    return known.reset_index(drop=True).assign(explained=names, probability=probabilities.max(axis=1).round(6))

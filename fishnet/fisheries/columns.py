@@ -1,11 +1,13 @@
-"""What a column's header says: one variable has many names, and a guess that is not told is worse than none.
+"""What a column's header means, and what its weights are counted in.
 
-A rule is a pattern on the header in plain words (`BdivBmsypref` is `bdivbmsypref`, `Capture fisheries (tonnes)` is
-`capture fisheries`); the first that fits decides. The names are those of FAO,
-Our World in Data, RAM Legacy and datalimited.
+One variable has many names, so a header is matched against patterns in plain words (`BdivBmsypref` is `bdivbmsypref`,
+`Capture fisheries (tonnes)` is `capture fisheries`), and the first that fits decides. The names are those of FAO, Our
+World in Data, RAM Legacy and datalimited. Thousand tonnes that are taken for tonnes look like any other catch, so a
+unit that is not sure is refused. Whatever is guessed here is shown to the user.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,8 +15,6 @@ import pandas as pd
 
 from fishnet.errors import BadInput
 from fishnet.text import nearest
-
-from .units import one_unit, plain, tonnes, without_units
 
 # meaning → what it is called on the screen and the page
 VALUES = {
@@ -79,10 +79,10 @@ RULES = [
     ("biomass", r"tb ?best|tb( mt)?|((total |spawning )?(stock )?biomass|ssb)(?P<more> .*)?"),
     ("index", rf"((abundance |biomass |survey )?index|cpue|survey|{PER_EFFORT})(?P<more> .*)?"),
 ]
-COMPILED = [(meaning, re.compile(pattern)) for meaning, pattern in RULES]
+PATTERNS = [(meaning, re.compile(pattern)) for meaning, pattern in RULES]
 LOW, HIGH = re.compile(r"\b(q25|lower|low|lcl|p25)\b"), re.compile(r"\b(q75|upper|high|ucl|p75)\b")
 GROUPED = re.compile(r"\b(region|regions|taxa|taxon|taxonomic group)$")
-WEIGHED = ("catch", "aquaculture", "biomass")
+WEIGHTS = ("catch", "aquaculture", "biomass")
 # what may stand behind the name of a variable, beside its unit
 QUALIFIERS = (
     "in|of|total|best|pref|all|sum|reported|reconstructed|nominal|estimated?|live|fresh|round|wet|weight|volume|"
@@ -98,98 +98,146 @@ SOMETHING_ELSE = re.compile(
 )
 YEAR = re.compile(r"^\W*(?:[Xx]|[Yy]|year ?)?\W*(1[6-9]\d\d|20\d\d)\W*$")
 
+TONNES = r"(?:metric )?(?:mt|t|tons?|tonnes?)"
+MASSES = [(TONNES, 1.0), (r"kg|kilograms?", 1e-3), (r"lbs?|pounds?", 0.45359237e-3)]
+MULTIPLES = [(r"(?:millions?|1 ?000 ?000|10 6)", 1e6), (r"(?:thousands?|1 ?000|000s?|10 3)", 1e3)]
+UNITS = [  # in plain words → tonnes; the first that is found
+    (r"megatonn?e?s", 1e6),
+    (r"kt|ktonn?e?s|kilotonn?e?s?", 1e3),
+    *(
+        (rf"{many}(?: of)? ?(?:{weight})|(?:{weight})(?: x)? {many}", times * factor)
+        for many, times in MULTIPLES
+        for weight, factor in MASSES
+    ),
+    *reversed(MASSES),
+]
+RATE = re.compile(r"(/|\bper\b)(?! ?(yr|year|annum|a)\b)")  # kilograms an hour are no weight
+UNIT_PATTERNS = [(re.compile(rf"\b(?:{pattern})\b"), factor) for pattern, factor in UNITS]
+
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a header was taken for."""
+    """What a column was taken for."""
 
-    what: str
-    side: str = ""  # low, high: the ends of a range
-    group: str = ""  # region, taxon: the kind of the row's entity, where a table keeps both in one column
-    factor: float = 1.0  # to tonnes
-    why: str = ""
+    variable: str  # a key of `MEANINGS`
+    side: str = ""  # `low` or `high` where the column holds an end of a range
+    group: str = ""  # `region` or `taxon`: the kind of the row's entity, where a table keeps both in one column
+    factor: float = 1.0  # what its numbers are multiplied with to be tonnes
+    reason: str = ""  # why, where the header alone does not say it
 
     @property
     def column(self) -> str:
-        return f"{self.what}_{self.side}" if self.side else self.what
+        return f"{self.variable}_{self.side}" if self.side else self.variable
 
     def __str__(self) -> str:
-        words = MEANINGS[self.what]
+        words = MEANINGS[self.variable]
         words += {"low": ", lower end", "high": ", upper end"}.get(self.side, "")
         words += f", of a {self.group}" if self.group else ""
         words += f", times {self.factor:{',.0f' if self.factor > 1 else '.6g'}}" if self.factor != 1 else ""
-        return words + (f" ({self.why})" if self.why else "")
+        return words + (f" ({self.reason})" if self.reason else "")
+
+
+Meanings = Mapping[str, Meaning | None]  # by header; None: left alone
 
 
 def meaning_of(header: str) -> Meaning | None:
-    """None: this header says nothing that we know."""
-    outside = plain(re.sub(r"\([^)]*\)", " ", header)) or plain(header)
+    """The meaning of a header, or None where it names nothing that is known."""
+    outside = plain_words(re.sub(r"\([^)]*\)", " ", header)) or plain_words(header)
     side = "low" if LOW.search(outside) else "high" if HIGH.search(outside) else ""
     core = " ".join(HIGH.sub("", LOW.sub("", re.sub(r"\bmean\b|\bmedian\b", "", outside))).split())
     group = ""
-    if len(core.split()) > 1 and (found := GROUPED.search(core)):
-        group = "region" if found[1].startswith("region") else "taxon"
-        core = core[: found.start()].strip()
-    for meaning, pattern in COMPILED:
-        found = pattern.fullmatch(core)
-        if found and _nothing_else(meaning, found, header):
-            if meaning not in VALUES:
-                return Meaning(meaning)
-            return Meaning(meaning, side, group, (tonnes(header) or 1.0) if meaning in WEIGHED else 1.0)
+    if len(core.split()) > 1 and (match := GROUPED.search(core)):
+        group = "region" if match[1].startswith("region") else "taxon"
+        core = core[: match.start()].strip()
+    for variable, pattern in PATTERNS:
+        match = pattern.fullmatch(core)
+        if match and _nothing_else(variable, match, header):
+            if variable not in VALUES:
+                return Meaning(variable)
+            return Meaning(variable, side, group, (tonnes(header) or 1.0) if variable in WEIGHTS else 1.0)
     return None
 
 
-def _nothing_else(meaning: str, found: re.Match[str], header: str) -> bool:
+def _nothing_else(variable: str, match: re.Match[str], header: str) -> bool:
     """Neither a quota nor a price nor a flag of catches is a catch: more words must be units or known qualifiers."""
-    more, words = found.groupdict().get("more") or "", plain(header)
-    if meaning == "index":
+    more, words = match.groupdict().get("more") or "", plain_words(header)
+    if variable == "index":
         return re.fullmatch(rf"( ({QUALIFIERS_OF_INDEX}))*", more) is not None
-    if meaning in WEIGHED and (SOMETHING_ELSE.search(words) or ("%" in header and "ci" not in words.split())):
+    if variable in WEIGHTS and (SOMETHING_ELSE.search(words) or ("%" in header and "ci" not in words.split())):
         return False
-    return re.fullmatch(rf"( ({QUALIFIERS}))*", " ".join(["", *without_units(more).split()])) is not None
-
-
-def weighed(path: Path, units: pd.Series, meaning: Meaning | None) -> Meaning | None:
-    """The meaning with the factor that its column of units asks for."""
-    if meaning is None or meaning.what not in WEIGHED:
-        return meaning
-    return replace(meaning, factor=one_unit(path, units, meaning.factor))
+    for unit, _ in UNIT_PATTERNS:
+        more = unit.sub(" ", more)
+    return re.fullmatch(rf"( ({QUALIFIERS}))*", " ".join(["", *more.split()])) is not None
 
 
 def year_of(header: str) -> int | None:
     """`1950`, `[1950]` and `X1950`: a wide table's years."""
-    found = YEAR.match(header)
-    return int(found[1]) if found else None
+    match = YEAR.match(header)
+    return int(match[1]) if match else None
 
 
-def told_columns(text: str | None) -> dict[str, str]:
-    """`TL=catch, SSB=biomass`, as the user says it: header → meaning."""
-    told: dict[str, str] = {}
+def parse_columns(text: str | None) -> dict[str, str]:
+    """`TL=catch, SSB=biomass`, as a user corrects the reader: header → variable."""
+    corrections: dict[str, str] = {}
     for part in (text or "").split(","):
         if not part.strip():
             continue
-        header, sign, meaning = (piece.strip() for piece in part.rpartition("="))
+        header, sign, variable = (piece.strip() for piece in part.rpartition("="))
         if not sign or not header:
-            raise BadInput(f"columns={text}: say it as columns='HEADER=meaning, HEADER=meaning'.")
-        if meaning not in MEANINGS and meaning != "nothing":
-            raise BadInput(f"columns={text}: {meaning} is no meaning; {nearest(meaning, [*MEANINGS, 'nothing'])}")
-        told[header] = meaning
-    return told
+            raise BadInput(f"columns={text}: write it as columns='HEADER=meaning, HEADER=meaning'.")
+        if variable not in MEANINGS and variable != "nothing":
+            raise BadInput(f"columns={text}: {variable} is no meaning; {nearest(variable, [*MEANINGS, 'nothing'])}")
+        corrections[header] = variable
+    return corrections
 
 
-def one_each(meanings: dict[str, Meaning | None]) -> dict[str, Meaning | None]:
-    """Of several columns for one variable, the one that its publisher calls best; what the user said wins."""
-    chosen: dict[tuple[str, str], str] = {}
+def without_rivals(meanings: Meanings) -> dict[str, Meaning | None]:
+    """Of several columns for one variable, the one that its publisher calls best; a user's correction wins."""
+
+    def rank(header: str, meaning: Meaning) -> tuple[bool, bool]:
+        return bool(meaning.reason), "best" in header.lower() or "pref" in header.lower()
+
+    winners: dict[tuple[str, str], tuple[str, Meaning]] = {}
     for header, meaning in meanings.items():
         if meaning is None:
             continue
         key = (meaning.column, meaning.group)
-        rank = (bool(meaning.why), "best" in header.lower() or "pref" in header.lower())
-        if key not in chosen:
-            chosen[key] = header
-            continue
-        other = meanings[chosen[key]]
-        assert other is not None
-        if rank > (bool(other.why), "best" in chosen[key].lower() or "pref" in chosen[key].lower()):
-            chosen[key] = header
-    return {header: meaning if header in chosen.values() else None for header, meaning in meanings.items()}
+        if key not in winners or rank(header, meaning) > rank(*winners[key]):
+            winners[key] = header, meaning
+    kept = {header for header, _ in winners.values()}
+    return {header: meaning if header in kept else None for header, meaning in meanings.items()}
+
+
+# ---- units
+
+
+def plain_words(header: str) -> str:
+    """Lower case words; camel case, signs and brackets are spaces."""
+    raised = header.casefold().replace("³", " 3").replace("⁶", " 6")
+    return " ".join(re.sub(r"[^a-z0-9]+", " ", raised).split())
+
+
+def tonnes(words: str) -> float | None:
+    """How many tonnes the unit is that these words name, or None where they name none."""
+    if RATE.search(words):
+        return None
+    plain = plain_words(words)
+    return next((factor for unit, factor in UNIT_PATTERNS if unit.search(plain)), None)
+
+
+def in_tonnes(path: Path, units: pd.Series, meaning: Meaning | None) -> Meaning | None:
+    """The meaning with the factor to tonnes that its header states or a column of units does; both must agree.
+
+    A table in units that nobody knows is left as it is, but not where some of it is to be multiplied.
+    """
+    if meaning is None or meaning.variable not in WEIGHTS:
+        return meaning
+    stated = meaning.factor
+    names = [name for name in units.str.strip().unique() if name]
+    factors = {tonnes(name) for name in names} | ({stated} if stated != 1 else set())
+    if len(factors) > 1 and factors != {1.0, None}:
+        listed = " and ".join([*([f"its header's (times {stated:g})"] if stated != 1 else []), *map(repr, names[:3])])
+        raise BadInput(f"{path} has several units ({listed}): give one table to each, or bring it to tonnes.")
+    if stated == 1:
+        stated = next((factor for factor in factors if factor is not None), 1.0)
+    return replace(meaning, factor=stated)

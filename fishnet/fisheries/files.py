@@ -1,4 +1,8 @@
-"""Files as they are published → cells of text: encodings, signs between cells, titles above the header, web pages."""
+"""Files as they are published → cells of text: encodings, separators, titles above the header, web pages, commas.
+
+Whether a comma stands before decimals or between thousands is decided by all numbers of a table together. Taken for the
+other it is wrong by a thousand and looks right, so what cannot be decided is said or refused.
+"""
 
 import csv
 import io
@@ -8,39 +12,52 @@ import pandas as pd
 
 from fishnet.errors import BadInput
 
-from .columns import meaning_of, year_of
-from .commas import with_points
+from .columns import VALUES, meaning_of, year_of
 
 MOST_BYTES = 500_000_000
-SIGNS = ",;\t|"
+SEPARATORS = ",;\t|"
 HEADER_WITHIN = 12  # lines: some publishers write a title above the header
 
+FLAG = r"(?:[eE][-+]?\d+)?\s*(?:[A-Za-z*†]{1,2})?\s*"
+COMMA_BEFORE_DECIMALS = rf"\s*-?(?:\d+|\d{{1,3}}(?:[.\u00a0' ]\d{{3}})+),\d+{FLAG}"
+COMMA_BETWEEN_THOUSANDS = rf"\s*-?[1-9]\d{{0,2}}(?:,\d{{3}})+(?:\.\d+)?{FLAG}"
+POINT_BEFORE_DECIMALS = rf"\s*-?\d+\.\d+{FLAG}"
+POINT_BETWEEN_THOUSANDS = rf"\s*-?[1-9]\d{{0,2}}(?:\.\d{{3}})+{FLAG}"
 
-def read_cells(path: Path, told: dict[str, str]) -> tuple[pd.DataFrame, list[str]]:
-    """The cells as text, and what had to be guessed to read them."""
-    text = _text(path)
+
+def read_cells(path: Path, corrections: dict[str, str]) -> tuple[pd.DataFrame, list[str]]:
+    """The cells as text, and what had to be guessed to read them.
+
+    Args:
+        path: the file.
+        corrections: header → variable, as the user said it; these headers must be there.
+    """
+    text = _decoded(path)
     if not any(line.strip() for line in text.splitlines()[:HEADER_WITHIN]):
         raise BadInput(f"{path} is empty: download it again.")
-    sign, header_at, header = _header(path, text, told)
+    separator, header_at, header = _header(path, text, corrections)
     try:
         raw = pd.read_csv(
-            io.StringIO(text), sep=sign, dtype=str, keep_default_na=False, skiprows=header_at, skip_blank_lines=False
-        )
+            io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, skiprows=header_at,
+            skip_blank_lines=False,
+        )  # fmt: skip
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
         reason = " ".join(str(error).replace("Error tokenizing data. C error:", "").split())
         raise BadInput(f"{path} is no whole table ({reason}): download or export it again.") from error
     if isinstance(raw.index, pd.MultiIndex) or not isinstance(raw.index, pd.RangeIndex):
         raise BadInput(f"{path} is no whole table (its rows are longer than its header): export it again.")
-    raw = _without_blank_lines(raw, header_at)
+    raw.index = raw.index + header_at + 2  # each row keeps the number that it has in the file, for messages about it
+    raw = raw[~raw.apply(lambda column: column.str.strip() == "").all(axis=1)]
     if raw.empty:
         raise BadInput(f"{path} holds a header ({', '.join(header)}) and no rows: download it again.")
     raw.columns = _unique([str(name).strip() for name in raw.columns])
-    if unknown := [name for name in told if name not in raw.columns and name != "years"]:
+    if unknown := [name for name in corrections if name not in raw.columns and name != "years"]:
         raise BadInput(f"columns: {path.name} has no column {unknown[0]}; its columns are {listed(raw)}.")
-    return with_points(path, raw, sign, told)
+    return _with_decimal_points(path, raw, separator, corrections)
 
 
-def _text(path: Path) -> str:
+def _decoded(path: Path) -> str:
+    """The file as text; what is no table of text is refused with what to do instead."""
     try:
         if path.stat().st_size > MOST_BYTES:
             raise BadInput(f"{path} is larger than {MOST_BYTES // 1_000_000} MB: cut it to the rows you need.")
@@ -61,28 +78,26 @@ def _text(path: Path) -> str:
             return data.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise BadInput(f"{path} is written in signs that cannot be read: save it as UTF-8.")
+    raise BadInput(f"{path} is written in an encoding that cannot be read: save it as UTF-8.")
 
 
-def _header(path: Path, text: str, told: dict[str, str]) -> tuple[str, int, list[str]]:
-    """The sign between cells and the line that together give most columns we know.
+def _header(path: Path, text: str, corrections: dict[str, str]) -> tuple[str, int, list[str]]:
+    """The separator and the line that together give most columns we know, and that line's cells.
 
-    Signs are not counted: a title, a name or a decimal comma may hold more of them than the table has columns.
+    Separators are not counted: a title, a name or a decimal comma may hold more of them than the table has columns.
     """
-    best, sign, at, names = (0, 0), ",", 0, [""]
+    best, separator, at, names = (0, 0), ",", 0, [""]
     for number, line in enumerate(text.splitlines()[:HEADER_WITHIN]):
-        for one in SIGNS:
-            cells = _cells(path, line, one)
-            known = sum(bool(cell in told or meaning_of(cell) or year_of(cell)) for cell in cells if cell)
+        for sign in SEPARATORS:
+            try:
+                cells = [cell.strip() for cell in next(csv.reader([line], delimiter=sign), [])]
+            except csv.Error as error:
+                reason = f"its first lines cannot be split into columns ({error})"
+                raise BadInput(f"{path} is no table: {reason}.") from error
+            known = sum(bool(cell in corrections or meaning_of(cell) or year_of(cell)) for cell in cells if cell)
             if any(cells) and (known, len(cells)) > best:
-                best, sign, at, names = (known, len(cells)), one, number, cells
-    return sign, (at if best[0] else 0), names
-
-
-def _without_blank_lines(raw: pd.DataFrame, header_at: int) -> pd.DataFrame:
-    """Each row keeps the number that it has in the file, which is what a sentence about it has to tell."""
-    raw.index = raw.index + header_at + 2
-    return raw[~raw.apply(lambda column: column.str.strip() == "").all(axis=1)]
+                best, separator, at, names = (known, len(cells)), sign, number, cells
+    return separator, (at if best[0] else 0), names
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -94,20 +109,74 @@ def _unique(names: list[str]) -> list[str]:
     return taken
 
 
-def _cells(path: Path, line: str, sign: str) -> list[str]:
-    try:
-        return [cell.strip() for cell in next(csv.reader([line], delimiter=sign), [])]
-    except csv.Error as error:
-        raise BadInput(f"{path} is no table: its first lines cannot be told into columns ({error}).") from error
-
-
 def listed(raw: pd.DataFrame, most: int = 8) -> str:
+    """The first column names, for a message."""
     names = [str(name)[:40] for name in raw.columns]
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def something_else(path: Path, raw: pd.DataFrame, what: str) -> str:
+def something_else(path: Path, raw: pd.DataFrame, reason: str) -> str:
+    """The message about a table whose columns are not those of fisheries."""
     return (
-        f"{path} is a table of something else: {what} (its columns are {listed(raw)}); if one does, say so with "
+        f"{path} is a table of something else: {reason} (its columns are {listed(raw)}); if one does, say so with "
         "columns='HEADER=year, HEADER=catch'."
     )
+
+
+# ---- commas and points
+
+
+def _with_decimal_points(
+    path: Path, raw: pd.DataFrame, separator: str, corrections: dict[str, str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """The table with points before decimals, and what had to be guessed for it."""
+    headers = [header for header in raw.columns if _holds_numbers(header, corrections)]
+    cells = pd.Series([cell for header in headers for cell in raw[header].unique()], dtype=object).astype(str)
+    decimal_comma, comma_group, comma = _examples(cells, COMMA_BEFORE_DECIMALS, COMMA_BETWEEN_THOUSANDS)
+    decimal_point, _, point = _examples(cells, POINT_BEFORE_DECIMALS, POINT_BETWEEN_THOUSANDS)
+    if decimal_comma and (comma_group or decimal_point):
+        raise BadInput(
+            f"{path} writes numbers in two ways ({decimal_comma} and {comma_group or decimal_point}): write a point "
+            "before decimals and nothing between thousands."
+        )
+    if decimal_comma:
+        notes = [] if separator == ";" else [f"a comma stands before decimals ({decimal_comma})"]
+        return _pointed(raw, headers), notes
+    if separator == ";" and not comma and point and not decimal_point:
+        return raw, [f"a point was taken to stand before decimals: {point}"]
+    if not comma or comma_group or decimal_point:
+        return raw, []
+    as_thousands, as_decimals = comma.replace(",", ""), comma.replace(",", ".")
+    if separator == ",":
+        return raw, [f"a comma was taken to stand between thousands: {comma} is {as_thousands}"]
+    if separator == ";":
+        return _pointed(raw, headers), [f"a comma was taken to stand before decimals: {comma} is {as_decimals}"]
+    raise BadInput(
+        f"{path}: {comma} may be {as_thousands} or {as_decimals}: write a point before decimals and nothing between "
+        "thousands."
+    )
+
+
+def _holds_numbers(header: str, corrections: dict[str, str]) -> bool:
+    meaning = meaning_of(header)
+    variable = corrections.get(header) or (meaning.variable if meaning else None)
+    return variable in VALUES or variable in ("value", "year") or year_of(header) is not None
+
+
+def _examples(cells: pd.Series, before_decimals: str, between_thousands: str) -> tuple[str, str, str]:
+    """A cell that can be read the first way only, one the second way only, and one that can be read both ways."""
+    first, second = cells.str.fullmatch(before_decimals), cells.str.fullmatch(between_thousands)
+    kinds = (first & ~second, second & ~first, first & second)
+    decimals, thousands, either = (str(cells[kind].iloc[0]).strip() if kind.any() else "" for kind in kinds)
+    return decimals, thousands, either
+
+
+def _pointed(raw: pd.DataFrame, headers: list[str]) -> pd.DataFrame:
+    """The columns with their decimal commas written as points, and nothing between thousands."""
+    raw = raw.copy()
+    for header in headers:
+        text = raw[header]
+        comma, point = text.str.fullmatch(COMMA_BEFORE_DECIMALS), text.str.fullmatch(POINT_BETWEEN_THOUSANDS)
+        bare = text.str.replace(r"(?<=\d)[.\u00a0' ](?=\d{3})", "", regex=True)
+        raw[header] = text.where(~(comma | point), bare.str.replace(",", ".", n=1))
+    return raw

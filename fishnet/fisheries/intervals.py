@@ -1,10 +1,10 @@
-"""How sure a fit is: a parametric bootstrap, studentised, and never surer than the fit's own doubt.
+"""Confidence intervals of a fit: a parametric bootstrap, studentised, and never narrower than the fit's own.
 
-The fitted stock is lived again many times, with new chance in nature and in looking, and fitted again each time. What
-counts is not how far the new answers scatter but how far they miss *in units of the doubt they state themselves*: that
-ratio hardly depends on r and K, so its quantiles carry over from the fitted stock to the real one (bootstrap-t). Where
-the table says little the new answers crowd around what was believed beforehand, and would look sure: there the fit's
-own standard deviation, beliefs included, is the smallest that is stated.
+The fitted stock is simulated again many times, with new process and observation errors, and fitted again each time.
+What counts is not how far the new estimates scatter but how far they miss *in units of the standard deviation they
+state themselves*: that ratio hardly depends on r and K, so its quantiles carry over from the fitted stock to the real
+one (bootstrap-t). Where the table says little the new estimates crowd around the priors, and would look sure: there the
+fit's own standard deviation, priors included, is the smallest that is stated.
 
 Boats are replayed as the share they took, not as tonnes: the tonnes of one history would empty the sea of another.
 """
@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import norm
 
 from .fitting import Fit, Series, fit
-from .simulating import walked
+from .simulating import simulate_path
 
 LEVEL = 0.90
 RESAMPLES = 200
@@ -25,6 +25,8 @@ QUANTITIES = ("r", "k", "msy", "bmsy", "fmsy", "b_bmsy", "f_fmsy")  # the last t
 
 @dataclass(frozen=True)
 class Interval:
+    """An estimate with the ends of its interval."""
+
     value: float
     low: float
     high: float
@@ -38,88 +40,84 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """90 % intervals of what managers ask for, and of the two errors."""
+class Uncertainty:
+    """How sure a fit is."""
 
-    intervals: dict[str, Interval]
-    process: Interval
-    looking: Interval
+    intervals: dict[str, Interval]  # of each quantity in `QUANTITIES`
+    process_error: Interval  # standard deviation, with its interval
+    observation_error: Interval  # standard deviation, with its interval
     stretch: float  # how much wider than the fit's own the MSY's interval had to be
 
 
-def logs(found: Fit) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def log_quantities(fitted: Fit) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Each quantity's log and the standard deviation of that log, a value a series."""
-    years = found.states.shape[1]
+    years = fitted.states.shape[1]
     r_at, k_at, last = years, years + 1, years - 1
-    curve, catch = found.curve, np.log(np.maximum(found.series.catch[:, -1], 1e-12 * found.series.scale))
-    made_of = {
-        "r": (found.log_r, [r_at]),
-        "k": (found.log_k, [k_at]),
-        "msy": (np.log(curve.top) + found.log_r + found.log_k, [r_at, k_at]),
-        "bmsy": (np.log(curve.bmsy) + found.log_k, [k_at]),
-        "fmsy": (np.log(curve.fmsy(1.0)) + found.log_r, [r_at]),
-        "b_bmsy": (found.states[:, last] - np.log(curve.bmsy), [last]),
-        "f_fmsy": (
-            catch - found.log_k - found.states[:, last] - np.log(curve.fmsy(1.0)) - found.log_r,
-            [r_at, k_at, last],
-        ),
+    curve, catch = fitted.curve, np.log(np.maximum(fitted.series.catch[:, -1], 1e-12 * fitted.series.scale))
+    log_fmsy = np.log(curve.fmsy(1.0))
+    f_fmsy = catch - fitted.log_k - fitted.states[:, last] - log_fmsy - fitted.log_r
+    summands = {
+        "r": (fitted.log_r, [r_at]),
+        "k": (fitted.log_k, [k_at]),
+        "msy": (np.log(curve.top) + fitted.log_r + fitted.log_k, [r_at, k_at]),
+        "bmsy": (np.log(curve.bmsy) + fitted.log_k, [k_at]),
+        "fmsy": (log_fmsy + fitted.log_r, [r_at]),
+        "b_bmsy": (fitted.states[:, last] - np.log(curve.bmsy), [last]),
+        "f_fmsy": (f_fmsy, [r_at, k_at, last]),
     }
     return {
-        name: (value, np.sqrt(found.covariance[:, places][:, :, places].sum(axis=(1, 2))))
-        for name, (value, places) in made_of.items()
+        name: (value, np.sqrt(fitted.covariance[:, at][:, :, at].sum(axis=(1, 2))))
+        for name, (value, at) in summands.items()
     }
 
 
-def doubt(found: Fit, *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0) -> Doubt:
-    """Of a single fit (an array of one)."""
+def uncertainty(fitted: Fit, *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0) -> Uncertainty:
+    """The intervals of a fit to a single series, of the given confidence level."""
     tail = (1 - level) / 2
-    own = logs(found)
-    lived, truth = lived_again(found, resamples, seed)
-    again = fit(found.curve, lived, start=found, rounds=REFIT_ROUNDS)
-    answers = logs(again)
+    series, truth = resimulated(fitted, resamples, seed)
+    refits = fit(fitted.curve, series, start=fitted, rounds=REFIT_ROUNDS)
+    estimates = log_quantities(refits)
     least = norm.ppf(1 - tail)
     intervals, stretch = {}, 1.0
-    for name, (value, sd) in own.items():
-        missed = (answers[name][0] - truth[name]) / answers[name][1]
+    for name, (value, sd) in log_quantities(fitted).items():
+        missed = (estimates[name][0] - truth[name]) / estimates[name][1]
         low, high = np.quantile(missed[np.isfinite(missed)], [tail, 1 - tail])
         up, down = max(-low, least), max(high, least)
         centre, spread = float(value[0]), float(sd[0])
-        intervals[name] = Interval(
-            float(np.exp(centre)), float(np.exp(centre - down * spread)), float(np.exp(centre + up * spread))
-        )
+        ends = centre, centre - down * spread, centre + up * spread
+        intervals[name] = Interval(*(float(np.exp(end)) for end in ends))
         if name == "msy":
             stretch = (up + down) / (2 * least)
-    if found.series.catch[0, -1] == 0:
+    if fitted.series.catch[0, -1] == 0:
         intervals["f_fmsy"] = Interval(0.0, 0.0, 0.0)  # a closed fishery: whatever there is, nothing is taken
-    return Doubt(
+    return Uncertainty(
         intervals,
-        process=_error_interval(found.process[0], again.process, tail),
-        looking=_error_interval(found.looking[0], again.looking, tail),
+        process_error=_error_interval(fitted.process_error[0], refits.process_error, tail),
+        observation_error=_error_interval(fitted.observation_error[0], refits.observation_error, tail),
         stretch=float(stretch),
     )
 
 
-def lived_again(found: Fit, resamples: int, seed: int) -> tuple[Series, dict[str, np.ndarray]]:
-    """Other histories that the fitted stock might have had, and what is true in each of them."""
-    chance = np.random.default_rng(seed)
-    curve, series, k = found.curve, found.series, float(np.exp(found.log_k[0]))
-    taken = np.minimum(series.catch[0] / found.biomass[0], 0.9)
-    r = np.full(resamples, float(np.exp(found.log_r[0])))
-    process = np.full(resamples, float(found.process[0]))
-    states, catch = walked(curve, r, np.full(resamples, found.states[0, 0]), taken[None, :], chance, process)
-    q = 1.0 if series.absolute else float(np.exp(found.log_q[0]))
-    index = q * k * np.exp(states + found.looking[0] * chance.normal(size=states.shape))
-    index = np.where(np.isfinite(series.index[0])[None, :], index, np.nan)
-    lived = Series(catch=catch * k, index=index, absolute=series.absolute)
+def resimulated(fitted: Fit, resamples: int, seed: int) -> tuple[Series, dict[str, np.ndarray]]:
+    """Other histories that the fitted stock might have had, and the log of what is true in each of them."""
+    rng = np.random.default_rng(seed)
+    curve, observed, k = fitted.curve, fitted.series, float(np.exp(fitted.log_k[0]))
+    taken = np.minimum(observed.catch[0] / fitted.biomass[0], 0.9)
+    r = np.full(resamples, float(np.exp(fitted.log_r[0])))
+    first, process_error = np.full(resamples, fitted.states[0, 0]), np.full(resamples, float(fitted.process_error[0]))
+    states, catch = simulate_path(curve, r, first, taken[None, :], rng, process_error)
+    q = 1.0 if observed.absolute else float(np.exp(fitted.log_q[0]))
+    index = q * k * np.exp(states + fitted.observation_error[0] * rng.normal(size=states.shape))
+    index = np.where(np.isfinite(observed.index[0])[None, :], index, np.nan)
     same = {"r": r[0], "k": k, "msy": curve.msy(r[0], k), "bmsy": curve.bmsy * k, "fmsy": curve.fmsy(r[0])}
     truth = {name: np.full(resamples, np.log(value)) for name, value in same.items()}
     truth["b_bmsy"] = states[:, -1] - np.log(curve.bmsy)
     truth["f_fmsy"] = np.log(np.maximum(catch[:, -1], 1e-12)) - states[:, -1] - np.log(curve.fmsy(1.0)) - np.log(r[0])
-    return lived, truth
+    return Series(catch=catch * k, index=index, absolute=observed.absolute), truth
 
 
-def _error_interval(value: float, again: np.ndarray, tail: float) -> Interval:
-    """As far as refits fall from what they were drawn with, on either side."""
-    low, high = np.quantile(np.log(again / value), [tail, 1 - tail])
+def _error_interval(value: float, refitted: np.ndarray, tail: float) -> Interval:
+    """As far as refits fall from what they were simulated with, on either side."""
+    low, high = np.quantile(np.log(refitted / value), [tail, 1 - tail])
     reach = max(abs(low), abs(high))
     return Interval(float(value), float(value * np.exp(-reach)), float(value * np.exp(reach)))

@@ -1,6 +1,6 @@
-"""How a stock grows when it is left alone: the two curves that the field has used longest.
+"""How a stock grows when it is left alone: the two surplus-production curves that the field has used longest.
 
-Both say what a year adds to a biomass P, told as a share of what the sea carries (P = B/K). Schaefer (1954) puts the
+Both say what a year adds to a biomass P, as a share of what the sea carries (P = B/K). Schaefer (1954) puts the
 largest surplus at half of K, Fox (1970) at K/e, 37 %. Everything managers ask for follows from r, K and the curve.
 """
 
@@ -19,13 +19,14 @@ FLOOR = 0.02  # of K: below it growth is continued by a straight line in log P, 
 class Curve:
     """Surplus a year = r · shape(P) · K."""
 
-    name: str
-    shape: Callable[[np.ndarray], np.ndarray]
-    slope: Callable[[np.ndarray], np.ndarray]  # d shape / d P
-    bmsy: float  # share of K at which the surplus is largest
+    name: str  # as users write it
+    shape: Callable[[np.ndarray], np.ndarray]  # the surplus at a biomass P
+    slope: Callable[[np.ndarray], np.ndarray]  # its derivative
+    bmsy: float  # the share of K at which the surplus is largest
     top: float  # shape(bmsy)
 
     def msy(self, r, k):
+        """The largest surplus, a year, in the unit of K."""
         return self.top * r * k
 
     def fmsy(self, r):
@@ -50,11 +51,11 @@ def curve_named(name: str) -> Curve:
     return CURVES[name]
 
 
-def grown(curve: Curve, p, r, catch) -> np.ndarray:
-    """log P a year later, before chance has its say; `catch` is told as a share of K, like P."""
+def next_log_biomass(curve: Curve, p: np.ndarray, r: np.ndarray, catch: np.ndarray) -> np.ndarray:
+    """log P a year later, without process error; `catch` is a share of K, like P."""
     return log_floored(p + r * curve.shape(p) - catch)
 
 
-def log_floored(p) -> np.ndarray:
+def log_floored(p: np.ndarray) -> np.ndarray:
     """log, and below the floor its tangent: a catch larger than the stock is very unlikely, but no error."""
     return np.where(p > FLOOR, np.log(np.maximum(p, FLOOR)), np.log(FLOOR) + p / FLOOR - 1)

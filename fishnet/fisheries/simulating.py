@@ -1,27 +1,38 @@
-"""Stocks whose r and K are known, because we made them: what every method here is held against."""
+"""Stocks whose r and K are known, because they are simulated: every method here is tested on them.
+
+`sample` is the table for those who have none: simulated stocks in four invented seas.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from .fitting import Series
-from .production import Curve, grown
+from .production import FOX, SCHAEFER, Curve, next_log_biomass
 
+STORIES = ("rise and fall", "boom and bust", "slow climb", "light and steady")
 LOWEST = 0.01  # of K: nobody fishes on below it
+SEAS = ("Cold Bay", "Grey Bank", "Long Reach", "Warm Shelf")
+# group of species → its r a year: slow ones suffer most from the same fishing
+GROUPS = {"sharks": (0.10, 0.25), "cods": (0.25, 0.5), "flatfish": (0.2, 0.45), "herrings": (0.45, 0.9)}
+RESILIENCE = {"sharks": "very low", "cods": "medium", "flatfish": "medium", "herrings": "high"}
+FIRST_YEAR, YEARS, STOCKS = 1975, 45, 48
+ASSESSMENT_ERROR = 0.10  # of the published ratios
 
 
 @dataclass(frozen=True)
-class Truth:
-    """One made stock: what a table would show, and what it would not."""
+class SimulatedStock:
+    """One stock: what a table would show of it, and what it would not."""
 
-    series: Series
-    curve: Curve
-    r: float
-    k: float
-    states: np.ndarray  # log P
-    story: str
-    process: float  # standard deviations of log errors
-    looking: float
+    series: Series  # catches and index
+    curve: Curve  # which surplus-production curve it follows
+    r: float  # its growth a year
+    k: float  # its carrying capacity K, in the catch's unit
+    states: np.ndarray  # log of biomass / K, year by year
+    story: str  # how it was fished, see `STORIES`
+    process_error: float  # standard deviation of the log error of a year's growth
+    observation_error: float  # standard deviation of the index's log error
 
     @property
     def msy(self) -> float:
@@ -36,65 +47,82 @@ class Truth:
         return float(self.curve.fmsy(self.r))
 
 
-STORIES = ("rise and fall", "boom and bust", "slow climb", "light and steady")
-
-
-def effort(story: str, years: int, chance: np.random.Generator) -> np.ndarray:
+def effort(story: str, years: int, rng: np.random.Generator) -> np.ndarray:
     """How hard the stock is fished, as a multiple of what it bears (F/Fmsy), year by year."""
     t = np.linspace(0, 1, years)
     if story == "rise and fall":  # fished down, then let recover: what tells most
-        peak, at, low = chance.uniform(1.4, 2.2), chance.uniform(0.4, 0.6), chance.uniform(0.2, 0.6)
-        path = np.interp(t, [0, at, min(at + 0.15, 0.8), 1], [chance.uniform(0.1, 0.5), peak, low, low])
+        peak, at, low = rng.uniform(1.4, 2.2), rng.uniform(0.4, 0.6), rng.uniform(0.2, 0.6)
+        path = np.interp(t, [0, at, min(at + 0.15, 0.8), 1], [rng.uniform(0.1, 0.5), peak, low, low])
     elif story == "boom and bust":  # two waves of fishing
-        path = chance.uniform(0.8, 1.1) - chance.uniform(0.6, 0.8) * np.cos(2 * np.pi * t * chance.uniform(1.4, 2.2))
+        path = rng.uniform(0.8, 1.1) - rng.uniform(0.6, 0.8) * np.cos(2 * np.pi * t * rng.uniform(1.4, 2.2))
     elif story == "slow climb":  # more boats every year, a little restraint at the end
-        path = np.interp(t, [0, 0.75, 1], [chance.uniform(0.1, 0.4), chance.uniform(1.3, 2.0), chance.uniform(0.6, 1)])
+        path = np.interp(t, [0, 0.75, 1], [rng.uniform(0.1, 0.4), rng.uniform(1.3, 2.0), rng.uniform(0.6, 1)])
     elif story == "light and steady":  # the stock hardly notices, so its growth hardly shows
-        path = np.full(years, chance.uniform(0.1, 0.35))
+        path = np.full(years, rng.uniform(0.1, 0.35))
     else:
         raise ValueError(story)
-    return np.maximum(path, 0.02) * np.exp(chance.normal(0, 0.08, years))
+    return np.maximum(path, 0.02) * np.exp(rng.normal(0, 0.08, years))
 
 
-def made_stock(
+def simulate_stock(
     curve: Curve,
     story: str,
-    chance: np.random.Generator,
+    rng: np.random.Generator,
     *,
     years: int = 40,
-    process: float | None = None,
-    looking: float | None = None,
+    process_error: float | None = None,
+    observation_error: float | None = None,
     absolute: bool = False,
     r: float | None = None,
-) -> Truth:
-    """r from 0.1 to 1.2 a year, K over two orders of magnitude; errors of 5–12 % in nature, 8–25 % in looking."""
-    r = float(np.exp(chance.uniform(np.log(0.1), np.log(1.2)))) if r is None else r
-    k = float(np.exp(chance.uniform(np.log(1e4), np.log(1e6))))
-    process = float(chance.uniform(0.05, 0.12)) if process is None else process
-    looking = float(chance.uniform(0.08, 0.25)) if looking is None else looking
-    taken = np.minimum(effort(story, years, chance) * curve.fmsy(r), 0.8)
+) -> SimulatedStock:
+    """A stock that follows a curve and is fished as a story of `STORIES`; `absolute`: its index is biomass in tonnes.
+
+    What is None is drawn: r between 0.1 and 1.2 a year, a process error of 5 to 12 %, an observation error of 8 to
+    25 %; and always K, within two orders of magnitude.
+    """
+    r = float(np.exp(rng.uniform(np.log(0.1), np.log(1.2)))) if r is None else r
+    k = float(np.exp(rng.uniform(np.log(1e4), np.log(1e6))))
+    process_error = float(rng.uniform(0.05, 0.12)) if process_error is None else process_error
+    observation_error = float(rng.uniform(0.08, 0.25)) if observation_error is None else observation_error
+    taken = np.minimum(effort(story, years, rng) * curve.fmsy(r), 0.8)
     steady = story == "light and steady"
-    first = np.log(_level(curve, r, taken[0]) if steady else chance.uniform(0.6, 1.0))
-    states, catch = walked(curve, np.array([r]), np.array([first]), taken[None, :], chance, np.array([process]))
+    first = np.log(_equilibrium(curve, r, taken[0]) if steady else rng.uniform(0.6, 1.0))
+    states, catch = simulate_path(
+        curve, np.array([r]), np.array([first]), taken[None, :], rng, np.array([process_error])
+    )
     biomass = np.exp(states[0]) * k
-    q = 1.0 if absolute else float(np.exp(chance.uniform(-9, -3)))
-    index = q * biomass * np.exp(chance.normal(0, looking, years))
+    q = 1.0 if absolute else float(np.exp(rng.uniform(-9, -3)))
+    index = q * biomass * np.exp(rng.normal(0, observation_error, years))
     series = Series(catch=catch * k, index=index[None, :], absolute=absolute)
-    return Truth(series, curve, r, k, states[0], story, process, looking)
+    return SimulatedStock(series, curve, r, k, states[0], story, process_error, observation_error)
 
 
-def _level(curve: Curve, r: float, taken: float) -> float:
+def _equilibrium(curve: Curve, r: float, taken: float) -> float:
     """Where a stock settles that is fished so for ever."""
     p = 1.0
     for _ in range(500):
-        p = float(np.exp(grown(curve, np.array(p), r, taken * p)))
+        p = float(np.exp(next_log_biomass(curve, np.array(p), np.array(r), np.array(taken * p))))
     return p
 
 
-def walked(
-    curve: Curve, r: np.ndarray, first: np.ndarray, taken: np.ndarray, chance: np.random.Generator, process: np.ndarray
+def simulate_path(
+    curve: Curve,
+    r: np.ndarray,
+    first: np.ndarray,
+    taken: np.ndarray,
+    rng: np.random.Generator,
+    process_error: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """log P and catches (as shares of K) when the share `taken` of what is there is caught each year."""
+    """Many stocks through time: log biomass / K, and catches as shares of K, both (stocks, years).
+
+    Args:
+        curve: which surplus-production curve they follow.
+        r: growth of each stock.
+        first: log biomass / K of each in the first year.
+        taken: the share of the biomass that is caught each year, (years,) or (stocks, years).
+        rng: draws the process errors.
+        process_error: its standard deviation, for each stock.
+    """
     many, years = len(r), taken.shape[-1]
     taken = np.broadcast_to(taken, (many, years))
     states, catch = np.empty((many, years)), np.empty((many, years))
@@ -102,6 +130,46 @@ def walked(
     for year in range(years):
         p = np.exp(x)
         states[:, year], catch[:, year] = x, taken[:, year] * p
-        x = grown(curve, p, r, catch[:, year]) + process * chance.normal(size=many)
+        x = next_log_biomass(curve, p, r, catch[:, year]) + process_error * rng.normal(size=many)
         x = np.maximum(x, np.log(LOWEST))
     return states, catch
+
+
+# ---- the sample table
+
+
+def sample(stocks: int = STOCKS, years: int = YEARS, seed: int = 7) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The table as it would be published, and the truth behind it."""
+    rng = np.random.default_rng(seed)
+    tables, truths = [], []
+    for number in range(stocks):
+        sea, group = SEAS[number % len(SEAS)], list(GROUPS)[(number // len(SEAS)) % len(GROUPS)]
+        story = STORIES[int(rng.choice(len(STORIES), p=[0.4, 0.15, 0.3, 0.15]))]
+        curve = (SCHAEFER, FOX)[number % 2]
+        stock = simulate_stock(curve, story, rng, years=years, r=float(rng.uniform(*GROUPS[group])))
+        name = f"{group[:3].upper()}{number + 1:02d}"
+        tables.append(_published(stock, name, group, sea, rng))
+        values = {"r": stock.r, "K": stock.k, "MSY": stock.msy, "Bmsy": stock.bmsy, "Fmsy": stock.fmsy}
+        truths.append({"stockid": name, "curve": curve.name, **values, "story": story})
+    return pd.concat(tables, ignore_index=True), pd.DataFrame(truths)
+
+
+def _published(stock: SimulatedStock, name: str, group: str, sea: str, rng: np.random.Generator) -> pd.DataFrame:
+    catch, index, biomass = stock.series.catch[0], stock.series.index[0], np.exp(stock.states)
+    years = len(catch)
+    ratio = biomass / stock.curve.bmsy * np.exp(rng.normal(0, ASSESSMENT_ERROR, years))
+    pressure = catch / (biomass * stock.k) / stock.fmsy * np.exp(rng.normal(0, ASSESSMENT_ERROR, years))
+    return pd.DataFrame(
+        {
+            "stockid": name,
+            "stocklong": f"{group.capitalize()} {name[3:]}, {sea}",
+            "region": sea,
+            "species category": group,
+            "resilience": RESILIENCE[group],
+            "year": FIRST_YEAR + np.arange(years),
+            "catch (tonnes)": catch.round(1),
+            "survey index": [f"{value:.5g}" for value in index],
+            "BdivBmsy": ratio.round(3),
+            "UdivUmsy": pressure.round(3),
+        }
+    )

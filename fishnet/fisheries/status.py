@@ -1,8 +1,8 @@
-"""How the fish are: within sustainable levels or not, above or below Bmsy, fished harder than they bear or not."""
+"""The status of stocks: within sustainable levels or not, above or below Bmsy, fished harder than they bear or not."""
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import binomtest
 
 from fishnet.text import counted
 
@@ -29,15 +29,16 @@ def biomass_class(b_bmsy: pd.Series) -> pd.Series:
 
 
 def quadrant(b_bmsy: pd.Series, u_umsy: pd.Series) -> pd.Series:
+    """Of the Kobe plot; None where one of the ratios is not known."""
     named = [QUADRANTS[bool(b >= 1), bool(u <= 1)] for b, u in zip(b_bmsy, u_umsy, strict=True)]
     return pd.Series(named, index=b_bmsy.index, dtype=object).where(b_bmsy.notna() & u_umsy.notna(), None)
 
 
 def classified(frame: pd.DataFrame) -> pd.DataFrame:
-    """Every row that tells B/Bmsy or F/Fmsy, with its classes."""
+    """Every row with B/Bmsy or F/Fmsy, with its classes."""
     out = frame[["kind", "entity", "year"]].copy()
-    for what in ("b_bmsy", "u_umsy"):
-        for column in (what, f"{what}_low", f"{what}_high"):
+    for ratio in ("b_bmsy", "u_umsy"):
+        for column in (ratio, f"{ratio}_low", f"{ratio}_high"):
             out[column] = frame.get(column, np.nan)
     out = out[out["b_bmsy"].notna() | out["u_umsy"].notna()].reset_index(drop=True)
     out["biomass_class"] = biomass_class(out["b_bmsy"])
@@ -48,18 +49,18 @@ def classified(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def latest(frame: pd.DataFrame, *needed: str) -> pd.DataFrame:
-    """Each entity's last year that tells what is needed."""
+    """Each entity's last year in which all the columns that are needed are known."""
     known = frame.dropna(subset=list(needed))
     return known.loc[known.groupby(["kind", "entity"])["year"].idxmax()].reset_index(drop=True)
 
 
 def sustainable(frame: pd.DataFrame) -> pd.DataFrame:
-    """Shares of stocks within sustainable levels by region and year; where only the overfished are told, the rest."""
-    told = frame["sustainable"] if "sustainable" in frame else pd.Series(np.nan, index=frame.index)
+    """% of stocks within sustainable levels by region and year; where only the overfished are known, the others."""
+    shares = frame["sustainable"] if "sustainable" in frame else pd.Series(np.nan, index=frame.index)
     if "overfished" in frame:
-        told = told.fillna(100 - frame["overfished"])
-    out = frame[["kind", "entity", "year"]].assign(sustainable=told)
-    return out[told.notna()].sort_values(["kind", "entity", "year"], ignore_index=True)
+        shares = shares.fillna(100 - frame["overfished"])
+    out = frame[["kind", "entity", "year"]].assign(sustainable=shares)
+    return out[shares.notna()].sort_values(["kind", "entity", "year"], ignore_index=True)
 
 
 def sustainable_of_stocks(frame: pd.DataFrame, fewest: int = 3) -> pd.DataFrame:
@@ -95,21 +96,15 @@ def below_bmsy(frame: pd.DataFrame, fewest: int = 5, level: float = 0.95) -> pd.
     out = pd.DataFrame({"stocks": by.size(), "below": by.sum()}).reset_index()
     out = out[out["stocks"] >= fewest].reset_index(drop=True)
     out["share"] = out["below"] / out["stocks"]
-    out["low"], out["high"] = wilson(out["share"], out["stocks"], level)
+    pairs = zip(out["below"], out["stocks"], strict=True)
+    tests = [binomtest(int(below), int(stocks)).proportion_ci(level, method="wilson") for below, stocks in pairs]
+    out["low"], out["high"] = [test.low for test in tests], [test.high for test in tests]
     return out
 
 
 def most_assessed(below: pd.DataFrame) -> pd.Series:
     """The year in which most stocks were assessed; of several, the latest."""
     return below[below["stocks"] == below["stocks"].max()].iloc[-1]
-
-
-def wilson(share, count, level: float = 0.95):
-    """The interval of a share that stays within 0 and 1 (Wilson 1927)."""
-    z = norm.ppf((1 + level) / 2)
-    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
-    return np.maximum(0, centre - half), np.minimum(1, centre + half)
 
 
 def class_counts(table: pd.DataFrame) -> pd.DataFrame:
@@ -131,43 +126,42 @@ def joined(sheets: list[Sheet]) -> list[Sheet]:
     return tables
 
 
-def told_once(frames: list[pd.DataFrame]) -> list[tuple[pd.DataFrame, list[str]]]:
-    """The tables without what one before them tells of the same stock and year, and sentences on what that was.
+def drop_repeated(frames: list[pd.DataFrame]) -> list[tuple[pd.DataFrame, list[str]]]:
+    """Each table without the values that one before it has for the same stock and year, and notes on what they were.
 
     Two downloads of one database would else count every stock twice.
     """
     frames = list(frames)
     notes: list[list[str]] = [[] for _ in frames]
-    for what in ("sustainable", "b_bmsy", "u_umsy"):
+    for variable in ("sustainable", "b_bmsy", "u_umsy"):
         known = pd.Series(dtype=float)
-        for place, frame in enumerate(frames):
-            told = _told(frame, what)
-            again = told.index.isin(known.index)
-            differ = int((~np.isclose(told[again], known.reindex(told.index[again]))).sum())
+        for number, frame in enumerate(frames):
+            values = _values(frame, variable)
+            again = values.index.isin(known.index)
+            differ = int((~np.isclose(values[again], known.reindex(values.index[again]))).sum())
             if again.any():
-                said = f"{counted(int(again.sum()), 'value')} of {VALUES[what]} told by a table before this one, too"
-                notes[place].append(f"{said}; {differ} of them otherwise: the first table counts" if differ else said)
-                frames[place] = _blanked(frame, what, _keys(frame).isin(told.index[again]))
-            known = pd.concat([known, told[~again]]) if len(known) else told
+                note = (
+                    f"{counted(int(again.sum()), 'value')} of {VALUES[variable]} told by a table before this one, too"
+                )
+                notes[number].append(f"{note}; {differ} of them otherwise: the first table counts" if differ else note)
+                columns = [variable, f"{variable}_low", f"{variable}_high"]
+                columns += ["overfished"] if variable == "sustainable" else []
+                frames[number] = frame = frame.copy()
+                rows = _keys(frame).isin(values.index[again])
+                frame.loc[rows, [name for name in columns if name in frame]] = np.nan
+            known = pd.concat([known, values[~again]]) if len(known) else values
     return list(zip(frames, notes, strict=True))
 
 
 def _keys(frame: pd.DataFrame) -> pd.MultiIndex:
-    """A country is one with or without its code in the table."""
+    """A country is the same with and without its code in the table."""
     return pd.MultiIndex.from_frame(frame[list(ENTITY)].replace({"kind": {"country": "region"}}))
 
 
-def _told(frame: pd.DataFrame, what: str) -> pd.Series:
-    if what == "sustainable" and {"sustainable", "overfished"} & set(frame):
+def _values(frame: pd.DataFrame, variable: str) -> pd.Series:
+    if variable == "sustainable" and {"sustainable", "overfished"} & set(frame):
         frame = sustainable(frame)
-    if what not in frame:
+    if variable not in frame:
         return pd.Series(dtype=float)
-    told = pd.Series(frame[what].to_numpy(dtype=float), index=_keys(frame)).dropna()
-    return told[~told.index.duplicated()]
-
-
-def _blanked(frame: pd.DataFrame, what: str, rows: np.ndarray) -> pd.DataFrame:
-    names = (what, f"{what}_low", f"{what}_high", *(["overfished"] if what == "sustainable" else []))
-    frame = frame.copy()
-    frame.loc[rows, [name for name in names if name in frame]] = np.nan
-    return frame
+    values = pd.Series(frame[variable].to_numpy(dtype=float), index=_keys(frame)).dropna()
+    return values[~values.index.duplicated()]

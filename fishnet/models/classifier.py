@@ -98,14 +98,13 @@ class ImageClassifier(L.LightningModule):
         self.resume_state = ResumeState()
 
     def setup(self, stage: str) -> None:
-        """Take the photo size and the class weights from the data module that is trained on, where it has them."""
-        data = getattr(self.trainer, "datamodule", None)
-        if stage != "fit" or data is None:
-            return
-        if getattr(data, "image_size", None) not in (None, self.preprocessing.size):
-            self.hparams["image_size"] = data.image_size  # the checkpoint must know what it was trained at
-            self.preprocessing = preprocessing_of(self.network, data.image_size, self.hparams["preprocess"])
-        if getattr(data, "balance", "none") == "weights":
+        """Take up the size that the data module asks for; the module then reads it from `preprocessing`."""
+        data: Any = getattr(self.trainer, "datamodule", None)
+        size = getattr(data, "image_size", None)
+        if size not in (None, self.preprocessing.size):
+            self.hparams["image_size"] = size  # the checkpoint must know what it was trained at
+            self.preprocessing = preprocessing_of(self.network, size, self.hparams["preprocess"])
+        if stage == "fit" and getattr(data, "balance", "none") == "weights":
             self.class_weights.copy_(torch.as_tensor(data.class_weights, dtype=torch.float32))
 
     # ---- photos → logits
@@ -131,9 +130,6 @@ class ImageClassifier(L.LightningModule):
     def probabilities(self, logits: Tensor) -> Tensor:
         """Softmax at the temperature that was fitted on validation photos (1 until then)."""
         return (logits / self.temperature).softmax(dim=-1)
-
-    def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
-        return {"index": batch["index"], "probabilities": self.probabilities(self.logits(batch))}
 
     # ---- learning
 

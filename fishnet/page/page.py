@@ -122,8 +122,8 @@ def render_page(
         answers: the page in a few sentences, for those who read no further.
         reload_seconds: how often a browser reads the file again, for a page that is still being written.
     """
-    template = read_template("fishnet.page", "page.html")
-    return template.render(title=title, about=about, answers=answers, chapters=chapters, reload_seconds=reload_seconds)
+    values = {"title": title, "about": about, "answers": answers, "chapters": chapters}
+    return read_template("fishnet.page", "page.html", trim=True).render(**values, reload_seconds=reload_seconds)
 
 
 def prose(package: str, name: str) -> Any:
@@ -132,9 +132,16 @@ def prose(package: str, name: str) -> Any:
 
 
 @cache
-def read_template(package: str, name: str) -> Template:
-    """A template of a package, with autoescape; a name that it was not given is an error and not a blank."""
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+def read_template(package: str, name: str, *, trim: bool = False) -> Template:
+    """A template of a package, with autoescape; a name that it was not given is an error and not a blank.
+
+    Args:
+        package: where it lies.
+        name: of the file.
+        trim: leaves out the lines that hold nothing but a block's tag. In prose those line ends are the blanks between
+            sentences.
+    """
+    environment = Environment(autoescape=True, trim_blocks=trim, lstrip_blocks=trim, undefined=StrictUndefined)
     environment.filters |= {"number": format_number, "fmt": format}
     return environment.from_string(files(package).joinpath(name).read_text(encoding="utf-8"))
 

@@ -81,8 +81,9 @@ class Body:
 
     def box(self) -> tuple[slice, slice]:
         """Rows and columns that hold the body without its fins."""
-        rows = slice(max(0, int(self.top.min()) - 2), int(self.bottom.max()) + 3)
-        return rows, slice(int(self.snout) - 2, int(self.snout + self.scale) + 3)
+        (height, width), end = self.shape, self.snout + self.scale
+        rows = slice(max(0, int(self.top.min()) - 2), min(height, int(self.bottom.max()) + 3))
+        return rows, slice(max(0, int(self.snout) - 2), min(width, int(end) + 3))
 
     def height_map(self) -> np.ndarray:
         """`t` of every pixel of the box as uint8: 0 at the belly, 255 at the back."""

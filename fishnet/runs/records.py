@@ -46,8 +46,7 @@ def write_records(
     config: DictConfig, data: "ImageFolderData", folder: Path, logger: "MlflowLogger", *, command: str = "train"
 ) -> None:
     """Configuration, split and data set of a training or measurement, in its folder and in MLflow."""
-    from fishnet.data.split_file import save_split
-    from fishnet.data.splits import split_digest
+    from fishnet.data.splits import save_split, split_digest
 
     if logger.run_id is None:
         return  # one of several processes, not the first

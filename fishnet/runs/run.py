@@ -16,6 +16,7 @@ from rich.table import Table
 from fishnet.callbacks.checkpoints import BestCheckpoint
 from fishnet.callbacks.report import Report
 from fishnet.data.datamodule import ImageFolderData
+from fishnet.data.folder import PhotoFolder
 from fishnet.data.index_cache import state_folder
 from fishnet.errors import WorkFailed, disk_trouble
 from fishnet.measure.bootstrap import Interval
@@ -71,7 +72,7 @@ def announce(data: ImageFolderData) -> None:
         log.warning(line)
 
 
-def refused_lines(data: ImageFolderData, most: int = 10) -> list[str]:
+def refused_lines(data: ImageFolderData | PhotoFolder, most: int = 10) -> list[str]:
     """The photos that could not be read, with the reasons."""
     refused = data.index.refused
     if not len(refused):

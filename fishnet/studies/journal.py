@@ -17,10 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from fishnet.errors import BadInput, disk_trouble
-from fishnet.files import write_whole
+from fishnet.files import locked, write_whole
 
 from .protocol import Protocol, Stage
 from .settings import Settings
@@ -118,7 +116,7 @@ class Journal:
         search = hashlib.sha256(identity.encode()).hexdigest()[:12]
         path = self.folder / "asked" / f"{stage.name}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock", timeout=120):
+        with locked(Path(f"{path}.lock"), timeout=120):
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
             for line in reversed(lines):
                 with suppress(ValueError, KeyError, TypeError):

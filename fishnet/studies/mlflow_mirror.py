@@ -19,7 +19,6 @@ from fishnet.tracking import names
 from fishnet.tracking.delivery import CopyDelivery, RunCopy
 from fishnet.tracking.runs import summary_metrics
 from fishnet.tracking.session import final_status
-from fishnet.tracking.store import Store, open_store
 
 from .journal import GOOD, Journal
 from .protocol import Protocol
@@ -29,7 +28,7 @@ from .supervisor import LOG
 
 if TYPE_CHECKING:
     from .engine import Engine
-    from .state import StageState
+    from .scoring import StageState
     from .trials import Cell, Trial
 
 log = logging.getLogger("fishnet")
@@ -53,17 +52,13 @@ class Mirror:
     def __init__(self, protocol: Protocol, folder: Path, *, uri: str | None, home: Path, experiment: str) -> None:
         self.protocol, self.folder = protocol, folder
         self._journal = Journal(folder)
-
-        def open_experiment() -> tuple[Store, str]:
-            store = open_store(uri, home=home)
-            return store, store.experiment(experiment)
-
-        self._delivery = CopyDelivery(open_experiment, lock=folder / "mirror.lock", goes_on="the study goes on")
+        lock = folder / "mirror.lock"
+        self._delivery = CopyDelivery(uri, home=home, experiment=experiment, lock=lock, goes_on="the study goes on")
 
     def note(self, state: StageState, trial: Trial) -> None:
         """Called when one of the trial's trainings has ended; returns at once."""
-        one = scored(trial, state.stage, self._journal.result)
-        self._delivery.put([self._study(), self._stage(state), *self._trial(state, one)])
+        scores = scored(trial, state.stage, self._journal.result)
+        self._delivery.put([self._study(), self._stage(state), *self._trial(state, scores)])
 
     @contextmanager
     def opened(self, engine: Engine) -> Iterator[None]:
@@ -91,7 +86,7 @@ class Mirror:
         self._delivery.put(self._ended(states, status))
         while not self._delivery.empty:
             self._delivery.send()
-        return f"{self._delivery.count} runs of the study {self.protocol.name} are in MLflow."
+        return f"{len(self._delivery.sent)} runs of the study {self.protocol.name} are in MLflow."
 
     # ---- which runs there are
 
@@ -107,59 +102,58 @@ class Mirror:
 
     def _study(self, states: list[StageState] | None = None, status: str = "RUNNING") -> RunCopy:
         """The study; with `states`, what has come out of all of them."""
-        trials = [trial for state in states or () for trial in state.scored]
-        measured = [
-            (state, trial)
-            for state in states or ()
-            for trial in state.scored
-            if trial.trial.digest in chosen_digests(state.choice)
-        ]
-        # a majority of folds may be a setting that its own stage has not measured: then the stage before counts
-        best = next((trial for state, trial in measured if state is measured[-1][0]), None)
-        files = [self.folder / name for name in FILES] if states is not None else []
+        metrics: dict[str, float] = {}
+        if states is not None:
+            best: Scored | None = None
+            for state in states:  # a majority of folds may be a setting that its own stage has not measured
+                digests = chosen_digests(state.choice)
+                best = next((trial for trial in state.scored if trial.trial.digest in digests), best)
+            metrics = _counts([trial for state in states for trial in state.scored]) | _metrics(best)
         return RunCopy(
             key=self._key(),
             name=f"study {self.protocol.name}",
             status=status,
-            tags={**self._parent_tags(), names.STUDY: self.protocol.name},
-            metrics={**_counts(trials), **_metrics(best)} if states is not None else {},
-            artifacts=[(path, "") for path in files if path.is_file()],
+            tags=self._parent_tags(),
+            metrics=metrics,
+            artifacts=[(self.folder / name, "") for name in FILES if states and (self.folder / name).is_file()],
         )
 
     def _stage(self, state: StageState, status: str = "RUNNING") -> RunCopy:
         """A stage; when it has ended, its best trial and what it has chosen."""
+        metrics: dict[str, float] = {}
+        chosen: dict[str, Any] = {}
+        if status != "RUNNING":
+            finished = [trial for trial in state.scored if trial.state == "finished"]
+            best = max(finished, key=lambda trial: trial.mean if state.stage.maximise else -trial.mean, default=None)
+            metrics = _counts(state.scored) | _metrics(best)
+            choice = state.choice.record if state.choice else {}
+            kept = [candidate.get("name") for candidate in choice.get("kept", [])]
+            chosen = {names.CHOSEN: kept, names.RULE: choice.get("rule")}
         number = [stage.name for stage in self.protocol.stages].index(state.stage.name) + 1
-        finished = [trial for trial in state.scored if trial.state == "finished"]
-        best = max(finished, key=lambda trial: trial.mean if state.stage.largest else -trial.mean, default=None)
-        choice = state.choice.record if state.choice else {}
-        chosen = {
-            names.CHOSEN: [kept.get("name") for kept in choice.get("kept", [])],
-            names.RULE: choice.get("rule"),
-        }
         return RunCopy(
             key=self._key(state.stage.name),
             name=f"{self.protocol.name} {number} {state.stage.name}",
             parent=self._study(),
             status=status,
-            tags={**self._parent_tags(state), **({} if status == "RUNNING" else chosen)},
-            metrics={} if status == "RUNNING" else {**_counts(state.scored), **_metrics(best)},
+            tags={**self._parent_tags(state), **chosen},
+            metrics=metrics,
         )
 
-    def _trial(self, state: StageState, one: Scored, unended: str = "RUNNING") -> Iterator[RunCopy]:
+    def _trial(self, state: StageState, scores: Scored, unended: str = "RUNNING") -> Iterator[RunCopy]:
         """A trial of several trainings, and each training that has ended; a trial of one training is that one."""
-        trial, stage = one.trial, state.stage
+        trial, stage = scores.trial, state.stage
         several = bool(stage.folds) or len(stage.seeds) > 1  # also where a fold's winner has that fold alone
         run = RunCopy(
             key=self._key(stage.name, trial.digest),
             name=f"{stage.name}-{trial.name}",
             parent=self._stage(state),
-            status=unended if one.state == "open" else STATUS.get(one.state, "FAILED"),
+            status=unended if scores.state == "open" else STATUS.get(scores.state, "FAILED"),
             tags={**self._parent_tags(state), names.TRIAL: trial.name},
             params=trial.settings,
-            metrics=_metrics(one),
+            metrics=_metrics(scores),
         )
         for cell in trial.cells:
-            if (result := one.results.get(cell.digest)) is not None:
+            if (result := scores.results.get(cell.digest)) is not None:
                 yield self._training(state, trial, cell, result, parent=run if several else None)
         if several:
             yield run
@@ -209,8 +203,9 @@ def _metrics(trial: Scored | None) -> dict[str, float]:
     metrics: dict[str, float] = {}
     if trial is None:
         return metrics
-    keys = {key for result in trial.results.values() for key in result["figures"] if key.startswith(SUMMARISED)}
-    for key in sorted(keys):
+    for key in sorted({key for result in trial.results.values() for key in result["figures"]}):
+        if not key.startswith(SUMMARISED):
+            continue
         spread = trial.spread(key)
         summary = summary_metrics(key, mean=spread.mean, sd=spread.sd, n=spread.n)
         if summary:

@@ -9,16 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from fishnet.measure.metrics import direction
+
 CURVES = ("train/", "val/", "optim/")
 TAIL = 20_000  # bytes of a log that are looked at
 MEMORY = re.compile(
     r"MemoryError|can't allocate memory|not enough memory|out of memory|bad_alloc|Cannot allocate memory"
 )
-
-
-def lower_is_better(score: str) -> bool:
-    """Losses and errors are minimised, everything else is maximised."""
-    return score.rsplit("/", 1)[-1].endswith(("loss", "error"))
 
 
 @dataclass
@@ -42,6 +39,7 @@ def read_outcome(run: Path, score: str | None = None) -> Outcome:
     A training names its best epoch when it ends. Of one that did not get there it is the best so far by `score`: a
     search learns from what was pruned too.
     """
+    from fishnet.tracking import names
     from fishnet.tracking.journal import offline_records
 
     outcome = Outcome()
@@ -61,13 +59,13 @@ def read_outcome(run: Path, score: str | None = None) -> Outcome:
                     outcome.figures[key] = value
     outcome.parameters, outcome.trained, outcome.best_epoch = (
         int(tags[key]) if key in tags else None
-        for key in ("fishnet.parameters", "fishnet.parameters_trained", "fishnet.best_epoch")
+        for key in (names.PARAMETERS, names.PARAMETERS_TRAINED, names.BEST_EPOCH)
     )
     outcome.epochs = max(outcome.curves.get("train/loss", ()), default=-1) + 1
-    outcome.photos = tags.get("fishnet.data_digest")
+    outcome.photos = tags.get(names.DATA_DIGEST)
     so_far = outcome.curves.get(score or "", {})
     if outcome.best_epoch is None and so_far:
-        sign = -1 if lower_is_better(score or "") else 1
+        sign = -1 if direction(score or "") == "min" else 1
         outcome.best_epoch = max(so_far, key=lambda epoch: (sign * so_far[epoch], -epoch))
     for key, curve in outcome.curves.items():
         if key.startswith("val/") and outcome.best_epoch in curve:

@@ -7,9 +7,9 @@ from types import UnionType
 from typing import Any
 
 from fishnet.errors import BadInput
+from fishnet.measure.metrics import direction
 from fishnet.text import counted, nearest
 
-from .outcome import lower_is_better
 from .selection import RULES, Rule
 from .settings import Settings, Space, Times, flat, grid, mapping, parse_space, size
 
@@ -84,7 +84,7 @@ class Stage:
     @property
     def maximise(self) -> bool:
         """Whether a larger score is a better one."""
-        return not lower_is_better(self.score)
+        return direction(self.score) == "max"
 
 
 @dataclass(frozen=True)
@@ -117,13 +117,9 @@ def parse(
     stages: list[Stage] = []
     for stage_name, text in texts.items():
         stage = _parse_stage(stage_name, text, tree, stages, folds, trials)
-        where = f"stage {stage_name}"
         if stage.test and stage_name != list(texts)[-1]:
-            raise BadInput(f"{where}: test=true: the test split is touched in the last stage alone.")
-        if stage.score.startswith("test/"):
-            raise BadInput(f"{where}: score={stage.score}: the test split chooses nothing; take the same of val/.")
-        if stage.score not in scores:
-            raise BadInput(f"{where}: no trial logs score={stage.score}; {nearest(stage.score, scores)}")
+            raise BadInput(f"stage {stage_name}: test=true: the test split is touched in the last stage alone.")
+        _check_stage(stage, stages, scores)
         stages.append(stage)
     return Protocol(name, str(tree.get("title", name)), str(tree.get("claim", "")).strip(), tuple(stages))
 
@@ -159,12 +155,6 @@ def _parse_stage(
         raise BadInput(f"{where}: keep={keep} decides how many go on, and {useless[0]} has no part in it.")
     settings = flat(mapping(text.get("set"), f"{where}: set"))
     _check_decided(settings.items(), f"{where}: set")
-    seeds = text.get("seeds", common.get("seeds", [0]))
-    repeats = list(range(seeds)) if type(seeds) is int else seeds
-    if not isinstance(repeats, list) or not all(type(seed) is int and seed >= 0 for seed in repeats):
-        repeats = []
-    if not repeats or len(set(repeats)) < len(repeats):
-        raise BadInput(f"{where}: seeds={seeds}: how many repeats, or a list of different seeds.")
     shared = {key: common.get(key) for key in ("score", "seeds")}
     written = flat({**shared, **text, "folds": folds, "trials": trials})
     stage = Stage(
@@ -175,7 +165,7 @@ def _parse_stage(
         settings=settings,
         search=_parse_search(text.get("search"), where, trials, earlier),
         folds=folds,
-        seeds=tuple(repeats),
+        seeds=_parse_seeds(text.get("seeds", common.get("seeds", [0])), where),
         score=str(text.get("score", common.get("score", "val/f1_macro"))),
         keep=keep,
         top=_check_whole(text.get("top", 1), f"{where}: top", 1),
@@ -185,18 +175,35 @@ def _parse_stage(
     )
     if trials is not None:  # a quick look at fewer trials keeps as many as there are
         stage = replace(stage, top=min(stage.top, int(most_trials(stage, before))))
+    return stage
+
+
+def _parse_seeds(given: Any, where: str) -> tuple[int, ...]:
+    seeds = list(range(given)) if type(given) is int else given
+    whole = isinstance(seeds, list) and all(type(seed) is int and seed >= 0 for seed in seeds)
+    if not whole or not seeds or len(set(seeds)) < len(seeds):
+        raise BadInput(f"{where}: seeds={given}: how many repeats, or a list of different seeds.")
+    return tuple(seeds)
+
+
+def _check_stage(stage: Stage, before: list[Stage], scores: list[str]) -> None:
+    """Refuse a score that no trial has, a choice of more than there can be, and winners of folds that are no more."""
+    where = f"stage {stage.name}"
+    if stage.score.startswith("test/"):
+        raise BadInput(f"{where}: score={stage.score}: the test split chooses nothing; take the same of val/.")
+    if stage.score not in scores:
+        raise BadInput(f"{where}: no trial logs score={stage.score}; {nearest(stage.score, scores)}")
     most = most_trials(stage, before)
     if stage.rule.takes_top and stage.top > most:
         raise BadInput(f"{where}: top={stage.top}, but it chooses among {counted(int(most), 'trial')} at most.")
-    for received in sources(stage):  # the winner inside a fold goes on in that fold, the same photos
-        other = next(stage for stage in before if stage.name == received)
-        if other.rule.inside_folds and folds != other.folds:
+    for earlier in before:
+        folds = earlier.folds
+        if earlier.name in sources(stage) and earlier.rule.inside_folds and stage.folds != folds:
+            here = f"here folds={stage.folds}" if stage.folds else "here there are none"
             raise BadInput(
-                f"{where}: {received} hands on the winner of each of its {other.folds} folds, and "
-                f"{f'here folds={folds}' if folds else 'here there are none'}: "
-                f"say folds={other.folds}, or keep: vote there."
+                f"{where}: {earlier.name} hands on the winner of each of its {folds} folds, and {here}: "
+                f"say folds={folds}, or keep: vote there."
             )
-    return stage
 
 
 def _parse_search(text: Any, where: str, most: int | None, earlier: list[str]) -> Search:

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from fishnet.measure.metrics import METRICS
 from fishnet.measure.significance import Difference, Spread, holm, over_folds, over_photos, spread
 
 from .journal import GOOD, Journal
@@ -22,7 +23,7 @@ from .trials import Cell, Trial
 
 LISTED = ("_target_", "root", "manifest", "classes", "positive", "group", "duplicates", "max_refused")
 DRAWN = ("species", "photos", "draw_size", "draw_seed", "plant")
-BY_PHOTO = ("accuracy", "f1_macro", "f1_weighted", "precision_macro", "recall_macro")
+BY_PHOTO = {metric.name for metric in METRICS if metric.of_counts is not None}  # known from predictions alone
 ALARMS = 0.05  # false ones, over all comparisons of a stage
 OTHER_PHOTOS = "trainings were given different photos (the folder was changed meanwhile): compare with care."
 

@@ -31,7 +31,7 @@ from fishnet.environment import OF_A_RUN
 from fishnet.files import write_whole
 from fishnet.tracking.process import Writer, start_time, this_process
 
-from .outcome import cause_of, read_outcome, system_kills
+from .outcome import Death, cause_of, read_outcome, system_kills
 
 JOB, RESULT, LOG, LOCK, RUN, PRUNE = "job.json", "result.json", "log.txt", "lock", "run", "prune"
 ATTEMPTS = "attempts"  # a line for each: when it began, and the supervisor's process number
@@ -89,9 +89,8 @@ class Supervisor:
             file.flush()
             file.seek(0)
             attempts = len(file.readlines())
-        arguments = self._arguments(job)
-        status, cause, code = "finished", "", 0
-        if arguments:  # else it had ended, and only the result was not written any more
+        death, code = Death("finished", ""), 0
+        if arguments := self._arguments(job):  # else it had ended, and only the result was not written any more
             kills = system_kills()
             process = self._start([*job["command"], *arguments], job, attempts, lock)
             end = self._wait(process, job.get("limit"))
@@ -100,20 +99,22 @@ class Supervisor:
             if end == "stopped" and code != 0:
                 return STOPPED
             if end == "pruned":
-                status, cause = "pruned", (self.folder / PRUNE).read_text()
+                death = Death("pruned", (self.folder / PRUNE).read_text())
             elif end == "limit":
-                status, cause = "timeout", f"it took longer than {_duration(job['limit'])} and was ended"
+                death = Death("timeout", f"it took longer than {_duration(job['limit'])} and was ended")
             else:
-                status, cause = cause_of(code, self.folder / LOG)
-                if status == "killed" and system_kills() > kills:
-                    status, cause = "memory", "the system ended it because memory had run out"
-        outcome = read_outcome(self.folder / RUN, job.get("score"))
-        seconds = time.monotonic() - begun + self._seconds_before()
+                death = cause_of(code, self.folder / LOG)
+                if death.status == "killed" and system_kills() > kills:
+                    death = Death("memory", "the system ended it because memory had run out")
+        self._write(death, code, started, time.monotonic() - begun, attempts, job.get("score"))
+        return 0
+
+    def _write(self, death: Death, code: int, started: float, seconds: float, attempts: int, score: str | None) -> None:
+        outcome = read_outcome(self.folder / RUN, score)
         result = {
-            "status": status,
-            "cause": cause,
+            **death._asdict(),
             "exit": code,
-            "seconds": round(seconds, 3),
+            "seconds": round(seconds + self._seconds_before(), 3),
             "started": started,
             "ended": time.time(),
             "attempts": attempts,
@@ -127,9 +128,8 @@ class Supervisor:
             "photos": outcome.photos,
         }
         write_whole(self.folder / RESULT, json.dumps(result, indent=1))
-        if status in ("finished", "pruned"):  # it never goes on: model/ holds the weights, these the optimiser's state
+        if death.status in ("finished", "pruned"):  # it never goes on; its weights are in model/
             shutil.rmtree(self.folder / RUN / "checkpoints", ignore_errors=True)
-        return 0
 
     def _arguments(self, job: dict[str, Any]) -> list[str]:
         """On from the last checkpoint where there is a whole one; none where the training has ended; else anew."""

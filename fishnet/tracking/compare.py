@@ -17,6 +17,7 @@ from rich.console import Console
 
 from fishnet.errors import BadInput
 from fishnet.files import replacing
+from fishnet.measure.metrics import direction
 from fishnet.text import nearest
 
 from .layout import Row, fitted
@@ -47,15 +48,9 @@ def compare(
     port: int = PORT,
     console: Console | None = None,
 ) -> list[Row]:
-    """Print the table and the links, write the CSV if there is to be one, and return the rows.
+    """Print a table of the runs (see `find_rows`) with links into the UI at `port`, and return its rows.
 
-    Args:
-        uri, home: of the store; see `open_store`.
-        experiment, status, parent, last, sort: which runs, in what order; see `find_rows`.
-        csv: a file for every metric, parameter and tag of these runs.
-        overwrite: whether that file may exist.
-        port: of `fishnet ui`, for the links.
-        console: where the table is printed, and how wide that is.
+    `csv` names a file for every metric, parameter and tag of these runs, which may exist if `overwrite` is given.
     """
     target = _csv_target(csv, overwrite)
     console = console or Console(width=None if os.isatty(1) else 160)
@@ -107,11 +102,10 @@ def find_rows(
     """The runs that fit, as a tree: each child below its parent, which is there even when it does not fit.
 
     Args:
-        store: where they are.
-        experiment, status: only the runs of this experiment, in this status.
-        parent: only this run and its children: its name, its id, or the beginning of its id.
+        store, experiment, status: where the runs are, in which experiment, and in which status.
+        parent: the name, the id, or the beginning of the id of a run: only this one and its children.
         last: at most so many, not counting parents that do not fit.
-        sort: `start`, `duration` or a metric; see `sorted_rows`.
+        sort: see `sorted_rows`.
     """
     if last < 1:
         raise BadInput(f"last={last}: a table shows at least one run.")
@@ -172,11 +166,6 @@ def _parent_id(rows: Sequence[Row], parent: str) -> str:
 # ---- in what order
 
 
-def lower_is_better(metric: str) -> bool:
-    """Of a loss or an error."""
-    return "loss" in metric or "error" in metric
-
-
 def sorted_rows(rows: list[Row], sort: str) -> list[Row]:
     """By start (the newest first), by duration (the longest first), or by a metric (the best first)."""
     if sort in ("start", "duration"):
@@ -189,13 +178,9 @@ def sorted_rows(rows: list[Row], sort: str) -> list[Row]:
             final = [key for key in own if key.startswith((BEST, TEST))]
             choices = f"choose from start, duration, {', '.join((final or own)[:6])} …"
         raise BadInput(f"sort={sort}: {choices}")
-    sign = 1 if lower_is_better(sort) else -1
-
-    def rank(row: Row) -> tuple[bool, float]:
-        value = row.metrics.get(sort, math.nan)
-        return (True, 0.0) if math.isnan(value) else (False, sign * value)
-
-    return sorted(rows, key=rank)
+    sign = 1 if direction(sort) == "min" else -1
+    values = {row.run_id: sign * row.metrics.get(sort, math.nan) for row in rows}
+    return sorted(rows, key=lambda row: (math.isnan(values[row.run_id]), values[row.run_id]))  # those without it last
 
 
 def as_tree(rows: list[Row]) -> list[Row]:

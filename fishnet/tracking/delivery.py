@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from filelock import FileLock, Timeout
+from fishnet.files import LockHeld, locked
 
 from .journal import Journal, Record, left_journals, offline_records, owner_of, tally
 from .names import DATA_CONTEXT, HEARTBEAT, KEY, PARENT, RUN_NAME, as_tags, finite
 from .process import writer_tags
-from .store import Store, client_for, is_refusal, one_line
+from .store import client_for, is_refusal, one_line, open_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,34 +51,32 @@ def send_portion(
         send(client, run_id, records)
         return
     except Exception as error:
-        if not _at_fault(error):
+        if not is_refusal(error):
             raise
     for record in records:
         try:
             send(client, run_id, [record])
         except Exception as error:
-            if not _at_fault(error):
+            if not is_refusal(error):
                 raise
             refuse(record, one_line(error))
-
-
-def _at_fault(error: Exception) -> bool:
-    return is_refusal(error) or isinstance(error, FileNotFoundError)
 
 
 def send(client: MlflowClient, run_id: str, records: Sequence[Record]) -> None:
     """Send the records in as few calls as MLflow allows; of several statuses the last one counts."""
     from mlflow.entities import Metric, Param, RunTag
 
-    def values_of(kind: str) -> Iterator[tuple[Record, str, Any]]:
-        return ((record, *pair) for record in records if record["kind"] == kind for pair in record["values"].items())
-
-    columns = {key: value for _, key, value in values_of("params")}
-    labels = {key: value for _, key, value in values_of("tags")}
-    values = [Metric(key, value, record["time"], record["step"]) for record, key, value in values_of("metrics")]
-    for params in _parts([Param(key, value) for key, value in columns.items()], OTHERS_A_CALL):
+    columns = {k: v for record in records if record["kind"] == "params" for k, v in record["values"].items()}
+    labels = {k: v for record in records if record["kind"] == "tags" for k, v in record["values"].items()}
+    values = [
+        Metric(key, value, record["time"], record["step"])
+        for record in records
+        if record["kind"] == "metrics"
+        for key, value in record["values"].items()
+    ]
+    for params in _parts([Param(*column) for column in columns.items()], OTHERS_A_CALL):
         client.log_batch(run_id, params=params)
-    for tags in _parts([RunTag(key, value) for key, value in labels.items()], OTHERS_A_CALL):
+    for tags in _parts([RunTag(*label) for label in labels.items()], OTHERS_A_CALL):
         client.log_batch(run_id, tags=tags)
     for metrics in _parts(values, METRICS_A_CALL):
         client.log_batch(run_id, metrics=metrics)
@@ -164,11 +162,6 @@ class Delivery:
     def store_came_back(self, seconds: float) -> None:
         """Called after the first delivery to a store that was away for so long."""
 
-    @property
-    def away(self) -> bool:
-        """Whether the store did not answer the last time."""
-        return self._away_since is not None
-
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
@@ -181,7 +174,8 @@ class Delivery:
             self._change.notify_all()
             while not self.empty:
                 waited = time.monotonic() - start
-                if waited > limit or (self.away and waited > patience) or not self._thread.is_alive():
+                most = limit if self._away_since is None else min(patience, limit)
+                if waited > most or not self._thread.is_alive():
                     return False
                 self._change.wait(0.1)
         return True
@@ -195,30 +189,27 @@ class Delivery:
         return not self._thread.is_alive()
 
     def _work(self) -> None:
-        while not self._stop:
+        while True:
             with self._change:
+                self._change.notify_all()  # whoever waits in `flush` looks again
                 self._change.wait_for(lambda: self._stop or self._hurry, timeout=self._pause or self._every)
                 self._hurry = False
-            if not self._stop:
-                self._deliver()
-
-    def _deliver(self) -> None:
-        try:
-            while self.send() and not self._stop:
-                pass
-        except Exception as error:  # whatever the store or the network raises, the work goes on
-            if self._away_since is None:
-                self._away_since = time.monotonic()
-                log.warning("The run store does not answer (%s): %s.", one_line(error), self._goes_on)
-            self._pause = min(LONGEST_PAUSE, max(1.0, self._pause * 2))
-        else:
+            if self._stop:
+                return
+            try:
+                while self.send() and not self._stop:
+                    pass
+            except Exception as error:  # whatever the store or the network raises, the work goes on
+                self._pause = min(LONGEST_PAUSE, max(1.0, self._pause * 2))
+                if self._away_since is None:
+                    self._away_since = time.monotonic()
+                    log.warning("The run store does not answer (%s): %s.", one_line(error), self._goes_on)
+                continue
             if self._away_since is not None:
                 seconds = time.monotonic() - self._away_since
                 self._away_since, self._pause = None, 0.0
                 log.warning("The run store is back after %.0f s; what waited has been delivered.", seconds)
                 self.store_came_back(seconds)
-        with self._change:
-            self._change.notify_all()
 
 
 class RunDelivery(Delivery):
@@ -228,7 +219,7 @@ class RunDelivery(Delivery):
         super().__init__(goes_on=f"the work goes on, and what it reports waits in {journal.path.parent}", every=every)
         self._client, self._run_id, self._journal = client, run_id, journal
         self._ended = False
-        self._beaten = time.monotonic()
+        self._last_heartbeat = time.monotonic()
         self.start()
 
     @property
@@ -238,8 +229,8 @@ class RunDelivery(Delivery):
     def send(self) -> bool:
         if send_waiting(self._client, self._run_id, self._journal):
             return True
-        if time.monotonic() - self._beaten >= HEARTBEAT_EVERY:
-            self._beaten = time.monotonic()
+        if time.monotonic() - self._last_heartbeat >= HEARTBEAT_EVERY:
+            self._last_heartbeat = time.monotonic()
             try:
                 self._client.set_tag(self._run_id, HEARTBEAT, str(int(time.time())))
             except Exception as error:
@@ -320,28 +311,24 @@ class CopyDelivery(Delivery):
     """Delivers copies of runs; of one run only the newest copy that was put.
 
     Args:
-        open_experiment: opens the store, and gives it with the id of the experiment; called until it succeeds.
+        uri, home: of the store, which is opened by the first delivery; see `open_store`.
+        experiment: the name of the experiment in which the runs are made.
         lock: a lock file: of several processes that copy the same runs, one at a time makes and sends a run.
         goes_on: see `Delivery`.
     """
 
-    def __init__(self, open_experiment: Callable[[], tuple[Store, str]], *, lock: Path, goes_on: str) -> None:
+    def __init__(self, uri: str | None, *, home: Path, experiment: str, lock: Path, goes_on: str) -> None:
         super().__init__(goes_on=goes_on)
-        self._open_experiment, self._lock = open_experiment, lock
+        self._uri, self._home, self._experiment, self._lock = uri, home, experiment, lock
         self._client: MlflowClient | None = None
         self._experiment_id = ""
         self._waiting: dict[str, RunCopy] = {}  # by key, in the order in which they are sent
-        self._sent: dict[str, RunCopy] = {}
+        self.sent: dict[str, RunCopy] = {}
         self._run_ids: dict[str, str] = {}
 
     @property
     def empty(self) -> bool:
         return not self._waiting
-
-    @property
-    def count(self) -> int:
-        """How many runs were sent."""
-        return len(self._sent)
 
     def put(self, copies: Iterable[RunCopy], *, again: bool = False) -> None:
         """Queue copies, except those that were sent just so; `again`: parents all the same.
@@ -350,7 +337,7 @@ class CopyDelivery(Delivery):
         """
         with self._change:
             for copy in copies:
-                if self._sent.get(copy.key) != copy or (again and copy.folder is None):
+                if self.sent.get(copy.key) != copy or (again and copy.folder is None):
                     self._waiting[copy.key] = copy
 
     def send(self) -> bool:
@@ -359,23 +346,21 @@ class CopyDelivery(Delivery):
         if copy is None:
             return False
         try:
-            with FileLock(self._lock, timeout=1.0):
-                self._send(copy)
-        except Timeout:
+            with locked(self._lock, timeout=1.0):
+                if self._client is None:
+                    store = open_store(self._uri, home=self._home)
+                    self._experiment_id = store.experiment(self._experiment)
+                    self._client = store.client()
+                run_id = self._run_id(self._client, copy)
+                for portion in _parts(copy.records(), PORTION):
+                    send_portion(self._client, run_id, portion, _warn_of_refusal)
+        except LockHeld:
             return False
-        self._sent[copy.key] = copy
+        self.sent[copy.key] = copy
         with self._change:
             if self._waiting.get(copy.key) is copy:
                 del self._waiting[copy.key]
         return True
-
-    def _send(self, copy: RunCopy) -> None:
-        if self._client is None:
-            store, self._experiment_id = self._open_experiment()
-            self._client = store.client()
-        run_id = self._run_id(self._client, copy)
-        for portion in _parts(copy.records(), PORTION):
-            send_portion(self._client, run_id, portion, _warn_of_refusal)
 
     def _run_id(self, client: MlflowClient, copy: RunCopy) -> str:
         """Of the run with this key, which is made where the experiment has none."""

@@ -10,11 +10,11 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from fishnet.files import LockHeld, locked
 
 FOLDER = "undelivered"
 OFFLINE = Path("offline") / "journal.jsonl"  # of a run that another process sends, in the run's folder
@@ -23,7 +23,7 @@ Record = dict[str, Any]  # a line: its `kind` (run, params, tags, metrics, artif
 
 
 class Journal:
-    """The lines of a run, owned by one process at a time; filelock's Timeout where another one owns them.
+    """The lines of a run, owned by one process at a time; `LockHeld` is raised where another one owns them.
 
     Args:
         path: the file; beside it lie its lock, its cursor (`.sent`) and what the store has refused (`.refused.jsonl`).
@@ -37,8 +37,9 @@ class Journal:
         self._torn = False  # the last line was cut by a full disk: the next one must not be part of it
         self._mutex = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(f"{path}.lock", timeout=0)
-        self._lock.acquire()
+        self._lock_file = Path(f"{path}.lock")
+        self._lock = ExitStack()
+        self._lock.enter_context(locked(self._lock_file, timeout=0))
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         size = os.fstat(self._file).st_size
         self._cursor = path.with_suffix(".sent")
@@ -103,9 +104,9 @@ class Journal:
         done = self.empty
         os.close(self._file)
         if done:
-            for path in (self.path, self._cursor, Path(self._lock.lock_file)):
+            for path in (self.path, self._cursor, self._lock_file):
                 path.unlink(missing_ok=True)
-        self._lock.release()
+        self._lock.close()
         if done:
             with suppress(OSError):  # the folder holds other files
                 self.path.parent.rmdir()
@@ -121,7 +122,7 @@ def left_journals(root: Path, depth: int = 4) -> Iterator[Journal]:
     for level in range(depth + 1):
         for path in sorted(root.glob("*/" * level + f"{FOLDER}/*.jsonl")):
             if not path.name.endswith(".refused.jsonl"):
-                with suppress(Timeout):
+                with suppress(LockHeld):
                     yield Journal(path)
 
 

@@ -12,18 +12,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fishnet.measure.metrics import shown_in
+
 from .links import run_link
 from .names import HIGH, LOW, MEAN, SD, cut
 
 MOST_PARAMETERS = 6
+SHOWN = {metric.label.replace("accuracy", "acc."): metric.name for metric in shown_in("compare")}
 # heading → the metrics that may fill it, the first that a run has
-METRICS = {
+METRICS: dict[str, tuple[str, ...]] = {
     "val F1": ("best/val_f1_macro", "val/f1_macro"),
-    "test acc.": ("test/accuracy",),
-    "test F1": ("test/f1_macro",),
+    **{f"test {label}": (f"test/{name}",) for label, name in SHOWN.items()},
 }
 # shown where a run has them: a whole folder that was measured, which is no test set
-OF_A_FOLDER = {"folder acc.": ("all/accuracy",), "folder F1": ("all/f1_macro",)}
+OF_A_FOLDER = {f"folder {label}": (f"all/{name}",) for label, name in SHOWN.items()}
 COLOURS = {"RUNNING": "cyan", "FINISHED": "green", "FAILED": "red", "KILLED": "yellow"}
 
 

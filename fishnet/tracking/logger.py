@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any
 from pytorch_lightning.loggers.logger import DummyExperiment, Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from .journal import Record
 from .names import TEST, TEST_CLASS, metrics_by_step
-from .session import OfflineSession, Reports, RunSession, resume_run, start_run
+from .session import OfflineSession, Recorder, Reports, RunSession, resume_run, start_run
 from .store import open_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-class MlflowLogger(Logger):
+class MlflowLogger(Recorder, Logger):
     """Only rank zero writes. The run stays RUNNING until `finish`, whatever Lightning's stages say.
 
     Args:
@@ -57,22 +58,16 @@ class MlflowLogger(Logger):
         self._tags, self._parent, self._run_id = dict(tags or {}), parent, run_id
         self._offline = offline
         self._session: Reports | None = None
-        self._test_prefix = "test"
-
-    def test_prefix(self, prefix: str) -> None:
-        """Name the metrics of a test `<prefix>/…`: of photos that are no test set they must not be read as `test/…`."""
-        self._test_prefix = prefix
+        self.test_prefix = "test"  # of a test's metrics: another one where the photos are no test set
 
     # ---- the run
 
-    @property
-    def is_first(self) -> bool:
-        """Whether this is the one process of several that writes."""
-        return getattr(rank_zero_only, "rank", 0) == 0
-
     def start(self) -> Reports | None:
-        """Open the store and the run; called by the first report, or before, to notice a bad address early."""
-        if self._session is None and self.is_first:
+        """Open the store and the run; called by the first report, or before, to notice a bad address early.
+
+        Returns None in those of several processes that do not write.
+        """
+        if self._session is None and getattr(rank_zero_only, "rank", 0) == 0:
             folder, tags = self._folder, self._tags
             if self._offline:
                 self._session = OfflineSession(folder=folder, run_id=self._run_id, run_name=self._run_name, tags=tags)
@@ -118,38 +113,21 @@ class MlflowLogger(Logger):
     def save_dir(self) -> str:
         return str(self._folder)
 
-    # ---- reports: see `Reports`
+    # ---- reports
+
+    def append(self, record: Record) -> None:
+        if session := self.start():
+            session.append(record)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         if session := self.start():
             for at, values in metrics_by_step(metrics, step).items():
-                session.log_metrics({self._named(key): value for key, value in values.items()}, step=at)
-
-    def _named(self, key: str) -> str:
-        return f"{self._test_prefix}{key[4:]}" if key.startswith((TEST, TEST_CLASS)) else key
+                renamed = {
+                    f"{self.test_prefix}{key[4:]}" if key.startswith((TEST, TEST_CLASS)) else key: value
+                    for key, value in values.items()
+                }
+                session.log_metrics(renamed, step=at)
 
     def log_hyperparams(self, params: Mapping[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         if session := self.start():
             session.log_params(vars(params) if isinstance(params, Namespace) else params)
-
-    def log_artifacts(self, source: Path | str, path: str = "") -> None:
-        if session := self.start():
-            session.log_artifacts(source, path)
-
-    def log_text(self, text: str, path: str) -> None:
-        if session := self.start():
-            session.log_text(text, path)
-
-    def log_dict(self, values: Mapping[str, Any], path: str) -> None:
-        if session := self.start():
-            session.log_dict(values, path)
-
-    def set_tags(self, tags: Mapping[str, Any]) -> None:
-        if session := self.start():
-            session.set_tags(tags)
-
-    def log_input(
-        self, *, name: str, digest: str, source: str, context: str, profile: Mapping[str, Any] | None = None
-    ) -> None:
-        if session := self.start():
-            session.log_input(name=name, digest=digest, source=source, context=context, profile=profile)

@@ -144,12 +144,8 @@ def search(client: MlflowClient, experiments: Sequence[str], condition: str = ""
 def summarise_children(session: RunSession, *, metric: str, largest: bool) -> None:
     """Log, in a parent run, the mean ± sd of its children, which the UI cannot compute, and which child was the best.
 
-    Called before the parent ends; raises nothing, for a parent has to end even when the store does not answer.
-
-    Args:
-        session: the parent.
-        metric: by which a child is the best; the parent gets that child's value.
-        largest: whether more of the metric is better.
+    The best one has the most of `metric`, or the least where `largest` is false; the parent gets its value. Called
+    before the parent ends; raises nothing, for a parent has to end even when the store does not answer.
     """
     try:
         condition = f"tags.`{PARENT}` = '{session.run_id}'"
@@ -211,7 +207,8 @@ def close_stale_runs(store: Store) -> list[str]:
     for run in _unfinished(client, "attributes.status = 'RUNNING'"):
         writer = Writer.from_tag(run.data.tags.get(PROCESS, ""))
         last_sign = float(run.data.tags.get(HEARTBEAT) or run.info.start_time / 1000)
-        if writer is None or _lives(writer, last_sign):
+        alive = True if writer is None else writer.alive()  # of what fishnet did not write, nothing is known
+        if last_sign >= time.time() - SILENT_FOR if alive is None else alive:
             continue
         try:
             client.set_tag(run.info.run_id, CLOSED_BY, f"process {here.pid} on {here.host}: its writer was dead")
@@ -220,11 +217,6 @@ def close_stale_runs(store: Store) -> list[str]:
         except Exception as error:  # deleted or closed by another command in between: not this command's concern
             log.warning("Run %s could not be closed: %s", run.info.run_name, one_line(error))
     return closed
-
-
-def _lives(writer: Writer, last_sign: float) -> bool:
-    alive = writer.alive()
-    return last_sign >= time.time() - SILENT_FOR if alive is None else alive
 
 
 def _unfinished(client: MlflowClient, condition: str = "attributes.status != 'FINISHED'") -> list[Run]:

@@ -16,9 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from filelock import Timeout
-
 from fishnet.errors import BadInput, Interrupted
+from fishnet.files import LockHeld
 
 from .delivery import EVERY, RunDelivery
 from .journal import OFFLINE, Journal, Record, offline_records, open_journal
@@ -33,12 +32,43 @@ if TYPE_CHECKING:
 log = logging.getLogger("fishnet.tracking")
 
 
-class Reports:
+class Recorder:
+    """What can be reported at any time; every method returns at once and never raises."""
+
+    def append(self, record: Record) -> None:
+        """Add a line to the journal."""
+        raise NotImplementedError
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """A value of None sets no tag."""
+        if tags:
+            self.append({"kind": "tags", "values": as_tags(tags)})
+
+    def log_artifacts(self, source: Path | str, path: str = "") -> None:
+        """A file or a whole folder; it has to stay on disk until it is delivered."""
+        self.append({"kind": "artifacts", "source": str(Path(source).absolute()), "path": path})
+
+    def log_text(self, text: str, path: str) -> None:
+        """A text as the artifact `path`."""
+        self.append({"kind": "text", "text": text, "path": path})
+
+    def log_dict(self, values: Mapping[str, Any], path: str) -> None:
+        """Values as a JSON file, the artifact `path`."""
+        self.log_text(json.dumps(values, indent=2, ensure_ascii=False, default=str) + "\n", path)
+
+    def log_input(
+        self, *, name: str, digest: str, source: str, context: str, profile: Mapping[str, Any] | None = None
+    ) -> None:
+        """Fills MLflow's Dataset column: which photos, from where, for what (`train` or `test`)."""
+        content = {"name": cut(name, 500), "digest": digest[:36], "source": source, "context": context}
+        self.append({"kind": "dataset", **content, "profile": dict(profile or {})})
+
+
+class Reports(Recorder):
     """What a run reports, as lines of a journal; every `log_…` returns at once and never raises.
 
     Args:
-        run_id, run_name: of the run.
-        folder: where the run keeps its files.
+        run_id, run_name, folder: of the run; the folder is where it keeps its files.
         journal: into which the lines go; closed by `finish`.
         params: those that the run has already, when it is resumed.
     """
@@ -50,12 +80,15 @@ class Reports:
         self._infinite: set[str] = set()
         self._ended = False
 
+    def append(self, record: Record) -> None:
+        self._journal.append(record)
+
     def log_metrics(self, values: Mapping[str, Any], *, step: int = 0) -> None:
         """Infinite values become NaN; the first of each metric is noted as a tag."""
         numbers, infinite = finite(values)
         if not numbers:
             return
-        self._journal.append({"kind": "metrics", "time": _now(), "step": step, "values": numbers})
+        self.append({"kind": "metrics", "time": _now(), "step": step, "values": numbers})
         new = [key for key in infinite if key not in self._infinite]
         self._infinite.update(new)
         self.set_tags({f"{INFINITE}{key}": f"first at step {step}; shown as NaN" for key in new})
@@ -67,32 +100,8 @@ class Reports:
         new = {k: v for k, v in columns.items() if k not in self._params}
         self._params.update(new)
         if new:
-            self._journal.append({"kind": "params", "values": new})
+            self.append({"kind": "params", "values": new})
         self.set_tags({f"{CHANGED}{key}": cut(value, PARAM_LENGTH) for key, value in changed.items()})
-
-    def set_tags(self, tags: Mapping[str, Any]) -> None:
-        """A value of None sets no tag."""
-        if tags:
-            self._journal.append({"kind": "tags", "values": as_tags(tags)})
-
-    def log_artifacts(self, source: Path | str, path: str = "") -> None:
-        """A file or a whole folder; it has to stay on disk until it is delivered."""
-        self._journal.append({"kind": "artifacts", "source": str(Path(source).absolute()), "path": path})
-
-    def log_text(self, text: str, path: str) -> None:
-        """A text as the artifact `path`."""
-        self._journal.append({"kind": "text", "text": text, "path": path})
-
-    def log_dict(self, values: Mapping[str, Any], path: str) -> None:
-        """Values as a JSON file, the artifact `path`."""
-        self.log_text(json.dumps(values, indent=2, ensure_ascii=False, default=str) + "\n", path)
-
-    def log_input(
-        self, *, name: str, digest: str, source: str, context: str, profile: Mapping[str, Any] | None = None
-    ) -> None:
-        """Fills MLflow's Dataset column: which photos, from where, for what (`train` or `test`)."""
-        content = {"name": cut(name, 500), "digest": digest[:36], "source": source, "context": context}
-        self._journal.append({"kind": "dataset", **content, "profile": dict(profile or {})})
 
     def finish(self, status: str = "FINISHED", *, patience: float = 15.0, limit: float | None = None) -> str:
         """End the run; called again, nothing happens. What could not be delivered is returned, and a warning.
@@ -121,8 +130,7 @@ class RunSession(Reports):
     """A run in a store: a thread delivers what is reported, and the work never waits for the store.
 
     Args:
-        store: where the run is.
-        run: as MLflow knows it.
+        store, run: where the run is, and the run as MLflow knows it.
         folder: where the run keeps its files, and its journal.
         every: seconds between deliveries.
     """
@@ -155,8 +163,7 @@ class OfflineSession(Reports):
 
     Args:
         folder: where the run keeps its files, and its journal.
-        run_id, run_name: of a resumed run, and of a named one.
-        tags: of the run.
+        run_id, run_name, tags: of the run; a new id, and `run`, where they are None.
     """
 
     def __init__(
@@ -192,14 +199,8 @@ def start_run(
 ) -> RunSession:
     """A new run, RUNNING, marked with the process that writes it.
 
-    Args:
-        store: where it is made.
-        experiment: the name of its experiment, which is made where it is missing.
-        folder: where the run keeps its files, and its journal.
-        run_name: gets a number behind it where a run of the experiment has the name already; MLflow's own if None.
-        tags: of the run.
-        parent: the id of the run below which it is nested.
-        every: seconds between deliveries.
+    The experiment is made where it is missing. `run_name` gets a number behind it where a run has the name already, and
+    is MLflow's choice if None. `parent` is the id of the run below which the new one is nested.
     """
     experiment_id = store.experiment(experiment)
     client = store.client()
@@ -232,7 +233,7 @@ def resume_run(
     client.update_run(run_id, status="RUNNING")
     try:
         session = RunSession(store=store, run=run, folder=Path(folder), every=every)
-    except Timeout as error:
+    except LockHeld as error:
         raise BadInput(f"Another process is delivering the reports of run {run_id}: try again.") from error
     session._journal.append({"kind": "status", "status": "RUNNING"})  # after a final status that was not delivered
     return session

@@ -16,10 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from filelock import FileLock, Timeout
-
 from fishnet.errors import BadInput
-from fishnet.files import replacing
+from fishnet.files import LockHeld, locked, replacing
 from fishnet.text import slug
 
 from .links import PORT, view_tags
@@ -74,8 +72,8 @@ def client_for(uri: str) -> MlflowClient:
 
 
 def is_refusal(error: Exception) -> bool:
-    """True: the record itself is at fault. False: the store is away or busy, and may accept it later."""
-    return getattr(error, "error_code", None) in REFUSALS
+    """Whether the record is at fault, or its file gone; otherwise the store is away or busy and may accept it later."""
+    return getattr(error, "error_code", None) in REFUSALS or isinstance(error, FileNotFoundError)
 
 
 def one_line(error: BaseException, limit: int = 160) -> str:
@@ -134,37 +132,30 @@ class Store:
 def open_store(uri: str | None, *, home: Path, patience: float = PATIENCE, create: bool = True) -> Store:
     """A store that answers; BadInput says in one sentence what is wrong with it.
 
-    Args:
-        uri: a folder, a database, or the address of a server; None means MLFLOW_TRACKING_URI, or else `home`.
-        home: the folder that keeps the runs where nothing else is said.
-        patience: seconds that a server has to answer.
-        create: whether to make a database where there is none; commands that only look leave an empty folder empty.
+    `uri` is a folder, a database, or the address of a server, which has `patience` seconds to answer; None means
+    MLFLOW_TRACKING_URI, or else the folder `home`. Commands that only look say `create=False`, so that an empty folder
+    stays empty.
     """
-    uri = _address(uri, home)
-    if _is_server(uri):
-        return _open_server(uri.rstrip("/"), patience)
-    path = _database_path(uri)
-    if not create and not path.exists():
-        raise BadInput(f"No runs are kept in {path.parent} yet: `fishnet train` makes the first.")
-    return _open_database(path)
+    location = _location(uri, home)
+    if isinstance(location, str):
+        return _open_server(location, patience)
+    if not create and not location.exists():
+        raise BadInput(f"No runs are kept in {location.parent} yet: `fishnet train` makes the first.")
+    return _open_database(location)
 
 
 def check_store(uri: str | None, *, home: Path) -> None:
     """Refuse an address that cannot keep runs, early and without making anything there."""
-    uri = _address(uri, home)
-    if _is_server(uri) or _database_path(uri).exists():
+    location = _location(uri, home)
+    if isinstance(location, str) or location.exists():
         open_store(uri, home=home, create=False)
 
 
-def _address(uri: str | None, home: Path) -> str:
-    return uri or os.environ.get("MLFLOW_TRACKING_URI") or str(home)
-
-
-def _is_server(uri: str) -> bool:
-    return uri.startswith(("http://", "https://"))
-
-
-def _database_path(uri: str) -> Path:
+def _location(uri: str | None, home: Path) -> str | Path:
+    """The address of a server, or the absolute path of a database."""
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or str(home)
+    if uri.startswith(("http://", "https://")):
+        return uri.rstrip("/")
     if uri.startswith("sqlite:///"):
         path = Path(uri.removeprefix("sqlite:///"))
     elif uri.startswith("file:"):
@@ -190,11 +181,11 @@ def _open_database(path: Path) -> Store:
     store = Store(uri=f"sqlite:///{path}", artifacts=path.parent / "artifacts")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock", timeout=120):
+        with locked(Path(f"{path}.lock"), timeout=120):
             if not path.exists():
                 _make_database(path)
             store.client().search_experiments(max_results=1)
-    except Timeout as error:
+    except LockHeld as error:
         raise BadInput(f"{path}.lock is held by another process for two minutes: end it and try again.") from error
     except OSError as error:
         raise BadInput(f"Runs cannot be kept in {path.parent} ({error.strerror}): set tracking.uri.") from error

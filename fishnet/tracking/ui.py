@@ -71,23 +71,19 @@ def served(store: Store, port: int) -> Iterator[subprocess.Popen]:
         )
         try:
             deadline = time.monotonic() + START_WITHIN
-            while not _answers(port):
+            while time.monotonic() < deadline:
                 if server.poll() is not None:
                     output.seek(0)
                     last = output.read().decode(errors="replace").strip().rpartition("\n")[2]
                     raise WorkFailed(f"MLflow's server did not start: {last or f'status {server.returncode}'}")
-                if time.monotonic() > deadline:
-                    raise WorkFailed(f"MLflow's server did not answer on port {port} within {START_WITHIN:.0f} s.")
+                with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=2):
+                    break
                 time.sleep(0.2)
+            else:
+                raise WorkFailed(f"MLflow's server did not answer on port {port} within {START_WITHIN:.0f} s.")
             yield server
         finally:
             end(server)
-
-
-def _answers(port: int) -> bool:
-    with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=2):
-        return True
-    return False
 
 
 def command(store: Store, port: int) -> list[str]:

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from fishnet.fisheries.chapters import answers, chapters
-from fishnet.fisheries.choosing import candidates
-from fishnet.fisheries.dynamics import dynamics
+from fishnet.fisheries.dynamics import candidates, dynamics
 from fishnet.fisheries.findings import Findings, status_of
 from fishnet.fisheries.reading import read_frame
-from fishnet.fisheries.sample import sample
+from fishnet.fisheries.simulating import sample
 from fishnet.page.page import render_page
 
 pytestmark = pytest.mark.slow

@@ -1,6 +1,7 @@
 """What `fishnet collect` refuses, in one sentence, before anything is written; and its one copy of defaults."""
 
 import inspect
+import json
 
 import pytest
 from omegaconf import OmegaConf
@@ -76,7 +77,7 @@ def test_another_collection_under_the_same_name_is_refused(fishnet, tmp_path, mo
     plan = Plan(name="lake", taxa="47162")
     plan.root.mkdir(parents=True)
     ledger = Ledger(plan.ledger)
-    ledger.write_settings(plan.fixed)
+    ledger.write_note("settings", json.dumps(plan.fixed))
     ledger.close()
     ended = fishnet("collect", "name=lake", "taxa=47162", "licences=any")
     assert ended.status == 2

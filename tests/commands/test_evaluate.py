@@ -60,5 +60,6 @@ def test_a_part_of_the_folder_has_the_settings_of_its_split(fishnet, trained, sh
 def test_a_model_of_one_class_against_the_rest_says_how_to_ask_it(shapes):
     data = ImageFolderData(root=str(shapes))
     with pytest.raises(BadInput, match=r"data\.positive=disc"):
-        data.speak(["not disc", "disc"])
-    ImageFolderData(root=str(shapes), positive="disc").speak(["not disc", "disc"])
+        data.for_model(classes=["not disc", "disc"])
+    one_class = ImageFolderData(root=str(shapes), positive="disc").for_model(classes=["not disc", "disc"])
+    assert one_class.classes == ["not disc", "disc"]

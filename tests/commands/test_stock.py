@@ -9,7 +9,7 @@ import sys
 import pandas as pd
 import pytest
 
-from fishnet.fisheries.sample import sample
+from fishnet.fisheries.simulating import sample
 from tests.support.processes import environment, fishnet_itself
 
 QUICK = ["fits=1", "resamples=50", "learn=false"]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fishnet.data.duplicates import FLAT, first_seen, merged, near_duplicate_clusters, near_pairs, phash
+from fishnet.data.duplicates import first_seen, merged, near_duplicate_clusters, near_pairs
+from fishnet.data.scan import FLAT, phash
 
 rng = np.random.default_rng(0)
 

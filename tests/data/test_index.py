@@ -331,7 +331,7 @@ def test_a_folder_that_cannot_be_written(lake, tmp_path, monkeypatch):
 
 _FAULTY = """
 import os, signal, time
-from fishnet.data import photo_worker
+from fishnet.data import scan as photo_worker
 good = photo_worker.read_photo
 photo_worker.CPU_SECONDS = 0
 def faulty(path):
@@ -349,7 +349,7 @@ def test_a_worker_that_dies_costs_one_photo(tmp_path, monkeypatch):
     root = make(tmp_path / "lake", count=20)
     for name in ("crash.jpg", "endless.jpg"):
         write(root, f"chub/{name}", photo(500))
-    monkeypatch.setattr(scan, "_WORKER", _FAULTY)
+    monkeypatch.setattr(scan, "_CHILD", _FAULTY)
     found = index(root, workers=2)
     assert len(found.table) == 40
     assert dict(found.refused.to_numpy().tolist()) == {
@@ -359,7 +359,7 @@ def test_a_worker_that_dies_costs_one_photo(tmp_path, monkeypatch):
 
 
 def test_a_worker_that_cannot_start_is_a_failure(lake, monkeypatch, capfd):
-    monkeypatch.setattr(scan, "_WORKER", "raise SystemExit('no numpy')")
+    monkeypatch.setattr(scan, "_CHILD", "raise SystemExit('no numpy')")
     with pytest.raises(WorkFailed, match="could be started"):
         index(lake)
 

@@ -110,3 +110,15 @@ def _epoch(loader, number: int):
 def test_the_size_is_needed_where_no_model_tells_it(shapes):
     with pytest.raises(BadInput, match="image_size"):
         ImageFolderData(root=str(shapes)).train_dataloader()
+
+
+def test_what_a_model_asks_for_is_another_module(shapes):
+    plain = data(shapes)
+    whole = plain.for_model(classes=["bar", "box", "disc", "more"], part="all")
+    assert set(whole.assignment) == {"test"}
+    assert whole.classes == ["bar", "box", "disc", "more"]
+    assert len(whole.test_dataloader().sampler) == len(whole.table)
+    assert set(plain.assignment) == {"train", "val", "test"}
+    assert plain.classes == ["bar", "box", "disc"]
+    turned = plain.for_model(classes=["disc", "box", "bar"])
+    assert (turned.table["label"] == 2 - plain.table["label"]).all()

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fishnet.data.split_file import load_split, save_split
-from fishnet.data.splits import PARTS, split, split_digest
+from fishnet.data.splits import PARTS, load_split, save_split, split, split_digest
 from fishnet.errors import BadInput
 
 

@@ -8,23 +8,21 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from fishnet.data.augment import DRAWS, augmented
-from fishnet.data.chance import fixed_key, uniforms
-from fishnet.data.views import View, centre
-from fishnet.data.working import working_image, working_shape
+from fishnet.data.augment import DRAWS, augmented, fixed_key, hashed_noise
+from fishnet.data.views import View, centre, working_image, working_shape
 from fishnet.errors import BadInput
 
 KEYS = np.random.default_rng(0).integers(0, 2**62, 4000)
-CHANCE = torch.from_numpy(uniforms(KEYS, DRAWS))
+NOISE = torch.from_numpy(hashed_noise(KEYS, DRAWS))
 
 
 def test_the_numbers_are_even_and_independent():
-    drawn = uniforms(KEYS, DRAWS)
+    drawn = hashed_noise(KEYS, DRAWS)
     assert drawn.min() >= 0
     assert drawn.max() < 1
     assert np.abs(drawn.mean(axis=0) - 0.5).max() < 0.02
     assert np.abs(np.corrcoef(drawn, rowvar=False) - np.eye(DRAWS)).max() < 0.06
-    assert np.abs(np.corrcoef(uniforms(np.arange(4000), DRAWS), rowvar=False) - np.eye(DRAWS)).max() < 0.06
+    assert np.abs(np.corrcoef(hashed_noise(np.arange(4000), DRAWS), rowvar=False) - np.eye(DRAWS)).max() < 0.06
 
 
 def test_a_fixed_view_goes_with_the_photo():
@@ -36,8 +34,8 @@ def test_a_fixed_view_goes_with_the_photo():
 @pytest.mark.parametrize("size", [(60, 40), (40, 60), (500, 333), (333, 500), (31, 31), (1000, 20)])
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_the_evaluation_view_is_torchvisions(tmp_path, size, interpolation):
-    chance = np.random.default_rng(1)
-    photo = Image.fromarray(chance.integers(0, 255, (9, 9, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    rng = np.random.default_rng(1)
+    photo = Image.fromarray(rng.integers(0, 255, (9, 9, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
     photo.save(tmp_path / "a.png")
     image = working_image(tmp_path / "a.png", sha256="", side=36, interpolation=interpolation)
     assert image.shape == working_shape(*size, 36)
@@ -63,8 +61,8 @@ def test_pieces_have_the_share_and_the_shape_of_the_preset():
     grid = np.dstack([*np.meshgrid(np.arange(200), np.arange(200)), np.zeros((200, 200))]).astype(np.uint8)
     into = np.empty((64, 64, 3), np.uint8)
     shares, left = [], []
-    for chance in uniforms(KEYS[:500], DRAWS):
-        View(64, "photo").cut(grid, into, chance)
+    for noise in hashed_noise(KEYS[:500], DRAWS):
+        View(64, "photo").cut(grid, into, noise)
         spans = [np.ptp(into[..., colour].astype(int)) + 200 / 64 for colour in (0, 1)]
         shares.append(spans[0] * spans[1] / 200**2)
         left.append(int(into[..., 0].min()))
@@ -76,8 +74,8 @@ def test_pieces_have_the_share_and_the_shape_of_the_preset():
 @pytest.mark.parametrize("preset", ["none", "light", "photo", "affine"])
 def test_a_view_depends_on_its_own_numbers_alone(preset):
     images = torch.randint(0, 256, (6, 3, 24, 24), dtype=torch.uint8)
-    together = augmented(images, CHANCE[:6], preset)
-    alone = torch.cat([augmented(images[k : k + 1], CHANCE[k : k + 1], preset) for k in range(6)])
+    together = augmented(images, NOISE[:6], preset)
+    alone = torch.cat([augmented(images[k : k + 1], NOISE[k : k + 1], preset) for k in range(6)])
     assert together.dtype == torch.uint8
     assert torch.equal(together, alone)
     assert torch.equal(images, together) == (preset == "none")
@@ -85,7 +83,7 @@ def test_a_view_depends_on_its_own_numbers_alone(preset):
 
 def test_mirrors_are_half_and_half():
     images = torch.arange(2 * 3 * 8, dtype=torch.uint8).view(1, 3, 2, 8).expand(1000, 3, 2, 8)
-    mirrored = (augmented(images, CHANCE[:1000], "light") != images).flatten(1).any(dim=1)
+    mirrored = (augmented(images, NOISE[:1000], "light") != images).flatten(1).any(dim=1)
     assert 0.45 < mirrored.float().mean() < 0.55
 
 
@@ -93,25 +91,25 @@ def test_colours_at_rest_change_nothing_and_stay_near():
     images = torch.randint(0, 256, (64, 3, 16, 16), dtype=torch.uint8)
     still = torch.full((64, DRAWS), 0.5)
     assert torch.equal(augmented(images, still, "photo"), images)
-    changed = augmented(images, torch.cat([still[:, :6], CHANCE[:64, 6:]], dim=1), "photo").float()
+    changed = augmented(images, torch.cat([still[:, :6], NOISE[:64, 6:]], dim=1), "photo").float()
     assert 5 < (changed - images.float()).abs().mean() < 60
 
 
 def test_a_brighter_photo_is_torchvisions():
     image = torch.randint(60, 180, (1, 3, 16, 16), dtype=torch.uint8)  # nothing is cut off between the steps
-    chance = torch.full((1, DRAWS), 0.5)
-    chance[0, 6] = 1.0
+    noise = torch.full((1, DRAWS), 0.5)
+    noise[0, 6] = 1.0
     usual = v2.functional.adjust_brightness(image, 1.3)
-    assert (augmented(image, chance, "photo").int() - usual.int()).abs().max() <= 1
-    chance[0, 6:9] = torch.tensor([0.5, 1.0, 0.0])
+    assert (augmented(image, noise, "photo").int() - usual.int()).abs().max() <= 1
+    noise[0, 6:9] = torch.tensor([0.5, 1.0, 0.0])
     usual = v2.functional.adjust_saturation(v2.functional.adjust_contrast(image, 1.3), 0.7)
-    assert (augmented(image, chance, "photo").int() - usual.int()).abs().float().mean() < 2
+    assert (augmented(image, noise, "photo").int() - usual.int()).abs().float().mean() < 2
 
 
 def test_affine_views_turn_shift_zoom_and_fill_with_grey():
     images = torch.zeros(300, 3, 64, 64, dtype=torch.uint8)
     images[:, :, 24:40, 24:40] = 255
-    moved = augmented(images, CHANCE[:300], "affine").float()
+    moved = augmented(images, NOISE[:300], "affine").float()
     weight = moved[:, 0].clamp(min=128) - 128
     total = weight.sum(dim=(1, 2))
     place = torch.arange(64.0) - 31.5

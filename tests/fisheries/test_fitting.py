@@ -4,19 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fishnet.fisheries import reckonings
-from fishnet.fisheries.carrying import warnings
-from fishnet.fisheries.choosing import candidates, picked
-from fishnet.fisheries.dynamics import dynamics
+from fishnet.fisheries import chapters_fits
+from fishnet.fisheries.dynamics import candidates, dynamics, select, warnings
 from fishnet.fisheries.fitting import Series, _Problem, fit
-from fishnet.fisheries.intervals import doubt, logs
+from fishnet.fisheries.intervals import log_quantities, uncertainty
 from fishnet.fisheries.production import CURVES, FOX, SCHAEFER
 from fishnet.fisheries.projecting import project
-from fishnet.fisheries.simulating import made_stock
+from fishnet.fisheries.simulating import simulate_stock
 
 
 def made(story="rise and fall", curve=SCHAEFER, seed=3, **more):
-    return made_stock(curve, story, np.random.default_rng(seed), **more)
+    return simulate_stock(curve, story, np.random.default_rng(seed), **more)
 
 
 @pytest.mark.parametrize("curve", CURVES.values(), ids=lambda curve: curve.name)
@@ -48,7 +46,7 @@ def test_the_gradient_is_that_of_the_cost(curve):
 
 @pytest.mark.parametrize("curve", CURVES.values(), ids=lambda curve: curve.name)
 def test_without_noise_the_truth_is_found(curve):
-    one = made("boom and bust", curve, process=0.01, looking=0.01, r=0.4)
+    one = made("boom and bust", curve, process_error=0.01, observation_error=0.01, r=0.4)
     found = fit(curve, one.series)
     assert float(np.exp(found.log_r[0])) == pytest.approx(one.r, rel=0.1)
     assert float(curve.msy(np.exp(found.log_r[0]), np.exp(found.log_k[0]))) == pytest.approx(one.msy, rel=0.05)
@@ -74,25 +72,25 @@ def test_absolute_biomass_fixes_q():
 
 def test_intervals_hold_their_value_and_are_the_same_for_the_same_seed():
     found = fit(FOX, made(curve=FOX).series)
-    once, again = doubt(found, resamples=60, seed=5), doubt(found, resamples=60, seed=5)
+    once, again = uncertainty(found, resamples=60, seed=5), uncertainty(found, resamples=60, seed=5)
     assert once == again
-    for interval in [*once.intervals.values(), once.process, once.looking]:
+    for interval in [*once.intervals.values(), once.process_error, once.observation_error]:
         assert 0 < interval.low < interval.value < interval.high
-    assert set(once.intervals) == set(logs(found))
+    assert set(once.intervals) == set(log_quantities(found))
 
 
 def test_no_contrast_and_too_short_are_said():
     flat = fit(SCHAEFER, made("light and steady").series)
-    assert any("no contrast" in said for said in warnings(flat, doubt(flat, resamples=60)))
+    assert any("no contrast" in said for said in warnings(flat, uncertainty(flat, resamples=60)))
     short = made("slow climb", years=12)
     found = fit(SCHAEFER, short.series)
-    assert any("too short" in said for said in warnings(found, doubt(found, resamples=60)))
-    good = fit(SCHAEFER, made(looking=0.1, process=0.05, r=0.4).series)
-    assert warnings(good, doubt(good, resamples=60)) == []
+    assert any("too short" in said for said in warnings(found, uncertainty(found, resamples=60)))
+    good = fit(SCHAEFER, made(observation_error=0.1, process_error=0.05, r=0.4).series)
+    assert warnings(good, uncertainty(good, resamples=60)) == []
 
 
 def test_futures_follow_their_rule():
-    found = fit(SCHAEFER, made(looking=0.1, process=0.05, r=0.4).series)
+    found = fit(SCHAEFER, made(observation_error=0.1, process_error=0.05, r=0.4).series)
     none, all_of_it = project(found, years=30, catch=0.0), project(found, years=30, fishing=6.0)
     assert none.b_bmsy[1, -1] > 1.6 and none.above[-1] > 0.95 and none.catch.max() == 0
     assert all_of_it.b_bmsy[1, -1] < 0.2 and all_of_it.collapsed[-1] > 0.6
@@ -117,18 +115,18 @@ def test_the_most_telling_stock_comes_first_and_can_be_named():
     found = candidates([pd.concat([flat, frame(made(), "cod", drop=[1990])], ignore_index=True)])
     assert [one.entity for one in found] == ["cod", "flat"]
     assert found[0].notes == ["1 years without a catch were filled from their neighbours"]
-    assert picked(found, "FLAT, cod", 1) == [found[1], found[0]]
+    assert select(found, "FLAT, cod", 1) == [found[1], found[0]]
     from fishnet.errors import BadInput
 
     with pytest.raises(BadInput, match="did you mean flat"):
-        picked(found, "flatt", 1)
+        select(found, "flatt", 1)
 
 
 def test_both_curves_are_fitted_and_the_likelier_is_drawn():
-    (chosen,) = candidates([frame(made(looking=0.1))])
+    (chosen,) = candidates([frame(made(observation_error=0.1))])
     one = dynamics(chosen, resamples=60, horizon=4)
     assert set(one.fits) == {"schaefer", "fox"} and one.best in one.fits
-    assert one.apart is not None and one.apart >= 0
+    assert one.evidence_gap is not None and one.evidence_gap >= 0
     assert [future.b_bmsy.shape for future in one.futures] == [(3, 4), (3, 4)]
     assert dynamics(chosen, curve="fox", resamples=60, horizon=1).best == "fox"
 
@@ -152,9 +150,9 @@ def test_a_closed_fishery_takes_nothing_and_is_sure_of_it():
     one = made()
     catch = one.series.catch.copy()
     catch[:, -1] = 0
-    now = doubt(fit(SCHAEFER, Series(catch, one.series.index)), resamples=50).intervals["f_fmsy"]
+    now = uncertainty(fit(SCHAEFER, Series(catch, one.series.index)), resamples=50).intervals["f_fmsy"]
     assert (now.value, now.low, now.high) == (0, 0, 0)
-    assert reckonings.interval(now) == "0"
+    assert chapters_fits.interval(now) == "0"
 
 
 def test_catches_are_told_in_tonnes_but_for_groups_whose_catch_is_relative():

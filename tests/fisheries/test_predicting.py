@@ -5,8 +5,15 @@ import pandas as pd
 import pytest
 
 from fishnet.fisheries import predicting
-from fishnet.fisheries.features import HISTORY, stock_years
-from fishnet.fisheries.predicting import auc, calibration_error, folds, learn, reason_not_to
+from fishnet.fisheries.predicting import (
+    HISTORY,
+    auc,
+    calibration_error,
+    folds,
+    learn,
+    reason_not_to,
+    stock_years,
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +64,10 @@ def test_a_real_pattern_is_found_and_told_with_its_doubt(table, quick):
     steps = []
     learnt = learn(table, advance=lambda: steps.append(1))
     assert len(steps) == learnt.folds == 6
-    found = learnt.figure("boosting", "auc")
+    found = learnt.metric("boosting", "auc")
     assert 0.85 < found.low <= found.value <= found.high
-    assert learnt.figure("ignorance", "auc").value == pytest.approx(0.5, abs=0.1)
-    assert learnt.figure("boosting", "brier").value < learnt.figure("ignorance", "brier").value
+    assert learnt.metric("ignorance", "auc").value == pytest.approx(0.5, abs=0.1)
+    assert learnt.metric("boosting", "brier").value < learnt.metric("ignorance", "brier").value
     assert set(learnt.importances["feature"]) == {*HISTORY, "species category", "resilience"}
     assert learnt.importances["drop"].iloc[0] > 0.02
     assert (learnt.reliability[learnt.reliability["model"] == "boosting"]["stocks"].sum()) == len(learnt.answers)
@@ -69,7 +76,7 @@ def test_a_real_pattern_is_found_and_told_with_its_doubt(table, quick):
 def test_nothing_is_found_in_noise(table, quick):
     kinds = dict(zip(table["entity"].unique(), np.random.default_rng(0).integers(0, 2, 60), strict=True))
     shuffled = table.assign(below=table["entity"].map(kinds))
-    found = learn(shuffled).figure("boosting", "auc")
+    found = learn(shuffled).metric("boosting", "auc")
     assert found.low < 0.55 and found.value < 0.65
 
 

@@ -108,7 +108,7 @@ def test_of_two_columns_the_best_and_the_user_is_always_right(tmp_path):
     assert read(path).frame["biomass"].item() == 2
     assert read(path, "SSB=biomass").frame["biomass"].item() == 1
     sheet = read(path, "odd=catch, TBbest=nothing, SSB=nothing")
-    assert sheet.tells == ["catch"]
+    assert sheet.variables == ["catch"]
     assert dict(sheet.taken)["odd"] == "catch (as you said)"
 
 
@@ -169,7 +169,7 @@ def test_one_name_with_and_without_blanks_is_two_columns(tmp_path):
 
 def test_a_column_of_blanks_tells_nothing(tmp_path):
     sheet = read(table(tmp_path, "stockid,year,BdivBmsy,UdivUmsy\nx,2000,,1\nx,2001,,2\n"))
-    assert sheet.tells == ["u_umsy"] and "b_bmsy" not in sheet.frame
+    assert sheet.variables == ["u_umsy"] and "b_bmsy" not in sheet.frame
 
 
 @pytest.mark.parametrize(
@@ -247,21 +247,21 @@ def test_what_only_begins_like_a_variable_is_left_alone(header):
 
 @pytest.mark.parametrize("header", ["Catch per unit effort", "Landings per unit of effort (kg/h)", "CPUE mean"])
 def test_catch_per_effort_is_an_index_and_no_catch(header):
-    assert meaning_of(header).what == "index"
+    assert meaning_of(header).variable == "index"
 
 
 def test_an_index_that_numbers_the_rows_is_no_survey(tmp_path):
     text = "index,stockid,year,catch\n0,x,2000,5\n1,x,2001,6\n"
-    assert read(table(tmp_path, text)).tells == ["catch"]
-    assert read(table(tmp_path, text.replace("\n1,", "\n9,"))).tells == ["catch", "index"]
-    assert read(table(tmp_path, text), "index=index").tells == ["catch", "index"]
+    assert read(table(tmp_path, text)).variables == ["catch"]
+    assert read(table(tmp_path, text.replace("\n1,", "\n9,"))).variables == ["catch", "index"]
+    assert read(table(tmp_path, text), "index=index").variables == ["catch", "index"]
 
 
 def test_an_index_of_something_else_in_a_files_name_says_nothing(tmp_path):
     text = "Country,1990,1991,1992\nNorway,1,2,3\n"
     with pytest.raises(BadInput, match="nothing says what"):
         read(table(tmp_path, text, "human-development-index.csv"))
-    assert read(table(tmp_path, text, "north-sea-survey-index.csv")).tells == ["index"]
+    assert read(table(tmp_path, text, "north-sea-survey-index.csv")).variables == ["index"]
 
 
 @pytest.mark.parametrize(

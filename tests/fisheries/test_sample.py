@@ -8,14 +8,14 @@ import pytest
 from fishnet.errors import BadInput
 from fishnet.fisheries.findings import paths_of, read_all, status_of
 from fishnet.fisheries.reading import read_frame
-from fishnet.fisheries.sample import sample
+from fishnet.fisheries.simulating import sample
 
 
 def test_every_column_of_it_is_understood():
     made, truth = sample(stocks=4, years=20)
     sheet = read_frame(Path("sample.csv"), made)
     assert all(meaning != "left alone" for _, meaning in sheet.taken)
-    assert sheet.tells == ["catch", "index", "b_bmsy", "u_umsy"]
+    assert sheet.variables == ["catch", "index", "b_bmsy", "u_umsy"]
     assert len(sheet.frame) == 80 and set(truth["stockid"]) == set(sheet.frame["entity"])
     assert np.allclose(truth["MSY"], truth["Bmsy"] * truth["Fmsy"])
     shares = status_of([sheet.frame])

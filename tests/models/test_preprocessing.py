@@ -57,11 +57,9 @@ def test_crop_shows_the_middle_of_the_photo(tmp_path):
     draw_folder(tmp_path / "photos", photos=3)
     shown = {}
     for steps in ([], ["crop"]):
+        model = ImageClassifier(classes=["a", "b"], backbone="cnn", preprocess=steps, image_size=32)
         data = ImageFolderData(root=str(tmp_path / "photos"), duplicates="ignore")
-        data.preprocessing = ImageClassifier(
-            classes=["a", "b"], backbone="cnn", preprocess=steps, image_size=32
-        ).preprocessing
-        shown[len(steps)] = data.photos([0])
+        shown[len(steps)] = data.for_model(preprocessing=model.preprocessing).photos([0])
     middle = torch.nn.functional.interpolate(shown[0].float()[..., 3:29, 3:29], size=32, mode="bilinear")
     assert CROP == 0.8
     assert (middle - shown[1].float()).abs().mean() < (shown[0].float() - shown[1].float()).abs().mean() / 2

@@ -26,7 +26,8 @@ def test_prose_of_a_template_keeps_its_markup_and_escapes_its_arguments(tmp_path
     (tmp_path / "prosaic").mkdir()
     (tmp_path / "prosaic" / "__init__.py").touch()
     (tmp_path / "prosaic" / "prose.html").write_text(
-        "{% macro chosen(name) %}\n<b>{{ name }}</b>,\n  of {{ (1 / 3) | fmt('.2f') }}\n{% endmacro %}"
+        "{% macro chosen(name) %}\n{% if name %}<b>{{ name }}</b>,{% endif %}\n"
+        "of {{ (1 / 3) | fmt('.2f') }}{% endmacro %}"
         "{% macro unknown() %}{{ nobody }}{% endmacro %}"
     )
     monkeypatch.syspath_prepend(tmp_path)

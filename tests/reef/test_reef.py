@@ -132,6 +132,14 @@ def test_every_species_can_be_drawn_free_and_held(tmp_path: Path) -> None:
         assert areas[1][1] > 0.1
 
 
+def test_the_smallest_photos_can_be_drawn_of_every_species(tmp_path: Path) -> None:
+    """Where a fish is so short that its snout is at the very edge of its patch."""
+    for size in (32, 33, 36):
+        plant = {"class": "veil_angel", "share": 0.5}
+        root = make_reef(tmp_path / str(size), species=9, photos=12, size=size, plant=plant, progress=False)
+        assert len(rows_of(root)) == 9 * 12
+
+
 def histogram(path: Path) -> np.ndarray:
     photo = cv2.imread(str(path))
     parts = [

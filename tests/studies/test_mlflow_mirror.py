@@ -78,7 +78,7 @@ def test_a_store_that_was_away_is_asked_again_and_gets_what_it_missed(study, tmp
             raise ConnectionError("nobody is there")
         return open_store(*args, **options)
 
-    monkeypatch.setattr(mirrors, "open_store", opened)
+    monkeypatch.setattr("fishnet.tracking.delivery.open_store", opened)
     engine = study(ended=lambda *note: mirror.note(*note), only={"search": {"points": {"a": {"x": 0.5}}}})
     study.folder.mkdir()
     mirror = Mirror(engine.protocol, study.folder, uri=None, home=tmp_path, experiment="fishnet")

@@ -54,7 +54,7 @@ def test_failed_ones_run_again_when_asked(study):
     assert study.starts() == ["1", "2", "2"]
 
 
-def kept(folder, code: str, *flags: str, **job):
+def supervised(folder, code: str, *flags: str, **job):
     folder.mkdir(parents=True)
     told = {"command": [sys.executable, "-c", code], "arguments": [], "out": str(folder / "run"), "cwd": str(folder)}
     (folder / "job.json").write_text(json.dumps({**told, **job}))
@@ -68,8 +68,8 @@ def test_the_whole_group_ends_when_the_time_is_over(tmp_path):
         "import subprocess, sys, time; child = subprocess.Popen(['sleep', '600']);"
         "open('child', 'w').write(str(child.pid)); time.sleep(600)"
     )
-    keeper = kept(tmp_path / "one", code, limit=2)
-    assert keeper.wait(30) == 0
+    process = supervised(tmp_path / "one", code, limit=2)
+    assert process.wait(30) == 0
     child = int((tmp_path / "one" / "child").read_text())
     deadline = time.monotonic() + 10
     while start_time(child) and time.monotonic() < deadline:
@@ -79,12 +79,12 @@ def test_the_whole_group_ends_when_the_time_is_over(tmp_path):
 
 def test_a_dead_study_ends_its_trainings_and_leaves_no_result(tmp_path):
     code = "import time; open('begun', 'w').close(); time.sleep(600)"
-    keeper = kept(tmp_path / "one", code, "--lifeline")
+    process = supervised(tmp_path / "one", code, "--lifeline")
     while not (tmp_path / "one" / "begun").exists():
         time.sleep(0.05)
     assert busy(tmp_path / "one")
-    keeper.stdin.close()
-    keeper.wait(30)
+    process.stdin.close()
+    process.wait(30)
     assert not busy(tmp_path / "one")
     assert not (tmp_path / "one" / "result.json").exists()
 
@@ -101,13 +101,13 @@ time.sleep(600)
 
 
 def orphaned(folder) -> int:
-    """A training whose keeper has been killed; its process."""
-    keeper = kept(folder, LIVES_ON)
+    """A training whose supervisor has been killed; its process."""
+    process = supervised(folder, LIVES_ON)
     deadline = time.monotonic() + 30
     while not ((folder / "pid").exists() and (folder / "training.json").exists()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    keeper.kill()
-    keeper.wait()
+    process.kill()
+    process.wait()
     return int((folder / "pid").read_text())
 
 
@@ -115,7 +115,7 @@ def again(folder) -> int:
     return subprocess.run([sys.executable, "-m", "fishnet.studies.supervisor", str(folder)], timeout=30).returncode
 
 
-def test_a_training_that_outlives_its_keeper_is_ended_and_goes_on_under_the_next(tmp_path):
+def test_a_training_that_outlives_its_supervisor_is_ended_and_goes_on_under_the_next(tmp_path):
     """Never two at a time: the first is asked to leave a checkpoint, and has ended before the second begins."""
     training = orphaned(tmp_path / "one")
     assert start_time(training) and not busy(tmp_path / "one")
@@ -138,8 +138,8 @@ def test_a_process_that_only_has_the_number_of_a_training_is_left_alone(tmp_path
         os.kill(training, signal.SIGKILL)
 
 
-def test_a_killed_keeper_stops_no_study(study, tmp_path):
-    """The training would hang for ever: its keeper is gone, and with it the limit."""
+def test_a_killed_supervisor_stops_no_study(study, tmp_path):
+    """The training would hang for ever: its supervisor is gone, and with it the limit."""
     do = (
         "first = not Path('again').exists(); Path('again').touch();"
         "pid = os.getppid(); [os.kill(pid, signal.SIGKILL), time.sleep(600)] if first else None"
@@ -165,16 +165,16 @@ def test_a_damaged_result_is_made_again_from_what_the_training_left(study):
 
 
 def test_memory_has_a_limit(tmp_path):
-    keeper = kept(tmp_path / "one", "import time; time.sleep(0.5); data = bytearray(3_000_000_000)", memory=0.5)
-    keeper.wait(60)
+    process = supervised(tmp_path / "one", "import time; time.sleep(0.5); data = bytearray(3_000_000_000)", memory=0.5)
+    process.wait(60)
     assert json.loads((tmp_path / "one" / "result.json").read_text())["status"] == "memory"
 
 
 @pytest.mark.parametrize("name", ["Müller (2)", "é [x]={y}, 'z' ~#&;$"])
 def test_a_training_finds_its_folder_whatever_it_is_called(tmp_path, name):
     command = [sys.executable, "-m", "fishnet", "train"]
-    keeper = kept(tmp_path / name / "one", "", command=command, arguments=["--cfg", "job"])
-    assert keeper.wait(60) == 0
+    process = supervised(tmp_path / name / "one", "", command=command, arguments=["--cfg", "job"])
+    assert process.wait(60) == 0
     said = (tmp_path / name / "one" / "log.txt").read_text()
     assert json.loads((tmp_path / name / "one" / "result.json").read_text())["status"] == "finished", said
     told = OmegaConf.create(said[said.index("data:") :])

@@ -2,8 +2,8 @@ import json
 import os
 
 import pytest
-from filelock import Timeout
 
+from fishnet.files import LockHeld
 from fishnet.tracking.journal import Journal, left_journals, open_journal, owner_of, tally
 
 
@@ -47,7 +47,7 @@ def test_a_line_cut_short_by_a_kill_costs_only_itself(tmp_path):
 def test_a_journal_in_use_is_left_to_its_owner(tmp_path):
     journal = open_journal(tmp_path, "abc", "http://x")
     assert list(left_journals(tmp_path)) == []
-    with pytest.raises(Timeout):
+    with pytest.raises(LockHeld):
         Journal(journal.path)
     journal.close()
 

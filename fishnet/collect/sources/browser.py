@@ -46,35 +46,19 @@ _ADDRESS = re.compile(r"""url\(["']?(.*?)["']?\)""")
 
 
 class Browser(Source):
-    """The source `browser`.
-
-    Args:
-        query: what is wanted.
-        fetcher: fetches robots.txt.
-        names: resolves names of taxa.
-        pages: address of the web site.
-        robots: `obey`, or `ignore <host>` for that host's robots.txt.
-        patience: seconds to wait for a page to grow.
-    """
+    """The source `browser`; the API finds taxa by name, `patience` is how many seconds a page may take to grow."""
 
     def __init__(
-        self,
-        query: Query,
-        fetcher: Fetcher,
-        names: INaturalist,
-        *,
-        pages: str = "https://www.inaturalist.org",
-        robots: str = "obey",
-        patience: float = 20.0,
+        self, query: Query, fetcher: Fetcher, api: INaturalist, *, pages: str, robots: str, patience: float = 20.0
     ) -> None:
         super().__init__(query)
-        self._fetcher, self._names, self._pages, self._robots = fetcher, names, pages.rstrip("/"), robots
+        self._fetcher, self._api, self._pages, self._robots = fetcher, api, pages.rstrip("/"), robots
         self._patience = patience
 
     async def resolve(self, names: list[str]) -> list[Taxon]:
         """By the API."""
         await check_robots(self._address(Taxon("1", "")), self._robots, self._fetcher)
-        return await self._names.resolve(names)
+        return await self._api.resolve(names)
 
     async def find(self, taxon: Taxon, after: int = 0) -> AsyncIterator[list[Photo]]:
         """A portion for each round of scrolling."""

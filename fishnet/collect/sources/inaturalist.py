@@ -70,7 +70,8 @@ class INaturalist(Source):
                 yield portion
             return
         while True:
-            page = await self._page(taxon, after)
+            answer = await self._call("observations", **self._filters(taxon), id_above=after, per_page=PAGE)
+            page = answer["results"]
             yield self._photos(page)
             if len(page) < PAGE:
                 return
@@ -98,10 +99,8 @@ class INaturalist(Source):
             digest = hashlib.sha256(f"{self.query.seed}:{taxon.identity}:{number}".encode()).digest()
             noise = int.from_bytes(digest[:6]) / 2**48
             after = first + int((number + noise) * (last - first) / pages)
-            yield self._photos(await self._page(taxon, after))
-
-    async def _page(self, taxon: Taxon, after: int) -> list[dict]:
-        return (await self._call("observations", **self._filters(taxon), id_above=after, per_page=PAGE))["results"]
+            answer = await self._call("observations", **self._filters(taxon), id_above=after, per_page=PAGE)
+            yield self._photos(answer["results"])
 
     def _filters(self, taxon: Taxon) -> dict[str, Any]:
         query = self.query

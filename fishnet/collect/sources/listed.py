@@ -7,7 +7,8 @@ import csv
 import hashlib
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -21,7 +22,6 @@ from fishnet.errors import BadInput
 from fishnet.text import counted, nearest
 
 PORTION = 1000
-PARQUET = (".parquet", ".pq")
 GBIF_KEY = "gbifID"
 OF_OCCURRENCES = (
     *("species", "scientificName", "speciesKey", "taxonKey", "recordedBy", "eventDate"),
@@ -44,13 +44,7 @@ COLUMNS = {
 
 
 class Listed(Source):
-    """The source `list`. The hosts in the list may be asked, as far as they are public; redirects lead to no others.
-
-    Args:
-        query: what is wanted.
-        file: the list.
-        gate: which the hosts are added to.
-    """
+    """The source `list`, a `file`. Its hosts are added to the `gate`, as far as they are public."""
 
     at_once = True
 
@@ -88,7 +82,7 @@ class Listed(Source):
                 raise BadInput(f"taxa={name}: the list has no such class; {nearest(name, list(by_name))}")
         return [by_name[taxon_from_name(name).name] for name in names]
 
-    async def find_all(self, taxa: list[Taxon]) -> AsyncIterator[tuple[Taxon, list[Photo]]]:
+    async def find_all(self, taxa: list[Taxon], after: int = 0) -> AsyncIterator[tuple[Taxon, list[Photo]]]:
         """In one pass over the list, or two where one photo of each observation is wanted."""
         wanted = {taxon.identity: taxon for taxon in taxa}
         portions: dict[str, list[Photo]] = {identity: [] for identity in wanted}
@@ -122,10 +116,8 @@ class Listed(Source):
         for identity, photo in self._photos(wanted):
             if photo.observation_id and not self._unwanted(photo):
                 observation = (identity, photo.observation_id)
-                before = chosen.get(observation, photo.photo_id)
-                chosen[observation] = min(
-                    before, photo.photo_id, key=lambda photo_id: turn_of(self.query.seed, photo_id)
-                )
+                both = chosen.get(observation, photo.photo_id), photo.photo_id
+                chosen[observation] = min(both, key=lambda photo_id: turn_of(self.query.seed, photo_id))
         return chosen
 
     def _unwanted(self, photo: Photo) -> str:
@@ -189,11 +181,26 @@ def _columns(file: Path) -> dict[str, str]:
 
 def header(file: Path) -> list[str]:
     """The names of all columns, also of those that occurrences add."""
-    names = _header(file)
-    occurrences = _occurrence_file(file)
-    if occurrences is None or GBIF_KEY not in names:
-        return names
-    return [*names, *(name for name in _header(occurrences) if name in OF_OCCURRENCES and name not in names)]
+    if not file.is_file():
+        raise BadInput(f"list={file} does not exist: give a CSV or Parquet file of addresses and classes.")
+    with _opened(file) as (names, _):
+        pass
+    if (occurrences := _occurrence_file(file)) and GBIF_KEY in names:
+        with _opened(occurrences) as (more, _):
+            names += [name for name in more if name in OF_OCCURRENCES and name not in names]
+    return names
+
+
+def rows(file: Path) -> Iterator[dict]:
+    """Column → value, a row at a time: lists may be longer than memory."""
+    species: dict[str, dict] = {}  # by key, what an occurrence says of its photos
+    if occurrences := _occurrence_file(file):
+        with _opened(occurrences) as (_, records):
+            for row in records:
+                species[row.get(GBIF_KEY) or ""] = {name: row[name] for name in OF_OCCURRENCES if row.get(name)}
+    with _opened(file) as (_, records):
+        for row in records:
+            yield {**species.get(row.get(GBIF_KEY) or "", {}), **row} if species else row
 
 
 def digest(file: Path) -> str:
@@ -210,20 +217,25 @@ def _occurrence_file(file: Path) -> Path | None:
     return occurrences if file.name == "multimedia.txt" and occurrences.is_file() else None
 
 
-def _header(file: Path) -> list[str]:
-    if not file.is_file():
-        raise BadInput(f"list={file} does not exist: give a CSV or Parquet file of addresses and classes.")
-    if file.suffix.lower() in PARQUET:
+@contextmanager
+def _opened(file: Path) -> Iterator[tuple[list[str], Iterable[dict]]]:
+    """The names of a table's columns, and its rows; BadInput if it cannot be read."""
+    if file.suffix.lower() in (".parquet", ".pq"):
         import pyarrow
         import pyarrow.parquet as parquet
 
         try:
-            return parquet.ParquetFile(file).schema_arrow.names
+            table = parquet.ParquetFile(file)
+            batches = table.iter_batches(PORTION)
+            yield table.schema_arrow.names, (row for batch in batches for row in batch.to_pylist())
         except (pyarrow.ArrowException, OSError) as error:
-            raise BadInput(f"list={file} is not a Parquet file ({str(error)[:80]}).") from error
+            why = str(error)[:80]
+            raise BadInput(f"list={file} is no Parquet file, or cannot be read to its end ({why}).") from error
+        return
     try:
         with open(file, newline="", encoding="utf-8-sig") as text:
-            return next(csv.reader(text, dialect=_dialect(text)), [])
+            records = csv.DictReader(text, dialect=_dialect(text))
+            yield [*(records.fieldnames or [])], records
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"list={file} cannot be read as a table ({error}): save it as CSV in UTF-8.") from error
 
@@ -243,31 +255,3 @@ def _dialect(text: TextIO) -> type[csv.Dialect]:
     if GBIF_KEY in first.split("\t"):
         return _Gbif
     return max((csv.excel, csv.excel_tab, _Semicolons), key=lambda dialect: first.count(dialect.delimiter))
-
-
-def rows(file: Path) -> Iterator[dict]:
-    """Column → value, a row at a time: lists may be longer than memory."""
-    if file.suffix.lower() in PARQUET:
-        import pyarrow
-        import pyarrow.parquet as parquet
-
-        try:
-            for batch in parquet.ParquetFile(file).iter_batches(PORTION):
-                yield from batch.to_pylist()
-        except (pyarrow.ArrowException, OSError) as error:
-            raise BadInput(f"list={file} cannot be read to its end ({str(error)[:80]}).") from error
-        return
-    species: dict[str, dict] = {}  # by key, what an occurrence says of its photos
-    if occurrences := _occurrence_file(file):
-        for row in _records(occurrences):
-            species[row.get(GBIF_KEY) or ""] = {name: row[name] for name in OF_OCCURRENCES if row.get(name)}
-    for row in _records(file):
-        yield {**species.get(row.get(GBIF_KEY) or "", {}), **row}
-
-
-def _records(file: Path) -> Iterator[dict]:
-    try:
-        with open(file, newline="", encoding="utf-8-sig") as text:
-            yield from csv.DictReader(text, dialect=_dialect(text))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"list={file} cannot be read as a table ({error}): save it as CSV in UTF-8.") from error

@@ -52,28 +52,12 @@ TABLES = {
 
 
 class OpenData(Source):
-    """The source `open_data`.
-
-    Args:
-        query: what is wanted.
-        tables: a folder, an https address or s3://bucket/path.
-        fetcher: downloads the tables.
-        bars: shows how far download and conversion have come.
-        media: address of the photos.
-        anew: ask for newer tables, whenever that was done last.
-    """
+    """The source `open_data`: `tables` as in `table_files`, `media` the address of the photos."""
 
     at_once = True
 
     def __init__(
-        self,
-        query: Query,
-        tables: str,
-        fetcher: Fetcher,
-        bars: Bars,
-        *,
-        media: str = "https://inaturalist-open-data.s3.amazonaws.com",
-        anew: bool = False,
+        self, query: Query, tables: str, fetcher: Fetcher, bars: Bars, *, media: str, anew: bool = False
     ) -> None:
         super().__init__(query)
         if query.place is not None:
@@ -96,7 +80,7 @@ class OpenData(Source):
         with _database(await self._folder()) as sql:
             return [_resolved(sql, name) for name in names]
 
-    async def find_all(self, taxa: list[Taxon]) -> AsyncIterator[tuple[Taxon, list[Photo]]]:
+    async def find_all(self, taxa: list[Taxon], after: int = 0) -> AsyncIterator[tuple[Taxon, list[Photo]]]:
         """In one pass over the large tables for all classes; what is wanted of them is small."""
         wanted = {int(taxon.identity): taxon for taxon in taxa}
         with _database(await self._folder()) as sql:
@@ -223,9 +207,10 @@ async def _in_thread(sql: "DuckDBPyConnection", work: Callable[[], object]) -> N
 
 async def _converted(files: dict[str, Path], bars: Bars) -> Path:
     """The folder of these tables as Parquet, in the user's cache; made once, by one process."""
-    paths = json.dumps({name: str(file.resolve()) for name, file in files.items()})
-    state = json.dumps({name: [file.stat().st_size, file.stat().st_mtime_ns] for name, file in files.items()})
-    folder = cache_folder() / "open_data" / f"{_digest(paths)}-{_digest(state)}"
+    paths = {name: str(file.resolve()) for name, file in files.items()}
+    state = {name: [file.stat().st_size, file.stat().st_mtime_ns] for name, file in files.items()}
+    digests = [hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16] for facts in (paths, state)]
+    folder = cache_folder() / "open_data" / "-".join(digests)
     folder.mkdir(parents=True, exist_ok=True)
     os.utime(folder)
     async with async_lock(folder.parent / "converting.lock"):
@@ -238,10 +223,6 @@ async def _converted(files: dict[str, Path], bars: Bars) -> Path:
                     await _in_thread(sql, partial(_convert, sql, file, target, TABLES[name]))
                 bars.fetching(f"{name} as Parquet, once", 1, 1)
     return folder
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _remove_leftovers(cache: Path, used: str) -> None:
@@ -275,17 +256,10 @@ def _convert(sql: "DuckDBPyConnection", file: Path, target: Path, columns: dict[
 async def table_files(
     where: str, names: list[str], fetcher: Fetcher, bars: Bars, *, anew: bool = False
 ) -> dict[str, Path]:
-    """The file of each table, downloaded if `where` is an address.
+    """The file of each table; `where` is a folder, an https address or s3://bucket/path.
 
-    A transfer that broke off goes on where it was. A table that is here already is asked for again after a day, and
-    downloaded again if the bucket has another one.
-
-    Args:
-        where: a folder, an https address or s3://bucket/path.
-        names: of the tables.
-        fetcher: downloads them.
-        bars: shows how far it has come.
-        anew: ask for all tables, whenever that was done last.
+    A download that broke off goes on where it was. A table that is here already is asked for again after a day (or now,
+    `anew`), and downloaded again if the bucket has another one.
     """
     if "://" in where:
         if where.startswith("s3://"):
@@ -311,8 +285,8 @@ async def _downloaded(base: str, names: list[str], fetcher: Fetcher, bars: Bars,
     folder.mkdir(parents=True, exist_ok=True)
     files = {name: folder / f"{name}.csv.gz" for name in names}
     async with async_lock(folder / "bringing.lock"):
-        recently = time.time() - DAY
-        if not anew and all(file.exists() and recently < _asked_at(file) <= time.time() for file in files.values()):
+        marked = all(file.exists() and _mark(file).exists() for file in files.values())
+        if marked and not anew and all(0 <= time.time() - _mark(file).stat().st_mtime < DAY for file in files.values()):
             oldest = min(map(_day, files.values()))
             log.info("%s: the tables of %s are used; they are asked for after a day, or by refresh=true", base, oldest)
             return files
@@ -341,10 +315,6 @@ async def _download(base: str, file: Path, fetcher: Fetcher, bars: Bars, anew: b
 def _mark(file: Path) -> Path:
     """Holds the bucket's ETag of the file, and was written when it was asked last."""
     return file.with_name(f"{file.name}.etag")
-
-
-def _asked_at(file: Path) -> float:
-    return _mark(file).stat().st_mtime if _mark(file).exists() else 0.0
 
 
 def _day(file: Path) -> str:

@@ -28,7 +28,7 @@ class Source(ABC):
     """Lists photos of classes.
 
     `notes[taxon.identity]` is a remark for the user about the list of a class, e.g. that only a sample was listed. A
-    source that reads tables lists all classes in one pass: it sets `at_once` and has `find_all` instead of `find`.
+    source of tables lists all classes in one pass: it sets `at_once`, and overrides `find_all` instead of `find`.
     """
 
     at_once: ClassVar[bool] = False
@@ -48,9 +48,11 @@ class Source(ABC):
         """Photos of a class in portions; a source that pages by id goes on behind observation `after`."""
         raise NotImplementedError
 
-    def find_all(self, taxa: list[Taxon]) -> AsyncIterator[tuple[Taxon, list[Photo]]]:
+    async def find_all(self, taxa: list[Taxon], after: int = 0) -> AsyncIterator[tuple[Taxon, list[Photo]]]:
         """Photos of several classes in portions, in any order."""
-        raise NotImplementedError
+        for taxon in taxa:
+            async for portion in self.find(taxon, after):
+                yield taxon, portion
 
     async def today(self, taxon: Taxon, photos: list[Photo]) -> AsyncIterator[list[Photo]]:
         """Those of `photos` that the source still has, as it describes them now; in portions."""
@@ -59,12 +61,8 @@ class Source(ABC):
             query, per_observation="all", licences=frozenset(CODES), pool=10**9, since=None, until=None
         )
         try:
-            if self.at_once:
-                async for _, portion in self.find_all([taxon]):
-                    yield [photo for photo in portion if photo.photo_id in ids]
-            else:
-                async for portion in self.find(taxon):
-                    yield [photo for photo in portion if photo.photo_id in ids]
+            async for _, portion in self.find_all([taxon]):
+                yield [photo for photo in portion if photo.photo_id in ids]
         finally:
             self.query = query
 

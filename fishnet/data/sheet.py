@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from fishnet.data.check.findings import Finding
+from fishnet.data.checks import Finding
 from fishnet.errors import BadInput
 from fishnet.fonts import font_for, shown
 from fishnet.headers import RefusedImage
@@ -16,24 +16,24 @@ LINE = 16
 TAIL = 8  # signs of a file's name that are always shown
 
 
-def sheet(root: Path, found: list[Finding]) -> Image.Image | None:
-    """A block a finding, a dozen photos each; nothing when no finding names a photo."""
-    shown = [finding for finding in found if finding.photos]
-    if not shown:
+def sheet(root: Path, findings: list[Finding]) -> Image.Image | None:
+    """A block for each finding, a dozen photos each; nothing when no finding names a photo."""
+    drawn = [finding for finding in findings if finding.photos]
+    if not drawn:
         return None
     tile = SIDE + 3 * LINE + GAP
-    rows = [min(ROWS, -(-len(finding.photos) // COLUMNS)) for finding in shown]
+    rows = [min(ROWS, -(-len(finding.photos) // COLUMNS)) for finding in drawn]
     height = sum(2 * LINE + GAP + count * tile for count in rows) + GAP
     page = Image.new("RGB", (GAP + COLUMNS * (SIDE + GAP), height), PAPER)
     pen, top = ImageDraw.Draw(page), GAP
-    for finding, count in zip(shown, rows, strict=True):
-        _write(pen, (GAP, top), f"{finding.check}: {finding.said}", page.width - 2 * GAP, 15)
+    for finding, count in zip(drawn, rows, strict=True):
+        _write(pen, (GAP, top), f"{finding.check}: {finding.text}", page.width - 2 * GAP, 15)
         top += 2 * LINE
-        for number, (place, what) in enumerate(finding.photos[: count * COLUMNS]):
+        for number, (path, what) in enumerate(finding.photos[: count * COLUMNS]):
             row, column = divmod(number, COLUMNS)
             left, upper = GAP + column * (SIDE + GAP), top + row * tile
-            page.paste(_tile(root / place), (left, upper))
-            folder, _, name = place.partition("/")
+            page.paste(_tile(root / path), (left, upper))
+            folder, _, name = path.partition("/")
             for line, (text, tail) in enumerate(((what, 0), (folder, 0), (name, TAIL))):
                 _write(pen, (left, upper + SIDE + 2 + line * LINE), text, SIDE, 12, tail)
         top += count * tile + GAP
@@ -41,6 +41,7 @@ def sheet(root: Path, found: list[Finding]) -> Image.Image | None:
 
 
 def save_sheet(page: Image.Image, file: Path) -> None:
+    """Write the page; a place that takes no file is the user's to mend."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         page.save(file, quality=88)
@@ -60,7 +61,7 @@ def _tile(photo: Path) -> Image.Image:
     return tile
 
 
-def _write(pen: ImageDraw.ImageDraw, place: tuple[int, int], text: str, width: int, size: int, tail: int = 0) -> None:
+def _write(pen: ImageDraw.ImageDraw, at: tuple[int, int], text: str, width: int, size: int, tail: int = 0) -> None:
     """In letters that this machine has; as much of it as fits, and the last `tail` signs, for files of one animal
     differ only there."""
     line = shown(text, length=max(1, len(text) * 10))
@@ -70,4 +71,4 @@ def _write(pen: ImageDraw.ImageDraw, place: tuple[int, int], text: str, width: i
         while begin and font.getlength(f"{begin}…{end}") > width:
             begin = begin[:-1]
         line = f"{begin}…{end}"
-    pen.text(place, line, fill=INK, font=font)
+    pen.text(at, line, fill=INK, font=font)

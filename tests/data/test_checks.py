@@ -7,8 +7,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from fishnet import fonts as lettering
-from fishnet.data.check.checking import blocks, check, look
-from fishnet.data.check.sheet import sheet
+from fishnet.data.checks import blocks, check, read_folder
+from fishnet.data.sheet import sheet
 from tests.support.drawing import draw_folder, draw_photo
 
 SETTINGS = {
@@ -23,12 +23,12 @@ def root(tmp_path):
 
 
 def found(root, **settings):
-    folder = look(str(root), SETTINGS | settings, progress=False)
+    folder = read_folder(str(root), SETTINGS | settings, progress=False)
     return folder, check(folder)
 
 
 def said(findings, name):
-    return " ".join(f"{one.weight}: {one.said}" for one in findings if one.check == name)
+    return " ".join(f"{one.weight}: {one.text}" for one in findings if one.check == name)
 
 
 def manifest(root, rows):

@@ -1,0 +1,262 @@
+"""A folder of photos without Lightning: what is in it, how it is split, and its photos as a model sees them.
+
+Training reaches it through `ImageFolderData`; whatever only looks at photos (explain, audit, serve) uses it as it is.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from fishnet.errors import BadInput
+
+from .augment import augmented, fixed_key
+from .cache import Decoded, working_images
+from .index import Index, build_index, class_counts
+from .listing import FolderSource, Listing
+from .loading import PhotoDataset, as_it_is, single_thread
+from .splits import check_counts, load_split, split
+from .store import Stored
+from .views import Preprocessing, View, working_side
+
+
+@runtime_checkable
+class PhotoSource(Protocol):
+    """What a callback may ask of a data module that knows its photos by row number."""
+
+    augment: str
+
+    @property
+    def classes(self) -> list[str]: ...
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row for each photo, at least path, label and group."""
+
+    def rows(self, part: str) -> np.ndarray:
+        """Row numbers of a part of the split, or of all photos (`all`)."""
+
+    def photos(self, rows: Sequence[int]) -> Tensor:
+        """uint8 photos as a model sees them in evaluation, N × 3 × size × size."""
+
+    def batches(self, rows: np.ndarray, *, view: int | None, device: torch.device) -> Iterator[dict[str, Tensor]]:
+        """Batches of rows on a device: their evaluation view (None), or one of the fixed training views."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PhotoFolder:
+    """A folder of class folders: an index of its photos, a split by group, and batches of uint8 photos.
+
+    It never changes; what a model asks of it makes another one (`for_classes`). What it reads is read once, when it is
+    first needed.
+
+    Args:
+        source: Where the class folders come from.
+        manifest: Another table of the photos than `manifest.csv` in the folder.
+        chosen: A subset of the class folders.
+        positive: One class against all others.
+        group: What must not be split: a column of the manifest, or a regular expression on file names.
+        duplicates: What happens to exact and near copies: kept in one group, dropped, or ignored.
+        max_refused: The share of photos that may be unreadable.
+        val: The share of the photos for validation.
+        test: The share of the photos for the test.
+        folds: Into how many folds to split, instead of a test share.
+        fold: Which fold is the test part, from 0.
+        split_file: A saved split to use instead of a new one.
+        seed: What the split and the fixed views follow from.
+        cache: Where decoded photos are kept: `auto` (beside the index), `off`, or a folder.
+        cache_limit: The most that the cache may take, in GB.
+        labels: The classes of a trained model, in the order of its labels; by default those of the folder.
+        fewest: How many classes the folder must hold.
+        whole: Whether all photos are the test part, and no split is made.
+    """
+
+    source: FolderSource
+    manifest: str | None = None
+    chosen: Sequence[str] | None = None
+    positive: str | None = None
+    group: str | None = None
+    duplicates: Literal["group", "drop", "ignore"] = "group"
+    max_refused: float = 0.1
+    val: float = 0.15
+    test: float = 0.15
+    folds: int | None = None
+    fold: int | None = None
+    split_file: str | None = None
+    seed: int = 0
+    cache: str = "auto"
+    cache_limit: float = 20.0
+    labels: Sequence[str] | None = None
+    fewest: int = 2
+    whole: bool = False
+    _images: dict[tuple[int, str], Decoded | Stored] = field(default_factory=dict, init=False, repr=False)
+
+    def for_classes(self, classes: Sequence[str]) -> "PhotoFolder":
+        """This folder, its labels numbered as those of a trained model; it may hold a single one of the classes.
+
+        A class that the model does not know cannot be measured and is refused.
+        """
+        folder = replace(self, labels=list(classes), fewest=1)
+        unknown = [name for name in folder.class_names if name not in classes]
+        if unknown and len(classes) == 2 and classes[0] == f"not {classes[1]}":
+            raise BadInput(f"the model tells {classes[1]} from the rest: say data.positive={classes[1]}.")
+        if unknown:
+            raise BadInput(
+                f"the model knows {', '.join(classes[:8])}{' …' if len(classes) > 8 else ''}; the folder also holds "
+                f"{', '.join(unknown[:5])}: leave them out with data.classes=[…] or rename the folders."
+            )
+        return folder
+
+    # ---- before a photo is read
+
+    @property
+    def root(self) -> Path:
+        return self.source.root
+
+    @property
+    def listing(self) -> Listing:
+        """Names of folders and files."""
+        return self.source.listing
+
+    def counts(self) -> dict[str, int]:
+        """Each class, in the order of the folder's labels, with the number of its photos."""
+        return class_counts(self.source.counts(), self.chosen, self.positive, self.fewest)
+
+    @property
+    def class_names(self) -> list[str]:
+        """The folder's own classes."""
+        return list(self.counts())
+
+    def check(self) -> None:
+        """Refuse a class with too few photos for any split."""
+        if not (self.whole or self.split_file):
+            check_counts(self.counts(), self.folds)
+
+    # ---- the table
+
+    @cached_property
+    def index(self) -> Index:
+        index = build_index(
+            self.root,
+            manifest=self.manifest,
+            classes=self.chosen,
+            positive=self.positive,
+            group=self.group,
+            duplicates=self.duplicates,
+            max_refused=self.max_refused,
+            listing=self.listing,
+            fewest=self.fewest,
+        )
+        if self.labels is None:
+            return index
+        number = {name: label for label, name in enumerate(self.labels)}
+        table = index.table.assign(label=[number[index.classes[label]] for label in index.table.label])
+        return replace(index, table=table, classes=list(self.labels))
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes in the order of the labels."""
+        return self.index.classes
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row for each usable photo."""
+        return self.index.table
+
+    @cached_property
+    def assignment(self) -> pd.Series:
+        """train, val or test for every row of the table."""
+        if self.whole:
+            return pd.Series("test", index=self.table.index, name="split")
+        if self.split_file:
+            return load_split(Path(self.split_file).expanduser(), self.table)
+        return split(self.table, val=self.val, test=self.test, folds=self.folds, fold=self.fold, seed=self.seed)
+
+    def rows(self, part: str) -> np.ndarray:
+        """Row numbers of one part of the split, or of the whole folder (`all`)."""
+        if part == "all":
+            return np.arange(len(self.table))
+        return np.flatnonzero(self.assignment.to_numpy() == part)
+
+    @cached_property
+    def class_weights(self) -> np.ndarray:
+        """Inverse class frequency over the training photos, with mean 1."""
+        counts = np.bincount(self.table.label.to_numpy()[self.rows("train")], minlength=len(self.classes))
+        return counts.sum() / (len(self.classes) * np.maximum(counts, 1))
+
+    # ---- photos
+
+    def images(self, preprocessing: Preprocessing) -> Decoded | Stored:
+        """The photos at their working size for a model, by row; opened once, so that all loaders share one cache."""
+        key = working_side(preprocessing), preprocessing.interpolation
+        if key not in self._images:
+            side, interpolation = key
+            self._images[key] = working_images(
+                self.index.root,
+                self.table,
+                side=side,
+                interpolation=interpolation,
+                cache=self.cache,
+                limit=self.cache_limit,
+            )
+        return self._images[key]
+
+    def dataset(self, preprocessing: Preprocessing, augment: str = "none") -> PhotoDataset:
+        """Batches of draws (row, key), as far as they are made on the processor."""
+        view = View(preprocessing.size, augment)
+        return PhotoDataset(self.images(preprocessing), self.table.label.to_numpy(), view)
+
+    def photos(self, rows: Sequence[int], preprocessing: Preprocessing) -> Tensor:
+        """uint8 photos as a model sees them in evaluation, N × 3 × size × size."""
+        dataset = self.dataset(preprocessing)
+        return torch.stack([dataset[(row, row)]["image"] for row in rows])
+
+    def batches(
+        self,
+        rows: np.ndarray,
+        preprocessing: Preprocessing,
+        *,
+        batch_size: int,
+        augment: str = "none",
+        view: int = 0,
+        device: torch.device | str = "cpu",
+        workers: int = 0,
+    ) -> Iterator[dict[str, Tensor]]:
+        """Batches of rows on a device: their evaluation view, or with `augment` the fixed view of this number."""
+        dataset = self.dataset(preprocessing, augment)
+        draws = [(int(row), fixed_key(self.table.sha256.iloc[row], view, self.seed)) for row in rows]
+        pin = torch.device(device).type == "cuda"
+        for batch in photo_loader(dataset, draws, batch_size=batch_size, workers=workers, pin_memory=pin):
+            yield finished({name: values.to(device) for name, values in batch.items()}, augment)
+
+
+def photo_loader(
+    dataset: Any, sampler: Any, *, batch_size: int, workers: int, kind: type[DataLoader] = DataLoader, **more: Any
+) -> DataLoader:
+    """A loader of data sets that make whole batches."""
+    return kind(
+        dataset,
+        batch_size=batch_size,
+        collate_fn=as_it_is,
+        sampler=sampler,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        worker_init_fn=single_thread,
+        **more,
+    )
+
+
+def finished(batch: dict[str, Tensor], augment: str) -> dict[str, Tensor]:
+    """A batch after what a preset does to whole batches, on the device where the batch is."""
+    noise = batch.get("noise")
+    if noise is None:
+        return batch
+    rest = {name: values for name, values in batch.items() if name != "noise"}
+    return {**rest, "image": augmented(batch["image"], noise, augment)}

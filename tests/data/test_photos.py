@@ -1,0 +1,48 @@
+"""Loose photos: every one in its order, refused with its reason or shown as the model wants it."""
+
+import hashlib
+
+import pytest
+import torch
+
+from fishnet import ImageClassifier, ImageFolderData
+from fishnet.data.listing import find_photos
+from fishnet.data.photos import photo_batches
+from fishnet.errors import BadInput
+
+
+@pytest.fixture
+def model() -> ImageClassifier:
+    torch.manual_seed(0)
+    return ImageClassifier(classes=["bar", "box", "disc"], backbone="cnn", image_size=32).eval()
+
+
+def test_batches_are_full_and_refused_photos_keep_their_place(shapes, tmp_path, model):
+    photos = sorted(shapes.glob("disc/*.jpg"))[:5]
+    (tmp_path / "cut.jpg").write_bytes(photos[0].read_bytes()[:200])
+    given = [tmp_path / "cut.jpg", *photos[:3], tmp_path / "gone.jpg", *photos[3:]]
+    batches = list(photo_batches(given, model.preprocessing, batch_size=2))
+    assert [path for batch in batches for path in batch.photos] == given
+    assert [bool(problem) for batch in batches for problem in batch.problems] == [1, 0, 0, 0, 1, 0, 0]
+    assert [len(batch.views) for batch in batches] == [2, 2, 1]
+    assert batches[0].images.shape == (2, 3, 32, 32)
+    assert batches[0].digests[0] == hashlib.sha256(batches[0].views[0].numpy().tobytes()).hexdigest()
+
+
+def test_a_photo_has_the_same_logits_by_its_path_its_bytes_and_its_folder(shapes, model):
+    paths = sorted(shapes.glob("*/*.png")) + sorted(shapes.glob("*/*.jpg"))
+    (by_path,) = photo_batches(paths[:4], model.preprocessing, batch_size=4)
+    (by_bytes,) = photo_batches([path.read_bytes() for path in paths[:4]], model.preprocessing, batch_size=4)
+    data = ImageFolderData(root=str(shapes)).for_model(preprocessing=model.preprocessing)
+    row = {str(data.root / path): number for number, path in enumerate(data.table["path"])}
+    in_folder = data.photos([row[str(path)] for path in paths[:4]])
+    assert torch.equal(by_path.images, by_bytes.images) and torch.equal(by_path.images, in_folder)
+    with torch.inference_mode():
+        assert torch.equal(model(by_path.images), model(by_bytes.images))
+
+
+def test_photos_below_a_folder_are_found_in_order(shapes, tmp_path):
+    assert find_photos(shapes) == sorted(shapes.glob("*/*.jpg"))
+    for path, word in ((tmp_path / "none", "does not exist"), (tmp_path, "holds no photos")):
+        with pytest.raises(BadInput, match=word):
+            find_photos(path)
