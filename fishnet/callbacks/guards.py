@@ -1,4 +1,4 @@
-"""What keeps a run honest: signals that end it well, a loss that must be a number, steps that can be repeated."""
+"""Guards of every training: signals end it with a checkpoint, the loss stays finite, steps can be repeated."""
 
 import logging
 import random
@@ -32,8 +32,11 @@ class StopOnSignal(L.Callback):
         self._watch()
 
     def _watch(self) -> None:
-        """Again at each stage, where Lightning puts its own handler before ours: that one leaves with status 0 and no
-        checkpoint, and among several processes it broadcasts from inside the signal, which can lock them."""
+        """Handle the signals; again at each stage, because Lightning puts its own handler before ours.
+
+        That one ends with status 0 and no checkpoint, and with several processes it broadcasts from inside the signal
+        handler, which can lock them.
+        """
         for number in WATCHED:
             signals.signal(number, self._note)
 
@@ -43,52 +46,47 @@ class StopOnSignal(L.Callback):
         if not self._waiting or impatient:
             raise Interrupted(number)
 
-    def _asked(self, trainer: L.Trainer) -> bool:
-        asked = self.signal is not None
-        if trainer.world_size > 1:  # all processes stop at the same step, whichever was told
-            asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
-        return asked
+    def _signalled(self, trainer: L.Trainer) -> bool:
+        """Whether a signal came, here or in another process: all stop at the same step."""
+        here = self.signal is not None
+        return trainer.strategy.reduce_boolean_decision(here, all=False) if trainer.world_size > 1 else here
 
     def _keep_and_stop(self, trainer: L.Trainer, keep: Callable[[LastCheckpoint], None]) -> None:
-        last = next((one for one in trainer.callbacks if isinstance(one, LastCheckpoint)), None)  # type: ignore[attr-defined]
+        last = next((c for c in trainer.callbacks if isinstance(c, LastCheckpoint)), None)  # type: ignore[attr-defined]
         if last is not None:
             keep(last)
         else:
             log.warning("Stopped by a signal; nothing of this epoch was kept (callbacks.last=null).")
-        self._stop()
-
-    def _stop(self) -> None:
         raise Interrupted(self.signal or signals.SIGTERM)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._waiting = True
         self._watch()
 
-    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def _watch_again(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._watch()
 
-    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._watch()
+    on_validation_start = on_test_start = _watch_again
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._waiting = False
-        if self._asked(trainer):  # behind the last step: last.ckpt is there already
-            self._stop()
+        if self._signalled(trainer):  # behind the last step: last.ckpt is there already
+            raise Interrupted(self.signal or signals.SIGTERM)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         self._waiting = False
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx: int) -> None:
-        if at_step_end(trainer) and self._asked(trainer):
+        if at_step_end(trainer) and self._signalled(trainer):
             self._keep_and_stop(trainer, lambda last: last.save(trainer))
 
     def on_validation_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:
-        if self._waiting and not trainer.sanity_checking and self._asked(trainer):
+        if self._waiting and not trainer.sanity_checking and self._signalled(trainer):
             self._keep_and_stop(trainer, lambda last: last.save_in_validation(trainer))
 
 
 class FiniteLoss(L.Callback):
-    """Stops before what is not a number reaches weights or checkpoint; names the step, the rate and the photos."""
+    """Stops before a value that is no finite number reaches weights or checkpoint; names step, rate and photos."""
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx: int) -> None:
         self._rows = batch["index"]
@@ -101,21 +99,21 @@ class FiniteLoss(L.Callback):
             self._fail(trainer, f"the loss became {loss.item()}")
 
     def on_validation_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:
-        self._look_at(outputs, trainer, "validation")
+        self._check_logits(outputs, trainer, "validation")
 
     def on_test_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:
-        self._look_at(outputs, trainer, "the test")
+        self._check_logits(outputs, trainer, "the test")
 
-    def _look_at(self, outputs: dict[str, Tensor], trainer: L.Trainer, part: str) -> None:
-        """Weights that are finite can answer with what is not: no such answer is measured, nor kept as the best."""
+    def _check_logits(self, outputs: dict[str, Tensor], trainer: L.Trainer, part: str) -> None:
+        """Finite weights can still give other logits: such predictions are neither measured nor kept as the best."""
         if trainer.sanity_checking:
             return
         finite = torch.isfinite(outputs["logits"]).all(dim=-1)
-        well = bool(finite.all())
-        self._rows = outputs["index"] if well else outputs["index"][~finite]
-        if _everywhere(trainer, well) != well:
+        all_finite = bool(finite.all())
+        self._rows = outputs["index"] if all_finite else outputs["index"][~finite]
+        if _everywhere(trainer, all_finite) != all_finite:
             self._fail(trainer, f"an answer in {part}, of another process, became infinite or no number")
-        if not well:
+        if not all_finite:
             self._fail(trainer, f"the network's answers in {part} became infinite or no number")
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict) -> None:
@@ -124,13 +122,13 @@ class FiniteLoss(L.Callback):
         if ruined:
             self._fail(trainer, f"weights ({ruined[0]}) became infinite or no number")
 
-    def _fail(self, trainer: L.Trainer, what: str) -> None:
+    def _fail(self, trainer: L.Trainer, failure: str) -> None:
         where = f"at step {trainer.global_step} (epoch {trainer.current_epoch}"
         cure = "The weights of the checkpoint are ruined or were trained otherwise; take another one."
         if trainer.optimizers:
             where += f", lr {trainer.optimizers[0].param_groups[0]['lr']:g}"
             cure = "What was kept is from before it; try a smaller lr."
-        raise WorkFailed(f"{what} {where}); photos of that batch: {', '.join(self._photos(trainer))}. {cure}")
+        raise WorkFailed(f"{failure} {where}); photos of that batch: {', '.join(self._photos(trainer))}. {cure}")
 
     def _photos(self, trainer: L.Trainer) -> list[str]:
         rows = [int(row) for row in self._rows]
@@ -145,14 +143,18 @@ def _everywhere(trainer: L.Trainer, here: bool) -> bool:
 
 
 class SeededSteps(L.Callback):
-    """Chance inside a step (dropout) follows from seed, epoch and step alone, so a resumed run draws the same."""
+    """Random numbers inside a step (dropout) follow from seed, epoch and step alone, so a resumed run draws the same.
+
+    Args:
+        seed: of the run.
+    """
 
     def __init__(self, *, seed: int = 0) -> None:
         self.seed = seed
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx: int) -> None:
         key = (self.seed, trainer.current_epoch, batch_idx, trainer.global_rank)
-        drawn = int(np.random.SeedSequence(key).generate_state(1)[0])
-        torch.manual_seed(drawn)
-        np.random.seed(drawn)
-        random.seed(drawn)
+        step_seed = int(np.random.SeedSequence(key).generate_state(1)[0])
+        torch.manual_seed(step_seed)
+        np.random.seed(step_seed)
+        random.seed(step_seed)

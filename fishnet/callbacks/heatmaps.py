@@ -28,7 +28,7 @@ INDEX = ["path", "true", "predicted", "probability", "map_of", "sheet"]
 class HeatMaps(UsesPredictions):
     """The same photos each epoch under `gradcam/panel/`; after the test one sheet a class, and `index.csv`.
 
-    Each map is that of the class the model answers. Pictures are no reason to lose a training run: a failure in
+    Each map is that of the predicted class. Pictures are no reason to lose a training run: a failure in
     drawing is reported once, and nothing is drawn from then on.
 
     Args:
@@ -82,17 +82,17 @@ class HeatMaps(UsesPredictions):
         _save(trainer, page, f"panel/epoch_{epoch:03d}.jpg")
 
     def _draw_sheets(self, trainer: L.Trainer, model: Classifier, predictions: Predictions) -> None:
-        """One sheet a class of its surest right and wrong answers, and a table of what they show."""
+        """One sheet a class of its surest right and wrong predictions, and a table of what they show."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        probability, rows = predictions.sureness(float(model.temperature)), []
+        probability, rows = predictions.confidence(float(model.temperature)), []
         for label, slug in enumerate(slugs(model.classes)):
             positions = most_informative(predictions, probability, label, self.per_class)
             if not positions:
                 continue
-            chosen, answers = predictions.index[positions], predictions.predicted[positions]
+            chosen, predicted = predictions.index[positions], predictions.predicted[positions]
             images = data.photos(chosen.tolist())
-            maps = class_maps(model, images, answers.tolist(), layer=_layer(model, images))
-            captions = _captions(model, predictions.label[positions], answers, probability[positions])
+            maps = class_maps(model, images, predicted.tolist(), layer=_layer(model, images))
+            captions = _captions(model, predictions.label[positions], predicted, probability[positions])
             _save(trainer, _page(images, maps, captions, captions[0].true), f"{slug}.jpg")
             rows += [
                 (path, it.true, it.predicted, round(it.probability, 6), it.predicted, f"{slug}.jpg")
@@ -113,9 +113,9 @@ def _layer(model: Classifier, images: Tensor) -> nn.Module:
     return layer
 
 
-def _captions(model: Classifier, labels: np.ndarray, answers: np.ndarray, probabilities: np.ndarray) -> list[Caption]:
-    names, parts = model.classes, zip(labels, answers, probabilities, strict=True)
-    return [Caption(names[label], names[answer], float(probability)) for label, answer, probability in parts]
+def _captions(model: Classifier, labels: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray) -> list[Caption]:
+    names, parts = model.classes, zip(labels, predicted, probabilities, strict=True)
+    return [Caption(names[label], names[prediction], float(probability)) for label, prediction, probability in parts]
 
 
 def _page(images: Tensor, maps: Tensor, captions: list[Caption], title: str) -> Image.Image:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pytorch_lightning as L
@@ -32,31 +32,15 @@ class UsesPredictions(L.Callback):
     def _collector(self, trainer: L.Trainer) -> "UsesPredictions":
         return next(callback for callback in trainer.callbacks if isinstance(callback, UsesPredictions))  # type: ignore[attr-defined]
 
-    def _collect(self, trainer: L.Trainer, outputs: Any) -> None:
-        if self._collector(trainer) is self:
+    def _collect(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:
+        if trainer.state.fn in ("validate", "test") and self._collector(trainer) is self:
             self._outputs.append(on_cpu(outputs))
 
-    def _forget(self) -> None:
+    def _forget(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._outputs, self._gathered = [], None
 
-    def on_validation_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:
-        if trainer.state.fn == "validate":
-            self._collect(trainer, outputs)
-
-    def on_test_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:
-        self._collect(trainer, outputs)
-
-    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._forget()
-
-    def on_test_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._forget()
-
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._forget()
-
-    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._forget()
+    on_validation_batch_end = on_test_batch_end = _collect
+    on_validation_epoch_start = on_test_epoch_start = on_validation_end = on_test_end = _forget
 
 
 @runtime_checkable

@@ -132,15 +132,11 @@ class EpochLines(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._ended = trainer.current_epoch + 1  # the module logs its metrics after this; the line waits for them
 
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._write_line(trainer)
-
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._write_line(trainer)
-
-    def _write_line(self, trainer: L.Trainer) -> None:
+    def _write_line(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         values = trainer.callback_metrics
         shown = "  ".join(f"{word} {float(values[key]):.4g}" for key, word in self.SHOWN.items() if key in values)
         if self._ended and trainer.is_global_zero:
             log.info("epoch %d/%d  %s", self._ended, trainer.max_epochs, shown)
         self._ended = 0
+
+    on_train_epoch_start = on_train_end = _write_line

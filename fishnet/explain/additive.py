@@ -1,6 +1,6 @@
 """Exact maps of all classes from one forward pass, for networks of convolutions, a mean over places and a linear layer.
 
-There every logit is its bias plus a sum over places, and what each place adds is known: no gradient is needed, and
+There every logit is its bias plus a sum over positions, and each position's term is known: no gradient is needed, and
 the maps are those of Grad-CAM before anything is clipped or normalised (Zhou et al. 2016; Selvaraju et al. 2017).
 """
 
@@ -15,7 +15,7 @@ from fishnet.models.isolation import eval_mode_restored
 
 
 class Parts(NamedTuple):
-    """What each place adds to each logit (N × classes × h × w), and the logits: maps summed, plus `bias`."""
+    """What each position adds to each logit (N × classes × h × w), and the logits: maps summed, plus `bias`."""
 
     maps: Tensor
     logits: Tensor
@@ -23,7 +23,7 @@ class Parts(NamedTuple):
 
 
 def additive_maps(model: Classifier, images: Tensor) -> Parts:
-    """In float32, on the model's device; ask `is_additive` first."""
+    """In float32, on the model's device; only for models for which `is_additive` holds."""
     head = single_head(model.network)
     assert head is not None
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False), eval_mode_restored(model):
@@ -35,7 +35,7 @@ def additive_maps(model: Classifier, images: Tensor) -> Parts:
 
 
 def is_additive(model: Classifier) -> bool:
-    """Tried on two made-up photos, because names of pooling layers promise nothing."""
+    """Whether maps and bias add up to the logits, tried on two random photos: names of layers promise nothing."""
     head = single_head(model.network)
     if head is None or not hasattr(model.network, "forward_features"):
         return False

@@ -1,4 +1,4 @@
-"""Grad-CAM by pytorch-grad-cam, kept off the model: nothing in training may tell whether somebody looked.
+"""Grad-CAM by pytorch-grad-cam, kept off the model: training computes the same with and without it.
 
 The library clears the model's gradients, puts it in evaluation mode, and normalises every map on its own so that maps
 can no longer be compared or summed. Here it is handed a stand-in that owns no parameters but copies; the backward pass
@@ -29,7 +29,7 @@ class Explained(NamedTuple):
 def class_maps(
     model: Classifier, images: Tensor, targets: list[int] | None = None, *, layer: nn.Module | None = None
 ) -> Tensor:
-    """One map a photo (N × h × w, signed, unnormalised) for the wanted classes, or for the model's answers."""
+    """One map a photo (N × h × w, signed, unnormalised) for the targets, or for the predicted classes."""
     return explained(model, images, targets, layer=layer).maps
 
 
@@ -41,7 +41,7 @@ def explained(
     Args:
         model: an ImageClassifier itself, not its DDP wrapper: then no process waits for another.
         images: photos as the model takes them.
-        targets: the class explained in each photo; None explains the class that the model answers.
+        targets: the class explained in each photo; None explains the predicted class.
         layer: the layer whose output is weighed; None takes the last convolution.
     """
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
@@ -71,7 +71,7 @@ def last_convolution(network: nn.Module, size: int) -> nn.Module | None:
     """
     weight = next(network.parameters())
     image = torch.zeros(1, 3, size, size, device=weight.device, dtype=weight.dtype)
-    body = getattr(network, "forward_features", network)  # timm tells body from head; others are run to their answer
+    body = getattr(network, "forward_features", network)  # timm tells body from head; others run to their logits
     layers = [module for module in network.modules() if module is not network]
     with (
         recorded(layers, keep=lambda call: call.layer if _is_maps(call.output) else None) as calls,
@@ -115,7 +115,7 @@ def _raw_gradcam() -> type:
 
 
 class FloatCopy(nn.Module):
-    """The model's answers from full-precision copies of its weights (the weights themselves where they are float32).
+    """The model's logits from full-precision copies of its weights (the weights themselves where they are float32).
 
     The model is no submodule: what the library does to "its" model (zero_grad, eval) stops here. One parameter of its
     own tells the library the device.

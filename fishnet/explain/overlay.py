@@ -1,4 +1,4 @@
-"""Which photos to show, and how: the founding study's red over the photo, its true class and the answer underneath."""
+"""Which photos to show, and how: the founding study's red over the photo, its true and predicted class underneath."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +10,15 @@ from fishnet.files import replacing
 from fishnet.fonts import font_for, shown
 from fishnet.measure.predictions import Predictions
 
-SMALLEST = 224  # pixels; below, a face or a fin cannot be told in a browser
-STRENGTH = 0.75  # how far the hottest place hides the photo
+SMALLEST = 224  # pixels; below, a face or a fin cannot be recognised in a browser
+STRENGTH = 0.75  # how far the hottest spot hides the photo
 INK, GREEN, RED, PAPER = (34, 48, 60), (39, 103, 73), (197, 48, 48), (255, 255, 255)
 TEXT, LINE, GAP = 13, 18, 6
 
 
 @dataclass(frozen=True)
 class Caption:
-    """The true class of a photo and the model's answer."""
+    """The true class of a photo and the model's prediction."""
 
     true: str
     predicted: str
@@ -30,7 +30,7 @@ class Caption:
 
 
 def heat(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A raw map in [0, 1] at width × height: what speaks against the class is cut off, the rest fills the range.
+    """A raw map in [0, 1] at width × height: evidence against the class is cut off, evidence for it fills the range.
 
     A map without any evidence for the class stays cold everywhere.
     """
@@ -45,7 +45,7 @@ def _filled(values: np.ndarray) -> np.ndarray:
 
 
 def overlay(photo: np.ndarray, values: np.ndarray) -> Image.Image:
-    """Red where the model looked (red = heat, green and blue 0), the photo itself where it did not."""
+    """Red where the map is hot (red = heat, green and blue 0), the photo itself where it is not."""
     side = max(SMALLEST, *photo.shape[:2])
     scale = side / max(photo.shape[:2])
     size = round(photo.shape[1] * scale), round(photo.shape[0] * scale)
@@ -63,7 +63,7 @@ def save(picture: Image.Image, path: Path) -> None:
 
 
 def captioned(picture: Image.Image, caption: Caption) -> Image.Image:
-    """The picture with two lines under it: the true class, and the answer in green when right, in red when wrong."""
+    """The picture above two lines: the true class, and the predicted one in green when right, in red when wrong."""
     tile = Image.new("RGB", (picture.width, picture.height + 2 * LINE + GAP), PAPER)
     tile.paste(picture, (0, 0))
     pencil = ImageDraw.Draw(tile)
@@ -102,8 +102,8 @@ def sheet(tiles: list[Image.Image], columns: int = 4, title: str = "") -> Image.
     if title:
         text = shown(title, 90)
         ImageDraw.Draw(page).text((GAP, GAP), text, font=font_for(text, TEXT + 3), fill=INK)
-    for place, tile in enumerate(tiles):
-        row, column = divmod(place, columns)
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, columns)
         page.paste(tile, (GAP + column * (width + GAP), top + row * (height + GAP)))
     return page
 
@@ -121,10 +121,10 @@ def fixed_panel(rows: np.ndarray, labels: np.ndarray, photos: int) -> list[int]:
     return [queue[turn] for turn in range(turns) for queue in queues if turn < len(queue)][:photos]
 
 
-def most_informative(predictions: Predictions, sure: np.ndarray, label: int, photos: int) -> list[int]:
+def most_informative(predictions: Predictions, confidence: np.ndarray, label: int, photos: int) -> list[int]:
     """Positions of one class's surest right answers, then of its surest wrong ones; half each if there are enough."""
     own = np.flatnonzero(predictions.label == label)
-    ranked = own[np.argsort(-sure[own], kind="stable")]
+    ranked = own[np.argsort(-confidence[own], kind="stable")]
     hit = predictions.predicted[ranked] == label
     right, wrong = ranked[hit], ranked[~hit]
     rights = min(len(right), max(photos - photos // 2, photos - len(wrong)))

@@ -1,1 +1,1 @@
-"""Predictions → figures with their uncertainty."""
+"""Predictions → metrics with their uncertainty."""

@@ -1,4 +1,4 @@
-"""How sure the figures are: 95 % intervals by drawing groups again, not photos.
+"""How sure the metrics are: 95 % intervals by drawing groups again, not photos.
 
 Photos of one group (the same fish, the same observation) are near copies: drawing them one by one would pretend that
 there are more independent photos than there are, and give intervals that are too narrow.
@@ -54,51 +54,52 @@ def difference(
     groups: np.ndarray,
     classes: int,
     *,
-    figure: str,
+    metric: str,
     resamples: int = 1000,
     seed: int = 0,
 ) -> tuple[float, np.ndarray]:
-    """By how much the first answers are better than the second on the same photos, and in each draw: the same groups
-    are drawn for both, for what is hard for one is mostly hard for the other, and that part of the doubt cancels.
+    """By how much a metric is higher for the first predictions than for the second, on all photos and in each draw.
 
-    Answers are a row a training, of which the mean figure counts.
+    The same groups are drawn for both: what is hard for one model is mostly hard for the other, and that part of the
+    uncertainty cancels. Predictions are class numbers, a row a training; the mean of the metric over trainings counts.
     """
     _, group = np.unique(np.asarray(groups), return_inverse=True)
     both = []
-    for answers in (np.atleast_2d(first), np.atleast_2d(second)):
+    for trainings in (np.atleast_2d(first), np.atleast_2d(second)):
         points, drawn = [], []
-        for one in answers:
-            totals = _totals(Predictions(np.arange(len(label)), label, np.eye(classes)[one]), group, classes, 1.0)
+        for predicted in trainings:
+            certain = Predictions(np.arange(len(label)), label, np.eye(classes)[predicted])
+            totals = _totals(certain, group, classes, 1.0)
             draws = _draws(totals.shape[0], resamples, totals.shape[1], seed)
-            points.append(_values(totals.sum(axis=0).reshape(1, -1), classes)[figure][0])
-            drawn.append(np.concatenate([_values(part @ totals, classes)[figure] for part in draws]))
+            points.append(_values(totals.sum(axis=0).reshape(1, -1), classes)[metric][0])
+            drawn.append(np.concatenate([_values(part @ totals, classes)[metric] for part in draws]))
         both.append((np.mean(points), np.mean(drawn, axis=0)))
     (value, draws_of_first), (other, draws_of_second) = both
     return float(value - other), draws_of_first - draws_of_second
 
 
 def _totals(predictions: Predictions, group: np.ndarray, classes: int, temperature: float) -> sparse.csr_array:
-    """A row a group: per class the photos right, answered and true; then photos, loss and loss at the temperature."""
+    """A row a group: per class the photos right, predicted and true; then photos, loss and loss at the temperature."""
     photos, label, predicted = len(predictions), predictions.label, predictions.predicted
     right = np.flatnonzero(label == predicted)
-    everyone = np.arange(photos)
-    rows = [right, everyone, everyone, everyone, everyone, everyone]
+    all_rows = np.arange(photos)
+    rows = [right, *[all_rows] * 5]
     columns = [label[right], classes + predicted, 2 * classes + label]
     columns += [np.full(photos, 3 * classes + extra) for extra in range(3)]
     values = [np.ones(len(rows[part])) for part in range(4)]
     values += [log_loss(predictions.logits, label, scale) for scale in (1.0, temperature)]
-    place = (group[np.concatenate(rows)], np.concatenate(columns))
+    position = (group[np.concatenate(rows)], np.concatenate(columns))
     shape = (int(group.max()) + 1, 3 * classes + 3)
-    return sparse.csr_array((np.concatenate(values), place), shape=shape)
+    return sparse.csr_array((np.concatenate(values), position), shape=shape)
 
 
 def _draws(groups: int, resamples: int, width: int, seed: int) -> Iterator[np.ndarray]:
     """How often each group is drawn, a row a resample, in chunks that fit in memory."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     chunk = max(1, MEMORY // max(groups, width))
     for start in range(0, resamples, chunk):
         size = min(chunk, resamples - start)
-        yield np.stack([np.bincount(chance.integers(0, groups, groups), minlength=groups) for _ in range(size)])
+        yield np.stack([np.bincount(rng.integers(0, groups, groups), minlength=groups) for _ in range(size)])
 
 
 def _values(totals: np.ndarray, classes: int) -> dict[str, np.ndarray]:

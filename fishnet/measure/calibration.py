@@ -21,22 +21,22 @@ def log_loss(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """The temperature with the smallest mean loss; the loss has one valley in log T, so a bounded search finds it.
 
-    Where no photo is wrong, ever sharper is ever better and the valley has no floor: photos without a mistake give no
-    licence to be surer than the model already is, so the search then starts at 1.
+    If no photo is wrong, every lower temperature is better and there is no minimum: photos without a mistake are no
+    evidence that the model should be surer than it is, so temperatures below 1 are then left out.
     """
     if not len(labels):
         return 1.0
     faultless = bool((np.argmax(logits, axis=1) == labels).all())
     bounds = (0.0 if faultless else np.log(COLDEST), np.log(HOTTEST))
-    found = minimize_scalar(
+    search = minimize_scalar(
         lambda log_t: log_loss(logits, labels, np.exp(log_t)).mean(),
         bounds=bounds,
         method="bounded",
         options={"xatol": 1e-6},
     )
-    temperature = float(np.exp(found.x))
-    worse_than_none = log_loss(logits, labels, temperature).mean() >= log_loss(logits, labels).mean()
-    return 1.0 if worse_than_none else temperature
+    temperature = float(np.exp(search.x))
+    no_better = log_loss(logits, labels, temperature).mean() >= log_loss(logits, labels).mean()
+    return 1.0 if no_better else temperature
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -
     confidence = probabilities.max(axis=1).astype(np.float32)
     right = probabilities.argmax(axis=1) == labels
     edges = np.linspace(0, 1, bins + 1, dtype=np.float32)
-    place = np.searchsorted(edges, confidence, side="right") - 1
-    photos = np.bincount(place, minlength=bins + 1)
+    bin_of_photo = np.searchsorted(edges, confidence, side="right") - 1
+    photos = np.bincount(bin_of_photo, minlength=bins + 1)
     filled = np.maximum(photos, 1)
     return Reliability(
-        confidence=np.bincount(place, weights=confidence, minlength=bins + 1) / filled,
-        accuracy=np.bincount(place, weights=right, minlength=bins + 1) / filled,
+        confidence=np.bincount(bin_of_photo, weights=confidence, minlength=bins + 1) / filled,
+        accuracy=np.bincount(bin_of_photo, weights=right, minlength=bins + 1) / filled,
         photos=photos,
     )
 

@@ -9,28 +9,28 @@ from .metrics import ClassCounts
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Photos by true class (rows) and answer (columns)."""
+    """Photos by true class (rows) and predicted class (columns)."""
     return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
 def row_shares(matrix: np.ndarray) -> np.ndarray:
-    """Of the photos of a class, the share that got each answer; a class without photos has none."""
+    """The share of a class's photos predicted as each class; 0 for a class without photos."""
     return matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
 
 
 def confused_pairs(matrix: np.ndarray, names: list[str]) -> pd.DataFrame:
-    """Pairs of classes by how many of their photos are taken for the other one, both directions told apart."""
+    """Pairs of classes by how many of their photos are taken for the other class; each direction has its columns."""
     photos = matrix.sum(axis=1)
     first, second = np.triu_indices(len(matrix), k=1)
-    there, back = matrix[first, second], matrix[second, first]
+    forth, back = matrix[first, second], matrix[second, first]
     table = pd.DataFrame(
         {
             "first": np.asarray(names, object)[first],
             "second": np.asarray(names, object)[second],
-            "confused": there + back,
-            "share": (there + back) / np.maximum(photos[first] + photos[second], 1),
-            "first_as_second": there,
-            "first_as_second_share": there / np.maximum(photos[first], 1),
+            "confused": forth + back,
+            "share": (forth + back) / np.maximum(photos[first] + photos[second], 1),
+            "first_as_second": forth,
+            "first_as_second_share": forth / np.maximum(photos[first], 1),
             "second_as_first": back,
             "second_as_first_share": back / np.maximum(photos[second], 1),
         }

@@ -1,7 +1,7 @@
 """Loss against learning rate → the rate to train at, and the picture that shows why.
 
 The rule of the product study: of the rates whose neighbours are calm, the one with the smallest loss. Beside it the
-rate at which the loss falls most steeply (Smith 2017), for whoever prefers it.
+rate at which the loss falls most steeply (Smith 2017) is given.
 """
 
 from pathlib import Path
@@ -18,10 +18,10 @@ ROUGH = 2.0, 0.05  # times the usual scatter around the smoothed curve, and of t
 DOWN = 0.5  # of the fall: before it has come so far, a calm curve is one that has not learnt yet
 SMOOTH = 0.05  # of all points, to each side
 FEWEST = 4  # points to each side
-LEARNT = 6.0  # standard deviations of the smoothed curve: a smaller fall of the loss is chance
+LEARNT = 6.0  # standard deviations of the smoothed curve: a smaller fall of the loss is noise
 
 
-class Found(NamedTuple):
+class Suggestion(NamedTuple):
     """`lr` is NaN where the loss never fell, and the steepest where no rate is calm."""
 
     lr: float
@@ -33,31 +33,33 @@ class Found(NamedTuple):
         return bool(np.isfinite(self.lr))
 
 
-def find_rate(rates: np.ndarray, losses: np.ndarray) -> Found:
-    """From losses that were met at rising rates."""
-    curve, places = smoothed(losses), np.log10(rates)
+def find_rate(rates: np.ndarray, losses: np.ndarray) -> Suggestion:
+    """The rate to train at, from the losses of batches at rising rates."""
+    curve, powers = smoothed(losses), np.log10(rates)
     scatter = np.abs(losses - curve)
-    noise = float(np.median(np.abs(np.diff(losses)))) / (0.6745 * 2**0.5)  # a slope of the curve is none
+    noise = float(np.median(np.abs(np.diff(losses)))) / (0.6745 * 2**0.5)  # from differences, which leave the slope out
     usual = float(np.median(scatter))
     lowest = int(np.argmin(curve))
     fall = float(curve[: lowest + 1].max() - curve[lowest])
     if lowest == 0 or fall <= LEARNT * noise * float((_weights(len(losses)) ** 2).sum()) ** 0.5:
-        return Found(np.nan, np.nan, False)
-    slope = np.gradient(curve, places)
+        return Suggestion(np.nan, np.nan, False)
+    slope = np.gradient(curve, powers)
     steepest = float(rates[int(np.argmin(slope[: lowest + 1]))])
-    calm = [_is_calm(place, places, curve, scatter, fall, usual) for place in places]
+    calm = [_is_calm(power, powers, curve, scatter, fall, usual) for power in powers]
     calm &= curve <= curve[lowest] + (1 - DOWN) * fall
     if not any(calm):
-        return Found(steepest, steepest, False)
-    return Found(float(rates[int(np.argmin(np.where(calm, curve, np.inf)))]), steepest, True)
+        return Suggestion(steepest, steepest, False)
+    return Suggestion(float(rates[int(np.argmin(np.where(calm, curve, np.inf)))]), steepest, True)
 
 
-def _is_calm(place: float, places: np.ndarray, curve: np.ndarray, scatter: np.ndarray, fall: float, usual: float):
-    """At the end of the curve nobody knows the neighbours."""
-    if place + NEIGHBOURHOOD > places[-1]:
+def _is_calm(
+    power: float, powers: np.ndarray, curve: np.ndarray, scatter: np.ndarray, fall: float, usual: float
+) -> bool:
+    """Whether the loss neither falls much nor scatters around a rate; the end of the curve has no neighbours."""
+    if power + NEIGHBOURHOOD > powers[-1]:
         return False
-    near = np.abs(places - place) <= NEIGHBOURHOOD
-    return np.ptp(curve[near]) <= CALM * fall and scatter[near].mean() <= ROUGH[0] * usual + ROUGH[1] * fall
+    near = np.abs(powers - power) <= NEIGHBOURHOOD
+    return bool(np.ptp(curve[near]) <= CALM * fall and scatter[near].mean() <= ROUGH[0] * usual + ROUGH[1] * fall)
 
 
 def smoothed(values: np.ndarray) -> np.ndarray:
@@ -73,7 +75,7 @@ def _weights(count: int) -> np.ndarray:
     return bell / bell.sum()
 
 
-def draw_range(rates: np.ndarray, losses: np.ndarray, accuracies: np.ndarray, found: Found, path: Path) -> None:
+def draw_range(rates: np.ndarray, losses: np.ndarray, accuracies: np.ndarray, best: Suggestion, path: Path) -> None:
     """Loss and accuracy over the rate, dots as they came and lines smoothed, with the rates to choose from."""
     with open_figure(8.0, 5.6, path) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
@@ -85,13 +87,13 @@ def draw_range(rates: np.ndarray, losses: np.ndarray, accuracies: np.ndarray, fo
             axes.xaxis.set_major_formatter("{x:g}")
             axes.tick_params(which="minor", length=0)
             axes.grid(axis="x", color=GRID, linewidth=0.8)
-            if found.learnt:
-                axes.axvline(found.steepest, color=SOFT, linestyle=(0, (4, 3)), linewidth=1.4)
-                axes.axvline(found.lr, color=RED, linewidth=1.6)
-        if found.learnt:
-            why = "lowest in a calm neighbourhood" if found.calm else "steepest, for none is calm"
-            upper.plot([], [], color=RED, label=f"lr {found.lr:.2g}: {why}")
-            upper.plot([], [], color=SOFT, linestyle=(0, (4, 3)), label=f"lr {found.steepest:.2g}: steepest fall")
+            if best.learnt:
+                axes.axvline(best.steepest, color=SOFT, linestyle=(0, (4, 3)), linewidth=1.4)
+                axes.axvline(best.lr, color=RED, linewidth=1.6)
+        if best.learnt:
+            why = "lowest in a calm neighbourhood" if best.calm else "steepest, for none is calm"
+            upper.plot([], [], color=RED, label=f"lr {best.lr:.2g}: {why}")
+            upper.plot([], [], color=SOFT, linestyle=(0, (4, 3)), label=f"lr {best.steepest:.2g}: steepest fall")
             upper.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, fontsize=9, ncols=2)
         low, high = float(smoothed(losses).min()), float(np.median(losses[: max(1, len(losses) // 10)]))
         room = max(high - low, 0.1 * abs(high), 1e-3)

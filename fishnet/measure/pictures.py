@@ -55,7 +55,7 @@ def _write_cells(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
 
 
 def draw_dendrogram(tree: np.ndarray, names: list[str], path: Path) -> None:
-    """The further to the right two classes join, the more often the model takes one for the other."""
+    """The further to the right two classes join, the more often the model confuses them."""
     count = len(names)
     height = max(2.2, min(0.28 * count + 1.2, 30))
     with open_figure(8.5, height, path) as figure:
@@ -86,8 +86,8 @@ def draw_reliability(before: Reliability, after: Reliability, temperature: float
         _curve(upper, lower, after, BLUE, f"at temperature {temperature:.2f}, error {after.error:.3f}")
         upper.set(xlim=(0, 1.01), ylim=(0, 1.03), ylabel="share right")
         named = upper.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, fontsize=9, scatterpoints=1)
-        for one in named.legend_handles:
-            one.set_sizes([40])  # a point's own size tells how many photos it stands for
+        for handle in named.legend_handles:
+            handle.set_sizes([40])  # in the plot a point's size counts its photos
         lower.set(xlabel="confidence", ylabel="share of photos", ylim=(0, None))
         for axes in (upper, lower):
             hide_spines(axes, "top", "right")

@@ -1,4 +1,4 @@
-"""What a model said about each photo of one part of the data, gathered over all processes."""
+"""The logits of a model for each photo of one part of the data, gathered over all processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predictions:
-    """One row a photo, sorted by the row number that the index gave it."""
+    """One row a photo, sorted by its row number in the index."""
 
     index: np.ndarray
     label: np.ndarray
@@ -30,8 +30,8 @@ class Predictions:
     def probabilities(self, temperature: float = 1.0) -> np.ndarray:
         return softmax(self.logits / temperature, axis=1)
 
-    def sureness(self, temperature: float = 1.0) -> np.ndarray:
-        """The probability of each photo's answer."""
+    def confidence(self, temperature: float = 1.0) -> np.ndarray:
+        """The probability of each photo's predicted class."""
         return self.probabilities(temperature).max(axis=1)
 
 

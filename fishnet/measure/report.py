@@ -1,4 +1,4 @@
-"""The folder that says what a model is worth on photos it never saw: figures, intervals, confusions, calibration."""
+"""The report on photos that a model never saw: metrics with intervals, confusions, calibration, every prediction."""
 
 import json
 from dataclasses import dataclass
@@ -19,12 +19,21 @@ from .predictions import Predictions
 
 @dataclass(frozen=True, kw_only=True)
 class TestReport:
-    """Everything is computed once from the predictions; `write` puts it into files."""
+    """Everything is computed once from the predictions; `write` puts it into files.
+
+    Args:
+        predictions: of the photos.
+        photos: path and group of each prediction.
+        names: of the classes.
+        temperature: that the logits are divided by.
+        resamples: draws of groups for the intervals.
+        seed: of these draws.
+    """
 
     __test__ = False  # not a test, whatever pytest thinks of the name
 
     predictions: Predictions
-    photos: pd.DataFrame  # path and group of each prediction
+    photos: pd.DataFrame
     names: list[str]
     temperature: float = 1.0
     resamples: int = 1000
@@ -61,8 +70,8 @@ class TestReport:
             "temperature": self.temperature,
             "calibration_error": {"before": self.calibration_before.error, "after": self.calibration_after.error},
             "figures": {
-                name: {bound: float(value) if np.isfinite(value) else None for bound, value in found._asdict().items()}
-                for name, found in self.intervals.items()
+                name: {key: float(value) if np.isfinite(value) else None for key, value in interval._asdict().items()}
+                for name, interval in self.intervals.items()
             },
         }
 
@@ -77,7 +86,7 @@ class TestReport:
                 "path": self.photos["path"].to_numpy(),
                 "class": names[self.predictions.label],
                 "predicted": names[self.predictions.predicted],
-                "probability": self.predictions.sureness(self.temperature).round(6),
+                "probability": self.predictions.confidence(self.temperature).round(6),
                 "group": self.photos["group"].to_numpy(),
             }
         )

@@ -79,7 +79,7 @@ def over_photos(
     It is as uncertain as other photos and other seeds would make it. `first` and `second` are predictions, a row a
     seed; with one seed each, what seeds do is not known and not counted.
     """
-    value, drawn = difference(label, first, second, groups, classes, figure=metric)
+    value, drawn = difference(label, first, second, groups, classes, metric=metric)
     count, seeds = len(np.unique(groups)), len(first)
     photos = max(float(drawn.std()) * math.sqrt(count / (count - 1)), 1 / count)  # never surer than of one group
     if seeds == 1:
@@ -87,7 +87,7 @@ def over_photos(
     scatter = 0.0  # variance of the mean over seeds, of both
     for predictions in (first, second):
         values = [
-            difference(label, seed, label, groups, classes, figure=metric, resamples=1)[0] for seed in predictions
+            difference(label, seed, label, groups, classes, metric=metric, resamples=1)[0] for seed in predictions
         ]
         scatter += statistics.variance(values)
     scatter /= seeds

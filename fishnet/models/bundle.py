@@ -6,7 +6,7 @@ from typing import Any
 from fishnet.files import replacing
 from fishnet.models.checkpoint import write_checkpoint
 
-# What answers need; the optimiser's state, which would double the file, stays in the run's own checkpoints.
+# What predictions need; the optimiser's state, which would double the file, stays in the run's own checkpoints.
 KEPT = ("state_dict", "hyper_parameters", "epoch", "global_step", "pytorch-lightning_version")
 
 NOTE = """model.ckpt: the weights of the best epoch (epoch {epoch}), with the temperature fitted on validation photos.

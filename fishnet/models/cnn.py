@@ -2,7 +2,7 @@
 
 It has the few methods of a timm model that the classifier relies on and is registered with timm: `backbone=cnn` is a
 backbone like any other.
-L2 on its weights is `model.weight_decay`, dropout before the answer `model.dropout`.
+L2 on its weights is `model.weight_decay`, dropout before the head `model.dropout`.
 """
 
 from itertools import pairwise
@@ -22,8 +22,8 @@ POOLS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 class SmallCNN(nn.Module):
     """Convolutions, each followed by an activation and (but for the last, unless `pool_last`) a halving of the map.
 
-    `grid=1` is global average pooling. A larger grid keeps that many cells a side, flattened, so that the answer may
-    depend on places as it does behind a plain flattening, and still no photo size is built into the weights.
+    `grid=1` is global average pooling. A larger grid keeps that many cells a side, flattened, so that the logits may
+    depend on positions as behind a plain flattening, and still no photo size is built into the weights.
     """
 
     pretrained_cfg: ClassVar[dict] = {
@@ -84,7 +84,7 @@ def _check(*, filters, kernel, pool, grid, dense, activation) -> None:
     if filters is not None and not (filters and all(type(width) is int and width > 0 for width in filters)):
         refuse("filters", filters, "give the filters of each block, such as [32,64]")
     if type(kernel) is not int or kernel < 1 or kernel % 2 == 0:
-        refuse("kernel", kernel, "an odd number of pixels keeps a map in its place")
+        refuse("kernel", kernel, "an odd number of pixels keeps a map in position")
     if type(grid) is not int or grid < 1:
         refuse("grid", grid, "1 is global average pooling, 4 keeps four by four places")
     if type(dense) is not int or dense < 0:

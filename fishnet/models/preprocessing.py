@@ -1,4 +1,4 @@
-"""How a network wants its photos: part of the model, so that a checkpoint alone can predict."""
+"""How a network takes its photos: part of the model, so that a checkpoint alone can predict."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -32,7 +32,7 @@ class Preprocessing:
 
 
 def preprocessing_of(network: nn.Module, size: int | None, steps: Sequence[str] | None = None) -> Preprocessing:
-    """The backbone's own wishes, at its own size or at the one asked for, with the steps asked for."""
+    """The backbone's own requirements, at its own size or at `size`, with `steps` before the network."""
     config: Any = network.pretrained_cfg
     crop = float(config.get("crop_pct") or 0.875)
     chosen = ordered(steps or ())
@@ -47,9 +47,10 @@ def preprocessing_of(network: nn.Module, size: int | None, steps: Sequence[str] 
 
 
 def ordered(steps: Sequence[str]) -> tuple[str, ...]:
+    """Known steps, in the order of STEPS however they are given."""
     for step in steps:
         if step == "mirror":
-            raise BadInput("model.preprocess: mirroring belongs to chance: say data.augment=mirror.")
+            raise BadInput("model.preprocess: mirroring is random and belongs to training: say data.augment=mirror.")
         if step not in STEPS:
             raise BadInput(f"model.preprocess={step} is unknown: {nearest(step, list(STEPS))}")
     return tuple(step for step in STEPS if step in steps)

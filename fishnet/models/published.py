@@ -34,7 +34,7 @@ def own_backbones() -> dict[str, str]:
 
 
 def check_cached(backbone: str) -> None:
-    """Refuses weights of which no cache has a trace; where there is one, the loading itself will tell."""
+    """Refuse weights of which no cache has a trace; if there is one, loading them shows whether they are whole."""
     if backbone in own_backbones():
         raise no_weights(backbone)
     if not has_trace(backbone):
@@ -42,7 +42,7 @@ def check_cached(backbone: str) -> None:
 
 
 def check_fetchable(backbone: str) -> None:
-    """Refuses to fetch what no cache has a trace of where there is no network."""
+    """Refuse to fetch weights that no cache has a trace of, where there is no network."""
     if not has_trace(backbone):
         check_hub(backbone)
 
