@@ -42,6 +42,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     from fishnet.runs import records, run
     from fishnet.runs.folders import is_first, run_folder
     from fishnet.runs.precision import force_fp32
+    from fishnet.tracking import names
     from fishnet.tracking.store import check_store
 
     building.quieten()
@@ -62,7 +63,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
             log.warning(line)
         with run.tracked_run(logger.start, config):
             records.write_records(config, data, folder, logger, command="evaluate")
-            logger.set_tags({"fishnet.checkpoint": str(checkpoint)})
+            logger.set_tags({names.CHECKPOINT: str(checkpoint)})
             trainer.test(model, datamodule=data, verbose=False)
         run.print_summary(trainer, folder=folder, run_id=logger.run_id, measured=f"{config.data.root} ({config.part})")
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
