@@ -5,7 +5,7 @@ from typing import Annotated
 
 import pytest
 
-from fishnet.config.schema import range_broken
+from fishnet.config.validate import range_broken
 from fishnet.errors import BadInput
 from fishnet.ranges import Above, AtLeast, Between, FromToBelow, Within, check_ranges
 

@@ -37,6 +37,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     validate(config, "evaluate")
     from hydra.utils import instantiate
 
+    from fishnet.callbacks.guards import StopOnSignal
     from fishnet.config import building
     from fishnet.models.checkpoint import load_model
     from fishnet.runs import records, run
@@ -46,7 +47,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     from fishnet.tracking.store import check_store
 
     building.quieten()
-    watch = building.signal_watch()
+    watch = StopOnSignal()
     checkpoint = Path(config.checkpoint).expanduser().absolute()
     model = load_model(checkpoint)
     data = instantiate(config.data, _convert_="all").for_model(classes=model.classes, part=config.part)

@@ -51,6 +51,7 @@ def train(config: DictConfig) -> dict[str, float]:
     import pytorch_lightning as L
     from hydra.utils import instantiate
 
+    from fishnet.callbacks.guards import StopOnSignal
     from fishnet.config import building
     from fishnet.config.resuming import resumed
     from fishnet.runs import lr_range, records, run
@@ -62,13 +63,14 @@ def train(config: DictConfig) -> dict[str, float]:
 
     building.quieten()
     config, checkpoint, run_id = resumed(config)
-    watch = building.signal_watch()
+    watch = StopOnSignal()  # from here on a signal ends the run in good order
     L.seed_everything(config.seed, verbose=False)
     data = instantiate(config.data, _convert_="all")
     if checkpoint is not None:
         check_classes(checkpoint, data.class_names, root=config.data.root, resume=config.resume)
     data.check()
-    model = building.build_model(config, data.class_names)
+    model = instantiate(config.model, _convert_="all")(classes=data.class_names)
+    building.check_model(model, config)
     name, job = str(config.name or config.model.backbone), job_folder()
     with run_folder(config.out, name=name, job=job, resumable=True, resumed=checkpoint is not None) as folder:
         if is_first() and not config.tracking.offline:

@@ -27,7 +27,7 @@ from fishnet.tracking.runs import run_name
 
 log = logging.getLogger("fishnet")
 
-OURS = ("channels_last", "compile")  # keys of `trainer` that Lightning does not know
+NOT_LIGHTNINGS = ("channels_last", "compile")  # keys of `trainer` that Lightning does not know
 
 
 def quieten() -> None:
@@ -46,34 +46,27 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=".*sync_dist=True")  # torchmetrics has synchronised these already
 
 
-def signal_watch() -> StopOnSignal:
-    """From here on a signal ends the run in good order."""
-    return StopOnSignal()
-
-
 def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, watch: StopOnSignal) -> L.Trainer:
     """Lightning's own trainer; the guards are not for choosing, the rest is."""
     chosen = [instantiate(node, _convert_="all") for node in config.callbacks.values() if node is not None]
     guards: list[L.Callback] = [SeededSteps(seed=config.seed), watch, FiniteLoss(), Speed(), EpochLines()]
     if config.get("tune"):  # its loss is meant to run away, and its epochs mean nothing
         guards = [SeededSteps(seed=config.seed), watch]
-    on_terminal = sys.stderr.isatty()
+    settings = OmegaConf.create({key: value for key, value in config.trainer.items() if key not in NOT_LIGHTNINGS})
     try:
-        lightnings = {key: value for key, value in config.trainer.items() if key not in OURS}
-        return instantiate(OmegaConf.create(lightnings), _convert_="all", _partial_=True)(
+        return instantiate(settings, _convert_="all", _partial_=True)(
             callbacks=[*guards, *chosen],
             logger=logger,
             default_root_dir=str(folder),
             plugins=[DurableCheckpointIO()],
-            enable_progress_bar=config.trainer.enable_progress_bar and on_terminal,
+            enable_progress_bar=config.trainer.enable_progress_bar and sys.stderr.isatty(),
         )
     except (MisconfigurationException, ValueError) as error:  # no such device, no such precision
         raise BadInput(f"trainer: {str(error).strip().splitlines()[0]}") from error
 
 
-def build_model(config: DictConfig, classes: list[str]) -> ImageClassifier:
-    """The network, tried on a blank photo: what cannot take photos of this size is refused before they are read."""
-    model = instantiate(config.model, _convert_="all")(classes=classes)
+def check_model(model: ImageClassifier, config: DictConfig) -> None:
+    """Try the network on a blank photo: what cannot take photos of this size is refused before they are read."""
     size, batch = model.preprocessing.size, int(config.data.batch_size)
     try:
         with rng_preserved():
@@ -88,7 +81,6 @@ def build_model(config: DictConfig, classes: list[str]) -> ImageClassifier:
             f"data.batch_size=1: the batch norm of {config.model.backbone} cannot learn from a single photo at "
             f"data.image_size={size}: take two or more a batch."
         )
-    return model
 
 
 def size_of(model: L.LightningModule) -> dict[str, int]:

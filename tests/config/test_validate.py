@@ -5,7 +5,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from fishnet.config.compose import compose
-from fishnet.config.schema import constructor, describe, fits
+from fishnet.config.validate import constructor, describe, fits
 
 SEAMS = [
     ("data", "data=folder", "fishnet.data.datamodule", "ImageFolderData"),
@@ -39,7 +39,7 @@ def test_types_come_from_the_source_without_importing_it():
     import sys
 
     code = (
-        "import sys; from fishnet.config.schema import constructor;"
+        "import sys; from fishnet.config.validate import constructor;"
         "c = constructor('fishnet.models.classifier.ImageClassifier'); assert 'lr' in c;"
         "c = constructor('pytorch_lightning.trainer.trainer.Trainer'); assert 'max_epochs' in c;"
         "assert 'torch' not in sys.modules"
