@@ -191,9 +191,9 @@ def check(config: DictConfig, given: list[str]) -> None:
         known = GlobalHydra.instance().config_loader().get_group_options("study")
         raise BadInput(f"study is needed: say study=…; there are {', '.join(known)}.")
     check_given(given, {})
-    validate(config, "study")
     if not isinstance(config.executor_args, DictConfig):
         raise BadInput(f"executor_args={config.executor_args}: these are settings in braces, as {{gpus: [0, 1]}}.")
+    validate(config, "study")
     if config.out is not None:
         check_writable("out", config.out)
 
