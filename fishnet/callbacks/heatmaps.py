@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ import pytorch_lightning as L
 from PIL import Image
 from torch import Tensor, nn
 
+from fishnet.data.folder import PhotoSource
 from fishnet.explain.gradcam import class_maps, explained, last_convolution
 from fishnet.explain.overlay import Caption, captioned, fixed_panel, most_informative, overlay, sheet
 from fishnet.measure.predictions import Predictions
@@ -67,7 +68,7 @@ class HeatMaps(UsesPredictions):
             log.warning("Heat-maps could not be drawn (%s); the run goes on without them.", reason)
 
     def _draw_panel(self, trainer: L.Trainer, model: Classifier) -> None:
-        data = trainer.datamodule  # type: ignore[attr-defined]
+        data: PhotoSource = trainer.datamodule  # type: ignore[attr-defined]
         labels = data.table["label"].to_numpy()
         if self._panel is None:
             candidates = data.rows("val")
@@ -83,7 +84,7 @@ class HeatMaps(UsesPredictions):
 
     def _draw_sheets(self, trainer: L.Trainer, model: Classifier, predictions: Predictions) -> None:
         """One sheet a class of its surest right and wrong predictions, and a table of what they show."""
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        data: PhotoSource = trainer.datamodule  # type: ignore[attr-defined]
         probability, rows = predictions.confidence(float(model.temperature)), []
         for label, slug in enumerate(slugs(model.classes)):
             positions = most_informative(predictions, probability, label, self.per_class)

@@ -1,12 +1,13 @@
 """What the network is shown: a few photos, step by step, before an hour is spent on them."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import pytorch_lightning as L
 import torch
 from PIL import Image
 
+from fishnet.data.folder import PhotoSource
 from fishnet.explain.overlay import fixed_panel, labelled, sheet
 from fishnet.models.preprocessing import after_each
 from fishnet.ranges import AtLeast, check_ranges
@@ -32,7 +33,7 @@ class Views(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
         steps: tuple[str, ...] = pl_module.preprocessing.steps  # type: ignore[union-attr, assignment]
-        if not trainer.is_global_zero or not self.photos or not hasattr(data, "batches"):
+        if not trainer.is_global_zero or not self.photos or not isinstance(data, PhotoSource):
             return
         if steps or data.augment != "none":
             candidates = data.rows("train")
@@ -41,16 +42,16 @@ class Views(L.Callback):
             write_artifact(trainer, "views/photos.jpg", lambda path: page.save(path, format="JPEG", quality=90))
 
 
-def _page(data: Any, rows: np.ndarray, steps: tuple[str, ...]) -> Image.Image:
+def _page(data: PhotoSource, rows: np.ndarray, steps: tuple[str, ...]) -> Image.Image:
     photos = data.photos(rows.tolist())
     columns = [("as filed" if "crop" not in steps else "as filed, cropped", photos), *after_each(photos, steps)]
     if data.augment != "none":
         for view in range(TRAINING):
             batches = data.batches(rows, view=view, device=torch.device("cpu"))
             columns.append((f"{data.augment}, view {view + 1}", torch.cat([batch["image"] for batch in batches])))
-    pictures = [[labelled(_picture(images[row]), name) for name, images in columns] for row in range(len(rows))]
-    return sheet([tile for row in pictures for tile in row], columns=len(columns))
-
-
-def _picture(image: torch.Tensor) -> Image.Image:
-    return Image.fromarray(np.ascontiguousarray(image.permute(1, 2, 0).numpy()))
+    tiles = [
+        labelled(Image.fromarray(np.ascontiguousarray(images[row].permute(1, 2, 0).numpy())), name)
+        for row in range(len(rows))
+        for name, images in columns
+    ]
+    return sheet(tiles, columns=len(columns))

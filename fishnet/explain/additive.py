@@ -7,7 +7,7 @@ the maps are those of Grad-CAM before anything is clipped or normalised (Zhou et
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fishnet.models.backbones import single_head
 from fishnet.models.interface import Classifier
@@ -30,7 +30,7 @@ def additive_maps(model: Classifier, images: Tensor) -> Parts:
         network: Any = model.network
         features = network.forward_features(model.pixels(images)).float()
         maps = torch.einsum("nchw,kc->nkhw", features, head.weight.float()) / features[0, 0].numel()
-        bias = _bias(head)
+        bias = torch.zeros_like(maps[0, :, 0, 0]) if head.bias is None else head.bias.float()
         return Parts(maps, maps.sum(dim=(2, 3)) + bias, bias)
 
 
@@ -49,7 +49,3 @@ def is_additive(model: Classifier) -> bool:
             return False
         parts = additive_maps(model, images)
         return torch.allclose(parts.logits, model(images), rtol=1e-4, atol=1e-4)
-
-
-def _bias(head: nn.Linear) -> Tensor:
-    return head.weight.new_zeros(head.out_features) if head.bias is None else head.bias.float()

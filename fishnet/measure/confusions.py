@@ -61,7 +61,7 @@ def merges(tree: np.ndarray, names: list[str]) -> pd.DataFrame:
 
 def classification_report(matrix: np.ndarray, groups: np.ndarray, names: list[str]) -> pd.DataFrame:
     """One row a class: precision, recall, F1, and how many photos and independent groups they rest on."""
-    counts = ClassCounts(right=np.diag(matrix), answered=matrix.sum(axis=0), true=matrix.sum(axis=1))
+    counts = ClassCounts(right=np.diag(matrix), predicted=matrix.sum(axis=0), true=matrix.sum(axis=1))
     return pd.DataFrame(
         {
             "class": names,

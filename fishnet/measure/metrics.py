@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     import numpy as np
     from torchmetrics import MetricCollection
 
-View = Literal["epoch", "best", "interval", "compare", "study"]
+View = Literal["epoch", "best", "interval", "compare"]
 
 
 class ClassCounts(NamedTuple):
-    """Photos answered rightly, answered as, and truly of each class; the last axis counts classes."""
+    """Photos predicted rightly, predicted as, and truly of each class; the last axis counts classes."""
 
     right: np.ndarray
-    answered: np.ndarray
+    predicted: np.ndarray
     true: np.ndarray
 
     @property
     def precision(self) -> np.ndarray:
-        return _ratio(self.right, self.answered)
+        return _ratio(self.right, self.predicted)
 
     @property
     def recall(self) -> np.ndarray:
@@ -35,13 +35,17 @@ class ClassCounts(NamedTuple):
 
     @property
     def f1(self) -> np.ndarray:
-        return _ratio(2 * self.right, self.answered + self.true)
+        return _ratio(2 * self.right, self.predicted + self.true)
 
     def macro(self, scores: np.ndarray) -> np.ndarray:
-        """The mean over classes; a class neither true nor answered is left out, as sklearn and torchmetrics do."""
+        """The mean over classes; a class neither true nor predicted is left out, as sklearn and torchmetrics do."""
         import numpy as np
 
-        return scores.sum(axis=-1) / np.maximum((self.answered + self.true > 0).sum(axis=-1), 1)
+        return scores.sum(axis=-1) / np.maximum((self.predicted + self.true > 0).sum(axis=-1), 1)
+
+    def weighted(self, scores: np.ndarray) -> np.ndarray:
+        """The mean over classes, each counted by its photos."""
+        return (scores * self.true).sum(axis=-1) / self.true.sum(axis=-1)
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -50,87 +54,55 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.zeros(part.shape, np.float64), where=whole > 0)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Metric:
     """A row of METRICS.
 
     Args:
         name: what follows `train/`, `val/` or `test/` in every tracker.
         label: the name for people.
-        lower_is_better: as for losses and errors.
-        is_share: whether the value lies between 0 and 1.
         torchmetric: the class in `torchmetrics.classification` that measures it; without one the classifier does.
         arguments: of that class, beside the number of classes.
-        in_training: whether it is measured on training batches, too.
-        of_counts: the value from the counts of each class; None for what depends on more than the answers.
+        of_counts: the value from the counts of each class; None for what depends on more than the predicted classes.
         shown: the views it is part of: the line of an epoch (`epoch`), the `best/` metrics of a run (`best`), the
-            limits that are logged beside a test value (`interval`), the table of `fishnet compare` (`compare`) and the
-            tables of a study (`study`).
+            limits that are logged beside a test value (`interval`), the table of `fishnet compare` (`compare`).
+        lower_is_better: as for losses and errors.
+        is_share: whether the value lies between 0 and 1.
+        in_training: whether it is measured on training batches, too.
     """
 
     name: str
     label: str
-    lower_is_better: bool = False
-    is_share: bool = True
     torchmetric: str | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
-    in_training: bool = True
     of_counts: Callable[[ClassCounts], np.ndarray] | None = None
     shown: tuple[View, ...] = ()
+    lower_is_better: bool = False
+    is_share: bool = True
+    in_training: bool = True
 
 
+ALL: tuple[View, ...] = ("epoch", "best", "interval", "compare")
+MACRO, WEIGHTED, MICRO = {"average": "macro"}, {"average": "weighted"}, {"average": "micro"}
+# Accuracy is the plain share of photos; precision, recall and F1 say whether rare classes are served too.
 METRICS = (
-    Metric(name="loss", label="loss", lower_is_better=True, is_share=False, shown=("best", "study")),
+    Metric("loss", "loss", shown=("best",), lower_is_better=True, is_share=False),
+    Metric("accuracy", "accuracy", "MulticlassAccuracy", MICRO, lambda c: c.right.sum(-1) / c.true.sum(-1), ALL),
+    Metric("precision_macro", "precision", "MulticlassPrecision", MACRO, lambda c: c.macro(c.precision)),
+    Metric("recall_macro", "recall", "MulticlassRecall", MACRO, lambda c: c.macro(c.recall)),
+    Metric("f1_macro", "F1", "MulticlassF1Score", MACRO, lambda c: c.macro(c.f1), ALL),
+    Metric("f1_weighted", "weighted F1", "MulticlassF1Score", WEIGHTED, lambda c: c.weighted(c.f1)),
     Metric(
-        name="accuracy",  # the plain share of photos; the others say whether rare classes are served too
-        label="accuracy",
-        torchmetric="MulticlassAccuracy",
-        arguments={"average": "micro"},
-        of_counts=lambda counts: counts.right.sum(axis=-1) / counts.true.sum(axis=-1),
-        shown=("epoch", "best", "interval", "compare", "study"),
-    ),
-    Metric(
-        name="precision_macro",
-        label="precision",
-        torchmetric="MulticlassPrecision",
-        arguments={"average": "macro"},
-        of_counts=lambda counts: counts.macro(counts.precision),
-    ),
-    Metric(
-        name="recall_macro",
-        label="recall",
-        torchmetric="MulticlassRecall",
-        arguments={"average": "macro"},
-        of_counts=lambda counts: counts.macro(counts.recall),
-    ),
-    Metric(
-        name="f1_macro",
-        label="F1",
-        torchmetric="MulticlassF1Score",
-        arguments={"average": "macro"},
-        of_counts=lambda counts: counts.macro(counts.f1),
-        shown=("epoch", "best", "interval", "compare", "study"),
-    ),
-    Metric(
-        name="f1_weighted",
-        label="weighted F1",
-        torchmetric="MulticlassF1Score",
-        arguments={"average": "weighted"},
-        of_counts=lambda counts: (counts.f1 * counts.true).sum(axis=-1) / counts.true.sum(axis=-1),
-        shown=("study",),
-    ),
-    Metric(
-        name="calibration_error",
-        label="calibration error",
+        "calibration_error",
+        "calibration error",
+        "MulticlassCalibrationError",
+        {"n_bins": 15},
         lower_is_better=True,
-        torchmetric="MulticlassCalibrationError",
-        arguments={"n_bins": 15},
         in_training=False,
     ),
 )
 
 MONITORS = [f"val/{metric.name}" for metric in METRICS]  # what validation logs each epoch
-OF_ANSWERS = tuple(metric.name for metric in METRICS if metric.of_counts)  # computed from answers, not probabilities
 
 
 def shown_in(view: View) -> list[Metric]:

@@ -89,8 +89,13 @@ def load_local_weights(network: nn.Module, path: Path) -> None:
     ]
     foreign = [k for k in state if k not in wanted]
     shapes = [k for k in state if k in wanted and wanted[k].shape != state[k].shape]
-    if missing or foreign or shapes:
-        raise BadInput(f"{path} does not fit this network: {_differences(missing, foreign, shapes)}.")
+    differences = [
+        f"{label} {', '.join(keys[:3])}{f' and {len(keys) - 3} more' if len(keys) > 3 else ''}"
+        for label, keys in (("it lacks", missing), ("it brings unknown", foreign), ("other shape in", shapes))
+        if keys
+    ]
+    if differences:
+        raise BadInput(f"{path} does not fit this network: {'; '.join(differences)}.")
     network.load_state_dict(state, strict=False)
 
 
@@ -108,15 +113,6 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise BadInput(f"{path} is not a plain state dict (tensors by name).")
     return state
-
-
-def _differences(missing: list[str], foreign: list[str], shapes: list[str]) -> str:
-    parts = [
-        f"{label} {', '.join(keys[:3])}{f' and {len(keys) - 3} more' if len(keys) > 3 else ''}"
-        for label, keys in (("it lacks", missing), ("it brings unknown", foreign), ("other shape in", shapes))
-        if keys
-    ]
-    return "; ".join(parts)
 
 
 def head_names(network: nn.Module) -> list[str]:

@@ -6,17 +6,16 @@ changes, so a head trained on stored features is the head that training on photo
 
 import hashlib
 import json
-from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import pandas as pd
 import torch
 from pytorch_lightning.plugins.precision import Precision
 from torch import Tensor, nn
 
+from fishnet.data.folder import PhotoSource
 from fishnet.data.store import Made, Store, Stored
 
 from .backbones import single_head
@@ -25,20 +24,15 @@ from .isolation import eval_mode_restored
 from .taps import recorded
 
 
-class Photos(Protocol):
-    """What features need of a folder of photos; `ImageFolderData` has it."""
-
-    @property
-    def table(self) -> pd.DataFrame: ...
-
-    def batches(self, rows: np.ndarray, *, view: int | None, device: torch.device) -> Iterable[dict[str, Tensor]]: ...
+class FixedViews(PhotoSource, Protocol):
+    """Photos whose views can be told apart by name, so that what is stored of them is found again."""
 
     def view_settings(self, view: int | None) -> dict[str, Any]: ...
 
 
 def features_of(
     model: Classifier,
-    photos: Photos,
+    photos: FixedViews,
     rows: np.ndarray,
     view: int | None = None,
     *,
@@ -61,7 +55,8 @@ def features_of(
         label: of the progress bar, which `progress=False` leaves out.
     """
     precision = precision or Precision()
-    head = _head(model.network)
+    head = single_head(model.network)
+    assert head is not None, "only a network for which has_features() holds has features"
     about = {
         **photos.view_settings(view),
         "precision": precision.precision,
@@ -109,17 +104,10 @@ def features_and_logits(network: nn.Module, head: nn.Module, pixels: Tensor) -> 
 
 def backbone_digest(network: nn.Module) -> str:
     """Of every weight and statistic but the classifier layer's own."""
-    head, digest = _head(network), hashlib.sha256()
-    own = {id(tensor) for tensor in (*head.parameters(), *head.buffers())}
+    head, digest = single_head(network), hashlib.sha256()
+    own = {id(tensor) for tensor in (*head.parameters(), *head.buffers())} if head else set()
     for name, tensor in (*network.named_parameters(), *network.named_buffers()):
         if id(tensor) not in own:
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().numpy().data)
     return digest.hexdigest()
-
-
-def _head(network: nn.Module) -> nn.Linear:
-    head = single_head(network)
-    if head is None:
-        raise ValueError("this network has no single classifier layer: ask has_features first")
-    return head

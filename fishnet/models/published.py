@@ -66,7 +66,10 @@ def not_here(backbone: str) -> BadInput:
 
 def has_trace(backbone: str) -> bool:
     """Whether a cache holds something that could be these weights; a publisher other than timm names them freely."""
-    hub, torch_hub = _hub_cache(), _torch_cache()
+    named = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
+    user_cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    hub = _expanded(named or f"{os.environ.get('HF_HOME') or f'{user_cache}/huggingface'}/hub")
+    torch_hub = _expanded(os.environ.get("TORCH_HOME") or f"{user_cache}/torch") / "hub" / "checkpoints"
     folders = [path.name for path in hub.glob("models--*")] if hub.is_dir() else []
     if any(f"--{backbone}" in name or not name.startswith("models--timm--") for name in folders):
         return True
@@ -100,19 +103,6 @@ def cache_only() -> Iterator[None]:
 
 def _hub() -> str:
     return os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
-
-
-def _hub_cache() -> Path:
-    named = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
-    return _expanded(named or f"{os.environ.get('HF_HOME') or f'{_user_cache()}/huggingface'}/hub")
-
-
-def _torch_cache() -> Path:
-    return _expanded(os.environ.get("TORCH_HOME") or f"{_user_cache()}/torch") / "hub" / "checkpoints"
-
-
-def _user_cache() -> str:
-    return os.environ.get("XDG_CACHE_HOME") or "~/.cache"
 
 
 def _expanded(path: str) -> Path:

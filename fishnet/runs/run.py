@@ -20,6 +20,7 @@ from fishnet.data.folder import PhotoFolder
 from fishnet.data.index_cache import state_folder
 from fishnet.errors import WorkFailed, disk_trouble
 from fishnet.measure.bootstrap import Interval
+from fishnet.measure.metrics import shown_in
 from fishnet.models.bundle import keep_model
 from fishnet.models.checkpoint import read_checkpoint, write_checkpoint
 from fishnet.models.classifier import ImageClassifier
@@ -29,7 +30,7 @@ from fishnet.tracking.session import open_run
 
 log = logging.getLogger("fishnet")
 
-BEST = ("val/f1_macro", "val/accuracy", "val/loss")
+BEST = [f"val/{metric.name}" for metric in shown_in("best")]
 
 
 @contextmanager

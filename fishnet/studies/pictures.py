@@ -6,6 +6,7 @@ from typing import Any
 
 from matplotlib.ticker import MaxNLocator
 
+from fishnet.measure.metrics import metric_of
 from fishnet.page.figures import hide_spines, open_figure
 from fishnet.page.look import BLUE, GREEN, GRID, SOFT
 
@@ -34,7 +35,8 @@ def draw_ranking(
         bars: by trial digest: the interval of a trial that is a single training.
     """
     rows = list(rows)[:MOST_ROWS]
-    is_share = not key.endswith("loss")
+    metric = metric_of(key)
+    is_share = metric is None or metric.is_share
     with open_figure(8.4, 0.7 + 0.28 * len(rows)) as figure:
         axes = figure.add_subplot()
         for height, row in enumerate(reversed(rows)):
