@@ -39,7 +39,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -210,26 +210,19 @@ def check_stages(name: str, overrides: list[str]) -> None:
 def check_photos(planned: "list[Planned]") -> None:
     """Refuse more folds than the smallest class has photos, and classes that do not exist, before a photo is read."""
     from fishnet.data.index import class_counts
-    from fishnet.data.listing import list_photos
+    from fishnet.data.listing import source_of
     from fishnet.data.splits import check_counts
-    from fishnet.reef import Settings as Reef
 
-    known: dict[tuple[Any, ...], dict[str, int]] = {}
+    known: dict[str, dict[str, int]] = {}
     for plan in planned:
         data = plan.trial.config["data"]
-        if data["split_file"]:
+        source = source_of(data)
+        if data["split_file"] or source is None:
             continue
-        if data["_target_"].endswith("ReefData"):
-            source: tuple[Any, ...] = ("reef", data["species"], data["photos"])
-            if source not in known:
-                kinds = Reef(species=data["species"], photos=data["photos"]).kinds
-                known[source] = dict.fromkeys((kind.name for kind in kinds), data["photos"])
-        else:
-            source = ("folder", str(Path(data["root"]).expanduser().absolute()))
-            if source not in known:
-                known[source] = list_photos(Path(source[1])).counts()
+        if str(source.root) not in known:
+            known[str(source.root)] = source.counts()
         try:
-            check_counts(class_counts(known[source], data["classes"], data["positive"], 2), plan.stage.folds)
+            check_counts(class_counts(known[str(source.root)], data["classes"], data["positive"], 2), plan.stage.folds)
         except BadInput as error:
             raise BadInput(f"stage {plan.stage.name}: {error}") from error
 

@@ -13,6 +13,7 @@ from typing import cast
 from omegaconf import DictConfig, OmegaConf
 
 from fishnet import ranges
+from fishnet.data.listing import source_of
 from fishnet.errors import BadInput
 from fishnet.measure.metrics import MONITORS
 from fishnet.models.optimisation import check_optimizer
@@ -141,17 +142,10 @@ def _check_data(config: DictConfig) -> None:
         )
     if data.folds is not None and not 0 <= data.fold < data.folds:
         raise BadInput(f"data.fold={data.fold}: with data.folds={data.folds} the folds are 0 to {data.folds - 1}.")
-    if data._target_.endswith("ReefData"):
-        from fishnet.reef import Settings
-
-        plant = cast("dict | None", OmegaConf.to_container(data.plant) if data.plant is not None else None)
-        Settings(species=data.species, photos=data.photos, size=data.draw_size, seed=data.draw_seed, plant=plant)
-    elif data._target_.endswith("ImageFolderData"):
-        root = Path(data.root).expanduser()
-        if not root.is_dir():
-            what = "is a file, not a folder" if root.exists() else "does not exist"
-            raise BadInput(f"data.root={data.root} {what}: give a folder that holds one folder a class.")
-        if not config.get("resume"):
+    source = source_of(cast("dict", OmegaConf.to_container(data, resolve=True)))
+    if source is not None:
+        source.check()
+        if source.users_own and not config.get("resume"):
             check_outside(config.out or "outputs", "data.root", data.root)
     if config.out is not None:
         check_writable("out", config.out)
