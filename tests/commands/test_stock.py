@@ -73,7 +73,7 @@ BAD = {
         (["tables=else.csv"], "something else"),
         (["tables=gone.csv"], "does not exist"),
         (["tables=four.csv", "stock=nobody"], "no such stock"),
-        (["tables=four.csv", "curve=foxx"], "choose from"),
+        (["tables=four.csv", "curve=foxx"], "takes both or schaefer or fox"),
         (["tables=four.csv", "columns=nowhere=catch"], "nowhere"),
         (["tables=four.csv", "catch=-1"], "0 or more"),
         (["tables=four.csv", "catch=much"], "a number or null"),
