@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fishnet.files import LockHeld, locked
 
-from .journal import Journal, Record, left_journals, offline_records, owner_of, tally
-from .names import DATA_CONTEXT, HEARTBEAT, KEY, PARENT, RUN_NAME, as_tags, finite
+from .journal import Journal, Record, finite, left_journals, offline_records, owner_of, tally
+from .names import DATA_CONTEXT, HEARTBEAT, KEY, PARENT, RUN_NAME, as_tags
 from .process import writer_tags
 from .store import client_for, is_refusal, one_line, open_store
 

@@ -6,15 +6,18 @@ Sending a line twice is harmless: metrics carry their time, and the store ignore
 """
 
 import json
+import math
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from fishnet.files import LockHeld, locked
+
+from .names import safe_key
 
 FOLDER = "undelivered"
 OFFLINE = Path("offline") / "journal.jsonl"  # of a run that another process sends, in the run's folder
@@ -164,3 +167,20 @@ def _parsed(line: bytes) -> Record | None:
     except ValueError:
         return None
     return record if isinstance(record, dict) and "kind" in record else None
+
+
+def finite(values: Mapping[str, Any]) -> tuple[dict[str, float], list[str]]:
+    """Metrics as plain floats, and the keys of the infinite ones: MLflow would show 1.8e308, so they become NaN.
+
+    Seven digits, which is what a float32 holds: MLflow shows all it is given, and 0.1818182 reads in a column.
+    """
+    plain: dict[str, float] = {}
+    infinite = []
+    for key, value in values.items():
+        number = float(value)
+        name = safe_key(key)
+        if math.isinf(number):
+            infinite.append(name)
+            number = math.nan
+        plain[name] = float(f"{number:.7g}") if abs(number) < 1e6 else number
+    return plain, infinite

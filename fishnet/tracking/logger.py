@@ -15,7 +15,7 @@ from pytorch_lightning.loggers.logger import DummyExperiment, Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from .journal import Record
-from .names import TEST, TEST_CLASS, metrics_by_step
+from .names import FINAL, TEST, TEST_CLASS
 from .session import OfflineSession, Recorder, Reports, RunSession, resume_run, start_run
 from .store import open_store
 
@@ -131,3 +131,21 @@ class MlflowLogger(Recorder, Logger):
     def log_hyperparams(self, params: Mapping[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         if session := self.start():
             session.log_params(vars(params) if isinstance(params, Namespace) else params)
+
+
+def metrics_by_step(values: Mapping[str, Any], step: int | None) -> dict[int, dict[str, Any]]:
+    """Lightning's metrics by the step under which MLflow shall chart them.
+
+    Lightning gives one global step and the epoch among the values. The epoch becomes the axis, so that runs of other
+    batch sizes lie on one another in the charts; only a metric that ends in `_step` keeps the global step. Final
+    metrics go to step 0: MLflow draws those as bars side by side, and any others as lone dots.
+    """
+    epoch = values.get("epoch")
+    result: dict[int, dict[str, Any]] = {}
+    for key, value in values.items():
+        if key == "epoch":
+            continue
+        by_step = epoch is None or key.endswith("_step")
+        axis = step if by_step else 0 if key.startswith(FINAL) else epoch
+        result.setdefault(int(axis or 0), {})[key] = value
+    return result

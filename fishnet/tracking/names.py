@@ -5,7 +5,6 @@ were recorded by an earlier version are read by them.
 """
 
 import hashlib
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -101,39 +100,4 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
             result.update(flat(value, f"{name}."))
         elif value is not None:
             result[safe_key(name)] = cut(str(value), PARAM_LENGTH)
-    return result
-
-
-def finite(values: Mapping[str, Any]) -> tuple[dict[str, float], list[str]]:
-    """Metrics as plain floats, and the keys of the infinite ones: MLflow would show 1.8e308, so they become NaN.
-
-    Seven digits, which is what a float32 holds: MLflow shows all it is given, and 0.1818182 reads in a column.
-    """
-    plain: dict[str, float] = {}
-    infinite = []
-    for key, value in values.items():
-        number = float(value)
-        name = safe_key(key)
-        if math.isinf(number):
-            infinite.append(name)
-            number = math.nan
-        plain[name] = float(f"{number:.7g}") if abs(number) < 1e6 else number
-    return plain, infinite
-
-
-def metrics_by_step(values: Mapping[str, Any], step: int | None) -> dict[int, dict[str, Any]]:
-    """Lightning's metrics by the step under which MLflow shall chart them.
-
-    Lightning gives one global step and the epoch among the values. The epoch becomes the axis, so that runs of other
-    batch sizes lie on one another in the charts; only a metric that ends in `_step` keeps the global step. Final
-    metrics go to step 0: MLflow draws those as bars side by side, and any others as lone dots.
-    """
-    epoch = values.get("epoch")
-    result: dict[int, dict[str, Any]] = {}
-    for key, value in values.items():
-        if key == "epoch":
-            continue
-        by_step = epoch is None or key.endswith("_step")
-        axis = step if by_step else 0 if key.startswith(FINAL) else epoch
-        result.setdefault(int(axis or 0), {})[key] = value
     return result

@@ -20,8 +20,8 @@ from fishnet.errors import BadInput, Interrupted
 from fishnet.files import LockHeld
 
 from .delivery import EVERY, RunDelivery
-from .journal import OFFLINE, Journal, Record, offline_records, open_journal
-from .names import CHANGED, INFINITE, PARAM_LENGTH, PARENT, PROCESS, as_tags, cut, finite, flat
+from .journal import OFFLINE, Journal, Record, finite, offline_records, open_journal
+from .names import CHANGED, INFINITE, PARAM_LENGTH, PARENT, PROCESS, as_tags, cut, flat
 from .process import Writer, process_tags, this_process, writer_tags
 from .runs import tidy
 from .store import Store

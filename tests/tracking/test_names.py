@@ -4,7 +4,9 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fishnet.tracking.names import finite, flat, metrics_by_step, safe_key
+from fishnet.tracking.journal import finite
+from fishnet.tracking.logger import metrics_by_step
+from fishnet.tracking.names import flat, safe_key
 
 
 @given(st.text(max_size=400))
