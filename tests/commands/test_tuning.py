@@ -38,7 +38,7 @@ def test_a_loss_that_never_falls_is_said_and_its_picture_stays(fishnet, tiny, tm
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["tune=rl"], "tune=rl: choose from lr"),
+        (["tune=rl"], "tune=rl: this takes lr"),
         (["tune=lr", "range_test.low=1", "range_test.high=0.1"], "rise"),
         (["tune=lr", "range_test.steps=3"], "range_test.steps=3"),
         (["tune=lr", "range_test.low=abc"], "a number"),

@@ -72,7 +72,7 @@ def test_the_command_is_kept_as_typed(monkeypatch):
     typed = ["train", "data=folder", "data.root=my photos (1)", "name=Klunzinger's"]
     became: list[str] = []
     monkeypatch.setattr("sys.argv", ["fishnet", *typed])
-    monkeypatch.setattr(dispatcher, "become", became.extend)
+    monkeypatch.setattr("os.execv", lambda path, command: became.extend(command))
     monkeypatch.setenv("FISHNET_COMMAND", "")
     dispatcher.main()
     assert shlex.split(os.environ["FISHNET_COMMAND"]) == ["fishnet", *typed]
