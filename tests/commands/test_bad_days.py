@@ -94,7 +94,7 @@ def test_a_disk_that_fills_up_elsewhere(fishnet, tiny, tmp_path, monkeypatch):
     def full(table, assignment, path):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr("fishnet.runs.records.save_split", full)
+    monkeypatch.setattr("fishnet.data.splits.save_split", full)
     ended = fishnet("train", *tiny, *BRIEF)
     assert ended.status == 1
     assert "No space left on device" in the_sentence(ended)

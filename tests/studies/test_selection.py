@@ -94,9 +94,9 @@ def test_paired_differences_are_surer_than_single_ones():
     hard = chance.random(300) < 0.3
     first = np.where(hard, (label + 1) % 3, label)
     second = np.where(hard | (chance.random(300) < 0.08), (label + 1) % 3, label)
-    value, drawn = difference(label, first, second, np.arange(300), 3, figure="accuracy")
+    value, drawn = difference(label, first, second, np.arange(300), 3, metric="accuracy")
     assert value > 0 and np.percentile(drawn, 2.5) > 0 and np.percentile(drawn, 97.5) < value + 0.05
-    value, drawn = difference(label, first, first, np.arange(300), 3, figure="accuracy")
+    value, drawn = difference(label, first, first, np.arange(300), 3, metric="accuracy")
     assert value == 0.0 and not drawn.any()
 
 
