@@ -1,104 +1,49 @@
 """Ranges of settings, written once, beside the constructor that takes them: `lr: Annotated[float, Above(0)]`.
 
-A constructor checks its arguments by `check_ranges`; `config/schema.py` reads the same annotations from the source,
+A constructor checks its arguments by `check_ranges`; `config/validate.py` reads the same annotations from the source,
 so that a verb refuses a value before anything heavy is imported. A key annotated as FreeText may be typed in a shell
 with spaces, commas and brackets: `config/quoting.py` quotes it for Hydra.
 """
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from fishnet.errors import BadInput
 
 FreeText = str
 
 
-@dataclass(frozen=True)
-class Above:
-    low: float
+class Range(NamedTuple):
+    """The values that `holds` accepts, in words that follow `key=value: `."""
 
-    def holds(self, value: float) -> bool:
-        return self.low < value < math.inf
-
-    def __str__(self) -> str:
-        return f"this is above {self.low:g}"
+    holds: Callable[[float], bool]
+    words: str
 
 
-@dataclass(frozen=True)
-class AtLeast:
-    low: float
-
-    def holds(self, value: float) -> bool:
-        return self.low <= value < math.inf
-
-    def __str__(self) -> str:
-        return f"this is {self.low:g} or more"
+def Above(low: float) -> Range:  # capitals: these read as types in an annotation
+    return Range(lambda value: low < value < math.inf, f"this is above {low:g}")
 
 
-@dataclass(frozen=True)
-class Within:
-    """Both ends included; `unit` is said behind them."""
-
-    low: float
-    high: float
-    unit: str = ""
-
-    def holds(self, value: float) -> bool:
-        return self.low <= value <= self.high
-
-    def __str__(self) -> str:
-        return f"this is {self.low:g} to {self.high:g}{self.unit and ' '}{self.unit}"
+def AtLeast(low: float) -> Range:
+    return Range(lambda value: low <= value < math.inf, f"this is {low:g} or more")
 
 
-@dataclass(frozen=True)
-class FromToBelow:
-    """The lower end included, the upper end not."""
-
-    low: float
-    high: float
-
-    def holds(self, value: float) -> bool:
-        return self.low <= value < self.high
-
-    def __str__(self) -> str:
-        return f"this lies from {self.low:g} to below {self.high:g}"
+def Within(low: float, high: float, unit: str = "") -> Range:
+    """Both ends are included; `unit` stands behind them."""
+    return Range(lambda value: low <= value <= high, f"this is {low:.12g} to {high:.12g} {unit}".rstrip())
 
 
-@dataclass(frozen=True)
-class Between:
-    """Both ends excluded."""
-
-    low: float
-    high: float
-
-    def holds(self, value: float) -> bool:
-        return self.low < value < self.high
-
-    def __str__(self) -> str:
-        return f"this lies between {self.low:g} and {self.high:g}, both excluded"
+def FromToBelow(low: float, high: float) -> Range:
+    return Range(lambda value: low <= value < high, f"this lies from {low:g} to below {high:g}")
 
 
-@dataclass(frozen=True)
-class Port:
-    def holds(self, value: float) -> bool:
-        return 1 <= value <= 65535
-
-    def __str__(self) -> str:
-        return "choose one from 1 to 65535"
+def Between(low: float, high: float) -> Range:
+    return Range(lambda value: low < value < high, f"this lies between {low:g} and {high:g}, both excluded")
 
 
-@dataclass(frozen=True)
-class Probability:
-    def holds(self, value: float) -> bool:
-        return 0 <= value <= 1
-
-    def __str__(self) -> str:
-        return "a probability lies between 0 and 1"
-
-
-Range = Port | Probability | Above | AtLeast | Within | FromToBelow | Between
+Port = Range(lambda value: 1 <= value <= 65535, "choose one from 1 to 65535")
+Probability = Range(lambda value: 0 <= value <= 1, "a probability lies between 0 and 1")
 
 
 def check_ranges(function: Callable, values: Mapping[str, Any]) -> None:
@@ -108,11 +53,11 @@ def check_ranges(function: Callable, values: Mapping[str, Any]) -> None:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             for allowed in _ranges_of(hint):
                 if not allowed.holds(value):
-                    raise BadInput(f"{name}={value}: {allowed}.")
+                    raise BadInput(f"{name}={value}: {allowed.words}.")
 
 
 def _ranges_of(hint: Any) -> list[Range]:
     """Those of `Annotated[int, AtLeast(1)]` and of `Annotated[int, AtLeast(1)] | None`."""
     if get_origin(hint) is Annotated:
         return [extra for extra in get_args(hint)[1:] if isinstance(extra, Range)]
-    return [found for inner in get_args(hint) for found in _ranges_of(inner)]
+    return [allowed for inner in get_args(hint) for allowed in _ranges_of(inner)]

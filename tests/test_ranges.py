@@ -51,7 +51,9 @@ def test_the_same_annotation_is_read_from_source(source, inside, outside):
 
 
 def test_each_range_says_what_it_allows():
-    said = [str(each) for each in (Above(0), AtLeast(8), Within(1, 100, "years"), FromToBelow(0, 1), Between(0, 1))]
+    said = [
+        allowed.words for allowed in (Above(0), AtLeast(8), Within(1, 100, "years"), FromToBelow(0, 1), Between(0, 1))
+    ]
     assert said == [
         "this is above 0",
         "this is 8 or more",

@@ -35,7 +35,7 @@ class Keys:
     csv: FreeText | None
     overwrite: bool
     deliver: bool
-    port: Annotated[int, Port()]
+    port: Annotated[int, Port]
 
 
 def main(config: DictConfig) -> None:

@@ -35,7 +35,7 @@ class Keys:
     images: FreeText
     out: FreeText
     overwrite: bool
-    sure: Annotated[float, Probability()]
+    sure: Annotated[float, Probability]
     batch_size: Annotated[int, AtLeast(1)]
 
 

@@ -21,7 +21,7 @@ POSITION = 100  # in the list of `fishnet --help`
 class Keys:
     """Types and ranges of the keys at the top."""
 
-    port: Annotated[int, Port()]
+    port: Annotated[int, Port]
 
 
 def main(config: DictConfig) -> None:

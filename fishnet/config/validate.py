@@ -220,7 +220,7 @@ def check(key: str, value: object, annotation: ast.expr | None) -> None:
     if not fits(value, annotation):
         raise BadInput(f"{key}={value}: this takes {describe(annotation)}.")
     if (broken := range_broken(value, annotation)) is not None:
-        raise BadInput(f"{key}={value}: {broken}.")
+        raise BadInput(f"{key}={value}: {broken.words}.")
 
 
 def fits(value: object, annotation: ast.expr | None) -> bool:
@@ -257,10 +257,13 @@ def range_broken(value: object, annotation: ast.expr | None) -> Range | None:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return None
     for node in ast.walk(annotation) if annotation else ():
+        allowed = None
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and hasattr(ranges, node.func.id):
             allowed = getattr(ranges, node.func.id)(*[ast.literal_eval(argument) for argument in node.args])
-            if not allowed.holds(value):
-                return allowed
+        elif isinstance(node, ast.Name):
+            allowed = getattr(ranges, node.id, None)
+        if isinstance(allowed, Range) and not allowed.holds(value):
+            return allowed
     return None
 
 
