@@ -1,4 +1,4 @@
-"""The two ways in which a command may end badly.
+"""The ways in which a command ends early.
 
 Bad input is the user's to mend: one sentence, exit status 2. A failure of the work itself is exit status 1.
 Everything else is a defect of ours and keeps its traceback.
@@ -30,7 +30,7 @@ def disk_trouble(error: OSError) -> WorkFailed | None:
 
 
 class Interrupted(BaseException):
-    """A signal asked us to stop; a checkpoint is on disk. Exit status 128 + signal, and a sweep ends with it."""
+    """A signal ended the work; a training has left a checkpoint. Exit status 128 + signal, and a sweep ends with it."""
 
     def __init__(self, signal: int) -> None:
         super().__init__(f"interrupted by signal {signal}")

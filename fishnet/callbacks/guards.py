@@ -85,7 +85,7 @@ class StopOnSignal(L.Callback):
             self._keep_and_stop(trainer, lambda last: last.save_in_validation(trainer))
 
 
-class FiniteLoss(L.Callback):
+class FiniteNumbers(L.Callback):
     """Stops before a value that is no finite number reaches weights or checkpoint; names step, rate and photos."""
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx: int) -> None:

@@ -1,1 +1,1 @@
-"""One file a verb: the only room that knows Hydra."""
+"""One file a verb; this room and config/ alone import Hydra."""

@@ -33,7 +33,7 @@ class Keys:
 
 
 def evaluate(config: DictConfig) -> dict[str, float]:
-    """The whole folder (part=all), or the part of it that a split file or the settings call the test set."""
+    """The whole folder (part=all), or the part of it that a split file or the settings give."""
     validate(config, "evaluate")
     from hydra.utils import instantiate
 
@@ -55,11 +55,11 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     force_fp32(config)
     name = f"evaluate-{data.root.name}"
     with run_folder(config.out, name=str(config.name or name), job=job_folder()) as folder:
+        if is_first() and not config.tracking.offline:
+            check_store(config.tracking.uri, home=Path.cwd())
         logger = building.build_logger(config, folder=folder, command="evaluate", name=name)
         logger.test_prefix = config.part
         trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
-        if is_first():
-            check_store(config.tracking.uri, home=Path.cwd())
         for line in run.refused_lines(data):
             log.warning(line)
         with run.tracked_run(logger.start, config):

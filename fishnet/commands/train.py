@@ -75,7 +75,7 @@ def train(config: DictConfig) -> dict[str, float]:
     with run_folder(config.out, name=name, job=job, resumable=True, resumed=checkpoint is not None) as folder:
         if is_first() and not config.tracking.offline:
             check_store(config.tracking.uri, home=Path.cwd())
-        arithmetic = choose_precision(config, model)
+        precision_reason = choose_precision(config, model)
         if config.tune:
             lr_range.configure(config, photos=len(data.rows("train")))
         logger = building.build_logger(config, folder=folder, command="train", run_id=run_id)
@@ -83,7 +83,9 @@ def train(config: DictConfig) -> dict[str, float]:
         run.announce(data)
         with run.tracked_run(logger.start, config):
             records.write_records(config, data, folder, logger)
-            logger.set_tags({names.PRECISION: arithmetic or config.trainer.precision, **building.size_of(model)})
+            logger.set_tags(
+                {names.PRECISION: precision_reason or config.trainer.precision, **building.parameter_tags(model)}
+            )
             trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
             if config.tune:
                 return lr_range.report_rate(trainer, folder=folder, logger=logger)

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from fishnet.callbacks.checkpoints import DurableCheckpointIO
-from fishnet.callbacks.guards import FiniteLoss, SeededSteps, StopOnSignal
+from fishnet.callbacks.guards import FiniteNumbers, SeededSteps, StopOnSignal
 from fishnet.callbacks.report import EpochLines, Speed
 from fishnet.environment import PARENT_RUN, SWEPT_KEYS
 from fishnet.errors import BadInput
@@ -27,7 +27,10 @@ from fishnet.tracking.runs import run_name
 
 log = logging.getLogger("fishnet")
 
-NOT_LIGHTNINGS = ("channels_last", "compile")  # keys of `trainer` that Lightning does not know
+OWN_TRAINER_KEYS = (
+    "channels_last",
+    "compile",
+)  # keys of `trainer` that Lightning does not know; runs/precision.py uses them
 
 
 def quieten() -> None:
@@ -47,12 +50,12 @@ def quieten() -> None:
 
 
 def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, watch: StopOnSignal) -> L.Trainer:
-    """Lightning's own trainer; the guards are not for choosing, the rest is."""
+    """Lightning's own trainer; guards are always on, other callbacks come from the configuration."""
     chosen = [instantiate(node, _convert_="all") for node in config.callbacks.values() if node is not None]
-    guards: list[L.Callback] = [SeededSteps(seed=config.seed), watch, FiniteLoss(), Speed(), EpochLines()]
-    if config.get("tune"):  # its loss is meant to run away, and its epochs mean nothing
-        guards = [SeededSteps(seed=config.seed), watch]
-    settings = OmegaConf.create({key: value for key, value in config.trainer.items() if key not in NOT_LIGHTNINGS})
+    guards: list[L.Callback] = [SeededSteps(seed=config.seed), watch]
+    if not config.get("tune"):  # the loss of a range test is meant to run away, and its epochs mean nothing
+        guards += [FiniteNumbers(), Speed(), EpochLines()]
+    settings = OmegaConf.create({key: value for key, value in config.trainer.items() if key not in OWN_TRAINER_KEYS})
     try:
         return instantiate(settings, _convert_="all", _partial_=True)(
             callbacks=[*guards, *chosen],
@@ -83,7 +86,7 @@ def check_model(model: ImageClassifier, config: DictConfig) -> None:
         )
 
 
-def size_of(model: L.LightningModule) -> dict[str, int]:
+def parameter_tags(model: L.LightningModule) -> dict[str, int]:
     """Tags: how many numbers the network holds, and how many of them learn."""
     parameters = list(model.parameters())
     return {
@@ -98,7 +101,7 @@ def build_logger(
     """The run's logger, with its name and tags; nothing exists in the store before the run is opened."""
     return instantiate(
         config.tracking,
-        run_name=automatic_name(config.name or name),
+        run_name=choose_name(config.name or name),
         home=str(Path.cwd()),
         folder=str(folder),
         run_id=run_id,
@@ -107,7 +110,7 @@ def build_logger(
     )
 
 
-def automatic_name(wanted: str | None) -> str:
+def choose_name(wanted: str | None) -> str:
     """The overrides, with a sweep's number in front, so that two runs of a sweep differ by name in any chart."""
     hydra = HydraConfig.get()
     overrides = list(hydra.overrides.task)

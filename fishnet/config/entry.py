@@ -3,7 +3,6 @@
 Everything here runs before torch is imported.
 """
 
-import logging
 import os
 import sys
 import time
@@ -22,8 +21,6 @@ from fishnet.text import nearest
 from .compose import check_sweep, known_keys, searchpath
 from .help import help_text
 from .hydra_internals import chosen_option, get_args_parser, mistyped_group, mistyped_key
-
-log = logging.getLogger("fishnet")
 
 CONF = "pkg://fishnet.conf"
 GRACE = 30.0  # seconds for the first of several processes to end by itself
@@ -71,7 +68,10 @@ def start(work: Callable[[DictConfig], object], verb: str, sweep: Callable | Non
             print(help_text(doc, verb, arguments.overrides, searchpath(arguments.config_dir)))
         elif arguments.multirun and not (arguments.cfg or arguments.info or arguments.hydra_help):
             base = check_sweep(arguments.overrides, verb, arguments.config_dir)
-            sweep(base, arguments.overrides, run_jobs) if sweep is not None else run_jobs()
+            if sweep is None:
+                run_jobs()
+            else:
+                sweep(base, arguments.overrides, run_jobs)
         else:
             run_jobs()
     except (BadInput, WorkFailed) as error:
@@ -113,13 +113,13 @@ def as_user_error(error: Exception, verb: str) -> BadInput | WorkFailed:
             return full
         cause = cause.__cause__
     if isinstance(error, ValueError) and chosen_option(error):
-        return BadInput("a group of settings (data, model, trainer, callbacks …) names one of its files, never null.")
+        return BadInput("a group of settings (data, model, trainer, callbacks …) is one of its choices, never null.")
     if isinstance(error, (OSError, ValueError)) and not isinstance(error, (HydraException, OmegaConfBaseException)):
         raise error
-    return BadInput(explain(error, verb))
+    return BadInput(hydra_sentence(error, verb))
 
 
-def explain(error: Exception, verb: str) -> str:
+def hydra_sentence(error: Exception, verb: str) -> str:
     """Hydra's and OmegaConf's complaints in one sentence, with the nearest key where one was mistyped."""
     if (key := mistyped_key(error)) is not None:
         known = known_keys(verb)
@@ -153,7 +153,7 @@ def _print_once(error: BadInput | WorkFailed) -> None:
 
 
 def _leave(status: int) -> NoReturn:
-    """Of several processes that are one run, the first ends first: Lightning kills it when another has failed."""
+    """Ranks above 0 wait for rank 0 to end by itself: Lightning kills it when another rank fails."""
     first = os.getppid()
     deadline = time.monotonic() + GRACE
     while os.environ.get("LOCAL_RANK", "0") != "0" and os.getppid() == first and time.monotonic() < deadline:

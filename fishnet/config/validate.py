@@ -25,7 +25,7 @@ from .quoting import KEYS_ELSEWHERE
 
 SEAMS = ("data", "model", "trainer", "tracking", "range_test")
 Schema = dict[str, tuple[ast.expr | None, ast.expr | None]]
-NAMES = {
+TYPE_WORDS = {
     "float": "a number",
     "int": "a whole number",
     "str": "a text",
@@ -55,7 +55,7 @@ def validate(config: DictConfig, verb: str, *, multirun: bool = False) -> None:
             _check_types(config, f"callbacks.{name}")
     _check_network(config)
     _check_monitors(config)
-    _check_homes(config)
+    _check_user_folders(config)
     if config.get("tune") is not None:
         _check_tuning(config)
     if "data" in config:
@@ -96,11 +96,11 @@ def _check_network(config: DictConfig) -> None:
         check(f"model.backbone_args.{key}", value, schema[key][0])
 
 
-def _check_homes(config: DictConfig, above: str = "") -> None:
+def _check_user_folders(config: DictConfig, above: str = "") -> None:
     """`~name` in any key that is a path: whether there is such a user."""
     for key, value in cast("dict[str, object]", config).items():
         if isinstance(value, DictConfig):
-            _check_homes(value, f"{above}{key}.")
+            _check_user_folders(value, f"{above}{key}.")
         elif isinstance(value, str) and value.startswith("~"):
             try:
                 Path(value).expanduser()
@@ -112,7 +112,7 @@ def _check_monitors(config: DictConfig) -> None:
     for key in ("monitor", "callbacks.best.monitor", "callbacks.early_stopping.monitor"):
         monitor = OmegaConf.select(config, key)
         if monitor is not None and monitor not in MONITORS:
-            raise BadInput(f"{key}={monitor}: validation reports no such figure; {nearest(monitor, MONITORS)}")
+            raise BadInput(f"{key}={monitor}: validation reports no such metric; {nearest(monitor, MONITORS)}")
 
 
 def _check_tuning(config: DictConfig) -> None:
@@ -160,7 +160,7 @@ def check_outside(out: str, key: str, photos: str) -> None:
 
 
 def check_writable(key: str, text: str) -> None:
-    """Whether the nearest folder above that exists takes new files, as far as can be known without making one."""
+    """Refuse a path whose nearest existing folder takes no new files, as far as can be known without making one."""
     path = Path(text).expanduser().absolute()
     above = path if path.is_dir() else next(parent for parent in path.parents if parent.exists())
     if not above.is_dir():
@@ -176,7 +176,7 @@ def check_weights(model: DictConfig) -> None:
 
 
 def check_fixed_views(config: DictConfig) -> None:
-    """For a training alone: a stage of a study is composed before it is known what will be frozen."""
+    """Not part of `validate`: a stage of a study is composed before it is known what will be frozen."""
     if config.data.get("views") and config.model.freeze != "backbone":
         raise BadInput(
             f"data.views={config.data.views} are for a frozen backbone, whose features are computed once: "
@@ -210,7 +210,7 @@ def constructor(target: str) -> Schema:
     }
     own = next((n for n in defined.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
     if own is None or own.args.kwarg:
-        for home in [home for base in defined.bases for home in _homes(tree, base)]:
+        for home in [home for base in defined.bases for home in _base_targets(tree, base)]:
             schema |= constructor(home)
     return schema | _parameters(own) if own is not None else schema
 
@@ -289,15 +289,15 @@ def describe(annotation: ast.expr | None) -> str:
         case ast.Subscript(value=ast.Name(id="list"), slice=inner):
             return f"a list of {describe(inner)}"
         case ast.Subscript(value=ast.Name(id="dict")):
-            return NAMES["dict"]
+            return TYPE_WORDS["dict"]
         case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[inner, *_])):
             return describe(inner)
         case ast.Name(id=name):
-            return NAMES.get(name, name)
+            return TYPE_WORDS.get(name, name)
     return ast.unparse(annotation) if annotation else "anything"
 
 
-def _homes(tree: ast.Module, base: ast.expr) -> list[str]:
+def _base_targets(tree: ast.Module, base: ast.expr) -> list[str]:
     """Where a base class of fishnet is defined, from the import that brought it."""
     for node in tree.body:
         if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("fishnet"):

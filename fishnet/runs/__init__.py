@@ -1,1 +1,1 @@
-"""One run: its folder, session, records, resume and final status."""
+"""One run: its folder, its records, how it is measured and resumed. Its status is set in tracking/session.py."""

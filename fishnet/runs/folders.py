@@ -8,19 +8,19 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from fishnet.environment import RUN_FOLDER
 from fishnet.errors import BadInput
 
 RESERVED = ".reserved"
-RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
+RANK_VARIABLES = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 
 
 def is_first() -> bool:
     """Of several processes that are one run, the one to which its folder belongs."""
-    return all(os.environ.get(name, "0") == "0" for name in RANKS)
+    return all(os.environ.get(name, "0") == "0" for name in RANK_VARIABLES)
 
 
 @contextmanager
@@ -31,28 +31,31 @@ def run_folder(
 
     `resumable`: whether a user who names a folder in use may go on with the run in it; `resumed`: this run does so.
     """
-    if os.environ.get(RUN_FOLDER) and "LOCAL_RANK" in os.environ:
+    if os.environ.get(RUN_FOLDER) and "LOCAL_RANK" in os.environ:  # a rank that Lightning started: rank 0 has made it
         yield Path(os.environ[RUN_FOLDER])
         return
-    if out is None and job is None:
-        wanted = timed(name)
-        reserved = made(wanted)
-    else:
+    wanted = timestamped(name)
+    if out is not None or job is not None:
         wanted = Path(out if out is not None else job).expanduser().absolute()  # type: ignore[arg-type]
-        reserved = claimed(wanted, resumable=resumable)
-    with nullcontext(wanted) if resumed or not is_first() else reserved as folder:
+    if resumed or not is_first():
+        reserved: AbstractContextManager[Path] = nullcontext(wanted)
+    elif out is None and job is None:
+        reserved = make_folder(wanted)
+    else:
+        reserved = claim_folder(wanted, resumable=resumable)
+    with reserved as folder:
         os.environ[RUN_FOLDER] = str(folder)
         yield folder
 
 
-def timed(name: str) -> Path:
-    """outputs/<time>_<name> of the folder one works in."""
+def timestamped(name: str) -> Path:
+    """outputs/<time>_<name> in the working directory."""
     plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")
     return Path("outputs").absolute() / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{plain}"
 
 
 @contextmanager
-def made(wanted: Path) -> Iterator[Path]:
+def make_folder(wanted: Path) -> Iterator[Path]:
     """A folder of that name, or with -2, -3 … behind it: it belongs to the command that has made it."""
     missing = _make_parents(wanted)
     folder, number = wanted, 2
@@ -71,7 +74,7 @@ def made(wanted: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def claimed(folder: Path, *, resumable: bool = True) -> Iterator[Path]:
+def claim_folder(folder: Path, *, resumable: bool = True) -> Iterator[Path]:
     """This very folder: new or empty, and claimed by a file that only one command can create."""
     missing = _make_parents(folder / RESERVED) or [folder]  # an empty one is no loss
     try:

@@ -26,27 +26,27 @@ from fishnet.models.checkpoint import read_checkpoint, write_checkpoint
 from fishnet.models.classifier import ImageClassifier
 from fishnet.text import counted
 from fishnet.tracking.logger import MlflowLogger
-from fishnet.tracking.session import open_run
+from fishnet.tracking.session import Reports, open_run
 
 log = logging.getLogger("fishnet")
 
-BEST = [f"val/{metric.name}" for metric in shown_in("best")]
+BEST_KEYS = [f"val/{metric.name}" for metric in shown_in("best")]
 
 
 @contextmanager
-def tracked_run(start: Callable, config: DictConfig) -> Iterator[None]:
-    """The run exists from here on and gets its final status whatever ends the block; known failures name their cure."""
+def tracked_run(start: Callable[[], Reports | None], config: DictConfig) -> Iterator[None]:
+    """Open the run and end it with its final status, however the block ends; a known failure says what to try."""
     with open_run(start, outputs=Path.cwd() / "outputs"):
         try:
             yield
         except BaseException as error:
-            cured = with_cure(error, config)
+            cured = as_known_failure(error, config)
             if cured is error:
                 raise
             raise cured from error
 
 
-def with_cure(error: BaseException, config: DictConfig) -> BaseException:
+def as_known_failure(error: BaseException, config: DictConfig) -> BaseException:
     """A full GPU or disk as a sentence that says what to try; any other error as it is."""
     if isinstance(error, torch.OutOfMemoryError):
         size, window = int(config.data.batch_size), int(config.trainer.accumulate_grad_batches)
@@ -95,7 +95,10 @@ def measure(
     if best and checkpoint and trainer.is_global_zero:
         checkpoint["state_dict"]["temperature"] = model.temperature.detach().cpu()
         write_checkpoint(checkpoint, Path(best.best_model_path))
-        metrics = {f"best/{k.replace('/', '_', 1)}": float(v) for k, v in trainer.callback_metrics.items() if k in BEST}
+        # val/f1_macro → best/val_f1_macro
+        metrics = {
+            f"best/{k.replace('/', '_', 1)}": float(v) for k, v in trainer.callback_metrics.items() if k in BEST_KEYS
+        }
         logger.log_metrics({**metrics, "epoch": checkpoint["epoch"]}, step=checkpoint["global_step"])
         keep_model(checkpoint, Path(trainer.default_root_dir) / "model", logger)
     if test:
@@ -126,12 +129,12 @@ def print_summary(trainer: L.Trainer, *, folder: Path, run_id: str | None, measu
 
 def metric_table(intervals: dict[str, Interval], measured: str) -> Table:
     """A row a metric; without the column of intervals where none could be computed (a single group, resamples=0)."""
-    known = any(math.isfinite(interval.low) for interval in intervals.values())
-    table = Table(title=f"{measured}: value{' and 95 % interval over groups' if known else ''}")
+    has_intervals = any(math.isfinite(interval.low) for interval in intervals.values())
+    table = Table(title=f"{measured}: value{' and 95 % interval over groups' if has_intervals else ''}")
     table.add_column("metric")
     table.add_column("value", justify="right")
-    if known:
+    if has_intervals:
         table.add_column("95 % interval", justify="right")
     for name, (value, low, high) in intervals.items():
-        table.add_row(name, f"{value:.3f}", *([f"{low:.3f} – {high:.3f}"] if known else []))
+        table.add_row(name, f"{value:.3f}", *([f"{low:.3f} – {high:.3f}"] if has_intervals else []))
     return table

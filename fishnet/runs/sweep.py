@@ -17,7 +17,7 @@ from fishnet.tracking.runs import summarise_children
 from fishnet.tracking.session import open_run, start_run
 from fishnet.tracking.store import open_store
 
-from .folders import made, timed
+from .folders import make_folder, timestamped
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def parent_run(base: DictConfig, swept: list[str]) -> Iterator[None]:
     home = Path.cwd()
     store = open_store(base.tracking.uri, home=home)
     metric = f"best/{base.monitor.replace('/', '_', 1)}"
-    with made(timed("sweep")) as folder:
+    with make_folder(timestamped("sweep")) as folder:
         run_name = base.name or "-".join(["sweep", *(key.split(".")[-1] for key in swept)])
         tags = {names.ROLE: "parent", names.COMMAND: "train -m"}
         session = start_run(store, experiment=base.tracking.experiment, folder=folder, run_name=run_name, tags=tags)

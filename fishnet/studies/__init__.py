@@ -1,1 +1,5 @@
-"""Protocols → trials → the next stage."""
+"""Protocols → trials → the next stage.
+
+protocol (what is to be tried) → planning, trials (settings and names) → engine (stage by stage) → pool → executors
+→ supervisor, which starts the training → outcome, scoring → selection → the next stage; table and page show it.
+"""

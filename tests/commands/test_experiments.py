@@ -45,10 +45,10 @@ def test_every_trainer_is_valid(name):
 
 
 def test_a_full_gpu_says_what_to_try():
-    from fishnet.runs.run import with_cure
+    from fishnet.runs.run import as_known_failure
 
     config = compose("train", ["data.batch_size=48", "trainer.accumulate_grad_batches=2"])
-    cured = with_cure(torch.OutOfMemoryError("CUDA out of memory"), config)
+    cured = as_known_failure(torch.OutOfMemoryError("CUDA out of memory"), config)
     assert isinstance(cured, WorkFailed)
     assert "data.batch_size=24" in str(cured)
     assert "trainer.accumulate_grad_batches=4" in str(cured)

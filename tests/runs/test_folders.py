@@ -6,7 +6,7 @@ import pytest
 
 from fishnet.environment import RUN_FOLDER
 from fishnet.errors import BadInput
-from fishnet.runs.folders import claimed, made, run_folder
+from fishnet.runs.folders import claim_folder, make_folder, run_folder
 
 
 def at_once(reserve, count: int = 8) -> list:
@@ -32,28 +32,28 @@ def at_once(reserve, count: int = 8) -> list:
 
 
 def test_commands_of_the_same_second_get_a_folder_each(tmp_path):
-    got = at_once(lambda: made(tmp_path / "outputs" / "now_cnn"))
+    got = at_once(lambda: make_folder(tmp_path / "outputs" / "now_cnn"))
     assert sorted(folder.name for folder in got) == ["now_cnn", *(f"now_cnn-{number}" for number in range(2, 9))]
     assert all((folder / "work").exists() for folder in got)
 
 
 def test_a_named_folder_is_given_to_one_of_them(tmp_path):
-    got = at_once(lambda: claimed(tmp_path / "deep" / "run"))
+    got = at_once(lambda: claim_folder(tmp_path / "deep" / "run"))
     assert len([one for one in got if not isinstance(one, BadInput)]) == 1
     assert all("reserved by another command" in str(one) or isinstance(one, type(tmp_path)) for one in got)
     assert [path.name for path in (tmp_path / "deep" / "run").iterdir()] == ["work"]
-    with pytest.raises(BadInput, match="in use"), claimed(tmp_path / "deep" / "run"):
+    with pytest.raises(BadInput, match="in use"), claim_folder(tmp_path / "deep" / "run"):
         pass
 
 
-@pytest.mark.parametrize("reserve", [made, claimed])
+@pytest.mark.parametrize("reserve", [make_folder, claim_folder])
 def test_nothing_is_left_of_a_run_that_was_refused(tmp_path, reserve):
     with pytest.raises(BadInput, match="no"), reserve(tmp_path / "outputs" / "run"):
         raise BadInput("no")
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("reserve", [made, claimed])
+@pytest.mark.parametrize("reserve", [make_folder, claim_folder])
 def test_a_place_where_nothing_can_be_written(tmp_path, reserve):
     (tmp_path / "file").touch()
     with pytest.raises(BadInput, match="cannot be written"), reserve(tmp_path / "file" / "run"):
