@@ -65,10 +65,7 @@ RULES = [
         "b_bmsy",
         r"b ?bmsy( .*)?|b ?div ?bmsy\w*|b over bmsy|.*biomass relative to bmsy.*|relative biomass.*|ssb ?ssbmsy",
     ),
-    (
-        "u_umsy",
-        r"[ufe]r? ?(div ?)?[ufe]r?msy\w*( .*)?|(relative )?fishing pressure.*|relative fishing mortality",
-    ),
+    ("u_umsy", r"[ufe]r? ?(div ?)?[ufe]r?msy\w*( .*)?|(relative )?fishing pressure.*|relative fishing mortality"),
     ("overfished", r".*over ?(exploited|fished).*|.*unsustainable.*|.*not sustainable.*"),
     ("sustainable", r".*sustainabl[ey].*"),
     ("aquaculture", r".*aquaculture.*(production)?.*"),

@@ -260,11 +260,7 @@ def _winners(stage: Stage, finished: list[Scored]) -> list[Winner]:
 
 def _mean_record(entry: Scored) -> dict[str, Any]:
     spread = entry.spread()
-    record: dict[str, Any] = {
-        "name": entry.trial.name,
-        "digest": entry.trial.digest,
-        entry.score: _short(spread.mean),
-    }
+    record: dict[str, Any] = {"name": entry.trial.name, "digest": entry.trial.digest, entry.score: _short(spread.mean)}
     if spread.n > 1:
         record["sd"] = _short(spread.sd)
         if math.isfinite(spread.low):

@@ -6,9 +6,9 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
@@ -36,9 +36,6 @@ COLUMNS = [
     *(*METRICS, "test/accuracy_low", "test/accuracy_high"),
     *("lr", "best_epoch", "parameters", "learning", "seconds", "settings", "cause"),
 ]
-
-
-# ---- the terminal
 
 
 class Watcher:
@@ -75,7 +72,7 @@ class Watcher:
                     done = sum(1 for stage, _ in self._logged if stage == state.stage.name)
                     score = mean_text(entry) if entry.state == "finished" else f"{entry.state}: {entry.cause}"
                     position = f"{state.stage.name} {done}/{max(state.planned, len(state.scored))}"
-                    log.info("%s", f"{position}  {entry.trial.name}  {score}  {duration(entry.seconds)}")
+                    log.info("%s  %s  %s  %s", position, entry.trial.name, score, duration(entry.seconds))
 
 
 def _current(states: Sequence[StageState]) -> int:
@@ -102,9 +99,10 @@ def stage_table(state: StageState, most: int | None = None) -> Table:
     table.title = Text(f"{stage.name}: {stage.title}" if stage.title != stage.name else stage.name)
     score = "learning rate" if stage.is_range_test else stage.score
     tested = ["test accuracy"] if stage.test else []
-    for heading in ("trial", "state", score, *tested, "best epoch", "parameters", "took"):
-        left = heading in ("trial", "state")
-        table.add_column(heading, justify="left" if left else "right", no_wrap=heading != "trial")
+    table.add_column("trial")
+    table.add_column("state", no_wrap=True)
+    for heading in (score, *tested, "best epoch", "parameters", "took"):
+        table.add_column(heading, justify="right", no_wrap=True)
     rows = in_order(state)
     for entry in rows[:most]:
         running = [cell.digest for cell in entry.trial.cells if cell.digest in state.running]
@@ -121,7 +119,7 @@ def stage_table(state: StageState, most: int | None = None) -> Table:
             shown,
             mean_text(entry),
             *(mean_text(entry, "test/accuracy") for _ in tested),
-            "" if math.isnan(entry.epochs_to_best) else f"{entry.epochs_to_best:.3g}",
+            _number(entry.epochs_to_best, 3),
             "" if entry.parameters is None else f"{entry.parameters:,}",
             duration(entry.seconds + sum(time.time() - state.running[digest] for digest in running)),
         )
@@ -151,9 +149,6 @@ def mean_text(entry: Scored, key: str | None = None) -> str:
         rates = [f"{result['lr']:.2g}" for result in entry.results.values() if result.get("lr")]
         return f"lr {', '.join(rates)}" if rates and key is None else ""
     return f"{spread.mean:.3f}" if spread.n == 1 else f"{spread.mean:.3f} ± {spread.sd:.3f} ({spread.n})"
-
-
-# ---- how long it may take
 
 
 class Remaining(NamedTuple):
@@ -194,11 +189,8 @@ def trainings(stage: Stage, before: list[Stage]) -> float:
     return most_trials(stage, before) * folds * len(stage.seeds)
 
 
-# ---- results.csv
-
-
 def write_results(path: Path, states: Sequence[StageState]) -> None:
-    """Write a row for each trial of each stage."""
+    """Write results.csv: a row for each trial of each stage."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -208,23 +200,19 @@ def write_results(path: Path, states: Sequence[StageState]) -> None:
             chosen = "yes" if entry.trial.digest in chosen_digests(state.choice) else ""
             rates = [f"{result['lr']:.4g}" for result in entry.results.values() if result.get("lr")]
             means = [entry.spread(key).mean for key in METRICS]
-            writer.writerow(
-                [
-                    *(state.stage.name, entry.trial.name, chosen, entry.state, state.stage.score),
-                    *map(_number, (spread.mean, spread.sd, spread.low, spread.high)),
-                    spread.n,
-                    *map(_number, (*means, *entry.interval("test/accuracy"))),
-                    ";".join(rates),
-                    _number(entry.epochs_to_best),
-                    entry.parameters or "",
-                    entry.learning or "",
-                    f"{entry.seconds:.0f}",
-                    " ".join(f"{key}={value}" for key, value in entry.trial.settings.items()),
-                    entry.cause,
-                ]
-            )
+            row = [state.stage.name, entry.trial.name, chosen, entry.state, state.stage.score]
+            row += [*map(_number, (spread.mean, spread.sd, spread.low, spread.high)), spread.n]
+            row += [*map(_number, (*means, *entry.interval("test/accuracy"))), ";".join(rates)]
+            row += [_number(entry.epochs_to_best), entry.parameters or "", entry.learning or ""]
+            row += [f"{entry.seconds:.0f}", settings_text(entry.trial.settings), entry.cause]
+            writer.writerow(row)
     write_whole(path, text.getvalue())
 
 
-def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.4g}"
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """As a command line takes them."""
+    return " ".join(f"{key}={value}" for key, value in settings.items())
+
+
+def _number(value: float, digits: int = 4) -> str:
+    return "" if math.isnan(value) else f"{value:.{digits}g}"
