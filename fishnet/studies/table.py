@@ -200,7 +200,7 @@ def write_results(path: Path, states: Sequence[StageState]) -> None:
             chosen = "yes" if entry.trial.digest in chosen_digests(state.choice) else ""
             rates = [f"{result['lr']:.4g}" for result in entry.results.values() if result.get("lr")]
             means = [entry.spread(key).mean for key in METRICS]
-            row = [state.stage.name, entry.trial.name, chosen, entry.state, state.stage.score]
+            row: list[object] = [state.stage.name, entry.trial.name, chosen, entry.state, state.stage.score]
             row += [*map(_number, (spread.mean, spread.sd, spread.low, spread.high)), spread.n]
             row += [*map(_number, (*means, *entry.interval("test/accuracy"))), ";".join(rates)]
             row += [_number(entry.epochs_to_best), entry.parameters or "", entry.learning or ""]

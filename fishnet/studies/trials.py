@@ -7,6 +7,7 @@ recognised and not done again.
 
 import copy
 import hashlib
+import itertools
 import json
 import os
 from collections import Counter
@@ -68,10 +69,8 @@ class Trial:
 
     def value(self, key: str) -> Any:
         """A value of the resolved configuration; None where it has no such key."""
-        node: Any = self.config
-        for part in key.split("."):
-            node = node.get(part) if isinstance(node, Mapping) else None
-        return node
+        node, last = _node(self.config, key)
+        return node.get(last)
 
 
 @dataclass(frozen=True)
@@ -98,10 +97,8 @@ def listed(stage: Stage, kept: Mapping[str, list[Candidate]]) -> Iterator[Idea]:
         for name, point in search.points.items():
             candidates = received(point.get("from", stage.source), kept)
             for candidate in candidates:
-                parts = [candidate.name if len(candidates) > 1 or not name else "", name]
-                full_name = "-".join(filter(None, parts))
-                family = name or candidate.name
-                yield Idea(candidate, full_name, point.get("base"), own_settings(point), family)
+                full_name = "-".join(filter(None, [candidate.name if len(candidates) > 1 or not name else "", name]))
+                yield Idea(candidate, full_name, point.get("base"), own_settings(point), name or candidate.name)
         return
     candidates = received(stage.source, kept)
     for candidate in candidates:
@@ -162,17 +159,10 @@ def compose_trial(stage: Stage, number: int, idea: Idea, compose: Compose) -> Tr
             config["data"]["fold"] = fold
             where = [] if fold is None else [f"data.fold={fold}"]
             cells.append(Cell(digest_of(config), fold, seed, [*common, *where, f"seed={seed}"]))
+    name = idea.name or (stage.name if number == 0 else f"{stage.name}-{number}")
+    digest, settings = digest_of(composed.config, without=REPEATS), {**carried, **idea.point}
     return Trial(
-        number=number,
-        name=idea.name or (stage.name if number == 0 else f"{stage.name}-{number}"),
-        digest=digest_of(composed.config, without=REPEATS),
-        base=base,
-        settings={**carried, **idea.point},
-        point=idea.point,
-        cells=tuple(cells),
-        config=composed.config,
-        family=idea.family,
-        longer=idea.longer,
+        number, name, digest, base, settings, idea.point, tuple(cells), composed.config, idea.family, idea.longer
     )
 
 
@@ -204,9 +194,8 @@ def unique_names(trials: Sequence[Trial], taken: Collection[str] = ()) -> list[T
     result = []
     for trial in trials:
         name = trial.name if wanted[trial.name] == 1 else trial.longer or trial.name
-        number, free = 2, name
-        while free in used:
-            free, number = f"{name}-{number}", number + 1
+        counted_names = (f"{name}-{number}" for number in itertools.count(2))
+        free = next(free for free in itertools.chain([name], counted_names) if free not in used)
         used.add(free)
         result.append(replace(trial, name=free))
     return result
@@ -231,13 +220,13 @@ def digest_of(config: Mapping[str, Any], without: tuple[str, ...] = ()) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _node(tree: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
+def _node(tree: Mapping[str, Any], key: str) -> tuple[Any, str]:
     """The branch that holds a dotted key, and the key's last part; an empty branch where there is none."""
     *path, last = key.split(".")
     node: Any = tree
     for part in path:
-        node = node.get(part) if isinstance(node, dict) else None
-    return (node, last) if isinstance(node, dict) else ({}, last)
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return (node, last) if isinstance(node, Mapping) else ({}, last)
 
 
 def _plain(value: Any) -> Any:
