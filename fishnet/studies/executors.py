@@ -15,9 +15,8 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.text import nearest
@@ -30,8 +29,7 @@ NAMES = ("local", "submitit", "ray")
 LONGEST = 24 * 60  # minutes that Slurm is asked for where no limit is given
 
 
-@dataclass(frozen=True)
-class Running:
+class Running(NamedTuple):
     """A supervisor somewhere."""
 
     status: Callable[[], int | None]  # its exit status; None while it runs
@@ -90,9 +88,6 @@ class Local(Executor):
         if gpu is not None:
             self._users[gpu].append(running)
         return running
-
-
-# ---- clusters
 
 
 def exit_status(process: subprocess.Popen) -> int:

@@ -219,18 +219,16 @@ def _add_trials(
         cells += ["" if count is None else f"{count:,}" for count in (trial.parameters, trial.learning)]
         style = {"failed": "bad", "pruned": "doubtful"}.get(trial.state, "")
         rows.append(Row([*cells, duration(trial.seconds)], "good" if trial.trial.digest in chosen else style))
-        for cell, result in trial.deaths:
-            rows.append(Row([f"↳ {result['status']} ({cell.name}): {result['cause']}"[:402]], "bad"))
-        if trial.state == "pruned":
-            causes = (result["cause"] for result in trial.results.values() if result["status"] == "pruned")
-            rows.append(Row([f"↳ {next(causes)}"], "doubtful"))
+        causes = [f"{result['status']} ({cell.name}): {result['cause']}" for cell, result in trial.deaths]
+        rows += [Row([f"↳ {cause}"[:402]], "bad") for cause in causes]
+        pruned = [result["cause"] for result in trial.results.values() if result["status"] == "pruned"]
+        rows += [Row([f"↳ {cause}"], "doubtful") for cause in pruned[:1]]
     chapter.add_table(header, rows, numeric=range(1, len(header)))
 
 
 def _behind(verdict: Verdict | None) -> list[str]:
-    if verdict is None or verdict.difference is None:
+    if verdict is None or (difference := verdict.difference) is None:
         return ["" if verdict is None else "unknown", ""]
-    difference = verdict.difference
     if difference.error == 0:
         return ["0 in every fold", ""]
     p = "< 0.001" if verdict.p < 0.001 else f"{verdict.p:.2g}"

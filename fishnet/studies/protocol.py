@@ -129,9 +129,8 @@ def _parse_stage(
     if source is not None and source not in earlier:
         hint = nearest(str(source), earlier) if earlier else "it is the first."
         raise BadInput(f"{where}: from={source} names no earlier stage; {hint}")
-    folds = text.get("folds", common.get("folds"))
-    folds = folds if folds is None or wanted_folds is None else wanted_folds
-    if folds is not None:
+    if (folds := text.get("folds", common.get("folds"))) is not None:
+        folds = folds if wanted_folds is None else wanted_folds
         _check_whole(folds, f"{where}: folds", 2, "two or more, or null for a plain split")
     keep = str(text.get("keep", "top"))
     if keep not in RULES:

@@ -42,10 +42,8 @@ def ask(
         study = optuna.create_study(sampler=sampler, direction="maximize" if maximise else "minimize")
         for point, score in history if guided else ():
             if score is not None:
-                params = {
-                    key: domain.values.index(point[key]) if isinstance(domain, Choice) else point[key]
-                    for key, domain in space.items()
-                }
+                choices = {key: domain.values for key, domain in space.items() if isinstance(domain, Choice)}
+                params = point | {key: values.index(point[key]) for key, values in choices.items()}
                 study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=score))
         drawn = study.ask(distributions).params
         point = {key: _from_optuna(drawn[key], domain) for key, domain in space.items()}

@@ -201,10 +201,9 @@ def against(best: Scored, other: Scored, journal: Journal, key: str) -> Differen
     both = pd.concat(predicted, axis=1, join="inner", keys=range(len(predicted))).reset_index()
     if both["group"].nunique() < 2:
         return None
-    names = np.unique(both.drop(columns=["path", "group"]).to_numpy(dtype=str))
-    label = np.searchsorted(names, both["class"].to_numpy(dtype=str))
-    numbers = np.searchsorted(names, both[range(len(predicted))].to_numpy(dtype=str).T)
-    of_best, of_other = np.split(numbers, 2)
+    names, numbers = np.unique(both.drop(columns=["path", "group"]).to_numpy(dtype=str).T, return_inverse=True)
+    label, *predictions = numbers.reshape(-1, len(both))
+    of_best, of_other = np.split(np.array(predictions), 2)
     return over_photos(label, of_best, of_other, both["group"].to_numpy(), len(names), metric)
 
 

@@ -199,8 +199,7 @@ def _locked(lock: IO) -> bool:
 def _ended_within(process: subprocess.Popen, seconds: float) -> bool:
     with suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
-        return True
-    return False
+    return process.returncode is not None
 
 
 def signal_group(pid: int, number: int) -> None:

@@ -44,7 +44,7 @@ class Watcher:
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(width=None if sys.stdout.isatty() else 160)
         self._live: Live | None = None
-        self._logged: set[tuple[str, str]] = set()  # stages with digests of trials
+        self._logged: dict[str, set[str]] = {}  # by stage, digests of trials
         self._drawn = 0.0
 
     def __enter__(self) -> "Watcher":
@@ -64,15 +64,13 @@ class Watcher:
                 table = stage_table(states[_current(states)], most=MOST)
                 self._live.update(Group(table, progress_line(states)), refresh=True)
             return
-        for state in states:
-            for entry in state.scored:
-                key = (state.stage.name, entry.trial.digest)
-                if entry.state != "open" and key not in self._logged:
-                    self._logged.add(key)
-                    done = sum(1 for stage, _ in self._logged if stage == state.stage.name)
-                    score = mean_text(entry) if entry.state == "finished" else f"{entry.state}: {entry.cause}"
-                    position = f"{state.stage.name} {done}/{max(state.planned, len(state.scored))}"
-                    log.info("%s  %s  %s  %s", position, entry.trial.name, score, duration(entry.seconds))
+        for state, entry in [(each, entry) for each in states for entry in each.scored if entry.state != "open"]:
+            logged = self._logged.setdefault(state.stage.name, set())
+            if entry.trial.digest not in logged:
+                logged.add(entry.trial.digest)
+                score = mean_text(entry) if entry.state == "finished" else f"{entry.state}: {entry.cause}"
+                position = f"{state.stage.name} {len(logged)}/{max(state.planned, len(state.scored))}"
+                log.info("%s  %s  %s  %s", position, entry.trial.name, score, duration(entry.seconds))
 
 
 def _current(states: Sequence[StageState]) -> int:

@@ -5,7 +5,6 @@ both is a digest of the resolved configuration, so the same work in another stag
 recognised and not done again.
 """
 
-import copy
 import hashlib
 import itertools
 import json
@@ -13,7 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from .protocol import Stage
 from .selection import Candidate
@@ -27,8 +26,7 @@ REPEATS = ("seed", "data.fold")
 PATHS = ("data.root", "data.manifest", "data.split_file", "model.pretrained")
 
 
-@dataclass(frozen=True)
-class Composed:
+class Composed(NamedTuple):
     """What Hydra makes of settings: the command line of one training, and its configuration."""
 
     overrides: list[str]
@@ -38,8 +36,7 @@ class Composed:
 Compose = Callable[[str | None, Settings, Settings], Composed]
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """One training: a trial on one fold with one seed."""
 
     digest: str
@@ -152,13 +149,10 @@ def compose_trial(stage: Stage, number: int, idea: Idea, compose: Compose) -> Tr
     composed = compose(base, {"data.seed": 0, **carried}, {**idea.point, **fixed, "seed": stage.seeds[0]})
     common = [override for override in composed.overrides if override.split("=")[0] not in REPEATS]
     cells = []
-    for fold in folds:
-        for seed in stage.seeds:
-            config = copy.deepcopy(composed.config)
-            config["seed"] = seed
-            config["data"]["fold"] = fold
-            where = [] if fold is None else [f"data.fold={fold}"]
-            cells.append(Cell(digest_of(config), fold, seed, [*common, *where, f"seed={seed}"]))
+    for fold, seed in itertools.product(folds, stage.seeds):
+        config = {**composed.config, "seed": seed, "data": {**composed.config["data"], "fold": fold}}
+        where = [] if fold is None else [f"data.fold={fold}"]
+        cells.append(Cell(digest_of(config), fold, seed, [*common, *where, f"seed={seed}"]))
     name = idea.name or (stage.name if number == 0 else f"{stage.name}-{number}")
     digest, settings = digest_of(composed.config, without=REPEATS), {**carried, **idea.point}
     return Trial(
@@ -207,14 +201,12 @@ def digest_of(config: Mapping[str, Any], without: tuple[str, ...] = ()) -> str:
     One thing written in two ways has one digest: a folder by its absolute path, and 1 as 1.0. Paths are seen from
     where the study runs, so that a project that was moved keeps what it has.
     """
-    tree = _plain(config)
-    for key in (*NO_PART_OF_A_RESULT, *without):
-        node, last = _node(tree, key)
+    tree, home = _plain(config), os.getcwd()
+    for node, last in (_node(tree, key) for key in (*NO_PART_OF_A_RESULT, *without)):
         node.pop(last, None)
-    for key in PATHS:
-        node, last = _node(tree, key)
+    for node, last in (_node(tree, key) for key in PATHS):
         if isinstance(node.get(last), str):
-            home, path = os.getcwd(), os.path.abspath(os.path.expanduser(node[last]))
+            path = os.path.abspath(os.path.expanduser(node[last]))
             node[last] = os.path.relpath(path, home) if os.path.commonpath([home, path]) == home else path
     text = json.dumps(tree, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
