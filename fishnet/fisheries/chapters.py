@@ -36,28 +36,15 @@ def answers(findings: Findings) -> list[str]:
 
 def chapters(findings: Findings) -> list[Chapter]:
     """Those that the tables have something for."""
-    built = [
-        _words(),
-        _sustainable(findings),
-        _ratios(findings),
-        _stocks(findings),
-        _catches(findings),
-        dynamics_chapter(findings),
-        learning_chapter(findings),
-        _read(findings),
-    ]
-    return [chapter for chapter in built if chapter is not None]
+    words = Chapter("Five words first")
+    words.add_text(sentences().words_stock(), sentences().words_msy())
+    makers = (_sustainable, _ratios, _stocks, _catches, dynamics_chapter, learning_chapter, _read)
+    return [words, *filter(None, (make(findings) for make in makers))]
 
 
 def _quadrant_counts(now: pd.DataFrame) -> dict[str, int]:
     counts = now["quadrant"].value_counts()
     return {name: int(counts.get(name, 0)) for name in QUADRANTS.values()}
-
-
-def _words() -> Chapter:
-    chapter = Chapter("Five words first")
-    chapter.add_text(sentences().words_stock(), sentences().words_msy())
-    return chapter
 
 
 def _sustainable(findings: Findings) -> Chapter | None:
@@ -68,10 +55,8 @@ def _sustainable(findings: Findings) -> Chapter | None:
     series = ends[ends["years"] >= 3]
     drawn = series if len(series) else ends
     chapter.add_text(sentences().sustainable(drawn.iloc[0], drawn.iloc[-1], findings.status.from_stocks))
-    chapter.add_figure(
-        pictures.draw_sustainable(shares, list(drawn["entity"])),
-        sentences().sustainable_figure(len(drawn), pictures.MOST_PANELS),
-    )
+    caption = sentences().sustainable_figure(len(drawn), pictures.MOST_PANELS)
+    chapter.add_figure(pictures.draw_sustainable(shares, list(drawn["entity"])), caption)
     few = len(ends) - len(series)
     if few and len(series):
         chapter.add_text(f"{few} more entries of the table have one or two years only; they are in sustainable.csv.")
@@ -93,16 +78,12 @@ def _ratios(findings: Findings) -> Chapter | None:
     groups = now[now["kind"] != "stock"]
     if len(groups):
         order = list(groups.sort_values("b_bmsy")["entity"].drop_duplicates())
-        chapter.add_figure(
-            pictures.draw_ratios(classes[classes["kind"] != "stock"].drop_duplicates(["entity", "year"]), order),
-            sentences().ratios_figure(len(order), pictures.MOST_PANELS),
-        )
-    rows = [
-        (r.entity, r.kind, str(r.year), r.b_bmsy, r.u_umsy, r.biomass_class, r.quadrant)
-        for r in now.sort_values("b_bmsy").head(MOST_ROWS).itertuples()
-    ]
+        drawn = pictures.draw_ratios(classes[classes["kind"] != "stock"].drop_duplicates(["entity", "year"]), order)
+        chapter.add_figure(drawn, sentences().ratios_figure(len(order), pictures.MOST_PANELS))
+    lowest = now.sort_values("b_bmsy").head(MOST_ROWS).astype({"year": str})
+    rows = lowest[["entity", "kind", "year", "b_bmsy", "u_umsy", "biomass_class", "quadrant"]].itertuples(index=False)
     header = ["stock or group", "kind", "year", "B/Bmsy", "F/Fmsy", "biomass", "quadrant"]
-    chapter.add_table(header, rows, folded="The figures")
+    chapter.add_table(header, list(rows), folded="The figures")
     return chapter
 
 
@@ -127,44 +108,34 @@ def _stocks(findings: Findings) -> Chapter | None:
 
 def _catches(findings: Findings) -> Chapter | None:
     """Of the first table with catches of countries, or with aquaculture beside them."""
-    frame = next(
-        (
-            frame
-            for frame in findings.frames
-            if "catch" in frame and ("aquaculture" in frame or (frame["kind"] == "country").any())
-        ),
-        None,
-    )
-    if frame is None:
+    frames = [frame for frame in findings.frames if "catch" in frame]
+    frames = [frame for frame in frames if "aquaculture" in frame or (frame["kind"] == "country").any()]
+    if not frames:
         return None
+    frame = frames[0]
     caught = frame[frame["catch"].notna()]
     whole = next((name for name in ("World", "all") if (caught["entity"] == name).any()), None)
     name = whole or str(caught.groupby("entity")["catch"].max().idxmax())
     rows = caught[caught["entity"] == name]
     chapter = Chapter("Caught and farmed")
     chapter.add_text(sentences().catches(name, rows.nlargest(1, "catch").iloc[0], rows.iloc[-1]))
-    chapter.add_figure(
-        pictures.draw_catches(frame, name, MOST_CAUGHT), "Left: wild catch and aquaculture. Right: the largest catches."
-    )
+    caption = "Left: wild catch and aquaculture. Right: the largest catches."
+    chapter.add_figure(pictures.draw_catches(frame, name, MOST_CAUGHT), caption)
     return chapter
 
 
 def _read(findings: Findings) -> Chapter:
     chapter = Chapter("What was read")
-    chapter.add_text(
-        "One variable has many names; this is what each column was taken for. columns='HEADER=meaning' corrects it."
-    )
+    names = "One variable has many names; this is what each column was taken for."
+    chapter.add_text(f"{names} columns='HEADER=meaning' corrects it.")
     for sheet in findings.sheets:
         chapter.add_heading(sheet.name)
+        text = f"{len(sheet.frame):,} species with their categories."
         if "kind" in sheet.frame:
-            span = f"{sheet.frame['year'].min()} to {sheet.frame['year'].max()}"
-            notes = "; ".join(sheet.notes)
-            sentence = f"{notes[0].upper()}{notes[1:]}." if notes else ""
-            chapter.add_text(
-                f"{len(sheet.frame):,} rows, {sheet.frame['entity'].nunique()} entities, {span}. {sentence}"
-            )
-        else:
-            chapter.add_text(f"{len(sheet.frame):,} species with their categories.")
+            year, notes = sheet.frame["year"], "; ".join(sheet.notes)
+            text = f"{len(year):,} rows, {sheet.frame['entity'].nunique()} entities, {year.min()} to {year.max()}. "
+            text += f"{notes[0].upper()}{notes[1:]}." if notes else ""
+        chapter.add_text(text)
         chapter.add_table(["column", "taken for"], sheet.taken, folded=f"{len(sheet.taken)} columns")
     for sentence in findings.refused:
         chapter.add_warning(f"Left out: {sentence}")

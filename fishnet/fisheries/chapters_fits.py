@@ -13,21 +13,13 @@ from .findings import Findings
 from .fitting import PRIOR_K, PRIOR_R, PRIOR_START
 from .intervals import Interval
 
-METRICS = {
-    "auc": "area under the curve",
-    "balanced_accuracy": "balanced accuracy",
-    "brier": "Brier score",
-    "calibration_error": "calibration error",
-}
-ERRORS = {
-    "process_error": "process error, standard deviation",
-    "observation_error": "observation error, standard deviation",
-}
+METRICS = {"auc": "area under the curve", "balanced_accuracy": "balanced accuracy"}
+METRICS |= {"brier": "Brier score", "calibration_error": "calibration error"}
+ERRORS = {f"{kind}_error": f"{kind} error, standard deviation" for kind in ("process", "observation")}
 TRUTH = {"r": "r", "k": "K", "msy": "MSY", "bmsy": "Bmsy", "fmsy": "Fmsy"}  # quantity → column of truth.csv
 
 
 def sentences() -> Any:
-    """The macros of prose.html."""
     return prose("fishnet.fisheries", "prose.html")
 
 
@@ -36,16 +28,15 @@ def dynamics_chapter(findings: Findings) -> Chapter | None:
     if not findings.dynamics:
         return None
     chapter = Chapter("How stocks grow: fits and futures")
-    beliefs = (_belief(prior) for prior in (PRIOR_R, PRIOR_K, PRIOR_START))
+    beliefs = (_belief(*prior) for prior in (PRIOR_R, PRIOR_K, PRIOR_START))
     chapter.add_text(sentences().model(), sentences().intervals(*beliefs))
     for each in findings.dynamics:
         _add_stock(chapter, each, findings.truth)
     return chapter
 
 
-def _belief(prior: tuple[float, float]) -> str:
+def _belief(centre: float, sd: float) -> str:
     """A log-normal prior as its median and the range that holds nine in ten."""
-    centre, sd = prior
     middle, low, high = (format_number(float(np.exp(centre + z * sd))) for z in (0, -1.645, 1.645))
     return f"{middle} ({low} to {high})"
 
@@ -55,16 +46,13 @@ def _add_stock(chapter: Chapter, each: Dynamics, truth: pd.DataFrame | None) -> 
     chapter.add_heading(f"{stock.title}, {stock.years[0]} to {stock.years[-1]}")
     if each.warnings:
         chapter.add_warning("; ".join(each.warnings) + ". Read the figures below as questions.")
-    change = contrast(each.fit)
-    chapter.add_text(
-        sentences().curves(stock.measured, change, each.evidence_gap, each.undecided, each.best), *stock.notes
-    )
+    curves = stock.measured, contrast(each.fit), each.evidence_gap, each.undecided, each.best
+    chapter.add_text(sentences().curves(*curves), *stock.notes)
     if stock.measure == "b_bmsy":
         chapter.add_text(sentences().second_opinion())
     of_fits = {name: sure for name, (_, sure) in each.fits.items()}
     rows = [[words, *(interval(sure.intervals[key]) for sure in of_fits.values())] for key, words in NAMES.items()]
-    for key, words in ERRORS.items():
-        rows.append([words, *(interval(getattr(sure, key)) for sure in of_fits.values())])
+    rows += [[words, *(interval(getattr(sure, key)) for sure in of_fits.values())] for key, words in ERRORS.items()]
     header = ["", *(f"{name}, 90 % interval" for name in of_fits)]
     if truth is not None:
         known = truth[truth["stockid"] == stock.entity].iloc[0]

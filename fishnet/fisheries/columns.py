@@ -28,58 +28,38 @@ VALUES = {
     "overfished": "% of stocks overfished",
 }
 LABELS = {
-    "stock": "stock",
-    "entity": "country, region or group",
-    "year": "year",
-    "name": "name",
-    "species": "species",
-    "category": "species category",
-    "resilience": "resilience",
-    "area": "fishing area",
-    "code": "country code",
-    "variable": "which variable",
-    "value": "its value",
-    "unit": "unit",
+    **{"stock": "stock", "entity": "country, region or group", "year": "year", "name": "name"},
+    **{"species": "species", "category": "species category", "resilience": "resilience"},
+    **{"area": "fishing area", "code": "country code"},
+    **{"variable": "which variable", "value": "its value", "unit": "unit"},
 }
 MEANINGS = VALUES | LABELS
 ATTRIBUTES = ("name", "species", "category", "resilience", "code")
 
 PER_EFFORT = r"(catch(es)?|landings|biomass|numbers?) per unit (of )?effort"
-RULES = [
-    ("year", r"(ts)?year|yr|annee|year code|time|season"),
-    ("stock", r"stock ?id|stock|stock code|assess ?id"),
-    ("name", r"stock ?long|stock name|common ?name"),
-    ("species", r"scientific ?name|species|asfis species( name| \w+)?|species name|taxon|taxa|latin name"),
-    ("category", r"spp category|species category|category|species group|isscaap group( \w+)?|taxonomic group"),
-    ("resilience", r"res|resilience"),
-    ("area", r"(fao )?(major )?fishing area( name)?|fao area( name)?|area name|area"),
-    ("code", r"(country |iso )?code|iso ?3?( code)?|alpha 3"),
-    (
-        "entity",
-        r"entity|country( name)?|country or (area|region)|region|geographic area|location|reporting country|place",
-    ),
-    ("variable", r"variable|indicator( name)?|element|measure|ts ?id|statistic|series( name)?"),
-    ("value", r"value|ts ?value|obs ?value|quantity"),
-    ("unit", r"unit( name)?|units|measure unit"),
-    (
-        "b_bmsy",
-        r"b ?bmsy( .*)?|b ?div ?bmsy\w*|b over bmsy|.*biomass relative to bmsy.*|relative biomass.*|ssb ?ssbmsy",
-    ),
-    (
-        "u_umsy",
-        r"[ufe]r? ?(div ?)?[ufe]r?msy\w*( .*)?|(relative )?fishing pressure.*|relative fishing mortality",
-    ),
-    ("overfished", r".*over ?(exploited|fished).*|.*unsustainable.*|.*not sustainable.*"),
-    ("sustainable", r".*sustainabl[ey].*"),
-    ("aquaculture", r".*aquaculture.*(production)?.*"),
-    (
-        "catch",
-        r"tc ?best|t[cl]( mt)?|rec ?c|(total )?(catch(es)?|landings|captures?)(?P<more> .*)?|.*fisheries produc.*",
-    ),
-    ("biomass", r"tb ?best|tb( mt)?|((total |spawning )?(stock )?biomass|ssb)(?P<more> .*)?"),
-    ("index", rf"((abundance |biomass |survey )?index|cpue|survey|{PER_EFFORT})(?P<more> .*)?"),
-]
-PATTERNS = [(meaning, re.compile(pattern)) for meaning, pattern in RULES]
+RULES = {  # meaning → its headers
+    "year": r"(ts)?year|yr|annee|year code|time|season",
+    "stock": r"stock ?id|stock|stock code|assess ?id",
+    "name": r"stock ?long|stock name|common ?name",
+    "species": r"scientific ?name|species|asfis species( name| \w+)?|species name|taxon|taxa|latin name",
+    "category": r"spp category|species category|category|species group|isscaap group( \w+)?|taxonomic group",
+    "resilience": r"res|resilience",
+    "area": r"(fao )?(major )?fishing area( name)?|fao area( name)?|area name|area",
+    "code": r"(country |iso )?code|iso ?3?( code)?|alpha 3",
+    "entity": r"entity|country( name| or area| or region)?|region|geographic area|location|reporting country|place",
+    "variable": r"variable|indicator( name)?|element|measure|ts ?id|statistic|series( name)?",
+    "value": r"value|ts ?value|obs ?value|quantity",
+    "unit": r"unit( name)?|units|measure unit",
+    "b_bmsy": r"b ?bmsy( .*)?|b ?div ?bmsy\w*|b over bmsy|.*biomass relative to bmsy.*|relative biomass.*|ssb ?ssbmsy",
+    "u_umsy": r"[ufe]r? ?(div ?)?[ufe]r?msy\w*( .*)?|(relative )?fishing pressure.*|relative fishing mortality",
+    "overfished": r".*over ?(exploited|fished).*|.*unsustainable.*|.*not sustainable.*",
+    "sustainable": r".*sustainabl[ey].*",
+    "aquaculture": r".*aquaculture.*(production)?.*",
+    "catch": r"tc ?best|t[cl]( mt)?|rec ?c|(total )?(catch(es)?|landings|captures?)(?P<more> .*)?|.*fisheries produc.*",
+    "biomass": r"tb ?best|tb( mt)?|((total |spawning )?(stock )?biomass|ssb)(?P<more> .*)?",
+    "index": rf"((abundance |biomass |survey )?index|cpue|survey|{PER_EFFORT})(?P<more> .*)?",
+}
+PATTERNS = {meaning: re.compile(pattern) for meaning, pattern in RULES.items()}
 LOW, HIGH = re.compile(r"\b(q25|lower|low|lcl|p25)\b"), re.compile(r"\b(q75|upper|high|ucl|p75)\b")
 GROUPED = re.compile(r"\b(region|regions|taxa|taxon|taxonomic group)$")
 WEIGHTS = ("catch", "aquaculture", "biomass")
@@ -149,12 +129,11 @@ def meaning_of(header: str) -> Meaning | None:
     if len(core.split()) > 1 and (match := GROUPED.search(core)):
         group = "region" if match[1].startswith("region") else "taxon"
         core = core[: match.start()].strip()
-    for variable, pattern in PATTERNS:
+    for variable, pattern in PATTERNS.items():
         match = pattern.fullmatch(core)
         if match and _nothing_else(variable, match, header):
-            if variable not in VALUES:
-                return Meaning(variable)
-            return Meaning(variable, side, group, (tonnes(header) or 1.0) if variable in WEIGHTS else 1.0)
+            factor = (tonnes(header) or 1.0) if variable in WEIGHTS else 1.0
+            return Meaning(variable, side, group, factor) if variable in VALUES else Meaning(variable)
     return None
 
 
@@ -179,9 +158,7 @@ def year_of(header: str) -> int | None:
 def parse_columns(text: str | None) -> dict[str, str]:
     """`TL=catch, SSB=biomass`, as a user corrects the reader: header → variable."""
     corrections: dict[str, str] = {}
-    for part in (text or "").split(","):
-        if not part.strip():
-            continue
+    for part in filter(str.strip, (text or "").split(",")):
         header, sign, variable = (piece.strip() for piece in part.rpartition("="))
         if not sign or not header:
             raise BadInput(f"columns={text}: write it as columns='HEADER=meaning, HEADER=meaning'.")
@@ -199,16 +176,11 @@ def without_rivals(meanings: Meanings) -> dict[str, Meaning | None]:
 
     winners: dict[tuple[str, str], tuple[str, Meaning]] = {}
     for header, meaning in meanings.items():
-        if meaning is None:
-            continue
-        key = (meaning.column, meaning.group)
-        if key not in winners or rank(header, meaning) > rank(*winners[key]):
-            winners[key] = header, meaning
+        if meaning is not None:
+            rivals = [winners.get((meaning.column, meaning.group), (header, meaning)), (header, meaning)]
+            winners[meaning.column, meaning.group] = max(rivals, key=lambda rival: rank(*rival))
     kept = {header for header, _ in winners.values()}
     return {header: meaning if header in kept else None for header, meaning in meanings.items()}
-
-
-# ---- units
 
 
 def plain_words(header: str) -> str:

@@ -42,9 +42,6 @@ NAMES = {
 }
 
 
-# ---- from a tidy table to the series that a fit takes
-
-
 @dataclass(frozen=True)
 class Candidate:
     """A stock or region that can be fitted."""
@@ -59,7 +56,6 @@ class Candidate:
 
     @property
     def measured(self) -> str:
-        """The measure in words."""
         return VALUES[self.measure]
 
 
@@ -70,8 +66,7 @@ def candidates(frames: Sequence[pd.DataFrame]) -> list[Candidate]:
         if "catch" not in frame or not set(MEASURES) & set(frame):
             continue
         for entity, rows in frame.groupby("entity", sort=False):
-            candidate = _candidate(str(entity), rows[rows["kind"] == rows["kind"].iloc[0]])
-            if candidate is not None:
+            if candidate := _candidate(str(entity), rows[rows["kind"] == rows["kind"].iloc[0]]):
                 by_entity.setdefault(str(entity), candidate)
     return sorted(by_entity.values(), key=contrast_score, reverse=True)
 
@@ -115,14 +110,10 @@ def select(from_candidates: list[Candidate], names: str | None, most: int) -> li
     parts = [names] if names.casefold() in by_name else [name.strip() for name in names.split(",") if name.strip()]
     for name in parts:
         if name.casefold() not in by_name:
-            known = [candidate.entity for candidate in from_candidates]
-            known += [candidate.title for candidate in from_candidates]
+            known = [each.entity for each in from_candidates] + [each.title for each in from_candidates]
             hint = nearest(name, known) if known else "no stock in these tables has both."
             raise BadInput(f"stock={name}: no such stock with catches and a measure of biomass; {hint}")
     return [by_name[name.casefold()] for name in parts]
-
-
-# ---- whether the data can carry a fit
 
 
 def contrast(fitted: Fit) -> float:
@@ -139,8 +130,7 @@ def process_residuals(fitted: Fit) -> np.ndarray:
 
 def lag1_autocorrelation(fitted: Fit) -> float:
     """Of the process residuals: near 0 if the model holds, near 1 if it misses something."""
-    error = process_residuals(fitted)
-    error = error - error.mean()
+    error = process_residuals(fitted) - process_residuals(fitted).mean()
     return float((error[1:] * error[:-1]).sum() / max((error**2).sum(), 1e-12))
 
 
@@ -149,25 +139,19 @@ def warnings(fitted: Fit, sure: Uncertainty) -> list[str]:
     years, sentences = fitted.states.shape[1], []
     observed = int(np.isfinite(fitted.series.index[0]).sum())
     if observed < FEWEST_OBSERVED:
-        sentences.append(
-            f"too short: biomass is known for {observed} years, and fewer than {FEWEST_OBSERVED} seldom tell r from K"
-        )
-    if contrast(fitted) < CONTRAST:
-        change = f"{contrast(fitted):.1f}-fold"
-        sentences.append(f"no contrast: the biomass changed only {change}, so how fast it grows can hardly be seen")
+        few = f"too short: biomass is known for {observed} years"
+        sentences.append(f"{few}, and fewer than {FEWEST_OBSERVED} seldom tell r from K")
+    if (change := contrast(fitted)) < CONTRAST:
+        change_words = f"no contrast: the biomass changed only {change:.1f}-fold"
+        sentences.append(f"{change_words}, so how fast it grows can hardly be seen")
     if float(fitted.covariance[0, years, years]) ** 0.5 > BELIEF * PRIOR_R[1]:
         sentences.append("r is hardly more than what was believed before the table was seen")
     if (width := sure.intervals["msy"].relative_width) > WIDEST:
         sentences.append(f"the interval of MSY is {width:.1f} times MSY itself")
     if lag1_autocorrelation(fitted) > ALIKE:
-        sentences.append(
-            "process errors of neighbouring years are much alike, so the curve misses something and the intervals "
-            "are too narrow"
-        )
+        alike = "process errors of neighbouring years are much alike"
+        sentences.append(f"{alike}, so the curve misses something and the intervals are too narrow")
     return sentences
-
-
-# ---- fits and futures
 
 
 @dataclass(frozen=True)
@@ -210,24 +194,14 @@ class Dynamics:
 def dynamics(
     stock: Candidate,
     *,
-    curve: str = "both",
+    curve: str = "both",  # or schaefer, or fox
     resamples: int = 200,
-    horizon: int = 10,
-    catch: float | None = None,
-    fishing: float = 1.0,
+    horizon: int = 10,  # years to project
+    catch: float | None = None,  # of every year to come; the mean of the last years where it is None
+    fishing: float = 1.0,  # of every year to come, in Fmsy
     seed: int = 0,
 ) -> Dynamics:
-    """Fits, bootstraps and projects one stock.
-
-    Args:
-        stock: which.
-        curve: `schaefer`, `fox` or `both`.
-        resamples: of the bootstrap.
-        horizon: years to project.
-        catch: projected: so much is caught every year; the mean of the last years where it is None.
-        fishing: projected: fished so hard every year, in Fmsy.
-        seed: of the bootstrap and the projections.
-    """
+    """Fits, bootstraps and projects one stock."""
     fits = {}
     for each in CURVES.values() if curve == "both" else [curve_named(curve)]:
         fitted = fit(each, stock.series)
@@ -242,23 +216,14 @@ def dynamics(
     return Dynamics(stock, fits, best, warnings(fitted, sure), futures)
 
 
-# ---- tables
-
-
 def fit_table(estimates: Sequence[Dynamics]) -> pd.DataFrame:
     """A row a stock, curve and quantity, with its interval."""
     rows = []
     for each in estimates:
         for name, (fitted, sure) in each.fits.items():
-            common = {
-                "stock": each.stock.entity,
-                "curve": name,
-                "chosen": name == each.best,
-                "years": len(each.stock.years),
-                "measure": each.stock.measure,
-                "contrast": contrast(fitted),
-                "warning": "; ".join(each.warnings),
-            }
+            common = {"stock": each.stock.entity, "curve": name, "chosen": name == each.best}
+            common |= {"years": len(each.stock.years), "measure": each.stock.measure}
+            common |= {"contrast": contrast(fitted), "warning": "; ".join(each.warnings)}
             errors = {"process_error": sure.process_error, "observation_error": sure.observation_error}
             for key, value in {**sure.intervals, **errors}.items():
                 ends = {"value": value.value, "low": value.low, "high": value.high}

@@ -7,6 +7,7 @@ other it is wrong by a thousand and looks right, so what cannot be decided is sa
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -16,6 +17,7 @@ from .columns import VALUES, meaning_of, year_of
 
 MOST_BYTES = 500_000_000
 SEPARATORS = ",;\t|"
+WRITE_POINTS = "write a point before decimals and nothing between thousands."
 HEADER_WITHIN = 12  # lines: some publishers write a title above the header
 
 FLAG = r"(?:[eE][-+]?\d+)?\s*(?:[A-Za-z*†]{1,2})?\s*"
@@ -26,25 +28,18 @@ POINT_BETWEEN_THOUSANDS = rf"\s*-?[1-9]\d{{0,2}}(?:\.\d{{3}})+{FLAG}"
 
 
 def read_cells(path: Path, corrections: dict[str, str]) -> tuple[pd.DataFrame, list[str]]:
-    """The cells as text, and what had to be guessed to read them.
-
-    Args:
-        path: the file.
-        corrections: header → variable, as the user said it; these headers must be there.
-    """
+    """The cells as text, and what had to be guessed to read them; the headers that a user corrects must be there."""
     text = _decoded(path)
     if not any(line.strip() for line in text.splitlines()[:HEADER_WITHIN]):
         raise BadInput(f"{path} is empty: download it again.")
     separator, header_at, header = _header(path, text, corrections)
     try:
-        raw = pd.read_csv(
-            io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, skiprows=header_at,
-            skip_blank_lines=False,
-        )  # fmt: skip
+        form: dict[str, Any] = {"sep": separator, "skiprows": header_at, "skip_blank_lines": False}
+        raw = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, **form)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
         reason = " ".join(str(error).replace("Error tokenizing data. C error:", "").split())
         raise BadInput(f"{path} is no whole table ({reason}): download or export it again.") from error
-    if isinstance(raw.index, pd.MultiIndex) or not isinstance(raw.index, pd.RangeIndex):
+    if not isinstance(raw.index, pd.RangeIndex):
         raise BadInput(f"{path} is no whole table (its rows are longer than its header): export it again.")
     raw.index = raw.index + header_at + 2  # each row keeps the number that it has in the file, for messages about it
     raw = raw[~raw.apply(lambda column: column.str.strip() == "").all(axis=1)]
@@ -92,8 +87,9 @@ def _header(path: Path, text: str, corrections: dict[str, str]) -> tuple[str, in
             try:
                 cells = [cell.strip() for cell in next(csv.reader([line], delimiter=sign), [])]
             except csv.Error as error:
-                reason = f"its first lines cannot be split into columns ({error})"
-                raise BadInput(f"{path} is no table: {reason}.") from error
+                raise BadInput(
+                    f"{path} is no table: its first lines cannot be split into columns ({error})."
+                ) from error
             known = sum(bool(cell in corrections or meaning_of(cell) or year_of(cell)) for cell in cells if cell)
             if any(cells) and (known, len(cells)) > best:
                 best, separator, at, names = (known, len(cells)), sign, number, cells
@@ -104,8 +100,8 @@ def _unique(names: list[str]) -> list[str]:
     """`catch` and ` catch` are one name once the blanks are gone; the second gets a number, as equal ones do."""
     taken: list[str] = []
     for name in names:
-        number = next(n for n in range(len(names)) if (f"{name}.{n}" if n else name) not in taken)
-        taken.append(f"{name}.{number}" if number else name)
+        numbered = [name, *(f"{name}.{number}" for number in range(1, len(names)))]
+        taken.append(next(each for each in numbered if each not in taken))
     return taken
 
 
@@ -117,28 +113,26 @@ def listed(raw: pd.DataFrame, most: int = 8) -> str:
 
 def something_else(path: Path, raw: pd.DataFrame, reason: str) -> str:
     """The message about a table whose columns are not those of fisheries."""
-    return (
-        f"{path} is a table of something else: {reason} (its columns are {listed(raw)}); if one does, say so with "
-        "columns='HEADER=year, HEADER=catch'."
-    )
-
-
-# ---- commas and points
+    example = "columns='HEADER=year, HEADER=catch'"
+    columns = f"its columns are {listed(raw)}"
+    return f"{path} is a table of something else: {reason} ({columns}); if one does, say so with {example}."
 
 
 def _with_decimal_points(
     path: Path, raw: pd.DataFrame, separator: str, corrections: dict[str, str]
 ) -> tuple[pd.DataFrame, list[str]]:
     """The table with points before decimals, and what had to be guessed for it."""
-    headers = [header for header in raw.columns if _holds_numbers(header, corrections)]
+    headers = []
+    for header in raw.columns:
+        variable = corrections.get(header) or getattr(meaning_of(header), "variable", None)
+        if variable in VALUES or variable in ("value", "year") or year_of(header) is not None:
+            headers.append(header)
     cells = pd.Series([cell for header in headers for cell in raw[header].unique()], dtype=object).astype(str)
     decimal_comma, comma_group, comma = _examples(cells, COMMA_BEFORE_DECIMALS, COMMA_BETWEEN_THOUSANDS)
     decimal_point, _, point = _examples(cells, POINT_BEFORE_DECIMALS, POINT_BETWEEN_THOUSANDS)
     if decimal_comma and (comma_group or decimal_point):
-        raise BadInput(
-            f"{path} writes numbers in two ways ({decimal_comma} and {comma_group or decimal_point}): write a point "
-            "before decimals and nothing between thousands."
-        )
+        both = f"{decimal_comma} and {comma_group or decimal_point}"
+        raise BadInput(f"{path} writes numbers in two ways ({both}): {WRITE_POINTS}")
     if decimal_comma:
         notes = [] if separator == ";" else [f"a comma stands before decimals ({decimal_comma})"]
         return _pointed(raw, headers), notes
@@ -151,16 +145,7 @@ def _with_decimal_points(
         return raw, [f"a comma was taken to stand between thousands: {comma} is {as_thousands}"]
     if separator == ";":
         return _pointed(raw, headers), [f"a comma was taken to stand before decimals: {comma} is {as_decimals}"]
-    raise BadInput(
-        f"{path}: {comma} may be {as_thousands} or {as_decimals}: write a point before decimals and nothing between "
-        "thousands."
-    )
-
-
-def _holds_numbers(header: str, corrections: dict[str, str]) -> bool:
-    meaning = meaning_of(header)
-    variable = corrections.get(header) or (meaning.variable if meaning else None)
-    return variable in VALUES or variable in ("value", "year") or year_of(header) is not None
+    raise BadInput(f"{path}: {comma} may be {as_thousands} or {as_decimals}: {WRITE_POINTS}")
 
 
 def _examples(cells: pd.Series, before_decimals: str, between_thousands: str) -> tuple[str, str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,9 +25,10 @@ from .status import (
     sustainable_of_stocks,
 )
 
+TABLES = (".csv", ".tsv")  # the names that tables of a folder end with
 
-@dataclass
-class Status:
+
+class Status(NamedTuple):
     """The tables of the status chapters; empty where the sheets do not have the columns."""
 
     shares: pd.DataFrame  # % of stocks within sustainable levels, by region and year
@@ -63,9 +65,7 @@ def paths_of(tables: str) -> list[Path]:
     paths: list[Path] = []
     for part in [whole] if whole.exists() else parts:
         if part.is_dir():
-            inside = sorted(
-                path for path in part.iterdir() if path.suffix.lower() in (".csv", ".tsv") and path.is_file()
-            )
+            inside = sorted(path for path in part.iterdir() if path.suffix.lower() in TABLES and path.is_file())
             if not inside:
                 raise BadInput(f"tables={part} holds no .csv file: give a table, or a folder of tables.")
             paths += inside
@@ -142,13 +142,9 @@ def tables_of(findings: Findings) -> dict[str, pd.DataFrame]:
     }
     if findings.truth is not None:
         tables["truth"] = findings.truth
-    if findings.learnt is not None:
-        tables |= {
-            "learning": findings.learnt.metrics,
-            "answers": findings.learnt.answers,
-            "importances": findings.learnt.importances,
-            "reliability": findings.learnt.reliability,
-        }
+    if (learnt := findings.learnt) is not None:
+        tables |= {"learning": learnt.metrics, "answers": learnt.answers}
+        tables |= {"importances": learnt.importances, "reliability": learnt.reliability}
     return tables
 
 

@@ -64,14 +64,8 @@ class Fit:
 
 
 def fit(curve: Curve, series: Series, start: Fit | None = None, rounds: int = ROUNDS) -> Fit:
-    """The most likely states, r, K and q.
-
-    Args:
-        curve: which surplus-production curve.
-        series: one stock or, with `start`, many.
-        start: an earlier fit to begin at. Without it, three sizes of K are tried, and the best by evidence is kept.
-        rounds: the most Gauss-Newton steps.
-    """
+    """The most likely states, r, K and q of one stock or, beginning at an earlier fit (`start`), of many. Without it,
+    three sizes of K are tried, and the best by evidence is kept. There are `rounds` Gauss-Newton steps at most."""
     if start is not None:
         return _fit_from(curve, series, *_start_at(series, start), rounds)
     if len(series.catch) > 1:
@@ -112,9 +106,6 @@ def _log_index(series: Series) -> np.ndarray:
     index = series.index / series.scale[:, None] if series.absolute else series.index
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(index > 0, np.log(np.where(index > 0, index, 1.0)), np.nan)
-
-
-# ---- one step
 
 
 class _Problem:
@@ -176,12 +167,10 @@ class _Problem:
         """The weighted sum of squared residuals, of each series."""
         return (self.weights(process_error, observation_error) * self.residuals(z) ** 2).sum(axis=1)
 
-    def normal(
-        self, z: np.ndarray, process_error: np.ndarray, observation_error: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def normal(self, z: np.ndarray, process: np.ndarray, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Half the cost's gradient, and the Gauss-Newton matrix."""
         jacobian = self.jacobian(z)
-        weighted = (jacobian * self.weights(process_error, observation_error)[:, :, None]).transpose(0, 2, 1)
+        weighted = (jacobian * self.weights(process, observation)[:, :, None]).transpose(0, 2, 1)
         return (weighted @ self.residuals(z)[:, :, None])[:, :, 0], weighted @ jacobian
 
     def error_sizes(self, z: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -228,15 +217,5 @@ def _fit_from(
     )
     x, log_r, log_k, log_q = problem.parts(z)
     log_scale = np.log(series.scale)
-    return Fit(
-        curve=curve,
-        series=series,
-        states=x,
-        log_r=log_r,
-        log_k=log_k + log_scale,
-        log_q=log_q - (0 if series.absolute else log_scale),
-        process_error=process,
-        observation_error=observation,
-        covariance=np.linalg.inv(matrix),
-        evidence=evidence,
-    )
+    log_k, log_q = log_k + log_scale, log_q - (0 if series.absolute else log_scale)
+    return Fit(curve, series, x, log_r, log_k, log_q, process, observation, np.linalg.inv(matrix), evidence)

@@ -53,8 +53,7 @@ class Uncertainty:
 
 def log_quantities(fitted: Fit) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Each quantity's log and the standard deviation of that log, a value a series."""
-    years = fitted.states.shape[1]
-    r_at, k_at, last = years, years + 1, years - 1
+    last, r_at, k_at = (fitted.states.shape[1] + shift for shift in (-1, 0, 1))
     curve, catch = fitted.curve, np.log(np.maximum(fitted.series.catch[:, -1], 1e-12 * fitted.series.scale))
     log_fmsy = np.log(curve.fmsy(1.0))
     f_fmsy = catch - fitted.log_k - fitted.states[:, last] - log_fmsy - fitted.log_r

@@ -36,6 +36,7 @@ HISTORY = {
     "share of years above half the peak": "share_high",
 }
 SPECIES = {"species category": "category", "resilience": "resilience"}
+CALIBRATED = ["logistic", "boosting"]  # models whose probabilities are compared with what came true
 PREDICTORS = [*HISTORY.values(), *SPECIES.values()]
 FEWEST_YEARS = 5
 
@@ -43,9 +44,6 @@ FOLDS, CUTS = 5, 4  # groups of stocks, moments in time
 AHEAD, EVERY = 5, 3  # years tested behind each moment, years between rows
 FEWEST_STOCKS, FEWEST_OF_A_KIND = 30, 8
 RESAMPLES, REPEATS, BINS = 1000, 5, 8
-
-
-# ---- what a model may know of a stock in a given year
 
 
 def stock_years(frame: pd.DataFrame) -> pd.DataFrame:
@@ -80,9 +78,6 @@ def _history(stock: pd.DataFrame) -> pd.DataFrame:
     out["unrest"] = catch.rolling(10, min_periods=3).std().fillna(0.0) / peak
     out["share_high"] = (catch > 0.5 * peak).astype(float).expanding().mean()
     return out
-
-
-# ---- folds and models
 
 
 @dataclass(frozen=True)
@@ -159,9 +154,6 @@ def _calibrated(model: Pipeline, part: pd.DataFrame) -> ClassifierMixin:
     return wrapped.fit(part[PREDICTORS], part["below"])
 
 
-# ---- learning
-
-
 @dataclass(frozen=True)
 class LearningResult:
     """Predictions of every model for stocks and years it had not seen, and what follows from them."""
@@ -189,19 +181,13 @@ def learn(table: pd.DataFrame, *, seed: int = 0, advance: Callable[[], None] = l
             of_fold[name] = fitted.predict_proba(tested[PREDICTORS])[:, 1]
         answers.append(of_fold)
         if tested["below"].nunique() == 2:
-            importance = permutation_importance(
-                fitted, tested[PREDICTORS], tested["below"], scoring="roc_auc", n_repeats=REPEATS, random_state=seed
-            )
+            options = {"scoring": "roc_auc", "n_repeats": REPEATS, "random_state": seed}
+            importance = permutation_importance(fitted, tested[PREDICTORS], tested["below"], **options)
             drops.append(importance.importances_mean)
         advance()
     together = pd.concat(answers, ignore_index=True)
-    return LearningResult(
-        answers=together,
-        metrics=metric_table(together, list(models(seed)), seed),
-        importances=_importances(np.array(drops)),
-        reliability=reliability(together, ["logistic", "boosting"]),
-        folds=len(all_folds),
-    )
+    metrics, calibration = metric_table(together, list(models(seed)), seed), reliability(together, CALIBRATED)
+    return LearningResult(together, metrics, _importances(np.array(drops)), calibration, len(all_folds))
 
 
 def _importances(drops: np.ndarray) -> pd.DataFrame:

@@ -49,7 +49,6 @@ CURVES = {curve.name: curve for curve in (SCHAEFER, FOX)}
 
 
 def curve_named(name: str) -> Curve:
-    """The curve, or a sentence with the names there are."""
     if name not in CURVES:
         raise BadInput(f"curve={name}: {nearest(name, [*CURVES, 'both'])}")
     return CURVES[name]

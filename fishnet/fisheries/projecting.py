@@ -15,7 +15,7 @@ from .simulating import LOWEST
 
 DRAWS = 1000
 MOST_TAKEN = 0.9  # of the biomass, whatever was planned
-MOST_LEFT = 2.0  # of K
+WITHIN = np.log(LOWEST), np.log(2.0)  # of log biomass / K
 
 
 @dataclass(frozen=True)
@@ -33,42 +33,29 @@ def project(
     fitted: Fit,
     *,
     years: int,
-    stretch: float = 1.0,
-    catch: float | None = None,
-    fishing: float | None = None,
-    unit: str = " tonnes",
-    draws: int = DRAWS,
-    level: float = LEVEL,
+    stretch: float = 1.0,  # how much wider than the fit's own the intervals have to be
+    catch: float | None = None,  # in the unit of the fitted catches
+    fishing: float | None = None,  # F/Fmsy
+    unit: str = " tonnes",  # of the catch, as it is written
+    draws: int = DRAWS,  # how many futures
+    level: float = LEVEL,  # of the intervals
     seed: int = 0,
 ) -> Future:
-    """The stock under one rule: either a catch every year or a fishing pressure.
-
-    Args:
-        fitted: a fit to a single series.
-        years: how many.
-        stretch: how much wider than the fit's own the intervals have to be.
-        catch: caught every year, in the unit of the fitted catches.
-        fishing: F/Fmsy of every year.
-        unit: of the catch, as it is written.
-        draws: how many futures.
-        level: of the intervals.
-        seed: of the draws.
-    """
+    """The stock of a fit to a single series, under one rule: either a catch every year or a fishing pressure."""
     if (catch is None) == (fishing is None):
         raise ValueError("one of catch and fishing")
     rng = np.random.default_rng(seed)
     last = fitted.states.shape[1] - 1
-    at = [last, last + 1, last + 2]
     middle = np.array([fitted.states[0, -1], fitted.log_r[0], fitted.log_k[0]])
-    spread = fitted.covariance[0][np.ix_(at, at)] * max(stretch, 1.0) ** 2
+    spread = fitted.covariance[0, last : last + 3, last : last + 3] * max(stretch, 1.0) ** 2
     x, log_r, log_k = rng.multivariate_normal(middle, spread, size=draws, method="eigh").T
     r = np.exp(np.clip(log_r, -5, 1.2))
 
     def next_year(p: np.ndarray, taken: np.ndarray) -> np.ndarray:
         expected = next_log_biomass(fitted.curve, p, r, taken)
-        return _within_reason(expected + fitted.process_error[0] * rng.normal(size=draws))
+        return np.clip(expected + fitted.process_error[0] * rng.normal(size=draws), *WITHIN)
 
-    p = np.exp(_within_reason(x))
+    p = np.exp(np.clip(x, *WITHIN))
     x = next_year(p, np.minimum(fitted.series.catch[0, -1] * np.exp(-log_k), MOST_TAKEN * p))
     ratios, catches = [], []
     for _ in range(years):
@@ -79,15 +66,11 @@ def project(
         catches.append(taken * np.exp(log_k))
         x = next_year(p, taken)
     ratio, quantiles = np.array(ratios), [(1 - level) / 2, 0.5, 1 - (1 - level) / 2]
-    rule = f"{float(f'{catch:.4g}'):,g}{unit} caught every year" if catch is not None else ""
+    rule = f"{float(f'{catch:.4g}'):,g}{unit} caught" if catch is not None else f"fished at {fishing:g} × Fmsy"
     return Future(
-        rule or f"fished at {fishing:g} × Fmsy every year",
+        f"{rule} every year",
         np.quantile(ratio, quantiles, axis=1),
         np.quantile(np.array(catches), quantiles, axis=1),
         (ratio >= 1).mean(axis=1),
         (ratio < 0.2).mean(axis=1),
     )
-
-
-def _within_reason(x: np.ndarray) -> np.ndarray:
-    return np.clip(x, np.log(LOWEST), np.log(MOST_LEFT))

@@ -36,9 +36,8 @@ from .files import read_cells, something_else
 YEARS = range(1500, 2101)
 ENTITY = ("kind", "entity", "year")
 NOTHING = {"", "-", "–", "—", ".", "..", "...", "…", "na", "n/a", "nan", "null", "none", "#n/a", "not available"}
-FLAGGED = (
-    r"^\s*(-?[\d.,\u00a0' ]*\d[\d.,]*(?:[eE][-+]?\d+)?)\s*(?:[A-Za-z*†]{1,2})?\s*$"  # FAO: `1200 F` is an estimate
-)
+# FAO: `1200 F` is an estimate
+FLAGGED = r"^\s*(-?[\d.,\u00a0' ]*\d[\d.,]*(?:[eE][-+]?\d+)?)\s*(?:[A-Za-z*†]{1,2})?\s*$"
 THOUSANDS = r"(?<=\d)[,\u00a0' ](?=\d{3}(?:\D|$))"
 YEARLY, WRITTEN = "value of the year", "header of the year"  # where years were columns: its cell, its header
 PERCENTAGES = ("sustainable", "overfished")
@@ -82,7 +81,10 @@ def _sheet(path: Path, raw: pd.DataFrame, corrections: dict[str, str]) -> Sheet:
     meanings: Meanings = {header: _meaning(header, raw[header], corrections) for header in raw.columns}
     variables = {meaning.variable for meaning in meanings.values() if meaning}
     if {"species", "category"} <= variables and "year" not in variables:
-        return _species_sheet(path, raw, meanings)
+        names = {_headers(meanings)[name]: name for name in ("species", "category")}
+        frame = raw[list(names)].rename(columns=names)
+        frame = frame[(frame.species.str.strip() != "") & (frame.category.str.strip() != "")].drop_duplicates("species")
+        return Sheet(path, frame.reset_index(drop=True), _taken(meanings))
     raw, meanings, notes = _as_rows(path, raw, meanings, corrections)
     variables = {meaning.variable for meaning in meanings.values() if meaning}
     if "year" not in variables:
@@ -127,16 +129,7 @@ def _finest_entity(raw: pd.DataFrame, meanings: Meanings) -> Meanings:
     if len(entities) < 2 or of_stocks or any(meaning.reason for meaning in entities.values()):
         return meanings
     finest = max(entities, key=lambda header: raw[header].nunique())
-    return {
-        header: None if header in entities and header != finest else meaning for header, meaning in meanings.items()
-    }
-
-
-def _species_sheet(path: Path, raw: pd.DataFrame, meanings: Meanings) -> Sheet:
-    headers = _headers(meanings)
-    frame = raw[[headers["species"], headers["category"]]].set_axis(["species", "category"], axis=1)
-    frame = frame[(frame.species.str.strip() != "") & (frame.category.str.strip() != "")].drop_duplicates("species")
-    return Sheet(path, frame.reset_index(drop=True), _taken(meanings))
+    return {**meanings, **dict.fromkeys(entities), finest: meanings[finest]}
 
 
 # ---- years as columns, or variables stacked in one column → a row an entity and year
@@ -167,10 +160,8 @@ def _from_wide(
         return long, stacked, notes + more
     yearly = _measured(path, raw, headers.get("unit"), corrections)
     if yearly is None:
-        raise BadInput(
-            f"{path}: nothing says what its yearly columns measure: say it with columns='years=catch' (or biomass, "
-            "b_bmsy, u_umsy, index, sustainable)."
-        )
+        example = "columns='years=catch' (or biomass, b_bmsy, u_umsy, index, sustainable)"
+        raise BadInput(f"{path}: nothing says what its yearly columns measure: say it with {example}.")
     return long, {**kept, "year": Meaning("year"), YEARLY: yearly}, notes
 
 
@@ -256,13 +247,11 @@ def _entity(raw: pd.DataFrame, labels: dict[str, str]) -> pd.Series:
 
 def _part(path: Path, raw: pd.DataFrame, out: pd.DataFrame, values: dict[str, Meaning], group: str) -> pd.DataFrame:
     """The rows of one group, with those of its columns that hold anything."""
-    part = out.copy()
-    part["row"], part["line"], part["kind"] = np.arange(len(part)), part.index, group
-    columns = []
-    for header, meaning in values.items():
-        if meaning.group == group:
-            part[meaning.column] = _numbers(path, raw, header, meaning.variable) * meaning.factor
-            columns.append(meaning.column)
+    part = out.assign(row=np.arange(len(out)), line=out.index, kind=group)
+    own = {header: meaning for header, meaning in values.items() if meaning.group == group}
+    for header, meaning in own.items():
+        part[meaning.column] = _numbers(path, raw, header, meaning.variable) * meaning.factor
+    columns = [meaning.column for meaning in own.values()]
     return part[part[columns].notna().any(axis=1) & part["year"].notna() & (part["entity"] != "")]
 
 
@@ -272,10 +261,8 @@ def _kinds(frame: pd.DataFrame, labels: dict[str, str]) -> pd.Series:
         return pd.Series("stock", index=frame.index)
     if "species" in labels and "entity" not in labels:
         return pd.Series("taxon", index=frame.index)
-    if "code" in labels:
-        real = (frame["code"] != "") & ~frame["code"].str.startswith("OWID")
-        return pd.Series(np.where(real, "country", "region"), index=frame.index)
-    return pd.Series("region", index=frame.index)
+    coded = "code" in labels and (frame["code"] != "") & ~frame["code"].str.startswith("OWID")
+    return pd.Series(np.where(coded, "country", "region"), index=frame.index)
 
 
 def _refuse_repeated(path: Path, frame: pd.DataFrame) -> None:
@@ -297,9 +284,7 @@ def _relative(frame: pd.DataFrame, taken: list[tuple[str, str]]) -> tuple[list[t
     frame.columns = [re.sub(r"^biomass", "b_bmsy", name) for name in frame.columns]
     reason = f" (values of about {middle:.1f} beside a fishing pressure)"
     old, new = MEANINGS["biomass"], MEANINGS["b_bmsy"]
-    taken = [
-        (header, words.replace(old, new, 1) + reason if words.startswith(old) else words) for header, words in taken
-    ]
+    taken = [(head, words.replace(old, new, 1) + reason if words.startswith(old) else words) for head, words in taken]
     return taken, ["biomass is relative to Bmsy; columns= says otherwise if it is not"]
 
 

@@ -87,9 +87,8 @@ def simulate_stock(
     taken = np.minimum(effort(story, years, rng) * curve.fmsy(r), 0.8)
     steady = story == "light and steady"
     first = np.log(_equilibrium(curve, r, taken[0]) if steady else rng.uniform(0.6, 1.0))
-    states, catch = simulate_path(
-        curve, np.array([r]), np.array([first]), taken[None, :], rng, np.array([process_error])
-    )
+    path = np.array([r]), np.array([first]), taken[None, :], rng, np.array([process_error])
+    states, catch = simulate_path(curve, *path)
     biomass = np.exp(states[0]) * k
     q = 1.0 if absolute else float(np.exp(rng.uniform(-9, -3)))
     index = q * biomass * np.exp(rng.normal(0, observation_error, years))
@@ -107,22 +106,13 @@ def _equilibrium(curve: Curve, r: float, taken: float) -> float:
 
 def simulate_path(
     curve: Curve,
-    r: np.ndarray,
-    first: np.ndarray,
-    taken: np.ndarray,
+    r: np.ndarray,  # growth of each
+    first: np.ndarray,  # log biomass / K of each in the first year
+    taken: np.ndarray,  # the share of the biomass that is caught each year, (years,) or (stocks, years)
     rng: np.random.Generator,
-    process_error: np.ndarray,
+    process_error: np.ndarray,  # standard deviation, for each
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Many stocks through time: log biomass / K, and catches as shares of K, both (stocks, years).
-
-    Args:
-        curve: which surplus-production curve they follow.
-        r: growth of each stock.
-        first: log biomass / K of each in the first year.
-        taken: the share of the biomass that is caught each year, (years,) or (stocks, years).
-        rng: draws the process errors.
-        process_error: its standard deviation, for each stock.
-    """
+    """Many stocks through time: log biomass / K, and catches as shares of K, both (stocks, years)."""
     many, years = len(r), taken.shape[-1]
     taken = np.broadcast_to(taken, (many, years))
     states, catch = np.empty((many, years)), np.empty((many, years))
@@ -133,9 +123,6 @@ def simulate_path(
         x = next_log_biomass(curve, p, r, catch[:, year]) + process_error * rng.normal(size=many)
         x = np.maximum(x, np.log(LOWEST))
     return states, catch
-
-
-# ---- the sample table
 
 
 def sample(stocks: int = STOCKS, years: int = YEARS, seed: int = 7) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -159,17 +146,9 @@ def _published(stock: SimulatedStock, name: str, group: str, sea: str, rng: np.r
     years = len(catch)
     ratio = biomass / stock.curve.bmsy * np.exp(rng.normal(0, ASSESSMENT_ERROR, years))
     pressure = catch / (biomass * stock.k) / stock.fmsy * np.exp(rng.normal(0, ASSESSMENT_ERROR, years))
-    return pd.DataFrame(
-        {
-            "stockid": name,
-            "stocklong": f"{group.capitalize()} {name[3:]}, {sea}",
-            "region": sea,
-            "species category": group,
-            "resilience": RESILIENCE[group],
-            "year": FIRST_YEAR + np.arange(years),
-            "catch (tonnes)": catch.round(1),
-            "survey index": [f"{value:.5g}" for value in index],
-            "BdivBmsy": ratio.round(3),
-            "UdivUmsy": pressure.round(3),
-        }
-    )
+    title = f"{group.capitalize()} {name[3:]}, {sea}"
+    labels = {"stockid": name, "stocklong": title, "region": sea, "species category": group}
+    labels |= {"resilience": RESILIENCE[group]}
+    values = {"catch (tonnes)": catch.round(1), "survey index": [f"{value:.5g}" for value in index]}
+    ratios = {"BdivBmsy": ratio.round(3), "UdivUmsy": pressure.round(3)}
+    return pd.DataFrame({**labels, "year": FIRST_YEAR + np.arange(years), **values, **ratios})

@@ -30,16 +30,15 @@ def biomass_class(b_bmsy: pd.Series) -> pd.Series:
 
 def quadrant(b_bmsy: pd.Series, u_umsy: pd.Series) -> pd.Series:
     """Of the Kobe plot; None where one of the ratios is not known."""
-    named = [QUADRANTS[bool(b >= 1), bool(u <= 1)] for b, u in zip(b_bmsy, u_umsy, strict=True)]
+    named = [QUADRANTS[key] for key in zip(b_bmsy >= 1, u_umsy <= 1, strict=True)]
     return pd.Series(named, index=b_bmsy.index, dtype=object).where(b_bmsy.notna() & u_umsy.notna(), None)
 
 
 def classified(frame: pd.DataFrame) -> pd.DataFrame:
     """Every row with B/Bmsy or F/Fmsy, with its classes."""
     out = frame[["kind", "entity", "year"]].copy()
-    for ratio in ("b_bmsy", "u_umsy"):
-        for column in (ratio, f"{ratio}_low", f"{ratio}_high"):
-            out[column] = frame.get(column, np.nan)
+    for column in (f"{ratio}{end}" for ratio in ("b_bmsy", "u_umsy") for end in ("", "_low", "_high")):
+        out[column] = frame.get(column, np.nan)
     out = out[out["b_bmsy"].notna() | out["u_umsy"].notna()].reset_index(drop=True)
     out["biomass_class"] = biomass_class(out["b_bmsy"])
     pressure = pd.Series(np.where(out["u_umsy"] <= 1, *FISHING), index=out.index, dtype=object)
@@ -78,13 +77,9 @@ def sustainable_of_stocks(frame: pd.DataFrame, fewest: int = 3) -> pd.DataFrame:
 def changes(shares: pd.DataFrame) -> pd.DataFrame:
     """A row an entity: its first and last share, and how many points lie between them."""
     by = shares.sort_values("year").groupby(["kind", "entity"])
-    ends = by.agg(
-        first_year=("year", "first"),
-        first=("sustainable", "first"),
-        last_year=("year", "last"),
-        last=("sustainable", "last"),
-        years=("year", "size"),
-    ).reset_index()
+    first, last = by[["year", "sustainable"]].first(), by[["year", "sustainable"]].last()
+    ends = pd.DataFrame({"first_year": first["year"], "first": first["sustainable"]})
+    ends = ends.assign(last_year=last["year"], last=last["sustainable"], years=by.size()).reset_index()
     ends["change"] = ends["last"] - ends["first"]
     return ends.sort_values("last", ignore_index=True)
 
@@ -140,9 +135,8 @@ def drop_repeated(frames: list[pd.DataFrame]) -> list[tuple[pd.DataFrame, list[s
             again = values.index.isin(known.index)
             differ = int((~np.isclose(values[again], known.reindex(values.index[again]))).sum())
             if again.any():
-                note = (
-                    f"{counted(int(again.sum()), 'value')} of {VALUES[variable]} told by a table before this one, too"
-                )
+                many = counted(int(again.sum()), "value")
+                note = f"{many} of {VALUES[variable]} told by a table before this one, too"
                 notes[number].append(f"{note}; {differ} of them otherwise: the first table counts" if differ else note)
                 columns = [variable, f"{variable}_low", f"{variable}_high"]
                 columns += ["overfished"] if variable == "sustainable" else []

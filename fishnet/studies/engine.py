@@ -30,16 +30,7 @@ Watch = Callable[[list[StageState]], None]
 
 
 class Engine:
-    """A study at work.
-
-    Args:
-        protocol: its stages.
-        journal: its files.
-        compose: settings → configuration and command line of a training.
-        pool: starts trainings and takes in what has ended.
-        retry: whether trainings that failed in an earlier run are run again.
-        ended: called with the stage and the trial when a training has ended.
-    """
+    """A study at work."""
 
     def __init__(
         self,
@@ -48,21 +39,18 @@ class Engine:
         *,
         compose: Compose,
         pool: Pool,
-        retry: bool = False,
-        ended: Callable[[StageState, Trial], None] = lambda state, trial: None,
+        retry: bool = False,  # whether trainings that failed in an earlier run are run again
+        ended: Callable[[StageState, Trial], None] = lambda state, trial: None,  # called when a training has ended
     ) -> None:
         self.protocol, self.journal = protocol, journal
         self._compose, self._pool, self._retry, self._ended = compose, pool, retry, ended
-        self._curves = Curves(journal)
-        self._watchers: Sequence[Watch] = ()
+        self._curves, self._watchers = Curves(journal), list[Watch]()
         self.states = [StageState(stage) for stage in protocol.stages]
-        self._kept: dict[str, list[Candidate]] = {}
-        self._retried: set[str] = set()
-        self._replaying = False
+        self._kept, self._retried, self._replaying = dict[str, list[Candidate]](), set[str](), False
 
     def watch(self, watchers: Sequence[Watch]) -> None:
         """Functions that are called with the states of all stages, several times a second."""
-        self._watchers = watchers
+        self._watchers = list(watchers)
 
     def run(self) -> dict[str, Any]:
         """Run all stages and return what each has chosen; WorkFailed where a stage cannot choose."""
@@ -109,16 +97,13 @@ class Engine:
 
     def verdict(self) -> WorkFailed | None:
         """The failure to report after `run`, if any trial has failed."""
-        trials = [entry for state in self.states for entry in state.scored]
-        failed = sum(entry.state == "failed" for entry in trials)
-        if not failed:
+        outcomes = [entry.state for state in self.states for entry in state.scored]
+        if not (failed := outcomes.count("failed")):
             return None
         return WorkFailed(
-            f"{failed} of {len(trials)} trials failed: the table says why, log.txt in each one's folder says more. "
+            f"{failed} of {len(outcomes)} trials failed: the table says why, log.txt in each one's folder says more. "
             "The others are finished; retry=true runs the failed ones again."
         )
-
-    # ---- one stage
 
     def _scored(self, state: StageState, trial: Trial) -> Scored:
         return scored(trial, state.stage, self.journal.result)
@@ -146,9 +131,9 @@ class Engine:
         """Grids and lists at once; searches point by point, so that each point is drawn knowing the results so far."""
         stage = state.stage
         if stage.search.kind in ("grid", "list"):
-            ideas = list(listed(stage, self._kept))
-            trials = [compose_trial(stage, number, idea, self._compose) for number, idea in enumerate(ideas)]
-            trials = [replace(trial, number=number) for number, trial in enumerate(unique_names(merged(trials)))]
+            ideas = enumerate(listed(stage, self._kept))
+            trials = unique_names(merged([compose_trial(stage, number, idea, self._compose) for number, idea in ideas]))
+            trials = [replace(trial, number=number) for number, trial in enumerate(trials)]
             state.planned = len(trials)
             yield from trials
             return
@@ -177,14 +162,12 @@ class Engine:
             name, longer = (f"{prefix}{point_name(point, exact=exact)}" for exact in (False, True))
             idea = Idea(candidate, name, None, point, longer=longer)
             trial = compose_trial(stage, len(state.trials), idea, self._compose)
-            taken = [other.name for other in state.trials if other.digest != trial.digest]
-            (trial,) = unique_names([trial], taken)
+            (trial,) = unique_names([trial], [other.name for other in state.trials if other.digest != trial.digest])
             trials.append(trial)
             yield trial
 
     def _admit(self, state: StageState, trial: Trial) -> tuple[Cell, ...]:
-        """The trial belongs to the stage from now on; returns the trainings that are new. One that is known (another
-        fold's search drew the same point) is measured in that fold too."""
+        """Add the trial, or measure a known one (of another fold's search) in this fold too; returns new trainings."""
         for index, known in enumerate(state.trials):
             if known.digest == trial.digest:
                 (state.trials[index],) = merged([known, trial])
@@ -215,16 +198,14 @@ class Curves:
     """Looks at what running trainings have written: how far they are, and which are not worth going on."""
 
     def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+        self._journal, self._looked = journal, 0.0
         self._ended: dict[str, dict[int, float]] = {}  # by training, for it changes no more
-        self._looked = 0.0
 
     def look(self, state: StageState, live: Sequence[Live]) -> None:
         """Every few seconds: count the epochs of each training, and mark the hopeless ones for their supervisors."""
         if time.monotonic() - self._looked < LOOK:
             return
-        self._looked = time.monotonic()
-        stage = state.stage
+        self._looked, stage = time.monotonic(), state.stage
         for training in live:
             outcome = read_outcome(self._journal.run_of(training.cell))
             state.epochs[training.cell.digest] = outcome.epochs
@@ -234,20 +215,18 @@ class Curves:
             others = self._others(state, training)
             epoch = worst_epoch(own, others, maximise=stage.maximise) if len(others) >= 3 else None
             if epoch is not None:
-                value = f"{stage.score} {own[epoch]:.3f}"
-                cause = f"behind the median of {len(others)} others at epoch {epoch + 1} ({value})"
+                cause = f"behind the median of {len(others)} others at epoch {epoch + 1}"
+                cause += f" ({stage.score} {own[epoch]:.3f})"
                 (self._journal.folder_of(training.cell) / PRUNE).write_text(cause)
 
     def _others(self, state: StageState, training: Live) -> list[dict[int, float]]:
         """Curves of other trials on the same fold with the same seed; that of one that died says nothing."""
-        curves = []
-        where = (training.cell.fold, training.cell.seed)
+        curves, where = [], (training.cell.fold, training.cell.seed)
         others = [trial for trial in state.trials if trial.digest != training.trial.digest]
         for cell in [cell for trial in others for cell in trial.cells if (cell.fold, cell.seed) == where]:
-            result = self._journal.result(cell)
-            if result is not None and result["status"] in (GOOD, "pruned"):
+            if (self._journal.result(cell) or {}).get("status") in (GOOD, "pruned"):
                 if cell.digest not in self._ended:
-                    outcome = read_outcome(self._journal.run_of(cell))
-                    self._ended[cell.digest] = outcome.curves.get(state.stage.score, {})
+                    curves_of_run = read_outcome(self._journal.run_of(cell)).curves
+                    self._ended[cell.digest] = curves_of_run.get(state.stage.score, {})
                 curves.append(self._ended[cell.digest])
         return [curve for curve in curves if curve]

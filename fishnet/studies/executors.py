@@ -15,9 +15,8 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.text import nearest
@@ -30,17 +29,11 @@ NAMES = ("local", "submitit", "ray")
 LONGEST = 24 * 60  # minutes that Slurm is asked for where no limit is given
 
 
-@dataclass(frozen=True)
-class Running:
-    """A supervisor somewhere.
+class Running(NamedTuple):
+    """A supervisor somewhere."""
 
-    Args:
-        status: its exit status; None while it runs.
-        stop: asks it to end the training, which leaves a checkpoint; returns at once.
-    """
-
-    status: Callable[[], int | None]
-    stop: Callable[[], None]
+    status: Callable[[], int | None]  # its exit status; None while it runs
+    stop: Callable[[], None]  # asks it to end the training, which leaves a checkpoint; returns at once
 
 
 class Executor(ABC):
@@ -55,15 +48,8 @@ class Executor(ABC):
 
 
 def executor_named(name: str, *, home: Path, logs: Path, limit: float | None, settings: Mapping[str, Any]) -> Executor:
-    """The executor; BadInput where there is none of this name, or where it is not installed or cannot be reached.
-
-    Args:
-        name: local, submitit or ray.
-        home: the folder in which the study was started; trainings are started in it too.
-        logs: where jobs of Slurm leave their logs.
-        limit: seconds for each training.
-        settings: the executor's own, `executor_args`.
-    """
+    """The executor with its `executor_args`; BadInput where there is none of this name, or where it is not installed or
+    cannot be reached. Trainings are started in `home` and take `limit` seconds; Slurm's `logs` are kept."""
     if name not in NAMES:
         raise BadInput(f"executor={name}: {nearest(name, list(NAMES))}")
     if name == "local":
@@ -73,52 +59,35 @@ def executor_named(name: str, *, home: Path, logs: Path, limit: float | None, se
     return Submitit(home, logs, limit, settings) if name == "submitit" else Ray(home, settings)
 
 
-# ---- this machine
+def tied_supervisor(folder: str, home: str | Path, **options: Any) -> subprocess.Popen:
+    """A supervisor in a session of its own: when this process ends, the pipe closes, and the training leaves its
+    checkpoint."""
+    command = [*SUPERVISOR, folder, "--lifeline"]
+    return subprocess.Popen(command, cwd=home, stdin=subprocess.PIPE, start_new_session=True, **options)
 
 
 class Local(Executor):
-    """Starts each supervisor in a session of its own, with a pipe that closes when this process dies."""
+    """Starts supervisors on this machine, each on the GPU of `executor_args` that has the fewest."""
 
     def __init__(self, home: Path, settings: Mapping[str, Any]) -> None:
         gpus = settings.get("gpus", [])
         if set(settings) - {"gpus"} or not isinstance(gpus, list):
-            raise BadInput(
-                "executor_args: executor=local takes gpus alone, as {gpus: [0, 1]}; jobs=2 says how many at a time."
-            )
+            example = "{gpus: [0, 1]}; jobs=2 says how many at a time."
+            raise BadInput(f"executor_args: executor=local takes gpus alone, as {example}")
         self.home = home
         self._users: dict[str, list[Running]] = {str(gpu): [] for gpu in gpus}
 
     def start(self, folder: Path) -> Running:
-        environment = dict(os.environ)
         self._users = {gpu: [user for user in users if user.status() is None] for gpu, users in self._users.items()}
         gpu = min(self._users, key=lambda gpu: len(self._users[gpu]), default=None)
-        if gpu is not None:
-            environment["CUDA_VISIBLE_DEVICES"] = gpu
+        environment = os.environ | ({"CUDA_VISIBLE_DEVICES": gpu} if gpu is not None else {})
         with (folder / OUTPUT).open("ab") as output:
-            process = subprocess.Popen(
-                [*SUPERVISOR, str(folder), "--lifeline"],
-                cwd=self.home,
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                env=environment,
-            )
+            process = tied_supervisor(str(folder), self.home, stdout=output, stderr=output, env=environment)
         assert process.stdin is not None
         running = Running(process.poll, process.stdin.close)
         if gpu is not None:
             self._users[gpu].append(running)
         return running
-
-
-# ---- clusters
-
-
-def tied_supervisor(folder: str, home: str) -> subprocess.Popen:
-    """A supervisor inside a job: when the job is ended, the pipe closes and the training leaves its checkpoint."""
-    return subprocess.Popen(
-        [*SUPERVISOR, folder, "--lifeline"], cwd=home, stdin=subprocess.PIPE, start_new_session=True
-    )
 
 
 def exit_status(process: subprocess.Popen) -> int:
@@ -153,12 +122,11 @@ class Submitit(Executor):
         import submitit
 
         self.home = home
-        options = dict(settings)
-        cluster = options.pop("cluster", None)
+        minutes = LONGEST if limit is None else int(limit / 60) + 10
+        options = {"timeout_min": minutes, "name": "fishnet", **settings}
         try:
-            self._executor = submitit.AutoExecutor(folder=logs, cluster=cluster)
-            minutes = LONGEST if limit is None else int(limit / 60) + 10
-            self._executor.update_parameters(**{"timeout_min": minutes, "name": "fishnet", **options})
+            self._executor = submitit.AutoExecutor(folder=logs, cluster=options.pop("cluster", None))
+            self._executor.update_parameters(**options)
         except (NameError, ValueError, RuntimeError) as error:
             raise BadInput(f"executor_args={dict(settings)}: {str(error).splitlines()[0]}") from error
 
@@ -197,14 +165,14 @@ def _interrupts_reach_children() -> Iterator[None]:
     """A study in the background of a shell ignores Ctrl-C and would hand that on; submitit's local jobs are cancelled
     by that very signal."""
     ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    if not ignored or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    signal.signal(signal.SIGINT, lambda *_: None)  # what is handled here is not ignored by a child
+    ignored = ignored and threading.current_thread() is threading.main_thread()
     try:
+        if ignored:
+            signal.signal(signal.SIGINT, lambda *_: None)  # what is handled here is not ignored by a child
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if ignored:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class Ray(Executor):
@@ -214,11 +182,9 @@ class Ray(Executor):
         import ray
 
         self.home = home
-        resources = ("num_cpus", "num_gpus", "resources")
+        options = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR", **settings}
         self._task: dict[str, Any] = {"num_cpus": 1, "max_retries": 3}
-        self._task |= {key: value for key, value in settings.items() if key in resources}
-        options: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
-        options |= {key: value for key, value in settings.items() if key not in resources}
+        self._task |= {key: options.pop(key) for key in ("num_cpus", "num_gpus", "resources") if key in options}
         self._own = not ray.is_initialized()
         _check_reachable(str(settings.get("address") or ""))
         try:
@@ -233,9 +199,7 @@ class Ray(Executor):
 
         reference = ray.remote(**self._task)(ray_task).remote(str(folder), str(self.home))
         return remote(
-            lambda: bool(ray.wait([reference], timeout=0)[0]),
-            lambda: ray.get(reference),
-            lambda: ray.cancel(reference),
+            lambda: bool(ray.wait([reference], timeout=0)[0]), lambda: ray.get(reference), lambda: ray.cancel(reference)
         )
 
     def close(self) -> None:

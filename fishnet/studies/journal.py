@@ -29,11 +29,7 @@ GOOD = "finished"
 
 
 class Journal:
-    """Reads and writes the files of one study; several studies may use one folder at a time.
-
-    Args:
-        folder: of the study; it is made by `open`.
-    """
+    """Reads and writes the files of one study; several studies may use one folder at a time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -47,14 +43,10 @@ class Journal:
             ours = BadInput(f"out={self.folder}: no folder can be made there ({error.strerror}).")
             raise disk_trouble(error) or ours from error
 
-    # ---- trainings
-
     def folder_of(self, cell: Cell) -> Path:
-        """The training's folder."""
         return self.folder / "trials" / cell.digest
 
     def run_of(self, cell: Cell) -> Path:
-        """The folder of the run inside it."""
         return self.folder_of(cell) / RUN
 
     def prepare(self, cell: Cell, job: dict[str, Any]) -> Path:
@@ -68,8 +60,7 @@ class Journal:
     def result(self, cell: Cell) -> dict[str, Any] | None:
         """The training's result; None while there is none."""
         if cell.digest not in self._results:
-            result = read_result(self.folder_of(cell))
-            if result is None:
+            if (result := read_result(self.folder_of(cell))) is None:
                 return None
             self._results[cell.digest] = result
         return self._results[cell.digest]
@@ -93,18 +84,12 @@ class Journal:
         result: dict[str, Any] = {
             "status": "killed",
             "cause": f"{cause}: {last[:200]}" if last else cause,
-            "exit": -9,
-            "seconds": 0.0,
+            **{"exit": -9, "seconds": 0.0},
             **dict.fromkeys(("started", "ended"), time.time()),
-            "attempts": 0,
-            "host": "",
-            "figures": {},
-            "epochs": 0,
+            **{"attempts": 0, "host": "", "figures": {}, "epochs": 0},
             **dict.fromkeys(("best_epoch", "parameters", "trained", "lr")),
         }
         write_whole(self.folder_of(cell) / RESULT, json.dumps(result, indent=1))
-
-    # ---- points of searches
 
     def ask(self, stage: Stage, origin: str, number: int, draw: Callable[[], Settings | None]) -> Settings | None:
         """Point `number` of a search: the one on file, or a new one, which every other study will find there.
@@ -129,8 +114,6 @@ class Journal:
                 write_whole(path, "\n".join([*lines, ""]))
             return point
 
-    # ---- the protocol and its choices
-
     def changed(self, protocol: Protocol, given: list[str]) -> list[str]:
         """Save the protocol; returns, as sentences, how it differs from the one that was run the last time."""
         path = self.folder / "study.json"
@@ -149,17 +132,16 @@ class Journal:
         return _edits(stages_before, stages)
 
     def write_selected(self, chosen: dict[str, Any]) -> None:
-        """Save the choices of all stages so far."""
         write_whole(self.folder / "selected.json", json.dumps(chosen, indent=1, ensure_ascii=False) + "\n")
 
 
 def _edits(before: dict[str, str], now: dict[str, str]) -> list[str]:
-    names, names_before = list(now), list(before)
-    edited = next((i for i, name in enumerate(names) if before.get(name) != now[name] or names_before[i] != name), None)
+    pairs = enumerate(zip(now.items(), [*before.items(), *[None] * len(now)], strict=False))
+    edited = next((number for number, (stage, earlier) in pairs if stage != earlier), None)
     if edited is None:
         gone = [name for name in before if name not in now]
         return [f"The protocol was edited: {', '.join(gone)} is gone."] if gone else []
-    name, later = names[edited], names[edited + 1 :]
+    name, *later = list(now)[edited:]
     what = "is new"
     if name in before:
         lines = set(before[name].splitlines()) ^ set(now[name].splitlines())

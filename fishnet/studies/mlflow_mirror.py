@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,18 +41,10 @@ FILES = ("report.html", "results.csv", "selected.json", "study.json")
 
 
 class Mirror:
-    """Keeps the runs of a study in MLflow up to date.
-
-    Args:
-        protocol: of the study.
-        folder: the study's own.
-        uri, home: of the store; see `open_store`.
-        experiment: the name of the experiment in which the runs are made.
-    """
+    """Keeps the runs of a study in MLflow up to date; `uri` and `home` are those of `open_store`."""
 
     def __init__(self, protocol: Protocol, folder: Path, *, uri: str | None, home: Path, experiment: str) -> None:
-        self.protocol, self.folder = protocol, folder
-        self._journal = Journal(folder)
+        self.protocol, self.folder, self._journal = protocol, folder, Journal(folder)
         lock = folder / "mirror.lock"
         self._delivery = CopyDelivery(uri, home=home, experiment=experiment, lock=lock, goes_on="the study goes on")
 
@@ -66,14 +59,10 @@ class Mirror:
         self._journal = engine.journal
         self._delivery.put([self._study()])
         self._delivery.start()
-        error: BaseException | None = None
         try:
             yield
-        except BaseException as raised:
-            error = raised
-            raise
         finally:
-            self._delivery.put(self._ended(engine.states, final_status(error)), again=True)
+            self._delivery.put(self._ended(engine.states, final_status(sys.exception())), again=True)
             if not self._delivery.flush(patience=PATIENCE, limit=LIMIT):
                 log.warning("MLflow did not get all of this study: the same command with deliver=true sends it.")
             self._delivery.stop()
@@ -88,8 +77,6 @@ class Mirror:
             self._delivery.send()
         return f"{len(self._delivery.sent)} runs of the study {self.protocol.name} are in MLflow."
 
-    # ---- which runs there are
-
     def _ended(self, states: list[StageState], status: str) -> Iterator[RunCopy]:
         """All runs as they stand when the study has ended; a trial that has not ended by then was KILLED."""
         for state in states:
@@ -103,11 +90,9 @@ class Mirror:
     def _study(self, states: list[StageState] | None = None, status: str = "RUNNING") -> RunCopy:
         """The study; with `states`, what has come out of all of them."""
         metrics: dict[str, float] = {}
-        if states is not None:
-            best: Scored | None = None
-            for state in states:  # a majority of folds may be a setting that its own stage has not measured
-                digests = chosen_digests(state.choice)
-                best = next((trial for trial in state.scored if trial.trial.digest in digests), best)
+        if states is not None:  # a majority of folds may be a setting that its own stage has not measured
+            kept = [[t for t in state.scored if t.trial.digest in chosen_digests(state.choice)] for state in states]
+            best = next((trials[0] for trials in reversed(kept) if trials), None)
             metrics = _counts([trial for state in states for trial in state.scored]) | _metrics(best)
         return RunCopy(
             key=self._key(),
@@ -120,15 +105,13 @@ class Mirror:
 
     def _stage(self, state: StageState, status: str = "RUNNING") -> RunCopy:
         """A stage; when it has ended, its best trial and what it has chosen."""
-        metrics: dict[str, float] = {}
-        chosen: dict[str, Any] = {}
+        metrics, chosen = dict[str, float](), dict[str, Any]()
         if status != "RUNNING":
             finished = [trial for trial in state.scored if trial.state == "finished"]
             best = max(finished, key=lambda trial: trial.mean if state.stage.maximise else -trial.mean, default=None)
             metrics = _counts(state.scored) | _metrics(best)
-            choice = state.choice.record if state.choice else {}
-            kept = [candidate.get("name") for candidate in choice.get("kept", [])]
-            chosen = {names.CHOSEN: kept, names.RULE: choice.get("rule")}
+            choice = state.choice.record if state.choice else {"kept": [], "rule": None}
+            chosen = {names.CHOSEN: [kept["name"] for kept in choice["kept"]], names.RULE: choice["rule"]}
         number = [stage.name for stage in self.protocol.stages].index(state.stage.name) + 1
         return RunCopy(
             key=self._key(state.stage.name),
@@ -171,11 +154,8 @@ class Mirror:
             ended=result["ended"],
             tags={
                 **self._tags(state),
-                names.TRIAL: trial.name,
-                names.FOLD: cell.fold,
-                names.SEED: cell.seed,
-                names.DIGEST: cell.digest,
-                names.CAUSE: result["cause"] or None,
+                **{names.TRIAL: trial.name, names.FOLD: cell.fold, names.SEED: cell.seed},
+                **{names.DIGEST: cell.digest, names.CAUSE: result["cause"] or None},
             },
             artifacts=[] if result["status"] == GOOD else [(self._journal.folder_of(cell) / LOG, "log")],
             folder=self._journal.run_of(cell),
@@ -194,22 +174,19 @@ class Mirror:
 
 
 def _counts(trials: list[Scored]) -> dict[str, float]:
-    finished = sum(trial.state == "finished" for trial in trials)
-    return {names.CHILDREN: len(trials), names.CHILDREN_FINISHED: finished}
+    return {names.CHILDREN: len(trials), names.CHILDREN_FINISHED: sum(trial.state == "finished" for trial in trials)}
 
 
 def _metrics(trial: Scored | None) -> dict[str, float]:
     """`val/f1_macro` itself for the columns of the UI, and its mean, sd, interval and number."""
-    metrics: dict[str, float] = {}
     if trial is None:
-        return metrics
-    for key in sorted({key for result in trial.results.values() for key in result["figures"]}):
-        if not key.startswith(SUMMARISED):
-            continue
+        return {}
+    metrics: dict[str, float] = {}
+    keys = {key for result in trial.results.values() for key in result["figures"] if key.startswith(SUMMARISED)}
+    for key in sorted(keys):
         spread = trial.spread(key)
-        summary = summary_metrics(key, mean=spread.mean, sd=spread.sd, n=spread.n)
-        if summary:
+        if summary := summary_metrics(key, mean=spread.mean, sd=spread.sd, n=spread.n):
             metrics |= {key: spread.mean, **summary}
-        if summary and math.isfinite(spread.low):
-            metrics |= {f"{key}{names.LOW}": spread.low, f"{key}{names.HIGH}": spread.high}
+            if math.isfinite(spread.low):
+                metrics |= {f"{key}{names.LOW}": spread.low, f"{key}{names.HIGH}": spread.high}
     return metrics

@@ -13,9 +13,7 @@ from fishnet.measure.metrics import direction
 
 CURVES = ("train/", "val/", "optim/")
 TAIL = 20_000  # bytes of a log that are looked at
-MEMORY = re.compile(
-    r"MemoryError|can't allocate memory|not enough memory|out of memory|bad_alloc|Cannot allocate memory"
-)
+MEMORY = re.compile(r"MemoryError|(can't|Cannot) allocate memory|not enough memory|out of memory|bad_alloc")
 
 
 @dataclass
@@ -42,30 +40,24 @@ def read_outcome(run: Path, score: str | None = None) -> Outcome:
     from fishnet.tracking import names
     from fishnet.tracking.journal import offline_records
 
-    outcome = Outcome()
-    tags: dict[str, str] = {}
+    outcome, tags = Outcome(), dict[str, str]()
     for record in offline_records(run):
         if record["kind"] == "tags":
             tags.update(record["values"])
         elif record["kind"] == "status":
             outcome.status = record["status"]
         elif record["kind"] == "metrics":
-            for key, value in record["values"].items():
-                if value is None or not math.isfinite(value):
-                    continue
-                if key.startswith(CURVES):
-                    outcome.curves.setdefault(key, {})[record["step"]] = value
-                elif key.startswith(("test/", "best/")):
-                    outcome.figures[key] = value
-    outcome.parameters, outcome.trained, outcome.best_epoch = (
-        int(tags[key]) if key in tags else None
-        for key in (names.PARAMETERS, names.PARAMETERS_TRAINED, names.BEST_EPOCH)
-    )
+            finite = {k: value for k, value in record["values"].items() if value is not None and math.isfinite(value)}
+            outcome.figures |= {key: value for key, value in finite.items() if key.startswith(("test/", "best/"))}
+            for key in filter(lambda key: key.startswith(CURVES), finite):
+                outcome.curves.setdefault(key, {})[record["step"]] = finite[key]
+    keys = (names.PARAMETERS, names.PARAMETERS_TRAINED, names.BEST_EPOCH)
+    counts = (int(tags[key]) if key in tags else None for key in keys)
+    outcome.parameters, outcome.trained, outcome.best_epoch = counts
     outcome.epochs = max(outcome.curves.get("train/loss", ()), default=-1) + 1
     outcome.photos = tags.get(names.DATA_DIGEST)
-    so_far = outcome.curves.get(score or "", {})
-    if outcome.best_epoch is None and so_far:
-        sign = -1 if direction(score or "") == "min" else 1
+    if outcome.best_epoch is None and score and (so_far := outcome.curves.get(score)):
+        sign = -1 if direction(score) == "min" else 1
         outcome.best_epoch = max(so_far, key=lambda epoch: (sign * so_far[epoch], -epoch))
     for key, curve in outcome.curves.items():
         if key.startswith("val/") and outcome.best_epoch in curve:
@@ -93,10 +85,7 @@ def cause_of(code: int, log: Path) -> Death:
     if out_of_memory := MEMORY.search("\n".join(lines)):
         return Death("memory", f"memory ran out: {ours or error or out_of_memory[0]}"[:500])
     if code < 0:
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = "unknown"
+        name = signal.Signals(-code).name if -code in list(signal.Signals) else "unknown"
         return Death("killed", f"it was ended by signal {-code} ({name}){last}")
     if ours:
         return Death("refused" if code == 2 else "raised", ours)

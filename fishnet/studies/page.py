@@ -1,5 +1,6 @@
 """report.html: one page a study, without a network: what was tried, what may be believed, what was chosen and why."""
 
+import itertools
 import logging
 import math
 import time
@@ -15,19 +16,9 @@ from fishnet.tracking.layout import duration
 from . import pictures
 from .journal import Journal
 from .protocol import Protocol
-from .scoring import (
-    BY_PHOTO,
-    OTHER_PHOTOS,
-    Scored,
-    StageState,
-    Verdict,
-    answers,
-    judged,
-    photos_differ,
-    same_photos,
-)
+from .scoring import BY_PHOTO, OTHER_PHOTOS, Scored, StageState, Verdict, answers, judged, photos_differ, same_photos
 from .selection import chosen_digests, ranked
-from .table import remaining, write_results
+from .table import in_order, mean_text, remaining, settings_text, write_results
 
 log = logging.getLogger("fishnet")
 
@@ -38,13 +29,8 @@ SEARCHES = {"grid": "every point of a grid", "list": "a list", "random": "random
 
 
 class LivingPage:
-    """The page of a study, written anew while the study runs: at the end of each stage, and now and then between.
-
-    Args:
-        protocol: what the study does.
-        journal: the study's folder; the page and results.csv are written there.
-        overrides: what the command line asked for, as the page repeats it.
-    """
+    """The page of a study and results.csv, written anew while the study runs: after each stage, and now and then
+    between. `overrides` is what the command line asked for, as the page repeats it."""
 
     def __init__(self, protocol: Protocol, journal: Journal, overrides: Sequence[str]) -> None:
         self.protocol, self.journal, self.overrides = protocol, journal, overrides
@@ -64,8 +50,7 @@ class LivingPage:
         text = render_page(
             self.protocol.title,
             about(self.protocol.name, states),
-            [opening(self.protocol, states, self.overrides)]
-            + [self._chapter(number, state) for number, state in enumerate(states, 1)],
+            [opening(self.protocol, states, self.overrides), *map(self._chapter, itertools.count(1), states)],
             reload_seconds=RELOAD if live else None,
         )
         try:
@@ -114,16 +99,12 @@ def opening(protocol: Protocol, states: Sequence[StageState], overrides: Sequenc
     chapter.add_text(protocol.claim)
     if photos_differ([trial for state in states for trial in state.scored]):
         chapter.add_warning(OTHER_PHOTOS)
-    rows = [
-        (
-            f"{number} {state.stage.name}",
-            len(state.scored),
-            ", ".join(chosen_names(state.choice.record)) if state.choice else "–",
-            "range test" if state.stage.is_range_test else state.stage.score,
-            duration(sum(trial.seconds for trial in state.scored)),
-        )
-        for number, state in enumerate(states, 1)
-    ]
+    rows = []
+    for number, state in enumerate(states, 1):
+        chosen = ", ".join(chosen_names(state.choice.record)) if state.choice else "–"
+        score = "range test" if state.stage.is_range_test else state.stage.score
+        spent = duration(sum(trial.seconds for trial in state.scored))
+        rows.append((f"{number} {state.stage.name}", len(state.scored), chosen, score, spent))
     chapter.add_table(["stage", "trials", "chosen", "by", "time spent"], rows, numeric=[1, 4])
     return chapter
 
@@ -151,16 +132,12 @@ def stage_chapter(title: str, state: StageState, journal: Journal) -> Chapter:
     verdicts = judged(order[0], order[1:], journal, key) if order else {}
     if len(order) > 1:
         words = {digest: verdict.word for digest, verdict in verdicts.items()}
-        seeds_alone = not stage.folds and len(stage.seeds) > 1
         drawn = pictures.draw_ranking(order, key, words, chosen, _photo_intervals(order, journal, key))
-        chapter.add_figure(drawn, _prose().ranking(seeds_alone))
-        methods = {verdict.difference.how for verdict in verdicts.values() if verdict.difference is not None}
-        groups = _by_verdict(order[1:], verdicts)
-        chapter.add_text(
-            _prose().verdicts(
-                _best_names(order, key), len(order) - 1, **groups, methods=sorted(methods), folds=bool(stage.folds)
-            )
-        )
+        chapter.add_figure(drawn, _prose().ranking(not stage.folds and len(stage.seeds) > 1))
+        how = sorted({verdict.difference.how for verdict in verdicts.values() if verdict.difference is not None})
+        names, groups = _best_names(order, key), _by_verdict(order[1:], verdicts)
+        sentence = _prose().verdicts(names, len(order) - 1, **groups, methods=how, folds=bool(stage.folds))
+        chapter.add_text(sentence)
         if drawn := pictures.draw_parallel(order, key, chosen):
             chapter.add_figure(drawn, f"Each trial is a line from its settings to {key}. Green: chosen.")
     if drawn := pictures.draw_curves(order, journal, key):
@@ -179,10 +156,8 @@ def _choice(reasons: Mapping[str, Any]) -> str:
         f"{key}: " + ", ".join(f"{value} in {count}" for value, count in counts.items())
         for key, counts in (reasons.get("votes") or {}).items()
     )
-    settings = {}
-    for kept in reasons["kept"]:
-        if text := " ".join(f"{key}={value}" for key, value in kept.get("settings", {}).items()):
-            settings[text] = kept["name"]
+    texts = ((settings_text(kept.get("settings", {})), kept["name"]) for kept in reasons["kept"])
+    settings = {text: name for text, name in texts if text}
     return _prose().choice(chosen_names(reasons), reasons["rule"], reasons.get("ties"), votes, settings)
 
 
@@ -196,10 +171,8 @@ def chosen_names(reasons: Mapping[str, Any]) -> list[str]:
 
 def _by_verdict(others: Sequence[Scored], verdicts: Mapping[str, Verdict]) -> dict[str, list[str]]:
     """Trial names by the verdict on each: behind, alike, unknown."""
-    groups: dict[str, list[str]] = {"behind": [], "alike": [], "unknown": []}
-    for trial in others:
-        groups[verdicts[trial.trial.digest].word].append(trial.trial.name)
-    return groups
+    words = [(verdicts[trial.trial.digest].word, trial.trial.name) for trial in others]
+    return {group: [name for word, name in words if word == group] for group in ("behind", "alike", "unknown")}
 
 
 def _best_names(order: Sequence[Scored], key: str | None) -> str:
@@ -217,29 +190,20 @@ def _photo_intervals(order: Sequence[Scored], journal: Journal, key: str) -> dic
 
     part, _, metric = key.partition("/")
     ends: dict[str, tuple[float, float]] = {}
-    if part != "val" or metric not in BY_PHOTO:
-        return ends
-    for trial in order[: pictures.MOST_ROWS]:
+    for trial in order[: pictures.MOST_ROWS] if part == "val" and metric in BY_PHOTO else ():
         cells = list(trial.values(key))
         table = answers(trial, journal, cells[0], "validation.csv") if len(cells) == 1 else None
-        if table is None or table["group"].nunique() < 2:
-            continue
-        names = sorted({*table["class"], *table["predicted"]})
-        number = {name: column for column, name in enumerate(names)}
-        labels = np.array([number[name] for name in table["class"]])
-        scores = np.eye(len(names))[[number[name] for name in table["predicted"]]]
-        predictions = Predictions(np.arange(len(labels)), labels, scores)
-        interval = intervals(predictions, table["group"].to_numpy(), len(names))[metric]
-        ends[trial.trial.digest] = interval.low, interval.high
+        if table is not None and table["group"].nunique() > 1:
+            names = np.unique(table[["class", "predicted"]].to_numpy(dtype=str))
+            labels, predicted = (np.searchsorted(names, table[key].to_numpy(str)) for key in ("class", "predicted"))
+            predictions = Predictions(np.arange(len(labels)), labels, np.eye(len(names))[predicted])
+            interval = intervals(predictions, table["group"].to_numpy(), len(names))[metric]
+            ends[trial.trial.digest] = interval.low, interval.high
     return ends
 
 
 def _add_trials(
-    chapter: Chapter,
-    state: StageState,
-    order: Sequence[Scored],
-    verdicts: Mapping[str, Verdict],
-    chosen: Set[str],
+    chapter: Chapter, state: StageState, order: Sequence[Scored], verdicts: Mapping[str, Verdict], chosen: Set[str]
 ) -> None:
     """A row a trial, the best first; under those that failed or were pruned, the reason."""
     stage = state.stage
@@ -248,25 +212,23 @@ def _add_trials(
     header = ["trial", *keys, *(["behind the best by", "p (Holm)"] if verdicts else [])]
     header += ["best epoch", "parameters", "learning", "time"]
     rows = []
-    for trial in [*order, *(other for other in state.scored if other not in order)]:
+    for trial in in_order(state):
         cells = [trial.trial.name, *(_metric(trial, key) for key in keys)]
         cells += _behind(verdicts.get(trial.trial.digest)) if verdicts else []
         cells.append("" if math.isnan(trial.epochs_to_best) else f"{trial.epochs_to_best:.3g}")
         cells += ["" if count is None else f"{count:,}" for count in (trial.parameters, trial.learning)]
         style = {"failed": "bad", "pruned": "doubtful"}.get(trial.state, "")
         rows.append(Row([*cells, duration(trial.seconds)], "good" if trial.trial.digest in chosen else style))
-        for cell, result in trial.deaths:
-            rows.append(Row([f"↳ {result['status']} ({cell.name}): {result['cause']}"[:402]], "bad"))
-        if trial.state == "pruned":
-            causes = (result["cause"] for result in trial.results.values() if result["status"] == "pruned")
-            rows.append(Row([f"↳ {next(causes)}"], "doubtful"))
+        causes = [f"{result['status']} ({cell.name}): {result['cause']}" for cell, result in trial.deaths]
+        rows += [Row([f"↳ {cause}"[:402]], "bad") for cause in causes]
+        pruned = [result["cause"] for result in trial.results.values() if result["status"] == "pruned"]
+        rows += [Row([f"↳ {cause}"], "doubtful") for cause in pruned[:1]]
     chapter.add_table(header, rows, numeric=range(1, len(header)))
 
 
 def _behind(verdict: Verdict | None) -> list[str]:
-    if verdict is None or verdict.difference is None:
+    if verdict is None or (difference := verdict.difference) is None:
         return ["" if verdict is None else "unknown", ""]
-    difference = verdict.difference
     if difference.error == 0:
         return ["0 in every fold", ""]
     p = "< 0.001" if verdict.p < 0.001 else f"{verdict.p:.2g}"
@@ -274,12 +236,9 @@ def _behind(verdict: Verdict | None) -> list[str]:
 
 
 def _metric(trial: Scored, key: str) -> str:
-    spread = trial.spread(key)
-    if spread.n > 1:
-        return f"{spread.mean:.3f} ± {spread.sd:.3f} ({spread.n})"
     low, high = trial.interval(key)
-    interval = f" [{low:.2f}, {high:.2f}]" if math.isfinite(low) else ""
-    return f"{spread.mean:.3f}{interval}" if spread.n else ""
+    single = len(trial.values(key)) == 1 and math.isfinite(low)
+    return mean_text(trial, key) + (f" [{low:.2f}, {high:.2f}]" if single else "")
 
 
 def _add_test(chapter: Chapter, order: Sequence[Scored], journal: Journal) -> None:
@@ -297,8 +256,7 @@ def _add_test(chapter: Chapter, order: Sequence[Scored], journal: Journal) -> No
 def _add_evidence(chapter: Chapter, trial: Scored, journal: Journal) -> None:
     """Of what was chosen: the report class by class, and photos with the true and the predicted name."""
     cell = trial.trial.cells[0]
-    run = journal.run_of(cell)
-    details = Chapter()
+    run, details = journal.run_of(cell), Chapter()
     report = run / "report" / "classification_report.txt"
     if report.is_file():
         details.add_code(report.read_text(encoding="utf-8"))
@@ -310,8 +268,8 @@ def _add_evidence(chapter: Chapter, trial: Scored, journal: Journal) -> None:
             break
         details.add_figure(picture_address(sheet), f"photos of {sheet.stem}")
     if details.blocks:
-        where = f"{trial.trial.name}, {cell.name}"
-        chapter.add_details(f"Test photos of {where}: class by class, with the true and the predicted name", details)
+        photos = f"Test photos of {trial.trial.name}, {cell.name}"
+        chapter.add_details(f"{photos}: class by class, with the true and the predicted name", details)
 
 
 def _add_range_tests(chapter: Chapter, state: StageState, journal: Journal) -> None:
@@ -320,8 +278,8 @@ def _add_range_tests(chapter: Chapter, state: StageState, journal: Journal) -> N
         for cell in trial.trial.cells:
             picture = journal.run_of(cell) / "report" / "lr.png"
             result = trial.results.get(cell.digest, {})
-            rate = result.get("lr")
-            caption = f"{trial.trial.name}: {f'lr {rate:.3g}' if rate else result.get('cause', '')}"
+            outcome = f"lr {result['lr']:.3g}" if result.get("lr") else result.get("cause", "")
+            caption = f"{trial.trial.name}: {outcome}"
             if picture.is_file():
                 chapter.add_figure(picture_address(picture), caption, beside=True)
             else:

@@ -25,17 +25,10 @@ def draw_ranking(
 ) -> str:
     """A dot a trial with its interval, the best above; small dots are single trainings.
 
-    An arrow at 0 or 1 says that the interval of a share goes on beyond what a share can be.
-
-    Args:
-        rows: the trials, the best first.
-        key: the metric that is drawn.
-        verdicts: by trial digest: `behind` the best, `alike`, or `unknown`.
-        chosen: digests of the trials that were chosen.
-        bars: by trial digest: the interval of a trial that is a single training.
+    An arrow at 0 or 1 says that the interval of a share goes on beyond what a share can be. All but `rows` is by the
+    digest of a trial; `bars` are the intervals of trials that are a single training.
     """
-    rows = list(rows)[:MOST_ROWS]
-    metric = metric_of(key)
+    rows, metric = list(rows)[:MOST_ROWS], metric_of(key)
     is_share = metric is None or metric.is_share
     with open_figure(8.4, 0.7 + 0.28 * len(rows)) as figure:
         axes = figure.add_subplot()
@@ -66,8 +59,8 @@ def draw_ranking(
 
 def draw_parallel(rows: Sequence[Scored], key: str, chosen: Set[str]) -> str:
     """Each trial a line through its settings to the metric it reached; empty where the settings do not differ."""
-    names = sorted({name for row in rows for name in row.trial.settings})
-    names = [name for name in names if len({repr(row.trial.settings.get(name)) for row in rows}) > 1]
+    every = sorted({name for row in rows for name in row.trial.settings})
+    names = [name for name in every if len({repr(row.trial.settings.get(name)) for row in rows}) > 1]
     names = [name for name in names if not any(_follows(name, other, rows) for other in names)]
     if not names or len(rows) < 3:
         return ""
@@ -79,12 +72,11 @@ def draw_parallel(rows: Sequence[Scored], key: str, chosen: Set[str]) -> str:
         for row, mean in sorted(zip(rows, means, strict=True), key=lambda pair: pair[1]):
             heights = [scale(row.trial.settings.get(name)) for name, (scale, _) in zip(names, scales, strict=True)]
             height = (mean - low) / ((high - low) or 1.0)
-            style: dict[str, Any] = {"color": BLUE, "alpha": 0.15 + 0.6 * height, "linewidth": 1.2}
-            if row.trial.digest in chosen:
-                style = {"color": GREEN, "linewidth": 2.2}
-            axes.plot(range(len(names) + 1), [*heights, height], **style)
-        of_metric = [(0.0, f"{low:.3f}"), (1.0, f"{high:.3f}")]
-        for column, marks in enumerate([*(marks for _, marks in scales), of_metric]):
+            kept = row.trial.digest in chosen
+            colour, width, alpha = (GREEN, 2.2, None) if kept else (BLUE, 1.2, 0.15 + 0.6 * height)
+            axes.plot(range(len(names) + 1), [*heights, height], color=colour, linewidth=width, alpha=alpha)
+        marks_of_metric = [(0.0, f"{low:.3f}"), (1.0, f"{high:.3f}")]
+        for column, marks in enumerate([*(marks for _, marks in scales), marks_of_metric]):
             axes.axvline(column, color=SOFT, linewidth=0.8)
             for height, text in marks:
                 axes.text(column + 0.02, height, text, fontsize=8, va="center", bbox=PAPER)
@@ -98,10 +90,8 @@ def draw_parallel(rows: Sequence[Scored], key: str, chosen: Set[str]) -> str:
 def _follows(name: str, other: str, rows: Sequence[Scored]) -> bool:
     """Whether the other setting decides this one, as a network decides its padding; random numbers do not."""
     pairs = {(repr(row.trial.settings.get(other)), repr(row.trial.settings.get(name))) for row in rows}
-    others, own = {pair[0] for pair in pairs}, {pair[1] for pair in pairs}
-    return len(pairs) == len(others) < len(rows) and (
-        len(own) < len(others) or (len(own) == len(others) and other < name)
-    )
+    others, own = (len(set(values)) for values in zip(*pairs, strict=True))
+    return len(pairs) == others < len(rows) and (own < others or (own == others and other < name))
 
 
 def _scale(values: Sequence[Any]) -> tuple[Callable[[Any], float], list[tuple[float, str]]]:
@@ -138,8 +128,7 @@ def draw_curves(rows: Sequence[Scored], journal: Journal, key: str) -> str:
         for axes, metric in zip(panels, metrics, strict=True):
             for colour, row in zip(CURVE_COLOURS, rows, strict=False):
                 for part, style in (("train", ":"), ("val", "-")):
-                    mean = _mean([run.get(f"{part}/{metric}", {}) for run in curves[row.trial.digest]])
-                    if mean:
+                    if mean := _mean([run.get(f"{part}/{metric}", {}) for run in curves[row.trial.digest]]):
                         axes.plot([e + 1 for e in mean], list(mean.values()), style, color=colour, linewidth=1.4)
             axes.set(xlabel="epoch", ylabel=metric)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))

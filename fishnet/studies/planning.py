@@ -6,8 +6,8 @@ mistyped in the last stage is refused here, and not after a night of earlier one
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from fishnet.errors import BadInput
 from fishnet.text import nearest
@@ -20,8 +20,7 @@ from .trials import NO_PART_OF_A_RESULT, Compose, Idea, Trial, compose_trial, ow
 MOST_TRIED = 50  # values of one key
 
 
-@dataclass(frozen=True)
-class Planned:
+class Planned(NamedTuple):
     """A trial as it may be once earlier stages have chosen."""
 
     stage: Stage

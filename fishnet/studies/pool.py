@@ -45,15 +45,8 @@ class Live(NamedTuple):
 
 
 class Pool:
-    """Trainings that wait and trainings that run.
-
-    Args:
-        journal: knows what has ended.
-        executor: starts supervisors.
-        jobs: how many run at a time.
-        job: what the job.json of each holds beside the arguments: command, cwd and, on request, environment, limit (in
-            seconds) and memory (in gigabytes).
-    """
+    """Trainings that wait and trainings that run, `jobs` at a time. The job.json of each holds, beside the arguments,
+    what is in `job`: command, cwd and, on request, environment, limit (in seconds) and memory (in gigabytes)."""
 
     def __init__(self, journal: Journal, executor: Executor, jobs: int, job: dict[str, Any]) -> None:
         self._journal, self._executor, self._jobs, self._job = journal, executor, jobs, job
@@ -63,16 +56,13 @@ class Pool:
 
     @property
     def has_room(self) -> bool:
-        """Whether one more training could be started."""
         return len(self._waiting) + len(self.live) < self._jobs
 
     @property
     def empty(self) -> bool:
-        """Whether nothing waits and nothing runs."""
         return not self._waiting and not self.live
 
     def add(self, cells: Iterable[Cell], trial: Trial) -> None:
-        """Trainings of a trial that are to be run."""
         self._waiting.extend(Waiting(cell, trial) for cell in cells)
 
     def turn(self, stage: Stage) -> list[Trial]:
@@ -96,19 +86,17 @@ class Pool:
                 self._waiting.append(Waiting(cell, trial, max(not_before, now + POLL)))
             else:
                 what = {"stage": stage.name, "trial": trial.name, "fold": cell.fold, "seed": cell.seed}
-                job = {**self._job, "score": stage.score, "what": what}
                 try:
-                    running = self._executor.start(self._journal.prepare(cell, job))
+                    folder = self._journal.prepare(cell, {**self._job, "score": stage.score, "what": what})
+                    self.live[cell.digest] = Live(cell, trial, self._executor.start(folder), time.time())
                 except OSError as error:
                     raise disk_trouble(error) or WorkFailed(f"a training could not be started: {error}.") from error
-                self.live[cell.digest] = Live(cell, trial, running, time.time())
         return ended
 
     def _take_in(self) -> list[Trial]:
         ended = []
         for digest, (cell, trial, running, _) in list(self.live.items()):
-            status = running.status()
-            if status is None:
+            if (status := running.status()) is None:
                 continue
             del self.live[digest]
             if self._journal.result(cell) is not None or self._given_up(cell, status):
@@ -133,10 +121,9 @@ class Pool:
         if self.live:
             ending = counted(len(self.live), "training")
             log.info("Ending %s: a checkpoint is left, and the same command goes on from there.", ending)
-        still = [live.running for live in self.live.values()]
-        for running in still:
-            running.stop()
+        for live in self.live.values():
+            live.running.stop()
         deadline = time.monotonic() + PATIENCE + 10
-        while any(running.status() is None for running in still) and time.monotonic() < deadline:
+        while any(live.running.status() is None for live in self.live.values()) and time.monotonic() < deadline:
             time.sleep(POLL)
         self._executor.close()

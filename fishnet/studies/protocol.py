@@ -1,5 +1,6 @@
 """A protocol as it is written in `conf/study/`: stages in order, each checked before anything runs."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -31,12 +32,9 @@ STAGE_KEYS = {"title", "base", "from", "set", "search", "folds", "seeds", "score
 DRAWN = ("random", "tpe")
 SEARCHES = ("grid", "random", "tpe", "list")
 SEARCH_KEYS = {  # → the searches that have it
-    "kind": SEARCHES,
-    "prune": SEARCHES,
-    "space": ("grid", *DRAWN),
-    "points": ("list", "grid"),
-    "trials": ("grid", *DRAWN),
-    "seed": DRAWN,
+    **dict.fromkeys(("kind", "prune"), SEARCHES),
+    **dict.fromkeys(("space", "trials"), ("grid", *DRAWN)),
+    **{"points": ("list", "grid"), "seed": DRAWN},
 }
 
 
@@ -73,17 +71,14 @@ class Stage:
 
     @property
     def rule(self) -> Rule:
-        """How it chooses what it hands on."""
         return RULES[self.keep]
 
     @property
     def is_range_test(self) -> bool:
-        """Whether its trainings are range tests, which find a learning rate and have no score."""
         return self.rule.is_range_test
 
     @property
     def maximise(self) -> bool:
-        """Whether a larger score is a better one."""
         return direction(self.score) == "max"
 
 
@@ -100,15 +95,8 @@ class Protocol:
 def parse(
     name: str, tree: Mapping[str, Any], *, scores: list[str], folds: int | None = None, trials: int | None = None
 ) -> Protocol:
-    """The protocol; BadInput, in one sentence, where it is not right.
-
-    Args:
-        name: of the study.
-        tree: what is written in its file.
-        scores: the metrics by which trials may be ranked.
-        folds: instead of those written, where a stage has folds.
-        trials: at most so many in each stage.
-    """
+    """The protocol that is written in its file; BadInput, in one sentence, where it is not right. Trials are ranked by
+    `scores`; `folds` replaces those written, and no stage has more than `trials`."""
     _check_keys(tree, STUDY_KEYS, f"study={name}")
     written = mapping(tree.get("stages"), f"study={name}: stages")
     texts = {str(stage): text for stage, text in written.items() if text is not None}  # study.stages.NAME=null
@@ -141,21 +129,20 @@ def _parse_stage(
     if source is not None and source not in earlier:
         hint = nearest(str(source), earlier) if earlier else "it is the first."
         raise BadInput(f"{where}: from={source} names no earlier stage; {hint}")
-    folds = text.get("folds", common.get("folds"))
-    folds = folds if folds is None or wanted_folds is None else wanted_folds
-    if folds is not None:
+    if (folds := text.get("folds", common.get("folds"))) is not None:
+        folds = folds if wanted_folds is None else wanted_folds
         _check_whole(folds, f"{where}: folds", 2, "two or more, or null for a plain split")
     keep = str(text.get("keep", "top"))
     if keep not in RULES:
         raise BadInput(f"{where}: keep={keep}: {nearest(keep, list(RULES))}")
     if RULES[keep].needs_folds and folds is None:
         raise BadInput(f"{where}: keep={keep} chooses among the winners of folds, and there are no folds.")
-    useless = [key for key in ("top", "distinct") if key in text and not RULES[keep].takes_top]
-    if useless:
-        raise BadInput(f"{where}: keep={keep} decides how many go on, and {useless[0]} has no part in it.")
+    for key in ("top", "distinct"):
+        if key in text and not RULES[keep].takes_top:
+            raise BadInput(f"{where}: keep={keep} decides how many go on, and {key} has no part in it.")
     settings = flat(mapping(text.get("set"), f"{where}: set"))
     _check_decided(settings.items(), f"{where}: set")
-    shared = {key: common.get(key) for key in ("score", "seeds")}
+    shared = {"score": common.get("score"), "seeds": common.get("seeds")}
     written = flat({**shared, **text, "folds": folds, "trials": trials})
     stage = Stage(
         name=name,
@@ -196,14 +183,11 @@ def _check_stage(stage: Stage, before: list[Stage], scores: list[str]) -> None:
     most = most_trials(stage, before)
     if stage.rule.takes_top and stage.top > most:
         raise BadInput(f"{where}: top={stage.top}, but it chooses among {counted(int(most), 'trial')} at most.")
-    for earlier in before:
-        folds = earlier.folds
-        if earlier.name in sources(stage) and earlier.rule.inside_folds and stage.folds != folds:
+    for name, folds, inside in ((earlier.name, earlier.folds, earlier.rule.inside_folds) for earlier in before):
+        if name in sources(stage) and inside and stage.folds != folds:
             here = f"here folds={stage.folds}" if stage.folds else "here there are none"
-            raise BadInput(
-                f"{where}: {earlier.name} hands on the winner of each of its {folds} folds, and {here}: "
-                f"say folds={folds}, or keep: vote there."
-            )
+            winners = f"{name} hands on the winner of each of its {folds} folds, and {here}"
+            raise BadInput(f"{where}: {winners}: say folds={folds}, or keep: vote there.")
 
 
 def _parse_search(text: Any, where: str, most: int | None, earlier: list[str]) -> Search:
@@ -214,22 +198,21 @@ def _parse_search(text: Any, where: str, most: int | None, earlier: list[str]) -
     if kind not in SEARCHES:
         raise BadInput(f"{where}: search.kind={kind}: {nearest(kind, list(SEARCHES))}")
     for key in text:
-        if kind not in SEARCH_KEYS[key]:
-            kinds = " and ".join(SEARCH_KEYS[key])
-            raise BadInput(f"{where}: search.{key} is for {kinds}, and this is a {kind} search.")
+        if kind not in (kinds := SEARCH_KEYS[key]):
+            raise BadInput(f"{where}: search.{key} is for {' and '.join(kinds)}, and this is a {kind} search.")
 
     space = parse_space(text.get("space"), where)
     values = ((key, value) for key, domain in space.items() for value in getattr(domain, "values", (None,)))
     _check_decided(values, f"{where}: search.space")
-    around = any(isinstance(domain, Times) for domain in space.values())
+    lists: Space = {key: domain for key, domain in space.items() if not isinstance(domain, Times)}
     points = _parse_points(text.get("points"), kind, where, earlier)
     if kind == "list" and not points:
         raise BadInput(f"{where}: a list needs points: name → settings.")
     if kind != "list" and not space:
         raise BadInput(f"{where}: a {kind} search needs a space.")
     if kind == "grid":
-        next(grid({key: domain for key, domain in space.items() if not isinstance(domain, Times)}, where))
-    if kind in DRAWN and around:
+        next(grid(lists, where))
+    if kind in DRAWN and lists != space:
         raise BadInput(f"{where}: `times` lists a grid around a winner: say kind: grid.")
     if kind in DRAWN and "trials" not in text:
         raise BadInput(f"{where}: a {kind} search needs trials: how many points to try.")
@@ -240,9 +223,8 @@ def _parse_search(text: Any, where: str, most: int | None, earlier: list[str]) -
         share = max(1, most // max(1, len(points))) if kind == "grid" else most
         trials = min(trials, share) if trials else share
     seed = _check_whole(text.get("seed", 0), f"{where}: search.seed", 0)
-    return Search(
-        kind, space, points, trials, seed, _check_type(text.get("prune", False), bool, f"{where}: search.prune")
-    )
+    prune = _check_type(text.get("prune", False), bool, f"{where}: search.prune")
+    return Search(kind, space, points, trials, seed, prune)
 
 
 def _parse_points(given: Any, kind: str, where: str, earlier: list[str]) -> dict[str, Settings]:
@@ -262,16 +244,14 @@ def _parse_points(given: Any, kind: str, where: str, earlier: list[str]) -> dict
 def sources(stage: Stage) -> list[str]:
     """The earlier stages whose choices it takes up: its points may each have their own."""
     named = [point.get("from", stage.source) for point in stage.search.points.values()] or [stage.source]
-    return list(dict.fromkeys(name for name in named if name is not None))
+    return list(dict.fromkeys(filter(None, named)))
 
 
 def most_trials(stage: Stage, before: list[Stage]) -> float:
-    """The most trials that a stage can have."""
 
     def received(source: str | None) -> float:
-        """How many candidates an earlier stage hands on; no stage hands on one, the settings as they are."""
         if source is None:
-            return 1
+            return 1  # the settings as they are
         earlier = next(other for other in before if other.name == source)
         return earlier.rule.most(earlier, most_trials(earlier, before))
 
@@ -280,8 +260,7 @@ def most_trials(stage: Stage, before: list[Stage]) -> float:
         return sum(received(point.get("from", stage.source)) for point in search.points.values())
     if search.kind in DRAWN:
         return received(stage.source) * min(search.trials, size(search.space))
-    count = size(search.space)
-    count = min(count, search.trials) if search.trials else count
+    count = min(size(search.space), search.trials or math.inf)
     return received(stage.source) * count * max(1, len(search.points))
 
 
@@ -290,7 +269,7 @@ def _check_decided(settings: Iterable[tuple[str, Any]], where: str) -> None:
     for written, value in settings:
         for key in flat({written.lstrip("+~"): value}):
             for decided, why in DECIDED.items():
-                if key == decided or key.startswith(f"{decided}."):
+                if f"{key}.".startswith(f"{decided}."):
                     raise BadInput(f"{where}: {key} {why}.")
 
 

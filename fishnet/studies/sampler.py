@@ -25,34 +25,25 @@ GUIDED_ATTEMPTS = 5  # what TPE proposes again and again is known; a random poin
 def ask(
     search: Search, space: Space, *, origin: str, history: Sequence[tuple[Settings, float | None]], maximise: bool
 ) -> Settings | None:
-    """The next point, different from all before; None when the space holds no more.
-
-    Args:
-        search: its kind, seed and number of trials.
-        space: what the point is drawn from.
-        origin: keeps searches apart, such as those around two candidates.
-        history: each earlier point with its score, or None while it has none.
-        maximise: whether a larger score is better.
-    """
+    """The next point, different from all before; None when the space holds no more. `origin` keeps searches apart, such
+    as those around two candidates; `history` has each earlier point with its score, or None while it has none."""
     if len(history) >= min(search.trials, size(space)):
         return None
     optuna = _quiet_optuna()
     distributions = _distributions(space)
     known = [point for point, _ in history]
     for attempt in range(ATTEMPTS):
-        text = "/".join(map(str, (search.seed, origin, len(history), attempt)))
+        text = f"{search.seed}/{origin}/{len(history)}/{attempt}"
         seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
-        sampler = optuna.samplers.RandomSampler(seed=seed)
         guided = search.kind == "tpe" and attempt < GUIDED_ATTEMPTS
+        sampler = optuna.samplers.RandomSampler(seed=seed)
         if guided:
             sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(3, min(10, search.trials // 3)))
         study = optuna.create_study(sampler=sampler, direction="maximize" if maximise else "minimize")
         for point, score in history if guided else ():
             if score is not None:
-                params = {
-                    key: domain.values.index(point[key]) if isinstance(domain, Choice) else point[key]
-                    for key, domain in space.items()
-                }
+                choices = {key: domain.values for key, domain in space.items() if isinstance(domain, Choice)}
+                params = point | {key: values.index(point[key]) for key, values in choices.items()}
                 study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=score))
         drawn = study.ask(distributions).params
         point = {key: _from_optuna(drawn[key], domain) for key, domain in space.items()}
@@ -97,8 +88,7 @@ def worst_epoch(own: dict[int, float], others: Sequence[dict[int, float]], *, ma
     pruner = optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=1)
     study = optuna.create_study(pruner=pruner, direction="maximize" if maximise else "minimize")
     for curve in others:
-        last = curve[max(curve)]
-        study.add_trial(optuna.trial.create_trial(value=last, intermediate_values=curve))
+        study.add_trial(optuna.trial.create_trial(value=curve[max(curve)], intermediate_values=curve))
     trial = study.ask()
     for epoch in sorted(own):
         trial.report(own[epoch], epoch)

@@ -53,10 +53,7 @@ class Scored:
         With a single fold it is over the seeds. `n` counts trainings.
         """
         values = self.values(key)
-        by_fold: dict[int | None, list[float]] = {}
-        for (fold, _), value in values.items():
-            by_fold.setdefault(fold, []).append(value)
-        means = [statistics.fmean(seeds) for seeds in by_fold.values()]
+        means = fold_means(values)
         return spread(means if len(means) > 1 else list(values.values()))._replace(n=len(values))
 
     def interval(self, key: str) -> tuple[float, float]:
@@ -68,7 +65,6 @@ class Scored:
 
     @property
     def mean(self) -> float:
-        """The mean score, by which trials are ranked."""
         return self.spread().mean
 
     @property
@@ -93,17 +89,15 @@ class Scored:
 
     @property
     def seconds(self) -> float:
-        """How long all trainings of the trial took together."""
         return sum(result["seconds"] for result in self.results.values())
 
     @property
     def parameters(self) -> int | None:
-        """How many parameters the network has, frozen ones included."""
         return next((r["parameters"] for r in self.results.values() if r.get("parameters")), None)
 
     @property
     def learning(self) -> int | None:
-        """How many parameters are not frozen."""
+        """How many of the parameters are not frozen."""
         return next((r["trained"] for r in self.results.values() if r.get("trained")), None)
 
     @property
@@ -114,8 +108,8 @@ class Scored:
 
     def best_so_far(self) -> float | None:
         """The value that a search learns from: the mean score, or what a pruned trial had reached."""
-        values = [result["figures"].get(self.score) for _, result in self.ended if result["status"] in (GOOD, "pruned")]
-        values = [value for value in values if value is not None]
+        results = [result["figures"] for _, result in self.ended if result["status"] in (GOOD, "pruned")]
+        values = [metrics[self.score] for metrics in results if metrics.get(self.score) is not None]
         return statistics.fmean(values) if values else None
 
 
@@ -134,13 +128,20 @@ class StageState:
     ended: float | None = None
 
 
+def fold_means(values: dict[tuple[int | None, int], float]) -> list[float]:
+    """The mean over seeds inside each fold, from values by fold and seed."""
+    folds: dict[int | None, list[float]] = {}
+    for (fold, _), value in values.items():
+        folds.setdefault(fold, []).append(value)
+    return [statistics.fmean(seeds) for seeds in folds.values()]
+
+
 def scored(trial: Trial, stage: Stage, result_of: Callable[[Cell], dict[str, Any] | None]) -> Scored:
     """The trial with its results. A training that ended well and cannot be ranked has failed; others are not stopped
     by it."""
     results = {}
     for cell in trial.cells:
-        result = result_of(cell)
-        if result is not None:
+        if (result := result_of(cell)) is not None:
             cause = stage.rule.failure(result, stage.score) if result["status"] == GOOD else ""
             results[cell.digest] = {**result, "status": "failed", "cause": cause} if cause else result
     return Scored(trial, stage.score, results)
@@ -159,9 +160,6 @@ def photos_differ(trials: Sequence[Scored]) -> bool:
         digests = {result["photos"] for result in entry.results.values() if result.get("photos")}
         given.setdefault(configured, set()).update(digests)
     return any(len(digests) > 1 for digests in given.values())
-
-
-# ---- beside the best
 
 
 class Verdict(NamedTuple):
@@ -188,13 +186,11 @@ def against(best: Scored, other: Scored, journal: Journal, key: str) -> Differen
     """The difference over the folds that both have or, if it is one fold, over its photos; None if neither is known."""
     first, second = best.values(key), other.values(key)
     cells = sorted(set(first) & set(second), key=str)
-    folds: dict[int | None, list[float]] = {}
-    for cell in cells:
-        folds.setdefault(cell[0], []).append(first[cell] - second[cell])
-    if len(folds) > 1:
-        count, val = best.trial.value("data.folds") or len(folds), best.trial.value("data.val") or 0.0
+    differences = fold_means({cell: first[cell] - second[cell] for cell in cells})
+    if len(differences) > 1:
+        count, val = best.trial.value("data.folds") or len(differences), best.trial.value("data.val") or 0.0
         shared = max(1 / (count - 1), val / (1 - val) if key.startswith("val/") else 0.0)
-        return over_folds([statistics.fmean(seeds) for seeds in folds.values()], shared)
+        return over_folds(differences, shared)
 
     part, _, metric = key.partition("/")
     name = "predictions.csv" if part == "test" else "validation.csv"
@@ -205,10 +201,9 @@ def against(best: Scored, other: Scored, journal: Journal, key: str) -> Differen
     both = pd.concat(predicted, axis=1, join="inner", keys=range(len(predicted))).reset_index()
     if both["group"].nunique() < 2:
         return None
-    names = np.unique(both.drop(columns=["path", "group"]).to_numpy(dtype=str))
-    label = np.searchsorted(names, both["class"].to_numpy(dtype=str))
-    numbers = np.searchsorted(names, both[range(len(predicted))].to_numpy(dtype=str).T)
-    of_best, of_other = np.split(numbers, 2)
+    names, numbers = np.unique(both.drop(columns=["path", "group"]).to_numpy(dtype=str).T, return_inverse=True)
+    label, *predictions = numbers.reshape(-1, len(both))
+    of_best, of_other = np.split(np.array(predictions), 2)
     return over_photos(label, of_best, of_other, both["group"].to_numpy(), len(names), metric)
 
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from fishnet.errors import WorkFailed
 from fishnet.text import counted
@@ -35,8 +35,7 @@ class Candidate:
     fold: int | None = None  # only for this fold: the winner inside it
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(NamedTuple):
     """Candidates for the next stage, and the reasons as they go into selected.json."""
 
     candidates: list[Candidate]
@@ -80,18 +79,17 @@ class Top(Rule):
         return stage.top
 
     def choose(self, stage: Stage, finished: list[Scored]) -> Selection:
-        order = ranked(stage, finished)
-
         def kind_of(entry: Scored) -> str:
             return str(entry.trial.value(stage.distinct)) if stage.distinct else entry.trial.digest
 
+        order = ranked(stage, finished)
         firsts: dict[str, Scored] = {}  # the best of each kind
         for entry in order:
             firsts.setdefault(kind_of(entry), entry)
         if len(firsts) < stage.top:
-            of = f" that differ in {stage.distinct}" if stage.distinct else ""
+            few = counted(len(firsts), "trial") + (f" that differ in {stage.distinct}" if stage.distinct else "")
             raise WorkFailed(
-                f"stage {stage.name}: top={stage.top}, and only {counted(len(firsts), 'trial')}{of} finished: "
+                f"stage {stage.name}: top={stage.top}, and only {few} finished: "
                 "see their causes, run the failed ones again with retry=true, or lower top."
             )
         kept = list(firsts.values())[: stage.top]
@@ -124,13 +122,11 @@ class FoldWinners(Rule):
     def choose(self, stage: Stage, finished: list[Scored]) -> Selection:
         winners = _winners(stage, finished)
         trials = [winner.entry.trial for winner in winners]
+        rule = f"the winner of each fold by {stage.score}"
+        ties = [tie for winner in winners for tie in winner.ties]
         return Selection(
             [Candidate(f"f{fold}", trial.base, trial.settings, fold) for fold, trial in enumerate(trials)],
-            {
-                "rule": f"the winner of each fold by {stage.score}",
-                "kept": [winner.record(stage) for winner in winners],
-                "ties": [tie for winner in winners for tie in winner.ties],
-            },
+            {"rule": rule, "kept": [winner.record(stage) for winner in winners], "ties": ties},
             frozenset(trial.digest for trial in trials),
         )
 
@@ -143,12 +139,10 @@ class Vote(Rule):
     def choose(self, stage: Stage, finished: list[Scored]) -> Selection:
         winners = _winners(stage, finished)
         sign = 1 if stage.maximise else -1
-        settings: Settings = {}
-        votes: dict[str, dict[str, int]] = {}
+        settings, votes = dict[str, Any](), dict[str, dict[str, int]]()
         ties = [tie for winner in winners for tie in winner.ties]
         for key in sorted({key for winner in winners for key in winner.entry.trial.settings}):
-            values: dict[str, Any] = {}
-            scores: dict[str, list[float]] = {}
+            values, scores = dict[str, Any](), dict[str, list[float]]()
             for winner in winners:
                 value = winner.entry.trial.settings.get(key)
                 values.setdefault(repr(value), value)
@@ -208,9 +202,8 @@ def choose(stage: Stage, trials: Sequence[Scored]) -> Selection:
     """What the stage hands on of its trials, by its rule; WorkFailed where that cannot be chosen."""
     finished = [entry for entry in trials if entry.state == "finished"]
     if not finished:
-        raise WorkFailed(
-            f"stage {stage.name}: none of its {counted(len(trials), 'trial')} finished; nothing can be chosen."
-        )
+        tried = counted(len(trials), "trial")
+        raise WorkFailed(f"stage {stage.name}: none of its {tried} finished; nothing can be chosen.")
     return stage.rule.choose(stage, finished)
 
 
@@ -226,8 +219,7 @@ def ranked(stage: Stage, trials: Sequence[Scored]) -> list[Scored]:
     return sorted(known, key=lambda entry: (sign * entry.mean, entry.trial.number))
 
 
-@dataclass(frozen=True)
-class Winner:
+class Winner(NamedTuple):
     """The best trial of one fold, with its score there and the names of those that were equally good."""
 
     fold: int
@@ -236,23 +228,19 @@ class Winner:
     ties: list[str]
 
     def record(self, stage: Stage) -> dict[str, Any]:
-        trial = self.entry.trial
-        name = {"fold": self.fold, "name": trial.name, "digest": trial.digest}
-        return {**name, stage.score: _short(self.score), "settings": trial.settings}
+        name = {"fold": self.fold, "name": self.entry.trial.name, "digest": self.entry.trial.digest}
+        return {**name, stage.score: _short(self.score), "settings": self.entry.trial.settings}
 
 
 def _winners(stage: Stage, finished: list[Scored]) -> list[Winner]:
     winners = []
     sign = -1 if stage.maximise else 1
     for fold in range(stage.folds or 0):
-        means = []
-        for entry in finished:
-            if values := [value for (where, _), value in entry.values().items() if where == fold]:
-                means.append((statistics.fmean(values), entry))
+        seeds = [([value for (at, _), value in entry.values().items() if at == fold], entry) for entry in finished]
+        means = [(statistics.fmean(values), entry) for values, entry in seeds if values]
         if not means:
             raise WorkFailed(f"stage {stage.name}: no trial finished in fold {fold}; nothing can be chosen there.")
-        means.sort(key=lambda pair: (sign * pair[0], pair[1].trial.number))
-        (best, winner), *others = means
+        (best, winner), *others = sorted(means, key=lambda pair: (sign * pair[0], pair[1].trial.number))
         ties = [f"fold {fold}: {entry.trial.name}" for mean, entry in others if mean == best]
         winners.append(Winner(fold, winner, best, ties))
     return winners
@@ -260,11 +248,7 @@ def _winners(stage: Stage, finished: list[Scored]) -> list[Winner]:
 
 def _mean_record(entry: Scored) -> dict[str, Any]:
     spread = entry.spread()
-    record: dict[str, Any] = {
-        "name": entry.trial.name,
-        "digest": entry.trial.digest,
-        entry.score: _short(spread.mean),
-    }
+    record: dict[str, Any] = {"name": entry.trial.name, "digest": entry.trial.digest, entry.score: _short(spread.mean)}
     if spread.n > 1:
         record["sd"] = _short(spread.sd)
         if math.isfinite(spread.low):

@@ -28,10 +28,8 @@ def flat(nested: Mapping[str, Any], prefix: str = "") -> Settings:
     """`{model: {lr: 0.1}}` → `{model.lr: 0.1}`; what a `+` adds is one value, whatever is inside."""
     settings: Settings = {}
     for key, value in nested.items():
-        if isinstance(value, Mapping) and value and not str(key).startswith("+"):
-            settings.update(flat(value, f"{prefix}{key}."))
-        else:
-            settings[f"{prefix}{key}"] = value
+        branch = isinstance(value, Mapping) and value and not str(key).startswith("+")
+        settings |= flat(value, f"{prefix}{key}.") if branch else {f"{prefix}{key}": value}
     return settings
 
 
@@ -88,9 +86,8 @@ def parse_space(nested: Any, where: str, prefix: str = "") -> Space:
         elif set(value) == {"times"}:
             factors = value["times"]
             if not isinstance(factors, list) or not factors or not _numbers(factors):
-                raise BadInput(
-                    f"{where}: {key}: {{times: {factors}}}: give a list of numbers, as {{times: [0.5, 1, 2]}}."
-                )
+                example = "give a list of numbers, as {times: [0.5, 1, 2]}."
+                raise BadInput(f"{where}: {key}: {{times: {factors}}}: {example}")
             space[key] = Times(tuple(factors))
         else:
             space.update(parse_space(value, where, f"{key}."))
@@ -123,8 +120,7 @@ def grid(space: Space, where: str) -> Iterator[Settings]:
     for key, domain in space.items():
         if isinstance(domain, Range):
             raise BadInput(f"{where}: a grid needs lists, and {key} is a range: say random or tpe, or list its values.")
-    values = [domain.values for domain in space.values() if isinstance(domain, Choice)]
-    for point in itertools.product(*values):
+    for point in itertools.product(*(domain.values for domain in space.values() if isinstance(domain, Choice))):
         yield dict(zip(space, point, strict=True))
 
 

@@ -44,12 +44,8 @@ POLL = 0.1
 
 
 class Supervisor:
-    """Runs the training of one folder until it has a result, or the supervisor is asked to stop.
-
-    Args:
-        folder: of the training, with its job.json.
-        lifeline: a descriptor that is at its end when the study is gone; None to live without one.
-    """
+    """Runs the training of one folder, by its job.json, until it has a result, or the supervisor is asked to stop. The
+    descriptor `lifeline` is at its end when the study is gone."""
 
     def __init__(self, folder: Path, lifeline: int | None = None) -> None:
         self.folder, self.lifeline = folder, lifeline
@@ -67,8 +63,7 @@ class Supervisor:
 
     def _taken_over(self, lock: IO) -> bool:
         """Take the training over from a supervisor that was killed: end it, which leaves a checkpoint to go on from."""
-        pid = orphan(self.folder)
-        if pid is None:
+        if (pid := orphan(self.folder)) is None:
             return False
         note = (self.folder / TRAINING).read_bytes()
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -111,22 +106,11 @@ class Supervisor:
 
     def _write(self, death: Death, code: int, started: float, seconds: float, attempts: int, score: str | None) -> None:
         outcome = read_outcome(self.folder / RUN, score)
-        result = {
-            **death._asdict(),
-            "exit": code,
-            "seconds": round(seconds + self._seconds_before(), 3),
-            "started": started,
-            "ended": time.time(),
-            "attempts": attempts,
-            "host": socket.gethostname(),
-            "figures": outcome.figures,
-            "best_epoch": outcome.best_epoch,
-            "epochs": outcome.epochs,
-            "parameters": outcome.parameters,
-            "trained": outcome.trained,
-            "lr": outcome.lr,
-            "photos": outcome.photos,
-        }
+        seconds = round(seconds + self._seconds_before(), 3)
+        result = {**death._asdict(), "exit": code, "seconds": seconds, "started": started, "ended": time.time()}
+        result |= {"attempts": attempts, "host": socket.gethostname()}
+        kept = ("figures", "best_epoch", "epochs", "parameters", "trained", "lr", "photos")
+        result |= {name: getattr(outcome, name) for name in kept}
         write_whole(self.folder / RESULT, json.dumps(result, indent=1))
         if death.status in ("finished", "pruned"):  # it never goes on; its weights are in model/
             shutil.rmtree(self.folder / RUN / "checkpoints", ignore_errors=True)
@@ -174,22 +158,21 @@ class Supervisor:
                 return "stopped" if self.stopping else ""
             end = "stopped" if self.stopping or self._abandoned() else ""
             if end or (self.folder / PRUNE).is_file():
+                end = end or "pruned"
                 signal_group(process.pid, signal.SIGTERM)  # it leaves a checkpoint at the end of the step
-                if not _ended_within(process, PATIENCE):
+            elif time.monotonic() > deadline:
+                end = "limit"
+            if end:
+                if end == "limit" or not _ended_within(process, PATIENCE):
                     signal_group(process.pid, signal.SIGKILL)
                     process.wait()
-                return end or "pruned"
-            if time.monotonic() > deadline:
-                signal_group(process.pid, signal.SIGKILL)
-                process.wait()
-                return "limit"
+                return end
 
     def _abandoned(self) -> bool:
         """Whether the study at the other end of the pipe is gone."""
         if self.lifeline is None:
             return False
-        readable, _, _ = select.select([self.lifeline], [], [], 0)
-        return bool(readable) and os.read(self.lifeline, 1) == b""
+        return bool(select.select([self.lifeline], [], [], 0)[0]) and os.read(self.lifeline, 1) == b""
 
     def _seconds_before(self) -> float:
         """How long earlier attempts took, as far as the journal of the run shows it."""
@@ -199,12 +182,10 @@ class Supervisor:
         for line in (self.folder / ATTEMPTS).read_text(errors="replace").splitlines():
             with suppress(ValueError, IndexError):
                 starts.append(float(line.split()[0]))
-        moments = sorted(record["time"] / 1000 for record in offline_records(self.folder / RUN, "metrics", "status"))
-        total = 0.0
-        for begin, end in itertools.pairwise(starts):
-            last = [moment for moment in moments if begin <= moment < end]
-            total += max(0.0, last[-1] - begin) if last else 0.0
-        return total
+        moments = [record["time"] / 1000 for record in offline_records(self.folder / RUN, "metrics", "status")]
+        pairs = list(itertools.pairwise(starts))
+        last = (max((moment for moment in moments if begin <= moment < end), default=begin) for begin, end in pairs)
+        return sum(moment - begin for moment, (begin, _) in zip(last, pairs, strict=True))
 
 
 def _locked(lock: IO) -> bool:
@@ -218,8 +199,7 @@ def _locked(lock: IO) -> bool:
 def _ended_within(process: subprocess.Popen, seconds: float) -> bool:
     with suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
-        return True
-    return False
+    return process.returncode is not None
 
 
 def signal_group(pid: int, number: int) -> None:
@@ -229,10 +209,7 @@ def signal_group(pid: int, number: int) -> None:
 
 
 def busy(folder: Path) -> bool:
-    """Whether any process holds this training at the moment.
-
-    It is free to be taken over if only the training itself holds it, whose supervisor has died.
-    """
+    """Whether any process holds it; one whose supervisor has died holds itself, and is free to be taken over."""
     if not (folder / LOCK).exists():
         return False
     with (folder / LOCK).open("a") as lock:
@@ -261,11 +238,8 @@ def read_result(folder: Path) -> dict[str, Any] | None:
 
 
 def limit_memory(pid: int, gigabytes: float | None) -> None:
-    """Limit the memory that the process itself asks for; files it maps do not count.
-
-    A limit that cannot be set (the machine's own is lower, the number is out of all bounds) must not leave a training
-    without a supervisor: it then runs under the machine's.
-    """
+    """Limit the memory that the process itself asks for; files it maps do not count. Where the limit cannot be set (the
+    machine's own is lower, the number is out of all bounds), the training runs under the machine's."""
     if gigabytes and hasattr(resource, "prlimit"):  # Linux
         with suppress(OSError, ValueError, OverflowError):
             _, most = resource.prlimit(pid, resource.RLIMIT_DATA)

@@ -6,9 +6,9 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
@@ -38,16 +38,13 @@ COLUMNS = [
 ]
 
 
-# ---- the terminal
-
-
 class Watcher:
     """Shows the study while it runs: a live table on a terminal, elsewhere one line for each trial that ends."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(width=None if sys.stdout.isatty() else 160)
         self._live: Live | None = None
-        self._logged: set[tuple[str, str]] = set()  # stages with digests of trials
+        self._logged: dict[str, set[str]] = {}  # by stage, digests of trials
         self._drawn = 0.0
 
     def __enter__(self) -> "Watcher":
@@ -67,15 +64,13 @@ class Watcher:
                 table = stage_table(states[_current(states)], most=MOST)
                 self._live.update(Group(table, progress_line(states)), refresh=True)
             return
-        for state in states:
-            for entry in state.scored:
-                key = (state.stage.name, entry.trial.digest)
-                if entry.state != "open" and key not in self._logged:
-                    self._logged.add(key)
-                    done = sum(1 for stage, _ in self._logged if stage == state.stage.name)
-                    score = mean_text(entry) if entry.state == "finished" else f"{entry.state}: {entry.cause}"
-                    position = f"{state.stage.name} {done}/{max(state.planned, len(state.scored))}"
-                    log.info("%s", f"{position}  {entry.trial.name}  {score}  {duration(entry.seconds)}")
+        for state, entry in [(each, entry) for each in states for entry in each.scored if entry.state != "open"]:
+            logged = self._logged.setdefault(state.stage.name, set())
+            if entry.trial.digest not in logged:
+                logged.add(entry.trial.digest)
+                score = mean_text(entry) if entry.state == "finished" else f"{entry.state}: {entry.cause}"
+                position = f"{state.stage.name} {len(logged)}/{max(state.planned, len(state.scored))}"
+                log.info("%s  %s  %s  %s", position, entry.trial.name, score, duration(entry.seconds))
 
 
 def _current(states: Sequence[StageState]) -> int:
@@ -102,9 +97,10 @@ def stage_table(state: StageState, most: int | None = None) -> Table:
     table.title = Text(f"{stage.name}: {stage.title}" if stage.title != stage.name else stage.name)
     score = "learning rate" if stage.is_range_test else stage.score
     tested = ["test accuracy"] if stage.test else []
-    for heading in ("trial", "state", score, *tested, "best epoch", "parameters", "took"):
-        left = heading in ("trial", "state")
-        table.add_column(heading, justify="left" if left else "right", no_wrap=heading != "trial")
+    table.add_column("trial")
+    table.add_column("state", no_wrap=True)
+    for heading in (score, *tested, "best epoch", "parameters", "took"):
+        table.add_column(heading, justify="right", no_wrap=True)
     rows = in_order(state)
     for entry in rows[:most]:
         running = [cell.digest for cell in entry.trial.cells if cell.digest in state.running]
@@ -121,7 +117,7 @@ def stage_table(state: StageState, most: int | None = None) -> Table:
             shown,
             mean_text(entry),
             *(mean_text(entry, "test/accuracy") for _ in tested),
-            "" if math.isnan(entry.epochs_to_best) else f"{entry.epochs_to_best:.3g}",
+            _number(entry.epochs_to_best, 3),
             "" if entry.parameters is None else f"{entry.parameters:,}",
             duration(entry.seconds + sum(time.time() - state.running[digest] for digest in running)),
         )
@@ -151,9 +147,6 @@ def mean_text(entry: Scored, key: str | None = None) -> str:
         rates = [f"{result['lr']:.2g}" for result in entry.results.values() if result.get("lr")]
         return f"lr {', '.join(rates)}" if rates and key is None else ""
     return f"{spread.mean:.3f}" if spread.n == 1 else f"{spread.mean:.3f} ± {spread.sd:.3f} ({spread.n})"
-
-
-# ---- how long it may take
 
 
 class Remaining(NamedTuple):
@@ -194,11 +187,8 @@ def trainings(stage: Stage, before: list[Stage]) -> float:
     return most_trials(stage, before) * folds * len(stage.seeds)
 
 
-# ---- results.csv
-
-
 def write_results(path: Path, states: Sequence[StageState]) -> None:
-    """Write a row for each trial of each stage."""
+    """Write results.csv: a row for each trial of each stage."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -208,23 +198,19 @@ def write_results(path: Path, states: Sequence[StageState]) -> None:
             chosen = "yes" if entry.trial.digest in chosen_digests(state.choice) else ""
             rates = [f"{result['lr']:.4g}" for result in entry.results.values() if result.get("lr")]
             means = [entry.spread(key).mean for key in METRICS]
-            writer.writerow(
-                [
-                    *(state.stage.name, entry.trial.name, chosen, entry.state, state.stage.score),
-                    *map(_number, (spread.mean, spread.sd, spread.low, spread.high)),
-                    spread.n,
-                    *map(_number, (*means, *entry.interval("test/accuracy"))),
-                    ";".join(rates),
-                    _number(entry.epochs_to_best),
-                    entry.parameters or "",
-                    entry.learning or "",
-                    f"{entry.seconds:.0f}",
-                    " ".join(f"{key}={value}" for key, value in entry.trial.settings.items()),
-                    entry.cause,
-                ]
-            )
+            row: list[object] = [state.stage.name, entry.trial.name, chosen, entry.state, state.stage.score]
+            row += [*map(_number, (spread.mean, spread.sd, spread.low, spread.high)), spread.n]
+            row += [*map(_number, (*means, *entry.interval("test/accuracy"))), ";".join(rates)]
+            row += [_number(entry.epochs_to_best), entry.parameters or "", entry.learning or ""]
+            row += [f"{entry.seconds:.0f}", settings_text(entry.trial.settings), entry.cause]
+            writer.writerow(row)
     write_whole(path, text.getvalue())
 
 
-def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.4g}"
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """As a command line takes them."""
+    return " ".join(f"{key}={value}" for key, value in settings.items())
+
+
+def _number(value: float, digits: int = 4) -> str:
+    return "" if math.isnan(value) else f"{value:.{digits}g}"

@@ -5,14 +5,14 @@ both is a digest of the resolved configuration, so the same work in another stag
 recognised and not done again.
 """
 
-import copy
 import hashlib
+import itertools
 import json
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from .protocol import Stage
 from .selection import Candidate
@@ -26,8 +26,7 @@ REPEATS = ("seed", "data.fold")
 PATHS = ("data.root", "data.manifest", "data.split_file", "model.pretrained")
 
 
-@dataclass(frozen=True)
-class Composed:
+class Composed(NamedTuple):
     """What Hydra makes of settings: the command line of one training, and its configuration."""
 
     overrides: list[str]
@@ -37,8 +36,7 @@ class Composed:
 Compose = Callable[[str | None, Settings, Settings], Composed]
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """One training: a trial on one fold with one seed."""
 
     digest: str
@@ -68,10 +66,8 @@ class Trial:
 
     def value(self, key: str) -> Any:
         """A value of the resolved configuration; None where it has no such key."""
-        node: Any = self.config
-        for part in key.split("."):
-            node = node.get(part) if isinstance(node, Mapping) else None
-        return node
+        node, last = _node(self.config, key)
+        return node.get(last)
 
 
 @dataclass(frozen=True)
@@ -98,10 +94,8 @@ def listed(stage: Stage, kept: Mapping[str, list[Candidate]]) -> Iterator[Idea]:
         for name, point in search.points.items():
             candidates = received(point.get("from", stage.source), kept)
             for candidate in candidates:
-                parts = [candidate.name if len(candidates) > 1 or not name else "", name]
-                full_name = "-".join(filter(None, parts))
-                family = name or candidate.name
-                yield Idea(candidate, full_name, point.get("base"), own_settings(point), family)
+                full_name = "-".join(filter(None, [candidate.name if len(candidates) > 1 or not name else "", name]))
+                yield Idea(candidate, full_name, point.get("base"), own_settings(point), name or candidate.name)
         return
     candidates = received(stage.source, kept)
     for candidate in candidates:
@@ -155,24 +149,14 @@ def compose_trial(stage: Stage, number: int, idea: Idea, compose: Compose) -> Tr
     composed = compose(base, {"data.seed": 0, **carried}, {**idea.point, **fixed, "seed": stage.seeds[0]})
     common = [override for override in composed.overrides if override.split("=")[0] not in REPEATS]
     cells = []
-    for fold in folds:
-        for seed in stage.seeds:
-            config = copy.deepcopy(composed.config)
-            config["seed"] = seed
-            config["data"]["fold"] = fold
-            where = [] if fold is None else [f"data.fold={fold}"]
-            cells.append(Cell(digest_of(config), fold, seed, [*common, *where, f"seed={seed}"]))
+    for fold, seed in itertools.product(folds, stage.seeds):
+        config = {**composed.config, "seed": seed, "data": {**composed.config["data"], "fold": fold}}
+        where = [] if fold is None else [f"data.fold={fold}"]
+        cells.append(Cell(digest_of(config), fold, seed, [*common, *where, f"seed={seed}"]))
+    name = idea.name or (stage.name if number == 0 else f"{stage.name}-{number}")
+    digest, settings = digest_of(composed.config, without=REPEATS), {**carried, **idea.point}
     return Trial(
-        number=number,
-        name=idea.name or (stage.name if number == 0 else f"{stage.name}-{number}"),
-        digest=digest_of(composed.config, without=REPEATS),
-        base=base,
-        settings={**carried, **idea.point},
-        point=idea.point,
-        cells=tuple(cells),
-        config=composed.config,
-        family=idea.family,
-        longer=idea.longer,
+        number, name, digest, base, settings, idea.point, tuple(cells), composed.config, idea.family, idea.longer
     )
 
 
@@ -204,9 +188,8 @@ def unique_names(trials: Sequence[Trial], taken: Collection[str] = ()) -> list[T
     result = []
     for trial in trials:
         name = trial.name if wanted[trial.name] == 1 else trial.longer or trial.name
-        number, free = 2, name
-        while free in used:
-            free, number = f"{name}-{number}", number + 1
+        counted_names = (f"{name}-{number}" for number in itertools.count(2))
+        free = next(free for free in itertools.chain([name], counted_names) if free not in used)
         used.add(free)
         result.append(replace(trial, name=free))
     return result
@@ -218,26 +201,24 @@ def digest_of(config: Mapping[str, Any], without: tuple[str, ...] = ()) -> str:
     One thing written in two ways has one digest: a folder by its absolute path, and 1 as 1.0. Paths are seen from
     where the study runs, so that a project that was moved keeps what it has.
     """
-    tree = _plain(config)
-    for key in (*NO_PART_OF_A_RESULT, *without):
-        node, last = _node(tree, key)
+    tree, home = _plain(config), os.getcwd()
+    for node, last in (_node(tree, key) for key in (*NO_PART_OF_A_RESULT, *without)):
         node.pop(last, None)
-    for key in PATHS:
-        node, last = _node(tree, key)
+    for node, last in (_node(tree, key) for key in PATHS):
         if isinstance(node.get(last), str):
-            home, path = os.getcwd(), os.path.abspath(os.path.expanduser(node[last]))
+            path = os.path.abspath(os.path.expanduser(node[last]))
             node[last] = os.path.relpath(path, home) if os.path.commonpath([home, path]) == home else path
     text = json.dumps(tree, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _node(tree: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
+def _node(tree: Mapping[str, Any], key: str) -> tuple[Any, str]:
     """The branch that holds a dotted key, and the key's last part; an empty branch where there is none."""
     *path, last = key.split(".")
     node: Any = tree
     for part in path:
-        node = node.get(part) if isinstance(node, dict) else None
-    return (node, last) if isinstance(node, dict) else ({}, last)
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return (node, last) if isinstance(node, Mapping) else ({}, last)
 
 
 def _plain(value: Any) -> Any:
