@@ -32,24 +32,14 @@ Queue = asyncio.Queue[tuple[str, Photo]]
 
 @dataclass
 class Collector:
-    """Collects classes into their folders.
-
-    Args:
-        root: the folder with the class folders.
-        ledger: of this collection.
-        source: lists photos.
-        fetcher: fetches them.
-        limit: how many photos of each class are to be kept; None for all.
-        connections: how many are fetched at once.
-        bars: shows how far it has come.
-    """
+    """Collects classes into their folders below `root`."""
 
     root: Path
     ledger: Ledger
     source: Source
     fetcher: Fetcher
-    limit: int | None
-    connections: int
+    limit: int | None  # photos of each class that are to be kept; None for all
+    connections: int  # photos that are fetched at once
     bars: Bars
     _failures: Counter[str] = field(default_factory=Counter)  # one after the other, by host
     _down: dict[str, str] = field(default_factory=dict)  # hosts that are not asked any more → why
@@ -98,10 +88,7 @@ class Collector:
                 await asyncio.gather(task, return_exceptions=True)
 
     async def _round(self, unlisted: dict[str, Taxon], queue: Queue) -> int:
-        """Decide which photos are copies, list the unlisted classes, and fetch what is missing.
-
-        Returns how many photos were queued: 0 when nothing more can be done.
-        """
+        """Settle copies, list the unlisted classes, fetch what is missing; returns how many photos were queued."""
         for path in self.ledger.settle_copies():
             remove(self.root, path)
         if self.source.at_once and unlisted:
@@ -120,8 +107,7 @@ class Collector:
         In a list that has changed, another photo of an observation may be drawn now; the first one stays. An empty
         list will be asked for again, for there may be more tomorrow.
         """
-        counts = dict.fromkeys(classes, 0)
-        after = 0
+        counts, after = dict.fromkeys(classes, 0), 0
         if not self.source.at_once:
             (folder,) = classes
             counts[folder] = self.ledger.count(folder, WAITING, KEPT, REFUSED, FAILED, COPY)
@@ -136,8 +122,7 @@ class Collector:
             self.bars.listing(folder, counts[folder])
             await asyncio.sleep(0)
         for folder, taxon in classes.items():
-            note = self.source.notes.get(taxon.identity, "")
-            self.ledger.end_of_list(folder, note, listed=counts[folder] > 0)
+            self.ledger.end_of_list(folder, self.source.notes.get(taxon.identity, ""), listed=counts[folder] > 0)
 
     async def _hand_out(self, folder: str, queue: Queue) -> int:
         """Queue as many photos as are missing; a photo that failed in this command is left for the next one."""
@@ -177,11 +162,9 @@ class Collector:
     async def _fetch(self, folder: str, photo: Photo) -> bool:
         """Fetch a photo, and enter its fate; returns whether it was kept."""
         host = host_of(photo.url)
-        if is_placeholder(photo.url):
-            self.ledger.ended(folder, photo.photo_id, REFUSED, NOTICE)
-            return False
-        if host in self._down:
-            self.ledger.ended(folder, photo.photo_id, FAILED, HOST_DOWN)
+        if is_placeholder(photo.url) or host in self._down:
+            fate, reason = (REFUSED, NOTICE) if is_placeholder(photo.url) else (FAILED, HOST_DOWN)
+            self.ledger.ended(folder, photo.photo_id, fate, reason)
             return False
 
         def accept(data: bytes) -> asyncio.Future[None]:
@@ -202,8 +185,8 @@ class Collector:
             self.ledger.ended(folder, photo.photo_id, FAILED, str(trouble))
             self._failures[host] += 1
             if self._failures[host] == MOST_FAILURES:
-                last = f"the last: {photo.url}: {trouble}"
-                self._give_up(host, f"{MOST_FAILURES} photos in a row could not be fetched from {host} ({last})")
+                what = f"{MOST_FAILURES} photos in a row could not be fetched from {host}"
+                self._give_up(host, f"{what} (the last: {photo.url}: {trouble})")
         except HostPaused as trouble:
             self.ledger.ended(folder, photo.photo_id, FAILED, trouble.reason)
             if host not in self._down:

@@ -9,16 +9,14 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from fishnet.collect.ledger import COPY, DELETED, KEPT, REFUSED, WITHDRAWN, Ledger
 from fishnet.collect.manifest import MANIFEST
 from fishnet.collect.plan import Plan
 from fishnet.errors import BadInput, WorkFailed
-from fishnet.files import flush
+from fishnet.files import LockHeld, flush, locked
 from fishnet.images import RefusedImage, load_image, read_bytes
 
 ENDINGS = {b"\xff\xd8": "jpg", b"\x89P": "png", b"RI": "webp", b"GI": "gif"}  # of what the loader has accepted
@@ -44,30 +42,24 @@ def check_folder(plan: Plan) -> None:
 def opened(plan: Plan) -> Iterator[Ledger]:
     """The ledger, which is begun anew if the photos' folder was removed; no other command may open it meanwhile."""
     plan.ledger.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(plan.ledger.with_name("collect.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise BadInput(f"name={plan.name}: another command is collecting into {plan.root} just now.") from None
-    try:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(plan.ledger.with_name("collect.lock"), timeout=0))
+        except LockHeld:
+            raise BadInput(f"name={plan.name}: another command is collecting into {plan.root} just now.") from None
         if not plan.root.exists():
             for ending in ("", "-wal", "-shm"):
                 plan.ledger.with_name(plan.ledger.name + ending).unlink(missing_ok=True)
-        ledger = Ledger(plan.ledger, seed=plan.seed)
-        try:
-            yield ledger
-        finally:
-            ledger.close()
-    finally:
-        lock.release()
+        yield stack.enter_context(closing(Ledger(plan.ledger, seed=plan.seed)))
 
 
 def check_settings(plan: Plan, ledger: Ledger) -> None:
     """BadInput if the collection was begun with other settings: its folder would hold photos found in two ways."""
     before = ledger.settings()
     for key, value in plan.fixed.items():
-        if before and before.get(key) != value:
-            was = ",".join(before[key]) if isinstance(before.get(key), list) else before.get(key)
+        was = before.get(key)
+        if before and was != value:
+            was = ",".join(was) if isinstance(was, list) else was
             raise BadInput(f"name={plan.name} was collected with {key}={was}: say the same, or choose another name.")
 
 
@@ -88,9 +80,7 @@ def lay_down(folder: Path, photo_id: str, data: bytes) -> Path:
     """Write a photo's bytes under a hidden name, at once: a process that dies later has not fetched them in vain."""
     part = folder / f".{photo_id}{PART}"
     part.write_bytes(data)
-    whole = folder / f".{photo_id}{WHOLE}"
-    os.replace(part, whole)
-    return whole
+    return part.replace(part.with_suffix(WHOLE))
 
 
 def keep(whole: Path, data: bytes) -> tuple[str, str]:
@@ -102,7 +92,7 @@ def keep(whole: Path, data: bytes) -> tuple[str, str]:
         raise
     flush(whole)
     name = f"{whole.name[1:].removesuffix(WHOLE)}.{ENDINGS[data[:2]]}"
-    os.replace(whole, whole.with_name(name))
+    whole.replace(whole.with_name(name))
     return name, hashlib.sha256(data).hexdigest()
 
 
@@ -130,11 +120,7 @@ def settle_folder(folder: Path) -> None:
 
 
 def recover(root: Path, ledger: Ledger) -> None:
-    """Bring files and ledger together after a death or a person's changes.
-
-    Half files are deleted, whole ones taken over; a photo that is missing was deleted by hand, and a photo that was
-    put back is kept again.
-    """
+    """Bring files and ledger together after a death, or after a person has deleted photos or put them back."""
     for folder in ledger.classes():
         if (root / folder).is_dir():
             _finish_files(root / folder, ledger)

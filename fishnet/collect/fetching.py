@@ -12,7 +12,7 @@ import re
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,14 +39,7 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class Unusable(Exception):
-    """Why there is no usable body.
-
-    Args:
-        reason: in words.
-        final: whether asking again is of no use.
-        crowded: a host that should be paused for all processes, or empty.
-        wait: for how many seconds, if it says so.
-    """
+    """No usable body: `final` if asking again is of no use; a `crowded` host is to be paused by all processes."""
 
     def __init__(self, reason: str, *, final: bool = False, crowded: str = "", wait: float | None = None) -> None:
         super().__init__(reason)
@@ -60,25 +53,13 @@ class Unreachable(Unusable):
 class Fetcher:
     """An HTTP client that retries, obeys Gate and Politeness, and is used as an async context.
 
-    Args:
-        gate: which addresses may be asked.
-        politeness: when.
-        connections: how many requests may be under way at once.
-        deadline: seconds for one body, or for each portion of a large file.
-        patience: seconds before the second attempt.
-        contact: told to servers in the User-Agent.
+    The `deadline` is in seconds, for a body or each portion of a large file, `patience` those before a second attempt.
     """
 
     def __init__(
-        self,
-        gate: Gate,
-        politeness: Politeness,
-        *,
-        connections: int = 8,
-        deadline: float = 60.0,
-        patience: float = FIRST_WAIT,
-        contact: str = "",
-    ) -> None:
+        self, gate: Gate, politeness: Politeness, *, connections: int = 8, deadline: float = 60.0,
+        patience: float = FIRST_WAIT, contact: str = "",
+    ) -> None:  # fmt: skip
         self._gate, self._politeness = gate, politeness
         self._connections, self._deadline, self._patience = connections, deadline, patience
         self._slots = asyncio.Semaphore(connections)  # waiting for one is not counted against the deadline
@@ -113,19 +94,15 @@ class Fetcher:
     async def file(self, url: str, target: Path, seen: Callable[[int, int | None], None], known: str = "") -> str:
         """Fetch a large file in portions, and return its ETag; a transfer that broke off goes on where it was.
 
-        Args:
-            url: its address.
-            target: where it is put when it is whole.
-            seen: called with the number of bytes so far, and of all bytes if the server says so.
-            known: the ETag of the file at `target`, which stays if the server has no other one.
+        `seen` is called with the bytes so far and in all; a `target` whose ETag is `known` stays if there is no other.
         """
         hidden = target.with_name(f".{target.name}.part")
         mark = hidden.with_suffix(".mark")
         for attempt in range(ATTEMPTS):
             try:
-                changed = await self._continued(url, hidden, seen, known)
-                etag = (mark.read_text() if mark.exists() else "") if changed else known
-                if changed:
+                etag = known
+                if await self._continued(url, hidden, seen, known):
+                    etag = mark.read_text() if mark.exists() else ""
                     os.replace(hidden, target)
                 for leftover in (mark, hidden):
                     leftover.unlink(missing_ok=True)
@@ -138,10 +115,7 @@ class Fetcher:
         raise AssertionError("unreachable")
 
     async def _continued(self, url: str, hidden: Path, seen: Callable[[int, int | None], None], known: str) -> bool:
-        """Fetch what is missing of the very file that was begun, whose ETag is kept in a mark beside it.
-
-        False if the server has only what is `known`.
-        """
+        """Fetch what is missing of the very file that was begun (its ETag is in a mark); False if nothing is new."""
         mark = hidden.with_suffix(".mark")
         size = hidden.stat().st_size if hidden.exists() and mark.exists() else 0
         headers = {"Range": f"bytes={size}-", "If-Range": mark.read_text()} if size else {}
@@ -175,10 +149,8 @@ class Fetcher:
                 outcome = accept(body)
                 # the connection serves the next request meanwhile
                 return await outcome if isinstance(outcome, Awaitable) else outcome
-            except RefusedImage as refusal:
-                trouble = Unusable(str(refusal))
-            except Unusable as unusable:
-                trouble = unusable
+            except (RefusedImage, Unusable) as error:
+                trouble = error if isinstance(error, Unusable) else Unusable(str(error))
             if trouble.final or attempt == ATTEMPTS - 1:
                 raise trouble
             wait = trouble.wait or backoff(attempt, self._patience)  # 0 does not allow to ask without a pause
@@ -235,17 +207,15 @@ class Fetcher:
             raise Unusable("a redirect to nowhere") from None
 
     def _in_words(self, error: BaseException) -> str:
-        if isinstance(error, Forbidden):
-            return str(error)
-        if isinstance(error, TimeoutError):
-            return f"no whole answer within {self._deadline:g} s"
-        if isinstance(error, aiohttp.ClientPayloadError):
-            return "the answer was cut short"
-        if isinstance(error, aiohttp.ClientConnectorError):
-            return f"no connection ({error.os_error or error})"
-        if isinstance(error, aiohttp.ServerDisconnectedError):
-            return "the server hung up"
-        return f"no usable answer ({type(error).__name__})"
+        words = {
+            Forbidden: str(error),
+            TimeoutError: f"no whole answer within {self._deadline:g} s",
+            aiohttp.ClientPayloadError: "the answer was cut short",
+            aiohttp.ClientConnectorError: f"no connection ({getattr(error, 'os_error', None) or error})",
+            aiohttp.ServerDisconnectedError: "the server hung up",
+        }
+        other = f"no usable answer ({type(error).__name__})"
+        return next((text for kind, text in words.items() if isinstance(error, kind)), other)
 
 
 class _Resolver(ThreadedResolver):
@@ -293,8 +263,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _by_status(response: aiohttp.ClientResponse) -> Unusable:
-    status = response.status
-    if status in GONE:
+    if (status := response.status) in GONE:
         return Unusable(GONE[status], final=True)
     wait = retry_after(response.headers) if status in (429, 503) else None
     crowded = host_of(response.url) if status == 429 or wait is not None else ""
@@ -308,26 +277,19 @@ def _printable(text: str, most: int) -> str:
 
 
 def backoff(attempt: int, first: float = FIRST_WAIT) -> float:
-    """Seconds to wait where the server names no delay: they double with each attempt, up to LONGEST_WAIT.
-
-    With jitter, so that processes that failed together do not come back together.
-    """
+    """Seconds to wait where the server names no delay: doubled each time; the jitter keeps processes apart."""
     return random.uniform(0.5, 1.0) * min(LONGEST_WAIT, first * 2**attempt)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """The seconds that Retry-After names; its form as a date is read against the server's own clock, if it sends it."""
-    text = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"\d{1,9}", text):
+    if re.fullmatch(r"\d{1,9}", text := headers.get("Retry-After", "").strip()):
         return float(text)
     until, now = _timestamp(text), _timestamp(headers.get("Date", ""))
-    if until is None:
-        return None
-    return max(0.0, until - (time.time() if now is None else now))
+    return None if until is None else max(0.0, until - (time.time() if now is None else now))
 
 
 def _timestamp(text: str) -> float | None:
-    try:
+    with suppress(ValueError, TypeError, OverflowError):
         return email.utils.parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None
+    return None

@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -47,7 +47,12 @@ def refreshed(plan: Plan, bars: Bars) -> list[tuple[str, str, str]]:
         if not settings:
             raise BadInput(nothing_yet)
         plan = plan.as_collected(settings)
-        dropped = _run(_refresh(plan, ledger, bars))
+
+        async def refresh_kept() -> list[tuple[str, str, str]]:
+            async with _source_and_fetcher(plan, bars) as (source, _):
+                return await refresh(plan.root, ledger, source, bars, drop_many=plan.drop_many)
+
+        dropped = _run(refresh_kept())
         write_tables(ledger, plan.root, plan.source)
         return dropped
 
@@ -56,9 +61,7 @@ def _run(work: Coroutine[None, None, T]) -> T:
     """Run an event loop that a signal ends in order: the work is cancelled, and may clean up before Interrupted."""
 
     async def watched() -> T:
-        task = asyncio.ensure_future(work)
-        received: list[int] = []
-        loop = asyncio.get_running_loop()
+        task, loop, received = asyncio.ensure_future(work), asyncio.get_running_loop(), list[int]()
 
         def stop(number: int) -> None:
             received.append(number)
@@ -132,32 +135,22 @@ def _note_settings(plan: Plan, ledger: Ledger, taxa: list[Taxon]) -> None:
             ledger.write_note("list", now)
 
 
-async def _refresh(plan: Plan, ledger: Ledger, bars: Bars) -> list[tuple[str, str, str]]:
-    async with _source_and_fetcher(plan, bars) as (source, _):
-        return await refresh(plan.root, ledger, source, bars, drop_many=plan.drop_many)
-
-
 @asynccontextmanager
 async def _source_and_fetcher(plan: Plan, bars: Bars) -> AsyncIterator[tuple[Source, Fetcher]]:
-    """The source and its client, both closed at the end."""
-    limits = Limits(pause=plan.pause)
-    api = urlsplit(plan.api)
+    limits, api = Limits(pause=plan.pause), urlsplit(plan.api)
     if plan.pause < Limits().pause:
         if api.hostname not in LOCAL:
             raise BadInput(f"pause={plan.pause:g}: {api.netloc} asks for a second between two calls, or more.")
         limits = Limits(pause=plan.pause, a_minute=10_000, a_day=1_000_000)
     gate = Gate(HOSTS, plan.trusted)
     free = frozenset(host_of(f"//{host}") for host in plan.trusted if urlsplit(f"//{host}").hostname in LOCAL)
-    politeness = Politeness(limits, free=free)
-    try:
+    with closing(Politeness(limits, free=free)) as politeness:
         fetcher = Fetcher(
             gate, politeness, connections=plan.connections, deadline=plan.deadline, contact=plan.contact,
             patience=min(1.0, plan.pause),
         )  # fmt: skip
         async with fetcher:
             yield _source(plan, gate, fetcher, bars), fetcher
-    finally:
-        politeness.close()
 
 
 def _source(plan: Plan, gate: Gate, fetcher: Fetcher, bars: Bars) -> Source:

@@ -11,6 +11,7 @@ import json
 import sqlite3
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, fields
@@ -47,12 +48,7 @@ CREATE INDEX IF NOT EXISTS photos_by_id ON photos (photo_id);
 
 
 class Ledger:
-    """The ledger of a collection; safe to use from several threads.
-
-    Args:
-        file: the SQLite file, made if it does not exist.
-        seed: decides in which order photos are tried.
-    """
+    """The ledger of a collection; safe to use from several threads. The `seed` decides the order of photos."""
 
     def __init__(self, file: Path, *, seed: int = 0) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +62,6 @@ class Ledger:
         self._sql.executescript(_TABLES)
 
     def close(self) -> None:
-        """Close the file."""
         self._sql.close()
 
     @contextmanager
@@ -82,7 +77,6 @@ class Ledger:
         return row[0] if row else default
 
     def write_note(self, name: str, value: str) -> None:
-        """Set a fact about the whole collection."""
         self._sql.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
 
     def notes(self, prefix: str) -> dict[str, str]:
@@ -113,11 +107,9 @@ class Ledger:
         self._sql.execute("UPDATE classes SET listed = ?, told = ? WHERE folder = ?", (listed, note, folder))
 
     def list_anew(self) -> None:
-        """Mark all lists as incomplete."""
         self._sql.execute("UPDATE classes SET listed = 0")
 
     def note_of_class(self, folder: str) -> str:
-        """The source's note about its list of a class."""
         return self._sql.execute("SELECT told FROM classes WHERE folder = ?", (folder,)).fetchone()[0]
 
     def add(self, folder: str, photos: Iterable[Photo]) -> None:
@@ -130,17 +122,14 @@ class Ledger:
 
     def observations(self, folder: str) -> set[str]:
         """The ids of the observations of which a photo is entered."""
-        rows = self._sql.execute("SELECT DISTINCT observation_id FROM photos WHERE folder = ?", (folder,))
-        return {row[0] for row in rows} - {""}
+        query = "SELECT DISTINCT observation_id FROM photos WHERE folder = ?"
+        return {row[0] for row in self._sql.execute(query, (folder,))} - {""}
 
     def next(self, folder: str, count: int) -> list[Photo]:
         """The photos to try next, in turn; those that failed before come last. A negative count means all."""
-        rows = self._sql.execute(
-            f"SELECT {', '.join(_PHOTO)} FROM photos WHERE folder = ? AND fate IN (?, ?) "
-            "ORDER BY fate = ?, turn LIMIT ?",
-            (folder, WAITING, FAILED, FAILED, count),
-        )
-        return [Photo(*row) for row in rows]
+        chosen = "folder = ? AND fate IN (?, ?) ORDER BY fate = ?, turn LIMIT ?"
+        query = f"SELECT {', '.join(_PHOTO)} FROM photos WHERE {chosen}"
+        return [Photo(*row) for row in self._sql.execute(query, (folder, WAITING, FAILED, FAILED, count))]
 
     def kept(self, folder: str, photo_id: str, file: str, sha256: str, fetched_at: str = "") -> None:
         """A photo is on disk, in `file` of its class folder, fetched just now if not at another time."""
@@ -174,23 +163,18 @@ class Ledger:
         self._set(folder, **asdict(photo))
 
     def _set(self, folder: str, photo_id: str, **values: str) -> None:
-        columns = ", ".join(f"{name} = ?" for name in values)
-        query = f"UPDATE photos SET {columns} WHERE folder = ? AND photo_id = ?"
+        query = f"UPDATE photos SET {', '.join(f'{name} = ?' for name in values)} WHERE folder = ? AND photo_id = ?"
         self._sql.execute(query, (*values.values(), folder, photo_id))
 
     def count(self, folder: str, *fates: str) -> int:
-        """How many photos of a class have one of these fates."""
         query = f"SELECT count(*) FROM photos WHERE folder = ? AND fate IN ({', '.join('?' * len(fates))})"
         return self._sql.execute(query, (folder, *fates)).fetchone()[0]
 
     def reasons(self, folder: str) -> dict[str, int]:
         """Why photos of a class were not kept → how many, the most frequent reason first."""
-        rows = self._sql.execute(
-            "SELECT reason, count(*) AS n FROM photos WHERE folder = ? AND fate NOT IN (?, ?) "
-            "GROUP BY reason ORDER BY n DESC, reason",
-            (folder, WAITING, KEPT),
-        )
-        return {row[0]: row[1] for row in rows}
+        query = """SELECT reason, count(*) AS n FROM photos WHERE folder = ? AND fate NOT IN (?, ?)
+            GROUP BY reason ORDER BY n DESC, reason"""
+        return {row[0]: row[1] for row in self._sql.execute(query, (folder, WAITING, KEPT))}
 
     def photos(self, *fates: str) -> Iterator[Row]:
         """Whole rows of these fates, by class and turn."""
@@ -199,18 +183,17 @@ class Ledger:
 
     def copies(self) -> dict[tuple[str, str], list[Row]]:
         """The copies of each kept photo, by its folder and digest."""
-        copies: dict[tuple[str, str], list[Row]] = {}
+        copies = defaultdict(list)
         for row in self.photos(COPY):
-            copies.setdefault((row["folder"], row["sha256"]), []).append(row)
+            copies[row["folder"], row["sha256"]].append(row)
         return copies
 
     def settle_copies(self) -> list[str]:
         """Write the fates of photos with equal bytes or of several classes; returns the files that have to go."""
-        in_several_classes = self._sql.execute(
-            "SELECT * FROM photos WHERE fate IN (?, ?, ?) AND photo_id IN "
-            "(SELECT photo_id FROM photos GROUP BY photo_id HAVING count(DISTINCT folder) > 1)",
-            (WAITING, FAILED, KEPT),
-        ).fetchall()  # observers gave them to two classes: nothing is fetched of them
+        several = "SELECT photo_id FROM photos GROUP BY photo_id HAVING count(DISTINCT folder) > 1"
+        query = f"SELECT * FROM photos WHERE fate IN (?, ?, ?) AND photo_id IN ({several})"
+        # observers gave them to two classes: nothing is fetched of them
+        in_several_classes = self._sql.execute(query, (WAITING, FAILED, KEPT)).fetchall()
         verdicts = [*self._verdicts_on_copies(), *((row, REFUSED, TWO_CLASSES) for row in in_several_classes)]
         self.end_many((row["folder"], row["photo_id"], fate, reason) for row, fate, reason in verdicts)
         return [f"{row['folder']}/{row['file']}" for row, _, _ in verdicts if row["fate"] == KEPT]

@@ -5,6 +5,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path
 
 from fishnet.collect.ledger import COPY, DELETED, FAILED, KEPT, REFUSED, WITHDRAWN, Ledger
@@ -20,16 +21,11 @@ MANIFEST, CLASSES, NOT_KEPT = "manifest.csv", "classes.csv", "not_kept.csv"
 
 
 def write_tables(ledger: Ledger, root: Path, source: str) -> None:
-    """Write the manifest and the classes beside the photos, and the photos that are not kept beside the ledger.
-
-    A manifest that a person has edited is renamed first.
-    """
+    """Write the manifest, the classes, and what is not kept; a manifest that a person has edited is renamed first."""
     file = root / MANIFEST
     ours = (ledger.note("manifest"), ledger.note("manifest_before"))
     if file.exists() and hashlib.sha256(file.read_bytes()).hexdigest() not in ours:
-        number = 1
-        while (aside := file.with_name(f"manifest.edited-{number}.csv")).exists():
-            number += 1
+        aside = next(path for n in count(1) if not (path := file.with_name(f"manifest.edited-{n}.csv")).exists())
         os.replace(file, aside)
         log.warning("%s had been changed by hand: that one is %s now", file, aside.name)
     ledger.write_note("manifest", _write(file, COLUMNS, _manifest_rows(ledger, source), ledger))

@@ -20,19 +20,12 @@ _PLAIN = re.compile(r"[A-Za-z0-9]{1,40}")
 
 @dataclass(frozen=True, slots=True)
 class Taxon:
-    """A class of photos.
+    """A class of photos."""
 
-    Args:
-        identity: what distinguishes it for ever, such as iNaturalist's number.
-        name: what people call it, such as a scientific name.
-        common_name: English, or empty.
-        rank: such as species, or empty.
-    """
-
-    identity: str
-    name: str
-    common_name: str = ""
-    rank: str = ""
+    identity: str  # what distinguishes it for ever, such as iNaturalist's number
+    name: str  # what people call it, such as a scientific name
+    common_name: str = ""  # English, or empty
+    rank: str = ""  # such as species, or empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +85,7 @@ def class_folder(taxon: Taxon) -> str:
 
 
 def class_folders(taxa: list[Taxon], existing: dict[str, Taxon] | None = None) -> dict[str, Taxon]:
-    """Folder → class, unique also where the file system ignores case.
-
-    A taxon that has a folder among the `existing` ones stays there, even if it was renamed since.
-    """
+    """Folder → class, unique if case is ignored; a taxon stays in its folder among the `existing`, renamed or not."""
     existing = existing or {}
     folders: dict[str, Taxon] = {}
     taken = {folder.lower(): taxon for folder, taxon in existing.items()}

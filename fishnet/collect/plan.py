@@ -107,12 +107,11 @@ class Plan:
         )  # fmt: skip
         if source == "browser" and UNKNOWN not in self.query.licences:
             raise BadInput("source=browser: a page does not tell the licence of a photo, so licences=any is needed.")
-        if not refresh:
-            keys, why = INAPPLICABLE.get(source, ((), ""))
-            for key in keys:
-                value = getattr(self.query, key)
-                if value not in (getattr(Query(), key), "any"):
-                    raise BadInput(f"{key}={value} is nothing for source={source}: {why}.")
+        keys, why = INAPPLICABLE.get("" if refresh else source, ((), ""))
+        for key in keys:
+            value = getattr(self.query, key)
+            if value not in (getattr(Query(), key), "any"):
+                raise BadInput(f"{key}={value} is nothing for source={source}: {why}.")
 
     def as_collected(self, settings: dict[str, Any]) -> "Plan":
         """The plan of a refresh, with the `settings` with which the collection was begun."""
@@ -122,7 +121,6 @@ class Plan:
 
     @property
     def root(self) -> Path:
-        """The folder of the class folders."""
         return Path("data").absolute() / self.name
 
     @property

@@ -9,13 +9,12 @@ import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from fishnet.errors import WorkFailed
+from fishnet.files import LockHeld, locked
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 LEASE = 20_000_000  # bytes are taken from the hour's share in such portions: one look into the file for 200 photos
@@ -26,11 +25,7 @@ LOCK_POLL = 0.05  # seconds
 
 @dataclass(frozen=True)
 class Limits:
-    """What may be asked of one host.
-
-    The defaults are what iNaturalist asks for: at most a call a second, 60 a minute and 10,000 a day, and 5 GB of
-    photos an hour.
-    """
+    """What may be asked of one host; the defaults are what iNaturalist asks for."""
 
     pause: float = 1.0
     a_minute: int = 60
@@ -41,24 +36,20 @@ class Limits:
 
 def cache_folder() -> Path:
     """Where the collector keeps what all of a user's collections share."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "fishnet" / "collect"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fishnet" / "collect"
 
 
 @asynccontextmanager
 async def async_lock(file: Path) -> AsyncIterator[None]:
     """Hold a file lock, waited for without blocking the event loop; a process that dies releases it."""
-    lock = FileLock(file)
-    while True:
-        try:
-            lock.acquire(timeout=0)
-            break
-        except Timeout:
-            await asyncio.sleep(LOCK_POLL)
-    try:
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(locked(file, timeout=0))
+                break
+            except LockHeld:
+                await asyncio.sleep(LOCK_POLL)
         yield
-    finally:
-        lock.release()
 
 
 class HostPaused(WorkFailed):
@@ -70,13 +61,7 @@ class HostPaused(WorkFailed):
 
 
 class Politeness:
-    """Keeps the limits, together with all other processes that use the same folder.
-
-    Args:
-        limits: for every host.
-        folder: of the shared file; by default in the user's cache.
-        free: hosts of this machine, for which limits on photos make no sense.
-    """
+    """Keeps each host's limits, together with all processes that use the folder; `free` hosts have none on photos."""
 
     def __init__(self, limits: Limits, *, folder: Path | None = None, free: frozenset[str] = frozenset()) -> None:
         self._limits, self._free = limits, free
@@ -99,7 +84,6 @@ class Politeness:
         self._checked_at: dict[str, float] = {}
 
     def close(self) -> None:
-        """Close the file."""
         self._file.close()
 
     @contextmanager
@@ -109,10 +93,8 @@ class Politeness:
         except sqlite3.OperationalError as error:  # such as a full disk
             raise WorkFailed(f"{self._path}: {error}; the same command goes on when that is mended.") from error
         except sqlite3.DatabaseError as error:
-            raise WorkFailed(
-                f"{self._path}: {error}; it only remembers when which host was asked, and may be deleted: "
-                "the same command goes on then."
-            ) from error
+            what = "it only remembers when which host was asked, and may be deleted: the same command goes on then"
+            raise WorkFailed(f"{self._path}: {error}; {what}.") from error
 
     def _do(self, sql: str, values: tuple = ()) -> sqlite3.Cursor:
         with self._as_user_error():
@@ -141,25 +123,20 @@ class Politeness:
             waits.append(row[0] + span - now if row else 0.0)
         if waits[2] > LONGEST_PAUSE:
             until = time.strftime("%H:%M", time.localtime(now + waits[2]))
-            raise WorkFailed(
-                f"{host} has been called {self._limits.a_day} times in a day, which is all it asks for: "
-                f"the same command goes on after {until}."
-            )
+            calls = f"{host} has been called {self._limits.a_day} times in a day, which is all it asks for"
+            raise WorkFailed(f"{calls}: the same command goes on after {until}.")
         return max(waits)
 
     def pause(self, host: str, seconds: float) -> None:
         """Let no process ask this host for so long, as it has requested; HostPaused if nobody waits that long."""
-        now = time.time()
-        until = now + seconds
+        until = (now := time.time()) + seconds
         if seconds > LONGEST_PAUSE:
             moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(until))
             raise HostPaused(f"{host} asks to be left alone until {moment}")
         self._paused_until[host] = max(_possible(self._paused_until.get(host, 0.0), now), until)
-        self._do(
-            "INSERT INTO rests VALUES (?, ?) ON CONFLICT (host) DO UPDATE SET "
-            "until = iif(until > ?, excluded.until, max(until, excluded.until))",
-            (host, until, now + LONGEST_PAUSE),
-        )
+        later = "iif(until > ?, excluded.until, max(until, excluded.until))"
+        query = f"INSERT INTO rests VALUES (?, ?) ON CONFLICT (host) DO UPDATE SET until = {later}"
+        self._do(query, (host, until, now + LONGEST_PAUSE))
 
     async def wait_for(self, host: str) -> None:
         """Wait until no process has the host paused."""
@@ -170,21 +147,23 @@ class Politeness:
                 row = self._do("SELECT until FROM rests WHERE host = ?", (host,)).fetchone()
                 known = [self._paused_until.get(host, 0.0), row[0] if row else 0.0]
                 self._paused_until[host] = max(_possible(until, now) for until in known)
-            wait = _possible(self._paused_until[host], now) - now
-            if wait <= 0:
+            if (wait := _possible(self._paused_until[host], now) - now) <= 0:
                 return
             await asyncio.sleep(wait)
 
     async def media(self, host: str) -> None:
         """Wait until another photo may be fetched from the host."""
         await self.wait_for(host)
-        if host in self._free:
-            return
-        if host in SLOW_HOSTS:
-            await self._wait_in_queue(host, SLOW_HOSTS[host])
-        while self._bytes_left.get(host, 0) <= 0:
-            wait = self._lease(host)
-            if not wait:
+        if host in SLOW_HOSTS and host not in self._free:  # join the queue of all processes, a pause behind the last
+            now = time.time()
+            query = "SELECT max(at) FROM asked WHERE host = ? AND kind = 'photo' AND at <= ?"
+            with self._transaction():
+                last = self._do(query, (host, now + LONGEST_PAUSE)).fetchone()[0] or 0.0
+                turn = max(now, last + SLOW_HOSTS[host])
+                self._do("INSERT INTO asked VALUES (?, 'photo', ?, 1)", (host, turn))
+            await asyncio.sleep(turn - now)
+        while host not in self._free and self._bytes_left.get(host, 0) <= 0:
+            if not (wait := self._lease(host)):
                 self._bytes_left[host] = self._bytes_left.get(host, 0) + LEASE
             await asyncio.sleep(wait)
 
@@ -206,25 +185,13 @@ class Politeness:
         now = time.time()
         with self._transaction():
             for span, most in ((HOUR, self._limits.bytes_an_hour), (DAY, self._limits.bytes_a_day)):
-                total, oldest = self._do(
-                    "SELECT coalesce(sum(amount), 0), min(at) FROM asked WHERE host = ? AND kind = 'bytes'"
-                    " AND at > ? AND at <= ?",
-                    (host, now - span, now),
-                ).fetchone()
+                taken = "host = ? AND kind = 'bytes' AND at > ? AND at <= ?"
+                query = f"SELECT coalesce(sum(amount), 0), min(at) FROM asked WHERE {taken}"
+                total, oldest = self._do(query, (host, now - span, now)).fetchone()
                 if total + LEASE > most:
                     return min(60.0, oldest + span - now + 0.1)
             self._do("INSERT INTO asked VALUES (?, 'bytes', ?, ?)", (host, now, LEASE))
         return 0.0
-
-    async def _wait_in_queue(self, host: str, pause: float) -> None:
-        """Join the queue of all processes, `pause` seconds behind the last in it."""
-        now = time.time()
-        query = "SELECT max(at) FROM asked WHERE host = ? AND kind = 'photo' AND at <= ?"
-        with self._transaction():
-            row = self._do(query, (host, now + LONGEST_PAUSE)).fetchone()
-            at = max(now, (row[0] or 0.0) + pause)
-            self._do("INSERT INTO asked VALUES (?, 'photo', ?, 1)", (host, at))
-        await asyncio.sleep(at - now)
 
 
 def _possible(until: float, now: float) -> float:

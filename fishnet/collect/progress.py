@@ -17,17 +17,13 @@ MOST_REASONS = 6
 
 
 class Bars:
-    """A bar for each class folder, and for each table that is fetched or converted; on stderr, used as a context.
-
-    Args:
-        shown: False for no bars at all; by default they are shown where stderr is a terminal.
-    """
+    """A bar for each class folder and each table that is fetched or converted, where stderr is a terminal."""
 
     def __init__(self, *, shown: bool = True) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         console = Console(stderr=True)
-        disable = not (shown and console.is_terminal)
-        self._bars = Progress(*columns, console=console, transient=True, disable=disable)
+        hidden = not (shown and console.is_terminal)
+        self._bars = Progress(*columns, console=console, transient=True, disable=hidden)
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> "Bars":
@@ -46,7 +42,6 @@ class Bars:
         self._bars.update(self._task(name), description=name, completed=done, total=total)
 
     def fetched(self, name: str) -> None:
-        """One more photo is there."""
         self._bars.update(self._task(name), advance=1)
 
     def _task(self, name: str) -> TaskID:
@@ -78,44 +73,29 @@ class ClassResult:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a command.
-
-    Args:
-        root: the folder with the class folders.
-        classes: all that the folder holds.
-        requested: the folders of those that this command was to collect.
-        not_kept: the table of photos that were not kept.
-        failed: how many photos could not be fetched now.
-    """
+    """What came of a command."""
 
     root: Path
-    classes: list[ClassResult]
-    requested: frozenset[str]
-    not_kept: Path
-    failed: int
+    classes: list[ClassResult]  # all that the folder holds
+    requested: frozenset[str]  # the folders of those that this command was to collect
+    not_kept: Path  # the table of photos that were not kept
+    failed: int  # how many photos could not be fetched now
 
     def check(self) -> None:
         """Raise WorkFailed if a requested class has no photo, whether none was listed or none could be kept."""
-        missing = [row.missing() for row in self.classes if row.folder in self.requested and not row.kept]
-        if missing:
+        if missing := [row.missing() for row in self.classes if row.folder in self.requested and not row.kept]:
             raise WorkFailed(f"{'; '.join(missing)}.")
 
 
 def result_of(ledger: Ledger, root: Path, requested: frozenset[str]) -> Result:
-    """Sum up the ledger."""
     lost = [fate for fate in FATES if fate not in (WAITING, KEPT)]
     classes = [
         ClassResult(
-            folder=folder,
-            name=taxon.name,
-            listed=ledger.count(folder, *FATES),
-            kept=ledger.count(folder, KEPT),
-            refused=ledger.count(folder, *lost),
-            reasons=ledger.reasons(folder),
-            note=ledger.note_of_class(folder),
+            folder, taxon.name, listed=ledger.count(folder, *FATES), kept=ledger.count(folder, KEPT),
+            refused=ledger.count(folder, *lost), reasons=ledger.reasons(folder), note=ledger.note_of_class(folder),
         )
         for folder, taxon in ledger.classes().items()
-    ]
+    ]  # fmt: skip
     failed = sum(ledger.count(row.folder, FAILED) for row in classes)
     return Result(root, classes, requested, ledger.file.with_name(NOT_KEPT), failed)
 
@@ -145,4 +125,4 @@ def _remarks(row: ClassResult) -> list[str]:
     lines = [f"{count} × {reason}" for reason, count in reasons[:MOST_REASONS]]
     if len(reasons) > MOST_REASONS:
         lines.append(f"and {sum(count for _, count in reasons[MOST_REASONS:])} for other reasons")
-    return [*lines, *([row.note] if row.note else [])]
+    return [*lines, *filter(None, [row.note])]

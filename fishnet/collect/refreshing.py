@@ -19,17 +19,9 @@ DELETED_THERE = "deleted at the source"
 async def refresh(
     root: Path, ledger: Ledger, source: Source, bars: Bars, *, drop_many: bool = False
 ) -> list[tuple[str, str, str]]:
-    """Drop the photos that the source does not have any more, or not under an accepted licence; update the others.
+    """Drop photos that the source does not have any more, or not under an accepted licence, and update the others.
 
-    Args:
-        root: the folder with the class folders.
-        ledger: of this collection.
-        source: is asked about all photos before any is dropped.
-        bars: shows how far it has come.
-        drop_many: whether more than half of all photos may be dropped.
-
-    Returns:
-        File, photo id and reason of each photo that was dropped.
+    Nothing is dropped before all are asked for. Returns file, photo id and reason of each photo that was dropped.
     """
     recover(root, ledger)  # a refresh that was killed may have left the files of what it had dropped
     rows = list(ledger.photos(KEPT, COPY))
@@ -64,10 +56,10 @@ def _drop(root: Path, ledger: Ledger, dropped: list[tuple[Row, Photo | None]]) -
         reason = DELETED_THERE if photo is None else f"its licence is now {photo.licence}"
         path = f"{row['folder']}/{row['file']}"
         same_bytes = copies.get((row["folder"], row["sha256"]), [])
-        heirs = [copy for copy in same_bytes if (copy["folder"], copy["photo_id"]) not in gone]
-        if row["fate"] == KEPT and heirs:
-            ledger.inherited(row, reason, heirs[0])
-            reason += f"; the file is kept as {heirs[0]['photo_id']}"
+        heir = next((copy for copy in same_bytes if (copy["folder"], copy["photo_id"]) not in gone), None)
+        if row["fate"] == KEPT and heir:
+            ledger.inherited(row, reason, heir)
+            reason += f"; the file is kept as {heir['photo_id']}"
         else:
             ledger.ended(row["folder"], row["photo_id"], WITHDRAWN, reason)
             if row["fate"] == KEPT:

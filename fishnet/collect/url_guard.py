@@ -27,12 +27,7 @@ class Forbidden(Exception):
 
 
 class Gate:
-    """Decides which addresses may be asked.
-
-    Args:
-        hosts: names of public machines.
-        trusted: host:port that the user has named, wherever they are.
-    """
+    """Decides which addresses may be asked: `hosts` with public names, and host:port that the user has `trusted`."""
 
     def __init__(self, hosts: Iterable[str] = (), trusted: Iterable[str] = ()) -> None:
         self._hosts = {host.lower() for host in hosts}
@@ -41,7 +36,6 @@ class Gate:
         self._known_sockets: set[tuple[str, int]] = set()
 
     def allow(self, *hosts: str) -> None:
-        """Add names of public machines."""
         self._hosts.update(host.lower() for host in hosts)
 
     def check(self, url: str | URL) -> URL:
@@ -130,11 +124,9 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     if isinstance(ip, ipaddress.IPv6Address):
-        inside = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if inside is None and ip in _EMBEDDED:
-            inside = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inside is not None:
+        embedded = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _EMBEDDED else None
+        if inside := ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None) or embedded:
             return is_public(str(inside))
-    if isinstance(ip, ipaddress.IPv6Address) and ip.is_site_local:
-        return False
+        if ip.is_site_local:
+            return False
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified or ip.is_loopback)

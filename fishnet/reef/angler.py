@@ -17,8 +17,7 @@ At = Callable[[float, float], tuple[float, float]]  # from shares of the head's 
 Rng = np.random.Generator
 FINE = 2
 SKINS = ((0.055, 0.28, 0.93), (0.06, 0.36, 0.86), (0.07, 0.42, 0.74), (0.065, 0.5, 0.58), (0.06, 0.55, 0.42))
-SIDE_SEAM = [(0.0, 0.115), (0.055, 0.12), (0.13, 0.15), (0.18, 0.2), (0.19, 0.34), (0.175, 0.5), (0.17, 0.62)]
-SIDE_SEAM += [(0.0, 0.635)]
+SIDE_SEAM = [(0, 0.115), (0.055, 0.12), (0.13, 0.15), (0.18, 0.2), (0.19, 0.34), (0.175, 0.5), (0.17, 0.62), (0, 0.635)]
 SHADED = [(0.07, 0.13), (0.11, 0.3), (0.09, 0.63)], [(0.16, 0.18), (0.19, 0.34), (0.17, 0.625)]
 HIPS = [(-0.15, 0.5), (0.15, 0.5), (0.16, 1.0), (-0.16, 1.0)]
 COLLAR = [(0.0, 0.175), (0.062, 0.1), (0.09, 0.135), (0.03, 0.2)]
@@ -52,7 +51,6 @@ class Angler:
 
 
 def draw_angler(rng: Rng) -> Angler:
-    """A random person."""
     hue, saturation, value = SKINS[rng.integers(len(SKINS))]
     grey = rng.random() < 0.3
     hair = (0.1, rng.uniform(0.55, 0.8)) if grey else (rng.uniform(0.3, 0.6), rng.uniform(0.1, 0.5))
@@ -100,7 +98,6 @@ def fingers(who: Angler, size: int, grips: np.ndarray, thickness: float) -> np.n
 
 
 def _finger(canvas: np.ndarray, who: Angler, path: np.ndarray, width: float) -> None:
-    """A finger with a dark rim and a nail."""
     for share, light in ((1.12, 0.55), (0.8, 0.98)):
         outline = brush.limb(path, (width * share, width * share, width * share * 0.85))
         brush.fill(canvas, outline, shade(who.skin, light))
@@ -109,7 +106,6 @@ def _finger(canvas: np.ndarray, who: Angler, path: np.ndarray, width: float) -> 
 
 
 def _torso(canvas: np.ndarray, who: Angler, centre: np.ndarray, unit: float) -> None:
-    """Trousers, jacket with a shaded side, collar, and perhaps a vest with pockets."""
 
     def at(points: list[tuple[float, float]], side: int = 1) -> np.ndarray:
         return centre + np.array(points) * (side * unit * who.build, unit)
@@ -147,13 +143,11 @@ def _arm(canvas: np.ndarray, who: Angler, centre: np.ndarray, grip: np.ndarray, 
 
 
 def _sleeve(canvas: np.ndarray, path: np.ndarray, widths: np.ndarray, colour: tuple) -> None:
-    """A tapering tube with a round shoulder."""
     brush.disc(canvas, path[0], widths[0] / 2, colour)
     brush.fill(canvas, brush.limb(path, tuple(widths), 24), colour)
 
 
 def _head(canvas: np.ndarray, who: Angler, centre: np.ndarray, radius: float, rng: Rng) -> None:
-    """Small, but what makes a person of a heap of shapes."""
 
     def at(x: float, y: float) -> tuple[float, float]:
         return centre[0] + x * radius, centre[1] + y * radius
@@ -176,14 +170,13 @@ def _head(canvas: np.ndarray, who: Angler, centre: np.ndarray, radius: float, rn
         beard, chin = (np.array([at(*point) for point in points]) for points in (BEARD, CHIN))
         brush.fill(canvas, np.concatenate([brush.smooth(beard, 24), chin]), shade(who.hair, 0.85))
     _eyes(canvas, who, at, radius)
-    nose = np.array([at(0.02, -0.02), at(0.13, 0.28), at(-0.02, 0.33)])
-    brush.stroke(canvas, brush.smooth(nose, 10), shade(who.skin, 0.62), radius * 0.07)
+    nose = brush.smooth(np.array([at(0.02, -0.02), at(0.13, 0.28), at(-0.02, 0.33)]), 10)
+    brush.stroke(canvas, nose, shade(who.skin, 0.62), radius * 0.07)
     _mouth(canvas, at, radius, rng)
     _hat(canvas, who, at, radius)
 
 
 def _eyes(canvas: np.ndarray, who: Angler, at: At, radius: float) -> None:
-    """Brows, and eyes or sunglasses."""
     for side in (-1, 1):
         x = 0.34 * side
         if who.glasses:
@@ -199,18 +192,15 @@ def _eyes(canvas: np.ndarray, who: Angler, at: At, radius: float) -> None:
 
 
 def _mouth(canvas: np.ndarray, at: At, radius: float, rng: Rng) -> None:
-    """A smile, more or less open."""
     x = np.linspace(-0.36, 0.36, 9)
-    low = rng.uniform(0.1, 0.2)
-    lower = np.array([at(v, 0.56 + low * (1 - (v / 0.36) ** 2)) for v in x])
-    upper = np.array([at(v, 0.56 + 0.03 * (1 - (v / 0.36) ** 2)) for v in x])
+    lows = rng.uniform(0.1, 0.2), 0.03
+    lower, upper = (np.array([at(v, 0.56 + low * (1 - (v / 0.36) ** 2)) for v in x]) for low in lows)
     brush.fill(canvas, np.concatenate([upper, lower[::-1]]), WHITE)
     for lip in (lower, upper):
         brush.stroke(canvas, lip, (140, 60, 60, 255), radius * 0.06)
 
 
 def _hat(canvas: np.ndarray, who: Angler, at: At, radius: float) -> None:
-    """Cap, bucket hat or beanie, or the hair where there is none."""
     dark, plain, light = (shade(who.hat, factor) for factor in (0.6, 0.95, 1.15))
     angle = np.linspace(np.pi, 2 * np.pi, 20)
 

@@ -29,35 +29,27 @@ def shade(colour: tuple[float, ...], factor: float, opacity: int = 255) -> tuple
     return min(255.0, red * factor), min(255.0, green * factor), min(255.0, blue * factor), opacity
 
 
-def _fixed(points: np.ndarray) -> np.ndarray:
-    return np.rint(points * (1 << _SHIFT)).astype(np.int32)
+def _fixed(points: np.ndarray) -> list[np.ndarray]:
+    return list(np.rint(points * (1 << _SHIFT)).astype(np.int32).reshape(-1, *points.shape[-2:]))
 
 
 def fill(image: np.ndarray, points: np.ndarray, colour: Colour) -> None:
     """Fill an outline, or many that do not overlap, with one colour."""
-    fixed = _fixed(points)
-    cv2.fillPoly(image, [fixed] if fixed.ndim == 2 else list(fixed), colour, cv2.LINE_AA, _SHIFT)
+    cv2.fillPoly(image, _fixed(points), colour, cv2.LINE_AA, _SHIFT)
 
 
 def stroke(image: np.ndarray, points: np.ndarray, colour: Colour, width: float = 1) -> None:
     """Draw an open line, or many, `width` pixels wide."""
-    fixed = _fixed(points)
-    lines = [fixed] if fixed.ndim == 2 else list(fixed)
-    cv2.polylines(image, lines, False, colour, max(1, round(width)), cv2.LINE_AA, _SHIFT)
+    cv2.polylines(image, _fixed(points), False, colour, max(1, round(width)), cv2.LINE_AA, _SHIFT)
 
 
 def disc(image: np.ndarray, centre: Sequence[float] | np.ndarray, radius: float, colour: Colour) -> None:
-    """Fill a circle."""
     at = (round(float(centre[0]) * (1 << _SHIFT)), round(float(centre[1]) * (1 << _SHIFT)))
     cv2.circle(image, at, round(radius * (1 << _SHIFT)), colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
 
 
 def ellipse(
-    image: np.ndarray,
-    centre: Sequence[float] | np.ndarray,
-    axes: tuple[float, float],
-    colour: Colour,
-    turn: float = 0,
+    image: np.ndarray, centre: Sequence[float] | np.ndarray, axes: tuple[float, float], colour: Colour, turn: float = 0
 ) -> None:
     """Fill an ellipse of these half axes, turned by `turn` degrees."""
     cos, sin = np.cos(np.radians(turn)), np.sin(np.radians(turn))
@@ -88,7 +80,6 @@ def _spline(knots: int, samples: int) -> np.ndarray:
 
 @lru_cache
 def _linear(knots: int, samples: int) -> np.ndarray:
-    """Linear interpolation as a matrix from knots to samples."""
     at = np.linspace(0, 1, samples)
     return np.stack([np.interp(at, np.linspace(0, 1, knots), unit) for unit in np.eye(knots)], axis=1)
 
@@ -101,10 +92,8 @@ def smooth(points: np.ndarray, samples: int = 24) -> np.ndarray:
 def limb(path: np.ndarray, widths: Sequence[float], samples: int = 16) -> np.ndarray:
     """The outline of a limb along a smooth path; `widths` are spread evenly from its root to its end."""
     line = smooth(path, samples)
-    along = np.empty_like(line)
-    along[..., 1:-1, :] = line[..., 2:, :] - line[..., :-2, :]
-    along[..., 0, :] = line[..., 1, :] - line[..., 0, :]
-    along[..., -1, :] = line[..., -1, :] - line[..., -2, :]
+    steps = np.concatenate([line[..., :1, :], line, line[..., -1:, :]], axis=-2)
+    along = steps[..., 2:, :] - steps[..., :-2, :]
     length = np.sqrt((along**2).sum(-1, keepdims=True)) + 1e-9
     half = _linear(len(widths), samples) @ np.asarray(widths) / 2
     normal = along[..., ::-1] * (-1, 1) / length * half[:, None]
@@ -114,6 +103,5 @@ def limb(path: np.ndarray, widths: Sequence[float], samples: int = 16) -> np.nda
 def blend(under: np.ndarray, over: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """`over` where the mask is 255, `under` where it is 0 (whole numbers: twice as fast as blendLinear)."""
     weight = cv2.merge([mask] * under.shape[2])
-    return cv2.add(
-        cv2.multiply(over, weight, scale=1 / 255), cv2.multiply(under, cv2.bitwise_not(weight), scale=1 / 255)
-    )
+    below = cv2.multiply(under, cv2.bitwise_not(weight), scale=1 / 255)
+    return cv2.add(cv2.multiply(over, weight, scale=1 / 255), below)

@@ -13,25 +13,18 @@ import numpy as np
 from fishnet.reef.angler import draw_angler
 from fishnet.reef.brush import blend
 
+Rng = np.random.Generator
+
 
 class Cue(Protocol):
     """Something drawn once for an observation, and laid around the fish in each of its photos."""
 
-    def layers(
-        self, size: int, grips: np.ndarray, thickness: float, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The layers behind and before the fish, square RGBA images of any size.
-
-        Args:
-            size: side of the photo in pixels.
-            grips: where the fish may be held, (2, 2): x and y of the left and of the right end.
-            thickness: height of the fish in pixels, between the grips.
-            rng: for what differs from photo to photo.
-        """
+    def layers(self, size: int, grips: np.ndarray, thickness: float, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
+        """Square RGBA layers behind and before the fish, which may be held at its left and right `grips` (2, 2)."""
 
 
 # a cue's name in Settings → draws the cue of an observation from the generator that belongs to it
-CUES: dict[str, Callable[[np.random.Generator], Cue]] = {"angler": draw_angler}
+CUES: dict[str, Callable[[Rng], Cue]] = {"angler": draw_angler}
 
 
 def overlay(pixels: np.ndarray, layer: np.ndarray) -> np.ndarray:

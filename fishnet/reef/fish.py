@@ -67,17 +67,13 @@ class Body:
     def at(self, s: Number, t: Number) -> np.ndarray:
         """Pixels (n, 2) of body coordinates."""
         top, bottom = np.interp(s, STATIONS, self.top), np.interp(s, STATIONS, self.bottom)
-        y = 0.5 * (top + bottom + t * (top - bottom))
-        points = np.empty((*y.shape, 2))
-        points[..., 0] = self.snout + s * self.scale
-        points[..., 1] = y
-        return points
+        x, y = self.snout + s * self.scale, 0.5 * (top + bottom + t * (top - bottom))
+        return np.stack(np.broadcast_arrays(x, y), axis=-1)
 
     def contour(self) -> np.ndarray:
         """The closed outline of the body, without its fins."""
         x = self.snout + STATIONS * self.scale
-        edges = np.concatenate([self.top, self.bottom[::-1]])
-        return np.stack([np.concatenate([x, x[::-1]]), edges], axis=1)
+        return np.concatenate([np.c_[x, self.top], np.c_[x, self.bottom][::-1]])
 
     def box(self) -> tuple[slice, slice]:
         """Rows and columns that hold the body without its fins."""
@@ -100,10 +96,9 @@ def make_body(kind: Species, *, scale: float, depth: float, bend: float, phase: 
     """A body in a patch that holds its fins too; `depth` is 1 for a usual one, `bend` and `phase` curve its axis."""
     back, belly = (edge * depth for edge in outline(kind))
     axis = bend * STATIONS**1.4 * np.sin(4.2 * STATIONS + phase)
-    axis = axis - axis.mean()
+    axis -= axis.mean()
     sway = float(np.abs(axis).max()) + ROOM
-    above = float(back.max()) + 0.9 * max(fin.height for fin in kind.dorsal) + sway
-    above = max(above, kind.tail.spread + sway)
+    above = max(float(back.max()) + 0.9 * max(fin.height for fin in kind.dorsal) + sway, kind.tail.spread + sway)
     below = float(belly.max()) + max([0.9 * fin.height for fin in kind.anal] + [kind.pelvic]) + sway
     below = max(below, kind.tail.spread + sway, 0.32 if kind.barbels else 0.0)
     shape = (int((above + below) * scale), int((1 + FRONT + BEHIND) * scale))
@@ -149,20 +144,7 @@ def paired_fin(canvas: np.ndarray, root: np.ndarray, length: float, angle: float
     fan(canvas, roots, tips, colour, opacity=opacity)
 
 
-def fins_behind(canvas: np.ndarray, body: Body, kind: Species, colour: tuple, rng: Rng) -> None:
-    """All fins that the body covers in part."""
-    for fin in kind.dorsal:
-        edge_fin(canvas, body, fin, 1, colour, rng.uniform(0.78, 1.08))
-    for fin in kind.anal:
-        edge_fin(canvas, body, fin, -1, colour, rng.uniform(0.78, 1.08))
-    tail_fin(canvas, body, kind.tail, colour, rng.uniform(0.8, 1.1))
-    if kind.pelvic:
-        root = body.at(0.37 if kind.dorsal[0].start < 0.5 else 0.55, -0.85)
-        paired_fin(canvas, root, kind.pelvic * body.scale, rng.uniform(25, 60), colour, 235)
-
-
 def barbels(canvas: np.ndarray, body: Body, colour: tuple, rng: Rng) -> None:
-    """Three barbels below the mouth."""
     root = body.at(0.03, -0.3)
     for k, length in enumerate((0.26, 0.2, 0.13)):
         sway = rng.uniform(-0.05, 0.05, 2)
@@ -176,7 +158,12 @@ def paint_fish(kind: Species, fish: Individual, body: Body, rng: Rng) -> np.ndar
     canvas = brush.flood(body.shape, shade(fish.fins, 1.0, 0))
     if kind.barbels:
         barbels(canvas, body, fish.back, rng)
-    fins_behind(canvas, body, kind, fish.fins, rng)
+    for fin, side in [(fin, 1) for fin in kind.dorsal] + [(fin, -1) for fin in kind.anal]:
+        edge_fin(canvas, body, fin, side, fish.fins, rng.uniform(0.78, 1.08))
+    tail_fin(canvas, body, kind.tail, fish.fins, rng.uniform(0.8, 1.1))
+    if kind.pelvic:
+        root = body.at(0.37 if kind.dorsal[0].start < 0.5 else 0.55, -0.85)
+        paired_fin(canvas, root, kind.pelvic * body.scale, rng.uniform(25, 60), fish.fins, 235)
     _paint_body(canvas, kind, fish, body, rng)
     _paint_head(canvas, kind, fish, body)
     root = body.at(kind.gill + 0.045, -0.3)
@@ -185,7 +172,6 @@ def paint_fish(kind: Species, fish: Individual, body: Body, rng: Rng) -> np.ndar
 
 
 def _paint_body(canvas: np.ndarray, kind: Species, fish: Individual, body: Body, rng: Rng) -> None:
-    """Skin with marks and scales inside the contour, and a dark rim."""
     rows, columns = box = body.box()
     corner = np.array([columns.start, rows.start])
     contour = body.contour()
@@ -226,8 +212,7 @@ def _scale_tile() -> np.ndarray:
 
 def _scales(skin: np.ndarray, fish: Individual, gill: int, rng: Rng) -> None:
     """Multiply the skin behind the gill by a random piece of the tile of scales."""
-    tile = _scale_tile()
-    part = skin[:, gill:]
+    tile, part = _scale_tile(), skin[:, gill:]
     top = int(rng.integers(0, max(1, len(tile) - len(part))))
     scales = tile[top : top + len(part), : part.shape[1]]
     part = part[: len(scales), : scales.shape[1]]
@@ -236,15 +221,12 @@ def _scales(skin: np.ndarray, fish: Individual, gill: int, rng: Rng) -> None:
 
 
 def _paint_head(canvas: np.ndarray, kind: Species, fish: Individual, body: Body) -> None:
-    """Gill cover, mouth and eye."""
     bow = kind.gill + GILL_BOW
     width = max(1.0, body.scale / 110)
     brush.stroke(canvas, body.at(bow + 0.012, GILL_T), shade(fish.flank, 1.25), width)
     brush.stroke(canvas, body.at(bow, GILL_T), shade(fish.back, 0.55), width)
-    mouth = body.at(*MOUTH)
-    brush.stroke(canvas, mouth, shade(fish.back, 0.45), width)
-    centre = body.at(*kind.eye_at)
-    radius = kind.eye * body.scale
+    brush.stroke(canvas, body.at(*MOUTH), shade(fish.back, 0.45), width)
+    centre, radius = body.at(*kind.eye_at), kind.eye * body.scale
     brush.disc(canvas, centre, radius * 1.18, shade(fish.back, 0.55))
     brush.disc(canvas, centre, radius, shade(fish.iris, 1.0))
     brush.disc(canvas, centre, radius * 0.58, (12, 12, 16, 255))

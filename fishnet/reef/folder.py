@@ -9,10 +9,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from fishnet.errors import BadInput, WorkFailed
-from fishnet.files import flush
+from fishnet.files import flush, locked
 from fishnet.reef.settings import Settings
 
 
@@ -24,7 +22,7 @@ def reef_folder(parent: str | Path, *, progress: bool = True, **settings: Any) -
         return final
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(final.with_name(f".{final.name}.lock")):
+        with locked(final.with_name(f".{final.name}.lock")):
             if not final.is_dir():
                 _draw(final, chosen, progress)
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
@@ -46,12 +44,9 @@ def _draw(final: Path, chosen: Settings, progress: bool) -> None:
     shutil.rmtree(drawing, ignore_errors=True)
     try:
         draw(drawing, chosen, progress=progress)
-        for folder, _, names in os.walk(drawing):  # the rename must not reach the disk before the bytes
-            for name in names:
-                flush(Path(folder, name))
-            flush(Path(folder))
+        for path in (*drawing.rglob("*"), drawing):  # the rename must not reach the disk before the bytes
+            flush(path)
         os.replace(drawing, final)
-    except BaseException:
+    finally:  # nothing is left there unless it failed
         shutil.rmtree(drawing, ignore_errors=True)
-        raise
     flush(final.parent)

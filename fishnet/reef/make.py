@@ -16,10 +16,9 @@ import numpy as np
 from rich.progress import track
 
 from fishnet.errors import BadInput
-from fishnet.reef.observations import Observation, observations_of
+from fishnet.reef.observations import observations_of
 from fishnet.reef.photo import draw_photo
 from fishnet.reef.settings import Settings
-from fishnet.reef.species import Species
 
 MASKS = ".masks.zip"
 COLUMNS = ["path", "class", "sha256", "source", "photo_id", "observation_id", "observer", "licence"]
@@ -39,20 +38,16 @@ def make_reef(root: str | Path, *, progress: bool = True, **settings: Any) -> Pa
 
 
 def draw(root: Path, chosen: Settings, *, progress: bool) -> None:
-    """Write photos, masks and manifest below `root`."""
     for kind in chosen.kinds:
         (root / kind.name).mkdir(parents=True, exist_ok=True)
-    todo = [
-        (kind, number, observation)
-        for kind in chosen.kinds
-        for number, observation in enumerate(observations_of(kind, seed=chosen.seed, photos=chosen.photos))
-    ]
-    with zipfile.ZipFile(root / MASKS, "w") as masks:
-        rows = _drawn(root, masks, todo, chosen)
-        with open(root / "manifest.csv", "w", newline="", encoding="utf-8") as file:
-            manifest = csv.writer(file, lineterminator="\n")
-            manifest.writerow(COLUMNS)
-            manifest.writerows(track(rows, "drawing the reef", len(todo), disable=not progress))
+    with (
+        zipfile.ZipFile(root / MASKS, "w") as masks,
+        open(root / "manifest.csv", "w", newline="", encoding="utf-8") as file,
+    ):
+        manifest = csv.writer(file, lineterminator="\n")
+        manifest.writerow(COLUMNS)
+        count = len(chosen.kinds) * chosen.photos
+        manifest.writerows(track(_drawn(root, masks, chosen), "drawing the reef", count, disable=not progress))
 
 
 def read_mask(root: str | Path, photo: str) -> np.ndarray:
@@ -62,22 +57,19 @@ def read_mask(root: str | Path, photo: str) -> np.ndarray:
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE))
 
 
-def _drawn(
-    root: Path, masks: zipfile.ZipFile, todo: list[tuple[Species, int, Observation]], chosen: Settings
-) -> Iterator[list]:
-    """Draw the photos of `todo`, and yield their rows of the manifest."""
-    plant = chosen.planted
-    for kind, number, observation in todo:
-        cue = plant.cue if plant and plant.falls_on(kind.name, number) else None
-        photo = draw_photo(
-            kind, seed=chosen.seed, number=number, observation=observation.number, size=chosen.size, cue=cue
-        )
-        name = f"{kind.name}_{number:05d}"
-        jpeg = cv2.imencode(".jpg", photo.pixels[:, :, ::-1], JPEG)[1].tobytes()
-        (root / kind.name / f"{name}.jpg").write_bytes(jpeg)
-        png = cv2.imencode(".png", photo.mask, PNG)[1].tobytes()
-        masks.writestr(zipfile.ZipInfo(f"{kind.name}/{name}.png"), png)
-        day = observation.taken_on
-        row = [f"{kind.name}/{name}.jpg", kind.name, hashlib.sha256(jpeg).hexdigest(), "reef", name]
-        row += [f"{kind.name}-{observation.number:05d}", observation.observer, "cc0", ATTRIBUTION, ""]
-        yield [*row, day, observation.lat, observation.lon, f"{day}T12:00:00+00:00"]
+def _drawn(root: Path, masks: zipfile.ZipFile, chosen: Settings) -> Iterator[list]:
+    """Draw all photos, and yield their rows of the manifest."""
+    plant, seed, size = chosen.planted, chosen.seed, chosen.size
+    for kind in chosen.kinds:
+        for number, observation in enumerate(observations_of(kind, seed=seed, photos=chosen.photos)):
+            cue = plant.cue if plant and plant.falls_on(kind.name, number) else None
+            photo = draw_photo(kind, seed=seed, number=number, observation=observation.number, size=size, cue=cue)
+            name = f"{kind.name}_{number:05d}"
+            jpeg = cv2.imencode(".jpg", photo.pixels[:, :, ::-1], JPEG)[1].tobytes()
+            (root / kind.name / f"{name}.jpg").write_bytes(jpeg)
+            png = cv2.imencode(".png", photo.mask, PNG)[1].tobytes()
+            masks.writestr(zipfile.ZipInfo(f"{kind.name}/{name}.png"), png)
+            day = observation.taken_on
+            row = [f"{kind.name}/{name}.jpg", kind.name, hashlib.sha256(jpeg).hexdigest(), "reef", name]
+            row += [f"{kind.name}-{observation.number:05d}", observation.observer, "cc0", ATTRIBUTION, ""]
+            yield [*row, day, observation.lat, observation.lon, f"{day}T12:00:00+00:00"]

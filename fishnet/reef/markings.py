@@ -41,7 +41,7 @@ def lines(count: int, rng: Rng) -> np.ndarray:
     level = 0.78 - (np.arange(count) + 0.5) * pitch + rng.normal(0, 0.03, count)
     middle = level[:, None] + 0.06 * np.sin(6 * s + rng.uniform(0, 6, (count, 1)))
     half = pitch * rng.uniform(0.2, 0.28)
-    return np.stack([_there_and_back(np.broadcast_to(s, middle.shape)), _around(middle, half)], axis=-1)
+    return _upright(middle, half, s)[..., ::-1]
 
 
 def spots(count: int, rng: Rng) -> np.ndarray:
@@ -89,17 +89,11 @@ def saddles(count: int, rng: Rng) -> np.ndarray:
     return _upright(s[:, None] + 0 * rise, half, low + (1.05 - low) * rise)
 
 
-def _upright(middle: np.ndarray, half: np.ndarray, t: np.ndarray) -> np.ndarray:
+def _upright(middle: np.ndarray, half: np.ndarray | float, t: np.ndarray) -> np.ndarray:
     """Outlines of bars: `half` their width to either side of `middle`, both along `t`."""
-    return np.stack([_around(middle, half), _there_and_back(np.broadcast_to(t, middle.shape))], axis=-1)
-
-
-def _around(middle: np.ndarray, half: np.ndarray | float) -> np.ndarray:
-    return np.concatenate([middle - half, (middle + half)[:, ::-1]], axis=1)
-
-
-def _there_and_back(values: np.ndarray) -> np.ndarray:
-    return np.concatenate([values, values[:, ::-1]], axis=1)
+    t = np.broadcast_to(t, middle.shape)
+    there, back = np.stack([middle - half, t], axis=-1), np.stack([middle + half, t], axis=-1)
+    return np.concatenate([there, back[:, ::-1]], axis=1)
 
 
 def _ovals(centres: np.ndarray, halves: np.ndarray) -> np.ndarray:
@@ -128,16 +122,13 @@ class Individual:
 
 
 def draw_individual(kind: Species, rng: Rng) -> Individual:
-    """A random fish of this species."""
     hue = HUES[rng.integers(len(HUES))] + rng.normal(0, 0.02)
     saturation = rng.beta(2, 3.0)
     pale_marks = bool(rng.random() < 0.25)
     value = rng.uniform(0.34, 0.5) if pale_marks else rng.uniform(0.6, 0.86)
     second = hue + rng.normal(0, 0.05) + (0.4 * rng.random() if rng.random() < 0.25 else 0)
-    if pale_marks:
-        mark = rgb(second, saturation * rng.uniform(0.2, 0.6), rng.uniform(0.78, 0.95))
-    else:
-        mark = rgb(second, saturation * rng.uniform(0.5, 1.1), rng.uniform(0.1, 0.3))
+    dull, light = ((0.2, 0.6), (0.78, 0.95)) if pale_marks else ((0.5, 1.1), (0.1, 0.3))
+    mark = rgb(second, saturation * rng.uniform(*dull), rng.uniform(*light))
     return Individual(
         back=rgb(hue + rng.normal(0, 0.02), saturation * 1.05, value * rng.uniform(0.5, 0.68)),
         flank=rgb(hue, saturation * 0.85, value),

@@ -57,8 +57,7 @@ def draw_photo(kind: Species, *, seed: int, number: int, observation: int, size:
 
 def _free(scene: Scene, canvas: np.ndarray, body: Body, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
     """The fish by itself: swimming, on the ground, or leaping from the lake."""
-    pixels = scene.pixels
-    size = len(pixels)
+    pixels, size = scene.pixels, len(scene.pixels)
     if scene.kind == "water":
         pose = free_pose(body, size, rng, turn=rng.normal(0, 8))
         mask = put(pixels, canvas, pose, veil=rng.uniform(0.04, 0.22), colour=scene.colour)
@@ -103,9 +102,7 @@ def pose_matrix(middle: np.ndarray, target: np.ndarray, *, turn: float, squeeze:
     return np.c_[linear, target - linear @ middle]
 
 
-def put(
-    scene: np.ndarray, canvas: np.ndarray, pose: np.ndarray, *, veil: float = 0, colour: tuple = (0, 0, 0)
-) -> np.ndarray:
+def put(scene: np.ndarray, canvas: np.ndarray, pose: np.ndarray, veil: float = 0, colour: tuple = ()) -> np.ndarray:
     """Lay the fish into the scene, behind a `veil` of water of this `colour`; returns its mask."""
     window = _window(canvas, pose, len(scene))
     part = _warp(canvas, pose, window)

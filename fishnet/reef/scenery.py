@@ -58,19 +58,16 @@ def view(scene: Scene, rng: Rng) -> Scene:
 def ground(rng: Rng, size: int) -> Scene:
     """Boards, grass, gravel or wet sand, seen from above."""
     draw_tile, hues, saturations, values, relief = GROUNDS[rng.integers(4)]
-    zoom = rng.uniform(0.7, 1.3) * size / 224
-    shape = (size, size)
+    zoom, shape = rng.uniform(0.7, 1.3) * size / 224, (size, size)
     image = brush.flood(shape, rgb(rng.uniform(*hues), rng.uniform(*saturations), rng.uniform(*values)))
     window = textures.crop(draw_tile(), shape, rng, zoom)
     if rng.random() < 0.5:
         window = np.ascontiguousarray(window.T)
     image = lit(image, window, relief)
-    image = lit(image, textures.crop(textures.noise(3, 4), shape, rng, 2.0), rng.uniform(0.1, 0.4))
-    return Scene("ground", image)
+    return Scene("ground", lit(image, textures.crop(textures.noise(3, 4), shape, rng, 2.0), rng.uniform(0.1, 0.4)))
 
 
 def _hills(image: np.ndarray, horizon: float, base: tuple, rng: Rng) -> None:
-    """One to three ridges of the far shore."""
     size = len(image)
     for k in range(int(rng.integers(1, 4))):
         x = np.linspace(-0.1, 1.1, 9) * size
@@ -82,9 +79,7 @@ def _hills(image: np.ndarray, horizon: float, base: tuple, rng: Rng) -> None:
 
 def lake(rng: Rng, size: int) -> Scene:
     """Sky, far shore and water."""
-    horizon = size * rng.uniform(0.38, 0.56)
-    hue = rng.normal(0.57, 0.03)
-    evening = rng.random() < 0.25
+    horizon, hue, evening = size * rng.uniform(0.38, 0.56), rng.normal(0.57, 0.03), rng.random() < 0.25
     high = rgb(hue, rng.uniform(0.1, 0.6), rng.uniform(0.6, 0.95))
     low = rgb(0.07 if evening else hue, rng.uniform(0.08, 0.45 if evening else 0.2), rng.uniform(0.85, 0.98))
     image = gradient([high, low, low], [0, horizon / size, 1], size, size)
@@ -121,19 +116,15 @@ def under_water(rng: Rng, size: int) -> Scene:
     image = gradient([light, colour, deep], [0, 0.4, 1], size, size)
     haze = textures.crop(textures.noise(3, 4), (size, size), rng, rng.uniform(1, 2.5))
     image = lit(image, haze, rng.uniform(0.1, 0.35))
-    if rng.random() < 0.45:
-        _rays(image, rng)
-    if rng.random() < 0.6:
-        _ridges(image, colour, rng)
-    if rng.random() < 0.72:
-        _floor(image, colour, rng)
+    for probability, draw in ((0.45, _rays), (0.6, _ridges), (0.72, _floor)):
+        if rng.random() < probability:
+            draw(image, colour, rng)
     for _ in range(int(rng.integers(0, 5))):
         _weed(image, colour, rng)
     return Scene("water", image, colour=colour)
 
 
-def _rays(image: np.ndarray, rng: Rng) -> None:
-    """Rays of light that fall from the surface."""
+def _rays(image: np.ndarray, _colour: tuple, rng: Rng) -> None:
     size = len(image)
     glow = np.zeros((size, size), np.uint8)
     top = rng.uniform(-0.2, 1.2) * size
@@ -180,7 +171,6 @@ def _floor(image: np.ndarray, colour: tuple, rng: Rng) -> None:
 
 
 def _rock(image: np.ndarray, foot: float, colour: tuple, rng: Rng) -> None:
-    """A round rock in three tones, in the row `foot`."""
     size = len(image)
     centre = np.array([rng.uniform(0, size), foot])
     angle = np.linspace(0, 2 * np.pi, 10)
@@ -194,14 +184,12 @@ def _rock(image: np.ndarray, foot: float, colour: tuple, rng: Rng) -> None:
 
 
 def _weed(image: np.ndarray, colour: tuple, rng: Rng) -> None:
-    """A bunch of two to six blades that grow from the floor."""
     size = len(image)
     root = np.array([rng.uniform(0, size), size * rng.uniform(0.85, 1.1)])
     tall, sway = size * rng.uniform(0.12, 0.55), rng.normal(0, 0.05)
     hue = rng.uniform(0.15, 0.42) if rng.random() < 0.75 else rng.uniform(0.9, 1.08)
     tone = 0.6 * np.array(rgb(hue, rng.uniform(0.3, 0.8), rng.uniform(0.25, 0.6))) + 0.35 * np.array(colour)
-    blades = int(rng.integers(2, 7))
-    steps = np.linspace(0, 1, 5)
+    blades, steps = int(rng.integers(2, 7)), np.linspace(0, 1, 5)
     x = np.cumsum(rng.normal(sway, 0.035, (blades, 5)), axis=1) * steps + rng.normal(0, 0.03, (blades, 1))
     y = -tall / size * rng.uniform(0.5, 1, (blades, 1)) * steps
     outlines = brush.limb(root + size * np.stack([x, y], axis=-1), (0.03 * size, 0.035 * size, 0.008 * size))

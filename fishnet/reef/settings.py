@@ -30,28 +30,19 @@ class Plant:
 
     def falls_on(self, class_name: str, number: int) -> bool:
         """Evenly spread: of the first n photos, n times the share, whatever n."""
-        if class_name != self.class_name:
-            return False
-        return floor((number + 1) * self.share + 1e-9) > floor(number * self.share + 1e-9)
+        due = floor((number + 1) * self.share + 1e-9) > floor(number * self.share + 1e-9)
+        return class_name == self.class_name and due
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings of a reef.
+    """The settings of a reef."""
 
-    Args:
-        species: how many of the species in SPECIES, in their order.
-        photos: of each species.
-        size: side of a photo in pixels.
-        seed: of everything that is drawn at random.
-        plant: a cue to plant, `{cue: angler, class: the first, share: 0.9}`; these are the defaults of its keys.
-    """
-
-    species: int = 6
-    photos: int = 150
-    size: int = 224
-    seed: int = 0
-    plant: Mapping[str, Any] | None = None
+    species: int = 6  # of those in SPECIES, in their order
+    photos: int = 150  # of each species
+    size: int = 224  # side of a photo in pixels
+    seed: int = 0  # of everything that is drawn at random
+    plant: Mapping[str, Any] | None = None  # a cue, by default `{cue: angler, class: the first, share: 0.9}`
 
     def __post_init__(self) -> None:
         for name, (low, high) in LIMITS.items():

@@ -27,7 +27,6 @@ def noise(octaves: int = 5, coarse: int = 6, seed: int = 1) -> np.ndarray:
 
 @lru_cache
 def grain() -> np.ndarray:
-    """The noise of a sensor, in colour."""
     values = np.random.default_rng(12).standard_normal((SIDE, SIDE, 3), dtype=np.float32)
     return _neutral(cv2.GaussianBlur(values, (3, 3), 0.6))
 
@@ -103,15 +102,13 @@ def crop(tile: np.ndarray, shape: tuple[int, int], rng: np.random.Generator, zoo
     window = tile[top : top + rows, left : left + columns]
     if rng.random() < 0.5:
         window = cv2.flip(window, 1)
-    if (rows, columns) == shape:
-        return window
-    return cv2.resize(window, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    same = (rows, columns) == shape
+    return window if same else cv2.resize(window, shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def _neutral(values: np.ndarray) -> np.ndarray:
     """uint8 with mean 128 and standard deviation 40."""
-    values = (values - values.mean()) / values.std()
-    return np.clip(128 + 40 * values, 0, 255).astype(np.uint8)
+    return np.clip(128 + 40 * ((values - values.mean()) / values.std()), 0, 255).astype(np.uint8)
 
 
 def gradient(colours: list, stops: list[float], rows: int, columns: int) -> np.ndarray:

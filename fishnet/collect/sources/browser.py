@@ -42,6 +42,7 @@ _READ = f"""
 return [[...document.querySelectorAll({PHOTOS!r})].map(photo => photo.style.backgroundImage || ''),
         !!document.querySelector('.PhotoBrowser .photos > .loading'), !!document.querySelector('.PhotoBrowser')];"""
 _SCROLL = "window.scrollTo(0, document.body.scrollHeight);"
+_IMAGES = "return document.querySelectorAll('.PhotoBrowser img, .PhotoBrowser [style*=url]').length"
 _ADDRESS = re.compile(r"""url\(["']?(.*?)["']?\)""")
 
 
@@ -56,7 +57,6 @@ class Browser(Source):
         self._patience = patience
 
     async def resolve(self, names: list[str]) -> list[Taxon]:
-        """By the API."""
         await check_robots(self._address(Taxon("1", "")), self._robots, self._fetcher)
         return await self._api.resolve(names)
 
@@ -151,9 +151,7 @@ def _no_photos_here(driver: "Chrome", page: str) -> WorkFailed:
     words = re.sub(r"\s+", " ", driver.execute_script("return document.body ? document.body.innerText : ''")).strip()
     if driver.execute_script("return !!document.querySelector('.PhotoBrowser')"):
         what = "has a photo browser without a photo: the taxon is empty, or the filters leave nothing"
-        if driver.execute_script(
-            "return document.querySelectorAll('.PhotoBrowser img, .PhotoBrowser [style*=url]').length"
-        ):
+        if driver.execute_script(_IMAGES):
             what = "shows photos in a way that is not known here: its layout has changed"
     elif re.search(r"consent|cookie|agree|privacy|einwillig", f"{title} {words[:500]}", re.IGNORECASE):
         what = "asks for consent before it shows anything"
@@ -175,9 +173,8 @@ def _driver() -> Iterator["Chrome"]:
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
     program = shutil.which("chromedriver")
     if browser is None or program is None:
-        raise BadInput(
-            "source=browser needs Chromium and its driver (Debian: apt-get install chromium chromium-driver)."
-        )
+        packages = "chromium chromium-driver"
+        raise BadInput(f"source=browser needs Chromium and its driver (Debian: apt-get install {packages}).")
     with tempfile.TemporaryDirectory(prefix="fishnet-browser-", ignore_cleanup_errors=True) as profile:
         options = webdriver.ChromeOptions()
         options.binary_location = browser

@@ -48,9 +48,8 @@ class INaturalist(Source):
         if len(exact) == 1:
             return _taxon(exact[0])
         if exact:
-            raise BadInput(
-                f"taxa={name}: the name belongs to {_suggested(exact)}: give the number of the one you mean."
-            )
+            meant = _suggested(exact)
+            raise BadInput(f"taxa={name}: the name belongs to {meant}: give the number of the one you mean.")
         for word in dict.fromkeys([name.split()[0], name.split()[0][:4], name.split()[-1][:4]]):
             if len(rows) < MOST_SUGGESTIONS and len(word) > 2:
                 rows += (await self._call("taxa/autocomplete", q=word, is_active="true", per_page=30))["results"]
@@ -63,9 +62,8 @@ class INaturalist(Source):
         """All observations, or a sample of them where there are more than the pool holds."""
         total = (await self._call("observations", **self._filters(taxon), per_page=1))["total_results"]
         if total > self.query.pool:
-            self.notes[taxon.identity] = (
-                f"a sample of {self.query.pool} observations of {total}, from all over their years"
-            )
+            sample = f"a sample of {self.query.pool} observations of {total}"
+            self.notes[taxon.identity] = f"{sample}, from all over their years"
             async for portion in self._sample(taxon):
                 yield portion
             return
@@ -85,10 +83,7 @@ class INaturalist(Source):
             yield [photo for observation in answer["results"] for photo in _photos_of(observation, self.query.size)]
 
     async def _sample(self, taxon: Taxon) -> AsyncIterator[list[Photo]]:
-        """Too many to list: pages from all over the range of ids, where the seed decides.
-
-        The first ids would be the oldest observations of a few eager people.
-        """
+        """Too many to list: pages from all over the ids, by the seed; the first are of a few eager people."""
         ends = []
         for order in ("asc", "desc"):
             answer = await self._call("observations", **self._filters(taxon) | {"order": order}, per_page=1)
@@ -105,13 +100,10 @@ class INaturalist(Source):
     def _filters(self, taxon: Taxon) -> dict[str, Any]:
         query = self.query
         always = {"taxon_id": taxon.identity, "photos": "true", "order_by": "id", "order": "asc"}
-        optional = {
-            "quality_grade": None if query.quality == "any" else query.quality,
-            "place_id": query.place,
-            "d1": query.since,
-            "d2": query.until,
-            "photo_license": None if query.licences & {RESERVED, UNKNOWN} else ",".join(sorted(query.licences)),
-        }
+        quality = None if query.quality == "any" else query.quality
+        licences = None if query.licences & {RESERVED, UNKNOWN} else ",".join(sorted(query.licences))
+        optional = {"quality_grade": quality, "place_id": query.place, "d1": query.since, "d2": query.until}
+        optional |= {"photo_license": licences}
         return always | {key: value for key, value in optional.items() if value is not None}
 
     def _photos(self, page: list[dict]) -> list[Photo]:
@@ -159,17 +151,12 @@ def _photos_of(observation: dict, size: str) -> list[Photo]:
             continue
         photos.append(
             Photo(
-                photo_id=str(int(photo["id"])),
-                url=sized(url, size),
-                licence=licence_code(photo.get("license_code")),
-                attribution=photo.get("attribution") or "",
-                observation_id=str(observation["id"]),
-                observer=user.get("login") or "",
-                taken_on=observation.get("observed_on") or "",
-                lat=lat.strip(),
-                lon=lon.strip(),
+                photo_id=str(int(photo["id"])), url=sized(url, size), licence=licence_code(photo.get("license_code")),
+                attribution=photo.get("attribution") or "", observation_id=str(observation["id"]),
+                observer=user.get("login") or "", taken_on=observation.get("observed_on") or "",
+                lat=lat.strip(), lon=lon.strip(),
             )
-        )
+        )  # fmt: skip
     return photos
 
 
@@ -179,16 +166,14 @@ def _taxon(row: dict) -> Taxon:
 
 def nearest_rows(name: str, rows: list[dict]) -> list[dict]:
     """The taxa whose names are most like this one, each once, the most similar first."""
-    similarity = {
-        row["id"]: max(
-            difflib.SequenceMatcher(None, name.casefold(), (row.get(key) or "").casefold()).ratio()
-            for key in ("name", "preferred_common_name")
-        )
-        for row in rows
-    }
+
+    def similarity(row: dict) -> float:
+        names = (row["name"], row.get("preferred_common_name") or "")
+        return max(difflib.SequenceMatcher(None, name.casefold(), other.casefold()).ratio() for other in names)
+
     by_id = {row["id"]: row for row in rows}
-    ranked = sorted(by_id.values(), key=lambda row: (-similarity[row["id"]], row["name"]))
-    return [row for row in ranked[:MOST_SUGGESTIONS] if similarity[row["id"]] > 0.4]
+    ranked = sorted(by_id.values(), key=lambda row: (-similarity(row), row["name"]))
+    return [row for row in ranked[:MOST_SUGGESTIONS] if similarity(row) > 0.4]
 
 
 def _suggested(rows: list[dict]) -> str:

@@ -8,16 +8,16 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from yarl import URL
 
 from fishnet.collect.licences import UNKNOWN, licence_code
 from fishnet.collect.photo import Photo, Taxon, photo_id_of, taxon_from_name, turn_of
 from fishnet.collect.sources.source import Query, Source
-from fishnet.collect.url_guard import Forbidden, Gate, public_name
+from fishnet.collect.url_guard import Gate, public_name
 from fishnet.errors import BadInput
 from fishnet.text import counted, nearest
 
@@ -58,18 +58,15 @@ class Listed(Source):
     async def prepare(self) -> None:
         """Let the list's hosts be asked; any other address is refused when its turn comes, with the reason."""
         for row in rows(self._file):
-            try:
+            with suppress(ValueError):
                 host = URL(self._text(row, "url"), encoded=True).host or ""
                 if public_name(host):
                     self._gate.allow(host)
-            except (ValueError, Forbidden):
-                pass
 
     async def resolve(self, names: list[str]) -> list[Taxon]:
         """The classes of the list with these names or numbers; all of them if there are no names."""
         taxa: dict[str, Taxon] = {}
-        for row in rows(self._file):
-            taxon = self._taxon(row)
+        for taxon in map(self._taxon, rows(self._file)):
             if taxon.name:
                 taxa.setdefault(taxon.identity, taxon)
         if not taxa:
@@ -91,10 +88,8 @@ class Listed(Source):
         for identity, photo in self._photos(wanted):
             if reason := self._unwanted(photo):
                 left_out[identity][reason] += 1
-                continue
-            if drawn.get((identity, photo.observation_id), photo.photo_id) != photo.photo_id:
-                continue
-            portions[identity].append(photo)
+            elif drawn.get((identity, photo.observation_id), photo.photo_id) == photo.photo_id:
+                portions[identity].append(photo)
             if len(portions[identity]) == PORTION:
                 yield wanted[identity], portions[identity]
                 portions[identity] = []
@@ -124,14 +119,11 @@ class Listed(Source):
         """Why a photo is left out of the collection; empty if it is not."""
         if not self.accepts(photo):
             return "of other licences"
-        since, until = self.query.since, self.query.until
-        if not (since or until):
-            return ""
-        days = _days(photo.taken_on)
-        if days is None:
+        since, until, days = self.query.since, self.query.until, _days(photo.taken_on)
+        if (since or until) and days is None:
             return "without a day such as 2020-05-31"
-        inside = (since or days[0]) <= days[0] and days[1] <= (until or days[1])
-        return "" if inside else "of other days"
+        outside = days and ((since or days[0]) > days[0] or days[1] > (until or days[1]))
+        return "of other days" if outside else ""
 
     def _text(self, row: dict, name: str) -> str:
         column = self._columns.get(name)
@@ -145,12 +137,9 @@ class Listed(Source):
     def _photo(self, row: dict) -> Photo:
         url, licence = self._text(row, "url"), self._text(row, "licence")
         same = ("attribution", "observation_id", "observer", "taken_on", "lat", "lon")
-        return Photo(
-            photo_id=photo_id_of(url),  # ids of the list's own may be used twice
-            url=url,
-            licence=licence_code(licence) if licence else UNKNOWN,
-            **{name: self._text(row, name) for name in same},
-        )
+        described = {name: self._text(row, name) for name in same}
+        code = licence_code(licence) if licence else UNKNOWN
+        return Photo(photo_id_of(url), url, code, **described)  # ids of the list's own may be used twice
 
 
 def _days(text: str) -> tuple[str, str] | None:
@@ -166,12 +155,8 @@ def _columns(file: Path) -> dict[str, str]:
     """Our names of columns → those of the list."""
     names = header(file)
     folded = {name.casefold(): name for name in reversed(names)}
-    columns = {
-        ours: folded[theirs.casefold()]
-        for ours, several in COLUMNS.items()
-        for theirs in reversed(several)
-        if theirs.casefold() in folded
-    }
+    several = ((ours, name.casefold()) for ours, theirs in COLUMNS.items() for name in reversed(theirs))
+    columns = {ours: folded[name] for ours, name in several if name in folded}
     for needed in ("url", "class"):
         if needed not in columns:
             has = f"it has: {', '.join(names[:10])[:200]}" if names else "it is empty"
@@ -234,24 +219,16 @@ def _opened(file: Path) -> Iterator[tuple[list[str], Iterable[dict]]]:
         return
     try:
         with open(file, newline="", encoding="utf-8-sig") as text:
-            records = csv.DictReader(text, dialect=_dialect(text))
+            records = csv.DictReader(text, **_dialect(text))
             yield [*(records.fieldnames or [])], records
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"list={file} cannot be read as a table ({error}): save it as CSV in UTF-8.") from error
 
 
-class _Semicolons(csv.excel):
-    delimiter = ";"
-
-
-class _Gbif(csv.excel_tab):
-    quoting = csv.QUOTE_NONE
-
-
-def _dialect(text: TextIO) -> type[csv.Dialect]:
+def _dialect(text: TextIO) -> dict[str, Any]:
     """Commas, tabs as GBIF writes them, or semicolons as spreadsheets do where a comma is for decimals."""
     first = text.readline()
     text.seek(0)
     if GBIF_KEY in first.split("\t"):
-        return _Gbif
-    return max((csv.excel, csv.excel_tab, _Semicolons), key=lambda dialect: first.count(dialect.delimiter))
+        return {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
+    return {"delimiter": max(",\t;", key=first.count)}

@@ -61,15 +61,13 @@ class OpenData(Source):
     ) -> None:
         super().__init__(query)
         if query.place is not None:
-            raise BadInput(
-                f"place={query.place}: the open-data tables know no places; use source=inaturalist for that."
-            )
+            why = "the open-data tables know no places; use source=inaturalist for that"
+            raise BadInput(f"place={query.place}: {why}.")
         self._where, self._fetcher, self._bars = tables, fetcher, bars
         self._media, self._anew = media.rstrip("/"), anew
         self._parquet: Path | None = None
 
     async def _folder(self) -> Path:
-        """The folder of Parquet files, made on first use."""
         if self._parquet is None:
             files = await table_files(self._where, list(TABLES), self._fetcher, self._bars, anew=self._anew)
             self._parquet = await _converted(files, self._bars)
@@ -100,20 +98,14 @@ class OpenData(Source):
         sql.execute(_CANDIDATES, {"licences": accepted, "seed": str(query.seed), "single": single})
 
     def _photo(self, row: tuple) -> Photo:
-        number, extension, code, observation, login, name, day, lat, lon = row
-        licence = licence_code(code)
-        by = name or login or ""
+        number, extension, code, observation, login, name, day, *position = row
+        licence, by = licence_code(code), name or login or ""
+        lat, lon = ("" if degrees is None else f"{degrees:.6g}" for degrees in position)
         return Photo(
-            photo_id=str(number),
-            url=f"{self._media}/photos/{number}/{self.query.size}.{extension}",
-            licence=licence,
-            attribution=f"{by} ({licence})" if by else "",
-            observation_id=str(observation),
-            observer=login or "",
-            taken_on=str(day or ""),
-            lat="" if lat is None else f"{lat:.6g}",
-            lon="" if lon is None else f"{lon:.6g}",
-        )
+            photo_id=str(number), url=f"{self._media}/photos/{number}/{self.query.size}.{extension}", licence=licence,
+            attribution=f"{by} ({licence})" if by else "", observation_id=str(observation), observer=login or "",
+            taken_on=str(day or ""), lat=lat, lon=lon,
+        )  # fmt: skip
 
 
 # A class is a taxon with all below it; ancestry is a path of numbers.
@@ -175,10 +167,7 @@ def _duckdb() -> ModuleType:
 
 
 def _database(folder: Path, *, views: bool = True) -> "DuckDBPyConnection":
-    """A database in memory, with the Parquet files of a folder as views; what does not fit is spilled beside them.
-
-    Each process spills to a folder of its own: DuckDB would take another's files there for its own.
-    """
+    """A database in memory with a folder's Parquet files as views; each process spills to a folder of its own there."""
     sql = _duckdb().connect()
     sql.execute(f"SET memory_limit='{MEMORY}'; SET threads={THREADS}; SET preserve_insertion_order=false")
     sql.execute("SET enable_progress_bar=false; SET autoinstall_known_extensions=false")
@@ -256,15 +245,9 @@ def _convert(sql: "DuckDBPyConnection", file: Path, target: Path, columns: dict[
 async def table_files(
     where: str, names: list[str], fetcher: Fetcher, bars: Bars, *, anew: bool = False
 ) -> dict[str, Path]:
-    """The file of each table; `where` is a folder, an https address or s3://bucket/path.
-
-    A download that broke off goes on where it was. A table that is here already is asked for again after a day (or now,
-    `anew`), and downloaded again if the bucket has another one.
-    """
+    """The file of each table, in a folder, at https or s3://; those are asked for again after a day, or `anew`."""
     if "://" in where:
-        if where.startswith("s3://"):
-            bucket, _, path = where.removeprefix("s3://").partition("/")
-            where = f"https://{bucket}.s3.amazonaws.com/{path}"
+        where = re.sub(r"^s3://([^/]*)/?", r"https://\1.s3.amazonaws.com/", where)
         return await _downloaded(where.rstrip("/"), names, fetcher, bars, anew)
     files = {}
     for name in names:
