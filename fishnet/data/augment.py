@@ -47,12 +47,9 @@ def augmented(images: Tensor, noise: Tensor, preset: str) -> Tensor:
         images = _recoloured(images, noise[:, _COLOURS])
     if preset == "affine":
         images = _moved(images, noise[:, _AFFINE])
-        images = _mirrored(images, noise[:, _FLIP] < 0.5, 2)
-    return _mirrored(images, noise[:, _MIRROR] < 0.5, 3)
-
-
-def _mirrored(images: Tensor, which: Tensor, side: int) -> Tensor:
-    return torch.where(which.view(-1, 1, 1, 1), images.flip(side), images)
+    for column, side in [(_FLIP, 2), (_MIRROR, 3)] if preset == "affine" else [(_MIRROR, 3)]:
+        images = torch.where((noise[:, column] < 0.5).view(-1, 1, 1, 1), images.flip(side), images)
+    return images
 
 
 def _spread(noise: Tensor, width: float) -> Tensor:
@@ -66,23 +63,17 @@ def _bytes(images: Tensor) -> Tensor:
 def _recoloured(images: Tensor, noise: Tensor) -> Tensor:
     """Brightness, contrast, saturation and hue are each linear in a colour: one matrix a photo does all four."""
     brightness, contrast, saturation = (1 + _spread(noise[:, k], BRIGHTNESS).view(-1, 1, 1) for k in range(3))
-    pixels = images.float()
-    grey = torch.tensor(GREY, device=images.device)
+    pixels, grey = images.float(), torch.tensor(GREY, device=images.device)
     identity = torch.eye(3, device=images.device)
-    to_grey = grey.expand(3, 3)
-    matrix = _hue(_spread(noise[:, 3], HUE)) @ (saturation * identity + (1 - saturation) * to_grey)
+    turn = 2 * math.pi * _spread(noise[:, 3], HUE)
+    cosine, sine = (f(turn).view(-1, 1, 1) for f in (torch.cos, torch.sin))
+    across = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]], device=images.device) / math.sqrt(3)
+    hue = cosine * identity + (1 - cosine) / 3 + sine * across  # around the grey axis, by Rodrigues' formula
+    matrix = hue @ (saturation * identity + (1 - saturation) * grey.expand(3, 3))
     mean = (pixels.mean(dim=(2, 3)) @ grey).view(-1, 1, 1) * brightness
     offset = matrix @ ((1 - contrast) * mean).expand(-1, 3, 1)
     mixed = torch.baddbmm(offset, contrast * brightness * matrix, pixels.flatten(2))
     return _bytes(mixed.view_as(pixels))
-
-
-def _hue(turns: Tensor) -> Tensor:
-    """A turn of the colour circle around the grey axis (Rodrigues' formula)."""
-    cosine, sine = (f(2 * math.pi * turns).view(-1, 1, 1) for f in (torch.cos, torch.sin))
-    identity = torch.eye(3, device=turns.device)
-    across = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]], device=turns.device) / math.sqrt(3)
-    return cosine * identity + (1 - cosine) / 3 + sine * across
 
 
 def _moved(images: Tensor, noise: Tensor) -> Tensor:

@@ -47,10 +47,8 @@ class Decoded:
         path, digest = self.root / self.paths[position], self.digests[position]
         try:
             return working_image(path, sha256=digest, side=self.side, interpolation=self.interpolation)
-        except RefusedImage as refusal:
-            raise WorkFailed(
-                f"{path} could be read when its folder was indexed and no longer can: {refusal}."
-            ) from refusal
+        except RefusedImage as error:
+            raise WorkFailed(f"{path} could be read when its folder was indexed and no longer can: {error}.") from error
 
 
 def cache_folder(root: Path, cache: str) -> Path:
@@ -61,11 +59,7 @@ def cache_folder(root: Path, cache: str) -> Path:
 def working_images(
     root: Path, table: pd.DataFrame, *, side: int, interpolation: str, cache: str, limit: float, progress: bool = True
 ) -> Decoded | Stored:
-    """The photos of the table at their working size; from the cache where there is to be one and it has room.
-
-    `side` is the shorter side of a working image, `cache` is `auto` (beside the index), `off` or a folder, and `limit`
-    the most that it may take, in GB.
-    """
+    """The photos of the table, the shorter side scaled to `side`; from the `cache` if `limit` GB have room for them."""
     decoded = Decoded(root, table, side=side, interpolation=interpolation)
     if cache == "off":
         return decoded
@@ -73,8 +67,7 @@ def working_images(
     about = {"side": side, "interpolation": interpolation, "version": _VERSION}
     name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
     store = Store(folder / f"{side}px-{name}", dtype="uint8", about=about)
-    keys = table["sha256"].tolist()
-    sizes = zip(table["width"].tolist(), table["height"].tolist(), strict=True)
+    keys, sizes = table["sha256"].tolist(), table[["width", "height"]].to_numpy().tolist()
     shapes = np.array([working_shape(width, height, side) for width, height in sizes], dtype=np.int32)
 
     def make(position: int) -> tuple[int, np.ndarray]:
@@ -99,8 +92,7 @@ def _on_all_cores(make: Callable[[int], tuple[int, np.ndarray]], positions: np.n
     """Decoders let go of Python's lock, so threads do; torch must not share each photo out once more."""
     cores, before = usable_cores(), torch.get_num_threads()
     torch.set_num_threads(1)
-    pool = ThreadPoolExecutor(cores, thread_name_prefix="fishnet-decode")
-    waiting: deque[Future] = deque()
+    pool, waiting = ThreadPoolExecutor(cores, thread_name_prefix="fishnet-decode"), deque[Future]()
     try:
         for position in positions.tolist():
             waiting.append(pool.submit(make, position))
@@ -139,11 +131,8 @@ def _no_room(store: Store, keys: Sequence[str], shapes: np.ndarray, limit: float
 
 
 def _remove(folder: Path) -> int:
-    """The bytes that removing a cache has freed; one that is just being made is left alone.
-
-    Its lock goes with it: filelock does not take the lock of an unlinked file for one, and tries again.
-    """
-    freed = _bytes_in(folder)
+    """The bytes that removing a cache has freed; one that is just being made is left alone."""
+    freed = _bytes_in(folder)  # the lock goes with it: filelock takes no lock of an unlinked file, and tries again
     with suppress(LockHeld), locked(folder / "lock", timeout=0):
         shutil.rmtree(folder, ignore_errors=True)
         return freed

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from fishnet.data.duplicates import copies
-from fishnet.data.index import build_index, check_classes, check_labels, chosen_folders, grouped
+from fishnet.data.index import build_index, check_classes, check_labels, chosen_folders, examples_of, grouped
 from fishnet.data.listing import list_photos
 from fishnet.data.manifest import comparable, in_their_spelling, read_manifest
 from fishnet.data.splits import load_split, split
@@ -27,25 +27,15 @@ WEIGHTS: tuple[Weight, ...] = ("blocks", "warns", "notes")  # the gravest first
 
 @dataclass(frozen=True)
 class Folder:
-    """What a check sees.
-
-    Args:
-        root: The folder of the class folders.
-        table: The index without any grouping by copies.
-        refused: path and reason of photos that cannot be used.
-        classes: The classes in the order of their labels.
-        folders: The class folders that are looked at.
-        manifest: The rows on these photos; empty where there is no manifest.
-        settings: Those of the data module.
-    """
+    """What a check sees."""
 
     root: Path
-    table: pd.DataFrame
-    refused: pd.DataFrame
-    classes: list[str]
-    folders: list[str]
-    manifest: pd.DataFrame
-    settings: dict[str, Any]
+    table: pd.DataFrame  # the index without any grouping by copies
+    refused: pd.DataFrame  # path and reason of photos that cannot be used
+    classes: list[str]  # in the order of their labels
+    folders: list[str]  # those that are looked at
+    manifest: pd.DataFrame  # the rows on these photos; empty where there is no manifest
+    settings: dict[str, Any]  # those of the data module
 
 
 @dataclass(frozen=True)
@@ -64,16 +54,8 @@ Check = Callable[[Folder], Iterator[Finding]]
 def read_folder(root: str, settings: dict[str, Any], *, progress: bool = True) -> Folder:
     """The folder as the checks see it."""
     listing = list_photos(root)
-    index = build_index(
-        root,
-        manifest=settings["manifest"],
-        classes=settings["classes"],
-        positive=settings["positive"],
-        duplicates="ignore",
-        progress=progress,
-        listing=listing,
-        forgiving=True,
-    )
+    same = {name: settings[name] for name in ("manifest", "classes", "positive")}
+    index = build_index(root, **same, duplicates="ignore", progress=progress, listing=listing, forgiving=True)
     chosen = chosen_folders(listing.classes, settings["classes"], fewest=1)
     file = Path(settings["manifest"]).expanduser() if settings["manifest"] else index.root / "manifest.csv"
     manifest = pd.DataFrame()
@@ -87,7 +69,7 @@ def read_folder(root: str, settings: dict[str, Any], *, progress: bool = True) -
 def check(folder: Folder, checks: Sequence[Check] | None = None) -> list[Finding]:
     """The gravest first, each in the order of the list; of a folder without a usable photo only why it has none."""
     checks = (CHECKS if checks is None else checks) if len(folder.table) else (broken, complete)
-    findings = [finding for function in checks for finding in function(folder)]
+    findings = (finding for function in checks for finding in function(folder))
     return sorted(findings, key=lambda finding: WEIGHTS.index(finding.weight))
 
 
@@ -101,14 +83,10 @@ def blocks(findings: list[Finding]) -> bool:
 
 def broken(folder: Folder) -> Iterator[Finding]:
     """Photos that no verb will use; too many of them stop a training."""
-    count = len(folder.refused)
-    if not count:
-        return
-    total = count + len(folder.table)
-    most = folder.settings["max_refused"]
-    examples = "; ".join(f"{path}: {reason}" for path, reason in folder.refused[["path", "reason"]].head(3).to_numpy())
-    text = f"{counted(count, 'photo')} of {total} not usable ({examples})"
-    yield Finding("broken", "blocks" if count > most * total else "warns", text)
+    if count := len(folder.refused):
+        total = count + len(folder.table)
+        text = f"{counted(count, 'photo')} of {total} not usable ({examples_of(folder.refused)})"
+        yield Finding("broken", "blocks" if count > folder.settings["max_refused"] * total else "warns", text)
 
 
 def duplicated(folder: Folder) -> Iterator[Finding]:
@@ -144,7 +122,7 @@ def tiny(folder: Folder) -> Iterator[Finding]:
     table = folder.table.assign(shorter=folder.table[["width", "height"]].min(axis=1))
     small = table[table["shorter"] < TINY].sort_values("shorter", kind="stable")
     if len(small):
-        sides = zip(small["path"], small["width"], small["height"], strict=True)
+        sides = small[["path", "width", "height"]].to_numpy()
         photos = [(path, f"{width} x {height}") for path, width, height in sides]
         yield Finding("tiny", "warns", f"{counted(len(small), 'photo')} smaller than {TINY} pixels", photos)
 
@@ -158,15 +136,14 @@ def licences(folder: Folder) -> Iterator[Finding]:
     stated = folder.table["path"].map(known).fillna("")
     missing = stated.isin(["", "unknown"]).to_numpy(dtype=bool)
     if missing.any():
-        text = f"{counted(int(missing.sum()), 'photo')} without a licence"
-        yield Finding("licences", "warns", f"{text} (such as {folder.table.loc[missing, 'path'].iloc[0]})")
-    closed = int((stated == "all-rights-reserved").sum())
-    if closed:
+        example = folder.table.loc[missing, "path"].iloc[0]
+        text = f"{counted(int(missing.sum()), 'photo')} without a licence (such as {example})"
+        yield Finding("licences", "warns", text)
+    if closed := int((stated == "all-rights-reserved").sum()):
         text = f"{counted(closed, 'photo')} with all rights reserved: not to be shown or passed on"
         yield Finding("licences", "warns", text)
-    counts = stated[~missing].value_counts()
-    if len(counts):
-        yield Finding("licences", "notes", ", ".join(f"{name} {count}" for name, count in counts.items()))
+    if counts := [f"{name} {count}" for name, count in stated[~missing].value_counts().items()]:
+        yield Finding("licences", "notes", ", ".join(counts))
 
 
 def changed(folder: Folder) -> Iterator[Finding]:
@@ -174,18 +151,16 @@ def changed(folder: Folder) -> Iterator[Finding]:
     if folder.manifest.empty or "path" not in folder.manifest:
         return
     now = folder.table.set_index("path")["sha256"]
-    refused = set(folder.refused["path"])
     stated = folder.manifest.drop_duplicates("path").set_index("path")
-    missing = [path for path in stated.index if path not in now.index and path not in refused]
-    unknown = [path for path in now.index if path not in stated.index]
+    missing = stated.index[~stated.index.isin([*now.index, *folder.refused["path"]])]
+    unknown = now.index[~now.index.isin(stated.index)]
     if "sha256" in stated:
-        both = stated.index.intersection(now.index)
-        other = [path for path in both if stated.at[path, "sha256"] not in ("", now.at[path])]
-        if other:
+        digests = stated["sha256"][stated.index.intersection(now.index)]
+        if other := [str(path) for path, digest in digests.items() if digest not in ("", now.at[path])]:
             text = f"{counted(len(other), 'photo')} with other bytes than were collected"
             yield Finding("changed", "warns", text, [(path, "changed since") for path in other])
     for paths, what in ((missing, "of the manifest not there"), (unknown, "not in the manifest")):
-        if paths:
+        if len(paths):
             yield Finding("changed", "notes", f"{counted(len(paths), 'photo')} {what} (such as {paths[0]})")
 
 
@@ -241,9 +216,8 @@ def hidden_conditions(folder: Folder) -> Iterator[Finding]:
     pixels = folder.table["width"] * folder.table["height"]
     sizes = pixels.groupby(folder.table["class"]).median()
     if len(sizes) > 1 and sizes.max() >= 4 * sizes.min():
-        times, large, small = sizes.max() / sizes.min(), sizes.idxmax(), sizes.idxmin()
-        text = f"the median photo of {large} has {times:.0f} times the pixels of {small}'s"
-        yield Finding("balance", "warns", f"{text}: size alone would tell them apart")
+        text = f"the median photo of {sizes.idxmax()} has {sizes.max() / sizes.min():.0f} times the pixels of "
+        yield Finding("balance", "warns", f"{text}{sizes.idxmin()}'s: size alone would tell them apart")
 
 
 CHECKS: tuple[Check, ...] = (

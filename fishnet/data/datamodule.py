@@ -104,22 +104,10 @@ class ImageFolderData(L.LightningDataModule):
         if balance not in ("none", "weights", "sampler"):
             raise BadInput(f"data.balance={balance} is unknown: choose from none, weights, sampler.")
         self.folder = PhotoFolder(
-            source=FolderSource(root),
-            chosen=classes,
-            manifest=manifest,
-            positive=positive,
-            group=group,
-            duplicates=duplicates,
-            max_refused=max_refused,
-            val=val,
-            test=test,
-            folds=folds,
-            fold=fold,
-            split_file=split_file,
-            seed=seed,
-            cache=cache,
-            cache_limit=cache_limit,
-        )
+            source=FolderSource(root), chosen=classes, manifest=manifest, positive=positive, group=group,
+            duplicates=duplicates, max_refused=max_refused, val=val, test=test, folds=folds, fold=fold,
+            split_file=split_file, seed=seed, cache=cache, cache_limit=cache_limit,
+        )  # fmt: skip
         self.image_size, self.augment, self.balance = image_size, augment, balance
         self.batch_size, self.workers, self.views = batch_size, workers, views
         self.part = "test"  # that the test loader serves
@@ -127,19 +115,9 @@ class ImageFolderData(L.LightningDataModule):
         self._features: Features | None = None
 
     def for_model(
-        self,
-        *,
-        classes: Sequence[str] | None = None,
-        preprocessing: Preprocessing | None = None,
-        part: str = "test",
+        self, *, classes: Sequence[str] | None = None, preprocessing: Preprocessing | None = None, part: str = "test"
     ) -> "ImageFolderData":
-        """A copy of this module that suits a trained model; this one stays as it is.
-
-        Args:
-            classes: The model's classes in the order of its labels; a folder that holds others is refused.
-            preprocessing: How the model's photos are scaled and cut, where no trainer knows the model.
-            part: The part of the split that the test loader serves; `all` splits nothing and serves every photo.
-        """
+        """A copy that suits a trained model: its classes in order, its preprocessing, the part that is tested."""
         data = copy(self)
         data.part = part
         data.folder = replace(self.folder, whole=part == "all")
@@ -151,14 +129,12 @@ class ImageFolderData(L.LightningDataModule):
     # ---- the photos
 
     def photos(self, rows: Sequence[int]) -> Tensor:
-        """Photos as a model sees them in evaluation, for whoever wants to look at them."""
         return self.folder.photos(rows, self.preprocessing)
 
     def batches(self, rows: np.ndarray, *, view: int | None, device: torch.device) -> Iterator[dict[str, Tensor]]:
-        """Batches of rows on a device: their evaluation view (None), or one of the fixed training views."""
-        how: dict[str, Any] = {} if view is None else {"augment": self.augment, "view": view}
-        size, workers = self.batch_size, self.workers
-        return self.folder.batches(rows, self.preprocessing, batch_size=size, workers=workers, device=device, **how)
+        how: dict[str, Any] = {"batch_size": self.batch_size, "workers": self.workers, "device": device}
+        how |= {} if view is None else {"augment": self.augment, "view": view}
+        return self.folder.batches(rows, self.preprocessing, **how)
 
     def view_settings(self, view: int | None) -> dict[str, Any]:
         """What tells one fixed view from another."""
@@ -178,8 +154,7 @@ class ImageFolderData(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         rows = self.rows("train")
         weights = self.class_weights[self.table.label.to_numpy()[rows]] if self.balance == "sampler" else None
-        rank, world = self._rank_and_world()
-        sampler = EpochSampler(rows, seed=self.seed, weights=weights, rank=rank, world=world)
+        sampler = EpochSampler(rows, seed=self.seed, weights=weights, **self._rank_and_world())
         alone = len(sampler) % self.batch_size == 1 and len(sampler) > 1  # batch norm cannot learn from a single photo
         return self._loader(self._dataset("train"), sampler, kind=ResumableLoader, drop_last=alone)
 
@@ -191,9 +166,7 @@ class ImageFolderData(L.LightningDataModule):
 
     def evaluation_loader(self, part: str) -> DataLoader:
         """Every photo of a part once, over all processes."""
-        rank, world = self._rank_and_world()
-        sampler = EvaluationSampler(self.rows(part), rank=rank, world=world)
-        return self._loader(self._dataset(part), sampler)
+        return self._loader(self._dataset(part), EvaluationSampler(self.rows(part), **self._rank_and_world()))
 
     def on_after_batch_transfer(self, batch: dict, dataloader_idx: int) -> dict:
         """What a preset does to whole batches happens here, on the model's device."""
@@ -204,17 +177,14 @@ class ImageFolderData(L.LightningDataModule):
         self._features = features
 
     def _dataset(self, part: str) -> Dataset:
-        training = part == "train"
         if self._features is None:
-            return self.folder.dataset(self.preprocessing, self.augment if training else "none")
+            return self.folder.dataset(self.preprocessing, self.augment if part == "train" else "none")
         rows = self.rows(part)
-        return FeatureDataset(self._features(rows, training), self.table.label.to_numpy(), rows)
+        return FeatureDataset(self._features(rows, part == "train"), self.table.label.to_numpy(), rows)
 
     def _loader(self, dataset: Dataset, sampler: Any, **more: Any) -> DataLoader:
-        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return photo_loader(
-            dataset, sampler, batch_size=self.batch_size, workers=self.workers, pin_memory=on_gpu, **more
-        )
+        more["pin_memory"] = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+        return photo_loader(dataset, sampler, batch_size=self.batch_size, workers=self.workers, **more)
 
-    def _rank_and_world(self) -> tuple[int, int]:
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+    def _rank_and_world(self) -> dict[str, int]:
+        return {"rank": self.trainer.global_rank, "world": self.trainer.world_size} if self.trainer else {}

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from fishnet.data.manifest import OWN_COLUMNS
 from fishnet.data.scan import FLAT
 from fishnet.errors import BadInput
 
@@ -26,10 +27,7 @@ _MOST_NEIGHBOURS = 512
 
 
 def near_duplicate_clusters(hashes: np.ndarray, *, distance: int = DISTANCE) -> np.ndarray:
-    """One cluster number for each photo; photos linked by steps of at most `distance` bits share it.
-
-    Flat pictures stay alone: only equal bytes say that they are the same.
-    """
+    """A cluster number for each photo, joined by steps of at most `distance` bits; flat pictures stay alone."""
     unique, number = np.unique(np.asarray(hashes, dtype=np.uint64), return_inverse=True)
     left, right = near_pairs(unique[unique != FLAT], distance)
     shift = int(len(unique) > 0 and unique[0] == FLAT)
@@ -42,37 +40,32 @@ def near_duplicate_clusters(hashes: np.ndarray, *, distance: int = DISTANCE) -> 
 def near_pairs(hashes: np.ndarray, distance: int) -> tuple[np.ndarray, np.ndarray]:
     """Positions of pairs at most `distance` bits apart, each at least once.
 
-    The 64 bits are cut into distance + 2 blocks. A near pair differs in at most `distance` of them, so it
-    agrees on two whole blocks: only photos that share two blocks are compared. A crowd that shares two blocks
-    is compared with its 512 nearest in numeric order, which keeps the time linear for hashes that are far
-    from random.
+    The 64 bits are cut into distance + 2 blocks. A near pair differs in at most `distance` of them, so it agrees on two
+    whole blocks, and only photos that do are compared. Those of a crowd that shares two blocks are compared with 512
+    nearest ones in numeric order, which keeps the time linear for hashes that are far from random.
     """
     if len(hashes) < 2 or distance < 1:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     edges = np.linspace(0, 64, distance + 3).round().astype(int).tolist()
     blocks = [(1 << high) - (1 << low) for low, high in pairwise(edges)]
-    sides = [_pairs_of_key(hashes, np.uint64(a | b), distance) for a, b in combinations(blocks, 2)]
-    left, right = (np.concatenate(side) for side in zip(*sides, strict=True))
+    pairs = [_pairs_of_key(hashes, np.uint64(a | b), distance) for a, b in combinations(blocks, 2)]
+    left, right = np.concatenate(pairs, axis=1)
     return left, right
 
 
-def _pairs_of_key(hashes: np.ndarray, mask: np.uint64, distance: int) -> tuple[np.ndarray, np.ndarray]:
-    """Near pairs among the hashes that agree on the bits of `mask`."""
-    keys = hashes & mask
-    order = np.lexsort((hashes, keys))
-    keys, values = keys[order], hashes[order]
-    left, right = [], []
-    start = np.arange(len(hashes))
+def _pairs_of_key(hashes: np.ndarray, mask: np.uint64, distance: int) -> np.ndarray:
+    """Near pairs (2, n) among the hashes that agree on the bits of `mask`."""
+    order = np.lexsort((hashes, hashes & mask))
+    values = hashes[order]
+    keys, start, pairs = values & mask, np.arange(len(hashes)), [np.empty((2, 0), np.int64)]
     for step in range(1, _MOST_NEIGHBOURS + 1):
         start = start[: np.searchsorted(start, len(hashes) - step)]
         start = start[keys[start] == keys[start + step]]
         if not len(start):
             break
         near = start[np.bitwise_count(values[start] ^ values[start + step]) <= distance]
-        left.append(order[near])
-        right.append(order[near + step])
-    empty = np.empty(0, np.int64)
-    return np.concatenate([empty, *left]), np.concatenate([empty, *right])
+        pairs.append(order[np.stack([near, near + step])])
+    return np.concatenate(pairs, axis=1)
 
 
 def linked(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -83,20 +76,17 @@ def linked(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 def merged(*labels: np.ndarray) -> np.ndarray:
     """The finest grouping in which things that share any one label are together."""
-    left, right = [], []
+    first_with_same = []
     for label in labels:
         _, first, number = np.unique(label, return_index=True, return_inverse=True)
-        left.append(np.arange(len(number)))
-        right.append(first[number])
-    return first_seen(linked(len(labels[0]), np.concatenate(left), np.concatenate(right)))
+        first_with_same.append(first[number])
+    things = np.tile(np.arange(len(labels[0])), len(labels))
+    return first_seen(linked(len(labels[0]), things, np.concatenate(first_with_same)))
 
 
 def first_seen(labels: np.ndarray) -> np.ndarray:
     """The same grouping, numbered 0, 1, 2 … in order of appearance."""
-    _, first, number = np.unique(labels, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[number]
+    return pd.factorize(labels)[0].astype(np.int64)
 
 
 # ---- groups of a table
@@ -109,11 +99,7 @@ def copies(table: pd.DataFrame) -> np.ndarray:
 
 
 def stated_groups(table: pd.DataFrame, group: str | None) -> tuple[np.ndarray, list[str]]:
-    """Groups as the user or the manifest states them, and what to warn of; a photo of which nothing is stated is its
-    own group.
-
-    `group` is a column of the table, or else a regular expression on the file's name.
-    """
+    """Groups by a column, or a pattern on file names, and what to warn of; a photo that states nothing stands alone."""
     if group is None:
         keys = table["observation_id"] if "observation_id" in table.columns else pd.Series("", table.index)
         return _numbered(keys), []
@@ -123,8 +109,7 @@ def stated_groups(table: pd.DataFrame, group: str | None) -> tuple[np.ndarray, l
         keys, source = _by_name(table, group), f"the pattern {group!r} does not match"
     alone = int((keys == "").sum())
     if alone == len(keys):
-        ours = {"path", "class", "label", "sha256", "phash", "width", "height"}
-        columns = ", ".join(name for name in table.columns if name not in ours) or "none"
+        columns = ", ".join(name for name in table.columns if name not in OWN_COLUMNS) or "none"
         example = table["path"].iloc[0].rsplit("/", 1)[1]
         raise BadInput(
             f"data.group={group!r} is neither a filled column of the manifest (columns: {columns}) nor a pattern "

@@ -35,7 +35,6 @@ class PhotoSource(Protocol):
 
     @property
     def classes(self) -> list[str]: ...
-
     @property
     def table(self) -> pd.DataFrame:
         """One row for each photo, at least path, label and group."""
@@ -99,10 +98,7 @@ class PhotoFolder:
     _images: dict[tuple[int, str], Decoded | Stored] = field(default_factory=dict, init=False, repr=False)
 
     def for_classes(self, classes: Sequence[str]) -> "PhotoFolder":
-        """This folder, its labels numbered as those of a trained model; it may hold a single one of the classes.
-
-        A class that the model does not know cannot be measured and is refused.
-        """
+        """This folder with a trained model's labels, be it of one class; a class that it does not know is refused."""
         folder = replace(self, labels=list(classes), fewest=1)
         unknown = [name for name in folder.class_names if name not in classes]
         if unknown and len(classes) == 2 and classes[0] == f"not {classes[1]}":
@@ -126,7 +122,6 @@ class PhotoFolder:
 
     @property
     def class_names(self) -> list[str]:
-        """The folder's own classes."""
         return list(self.counts())
 
     def check(self) -> None:
@@ -139,30 +134,21 @@ class PhotoFolder:
     @cached_property
     def index(self) -> Index:
         index = build_index(
-            self.root,
-            manifest=self.manifest,
-            classes=self.chosen,
-            positive=self.positive,
-            group=self.group,
-            duplicates=self.duplicates,
-            max_refused=self.max_refused,
-            listing=self.source.listing,
-            fewest=self.fewest,
-        )
+            self.root, listing=self.source.listing, classes=self.chosen, fewest=self.fewest, manifest=self.manifest,
+            positive=self.positive, group=self.group, duplicates=self.duplicates, max_refused=self.max_refused,
+        )  # fmt: skip
         if self.labels is None:
             return index
-        number = {name: label for label, name in enumerate(self.labels)}
-        table = index.table.assign(label=[number[index.classes[label]] for label in index.table.label])
-        return replace(index, table=table, classes=list(self.labels))
+        labels = list(self.labels)
+        table = index.table.assign(label=[labels.index(index.classes[label]) for label in index.table.label])
+        return replace(index, table=table, classes=labels)
 
     @property
     def classes(self) -> list[str]:
-        """The classes in the order of the labels."""
         return self.index.classes
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row for each usable photo."""
         return self.index.table
 
     @cached_property
@@ -176,9 +162,7 @@ class PhotoFolder:
 
     def rows(self, part: str) -> np.ndarray:
         """Row numbers of one part of the split, or of the whole folder (`all`)."""
-        if part == "all":
-            return np.arange(len(self.table))
-        return np.flatnonzero(self.assignment.to_numpy() == part)
+        return np.arange(len(self.table)) if part == "all" else np.flatnonzero(self.assignment.to_numpy() == part)
 
     @cached_property
     def class_weights(self) -> np.ndarray:
@@ -190,40 +174,27 @@ class PhotoFolder:
 
     def images(self, preprocessing: Preprocessing) -> Decoded | Stored:
         """The photos at their working size for a model, by row; opened once, so that all loaders share one cache."""
-        key = working_side(preprocessing), preprocessing.interpolation
+        key = side, interpolation = working_side(preprocessing), preprocessing.interpolation
         if key not in self._images:
-            side, interpolation = key
             self._images[key] = working_images(
-                self.index.root,
-                self.table,
-                side=side,
-                interpolation=interpolation,
-                cache=self.cache,
-                limit=self.cache_limit,
-            )
+                self.index.root, self.table, side=side, interpolation=interpolation,
+                cache=self.cache, limit=self.cache_limit,
+            )  # fmt: skip
         return self._images[key]
 
     def dataset(self, preprocessing: Preprocessing, augment: str = "none") -> PhotoDataset:
         """Batches of draws (row, key), as far as they are made on the processor."""
-        view = View(preprocessing.size, augment)
-        return PhotoDataset(self.images(preprocessing), self.table.label.to_numpy(), view)
+        labels, view = self.table.label.to_numpy(), View(preprocessing.size, augment)
+        return PhotoDataset(self.images(preprocessing), labels, view)
 
     def photos(self, rows: Sequence[int], preprocessing: Preprocessing) -> Tensor:
-        """uint8 photos as a model sees them in evaluation, N × 3 × size × size."""
         dataset = self.dataset(preprocessing)
         return torch.stack([dataset[(row, row)]["image"] for row in rows])
 
     def batches(
-        self,
-        rows: np.ndarray,
-        preprocessing: Preprocessing,
-        *,
-        batch_size: int,
-        augment: str = "none",
-        view: int = 0,
-        device: torch.device | str = "cpu",
-        workers: int = 0,
-    ) -> Iterator[dict[str, Tensor]]:
+        self, rows: np.ndarray, preprocessing: Preprocessing, *, batch_size: int, augment: str = "none", view: int = 0,
+        device: torch.device | str = "cpu", workers: int = 0,
+    ) -> Iterator[dict[str, Tensor]]:  # fmt: skip
         """Batches of rows on a device: their evaluation view, or with `augment` the fixed view of this number."""
         dataset = self.dataset(preprocessing, augment)
         draws = [(int(row), fixed_key(self.table.sha256.iloc[row], view, self.seed)) for row in rows]
@@ -237,21 +208,14 @@ def photo_loader(
 ) -> DataLoader:
     """A loader of data sets that make whole batches."""
     return kind(
-        dataset,
-        batch_size=batch_size,
-        collate_fn=as_it_is,
-        sampler=sampler,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        worker_init_fn=single_thread,
-        **more,
-    )
+        dataset, batch_size=batch_size, collate_fn=as_it_is, sampler=sampler, num_workers=workers,
+        persistent_workers=workers > 0, worker_init_fn=single_thread, **more,
+    )  # fmt: skip
 
 
 def finished(batch: dict[str, Tensor], augment: str) -> dict[str, Tensor]:
     """A batch after what a preset does to whole batches, on the device where the batch is."""
-    noise = batch.get("noise")
-    if noise is None:
+    if "noise" not in batch:
         return batch
-    rest = {name: values for name, values in batch.items() if name != "noise"}
-    return {**rest, "image": augmented(batch["image"], noise, augment)}
+    kept = {name: values for name, values in batch.items() if name != "noise"}
+    return {**kept, "image": augmented(batch["image"], batch["noise"], augment)}

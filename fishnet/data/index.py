@@ -38,20 +38,11 @@ class Index:
 
 
 def build_index(
-    root: Path | str,
-    *,
-    manifest: Path | str | None = None,
-    classes: Sequence[str] | None = None,
-    positive: str | None = None,
-    group: str | None = None,
-    duplicates: str = "group",
-    max_refused: float = 0.1,
-    workers: int | None = None,
-    progress: bool = True,
-    listing: Listing | None = None,
-    fewest: int = 2,
+    root: Path | str, *, manifest: Path | str | None = None, classes: Sequence[str] | None = None,
+    positive: str | None = None, group: str | None = None, duplicates: str = "group", max_refused: float = 0.1,
+    workers: int | None = None, progress: bool = True, listing: Listing | None = None, fewest: int = 2,
     forgiving: bool = False,
-) -> Index:
+) -> Index:  # fmt: skip
     """Read each photo once, ever; a second call on an unchanged folder only looks at names and times.
 
     The settings are those of PhotoFolder; `listing` is what `list_photos(root)` has returned, where that is known. A
@@ -125,28 +116,29 @@ def _folder(name: str, folders: Sequence[str]) -> str:
     raise BadInput(f"There is no class {name!r}; did you mean {' or '.join(map(repr, near))}?")
 
 
+def examples_of(refused: pd.DataFrame) -> str:
+    """The first three refused photos, each with its reason."""
+    return "; ".join(f"{path}: {reason}" for path, reason in refused[["path", "reason"]].head(3).to_numpy())
+
+
 def _check_refused(refused: pd.DataFrame, count: int, max_refused: float, root: Path) -> None:
-    if not len(refused):
+    if refused.empty:
         return
     file = state_folder(root) / "refused.csv"
     with replacing(file) as temporary:
         refused.to_csv(temporary, index=False, quoting=csv.QUOTE_MINIMAL)
     if len(refused) > max_refused * count:
-        first = "; ".join(f"{path}: {reason}" for path, reason in refused[["path", "reason"]].head(3).to_numpy())
         raise WorkFailed(
             f"{len(refused)} of {count} photos cannot be used, more than data.max_refused={max_refused:g} "
-            f"allows ({first}; all are listed in {file})."
+            f"allows ({examples_of(refused)}; all are listed in {file})."
         )
 
 
 def check_classes(table: pd.DataFrame, chosen: list[str], refused: pd.DataFrame) -> None:
     """Refuse a class folder without a usable photo."""
-    empty = sorted(set(chosen) - set(table["class"]))
-    if empty:
-        broken = refused[refused["path"].str.startswith(f"{empty[0]}/")] if len(refused) else refused
-        why = (
-            f" ({len(broken)} refused, such as {': '.join(broken.iloc[0][['path', 'reason']])})" if len(broken) else ""
-        )
+    if empty := sorted(set(chosen) - set(table["class"])):
+        broken = [": ".join(row) for row in refused[["path", "reason"]].to_numpy() if row[0].startswith(f"{empty[0]}/")]
+        why = f" ({len(broken)} refused, such as {broken[0]})" if broken else ""
         raise BadInput(
             f"The class folder {empty[0]!r} holds no usable photo{why}: fill it, remove it, or name the "
             "others in data.classes."
@@ -155,11 +147,9 @@ def check_classes(table: pd.DataFrame, chosen: list[str], refused: pd.DataFrame)
 
 def _labelled(table: pd.DataFrame, chosen: list[str], positive: str | None) -> tuple[list[str], pd.DataFrame]:
     if positive is None:
-        labels = {name: label for label, name in enumerate(chosen)}
-        return chosen, table.assign(label=table["class"].map(labels).astype(np.int64))
+        return chosen, table.assign(label=pd.Index(chosen).get_indexer(pd.Index(table["class"])).astype(np.int64))
     positive = _folder(positive, chosen)
-    names = [f"not {positive}", positive]
-    label = (table["class"] == positive).astype(np.int64)
+    names, label = [f"not {positive}", positive], (table["class"] == positive).astype(np.int64)
     return names, table.assign(label=label, **{"class": [names[number] for number in label]})
 
 
@@ -168,32 +158,21 @@ def grouped(table: pd.DataFrame, group: str | None, duplicates: str) -> tuple[pd
     stated, warnings = stated_groups(table, group)
     same_picture = copies(table)
     if duplicates == "ignore":
-        spread = pd.Series(stated).groupby(same_picture).nunique()
-        clusters = spread.index[spread > 1]
-        if len(clusters):
+        parted = pd.Series(stated).groupby(same_picture).transform("nunique") > 1
+        if parted.any():
             warnings.append(
-                f"data.duplicates=ignore: {int(np.isin(same_picture, clusters).sum())} photos form {len(clusters)} "
+                f"data.duplicates=ignore: {int(parted.sum())} photos form {len(np.unique(same_picture[parted]))} "
                 "clusters of near copies that may straddle the split; a test score may be too good."
             )
         return table.assign(group=stated), warnings
     table = table.assign(group=merged(stated, same_picture))
-    if duplicates == "drop":
-        table, dropped = _without_copies(table, same_picture)
-        warnings += dropped
-    return table, warnings
-
-
-def _without_copies(table: pd.DataFrame, same_picture: np.ndarray) -> tuple[pd.DataFrame, list[str]]:
-    """One photo of each picture and class; equal bytes under two labels all go, for one label is wrong.
-
-    Near copies under two labels stay, in one group: across classes they are more often look-alikes than
-    errors.
-    """
-    labels = table.groupby("sha256")["label"].transform("nunique")
-    contradicted = (labels > 1).to_numpy()
+    if duplicates != "drop":
+        return table, warnings
+    # One photo of each picture and class stays; equal bytes under two labels all go, for one label is wrong.
+    # Near copies under two labels stay, in one group: across classes they are more often look-alikes than errors.
+    contradicted = (table.groupby("sha256")["label"].transform("nunique") > 1).to_numpy()
     repeated = table.assign(picture=same_picture)[~contradicted].duplicated(["picture", "label"])
     kept = table[~contradicted][~repeated].reset_index(drop=True)
-    warnings = []
     if repeated.any():
         warnings.append(f"data.duplicates=drop: {int(repeated.sum())} copies were left out.")
     if contradicted.any():

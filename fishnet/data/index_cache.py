@@ -20,8 +20,8 @@ from fishnet.data.store import with_bar
 from fishnet.files import locked, replacing
 
 _log = logging.getLogger(__name__)
-_STATE = {"size": "int64", "mtime_ns": "int64", "ctime_ns": "int64"}  # ctime: tools that edit may put mtime back
-_FACTS = {"sha256": "str", "phash": "uint64", "width": "int32", "height": "int32", "reason": "str"}
+_STATE = ("size", "mtime_ns", "ctime_ns")  # ctime: tools that edit may put mtime back
+_FACTS = {"sha256": "object", "phash": "uint64", "width": "int32", "height": "int32", "reason": "object"}
 _FILE = "index.parquet"
 _VERSION = b"2"  # raise it when the loader's verdicts or the hash change
 _SAVE_EVERY = 20.0  # seconds
@@ -31,22 +31,17 @@ def known_photos(
     listing: Listing, *, wanted: np.ndarray, workers: int | None = None, progress: bool = True
 ) -> pd.DataFrame:
     """One row for each wanted photo: path, class, what was read of it, and the reason where it was refused."""
-    listed = pd.DataFrame(listing.photos, columns=["path", "class", *_STATE])
-    photos = _matched(listed, listing.root)
+    photos = _matched(listing)
     if (wanted & ~photos["done"]).any():
-        folder = state_folder(listing.root)
         waiting = f"Another process is reading the photos of {listing.root}: waiting for it."
-        with locked(folder / "index.lock", waiting=waiting):
-            photos = _matched(listed, listing.root)
-            _read_missing(photos, wanted & ~photos["done"], listing.root, folder, workers, progress)
+        with locked(state_folder(listing.root) / "index.lock", waiting=waiting):
+            photos = _matched(listing)
+            _read_missing(photos, wanted & ~photos["done"], listing.root, workers, progress)
     return photos.loc[wanted, ["path", "class", *_FACTS]].reset_index(drop=True)
 
 
 def state_folder(root: Path) -> Path:
-    """Where this folder's index lives: beside it, or in the user's cache where that cannot be written.
-
-    Not inside: other programs would take it for a class folder without photos.
-    """
+    """Beside the folder (inside, it would pass for a class), or in the user's cache where that cannot be written."""
     beside, outside = _state_folders(root)
     try:
         beside.mkdir(exist_ok=True)
@@ -64,14 +59,12 @@ def _state_folders(root: Path) -> tuple[Path, Path]:
     return root.with_name(f".{root.name}.fishnet"), cache / hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
 
 
-def _matched(listed: pd.DataFrame, root: Path) -> pd.DataFrame:
+def _matched(listing: Listing) -> pd.DataFrame:
     """The listing with what is known of each unchanged photo; `done` says which those are."""
-    count = len(listed)
-    facts = {
-        name: np.full(count, "", object) if kind == "str" else np.zeros(count, kind) for name, kind in _FACTS.items()
-    }
-    done = np.zeros(count, bool)
-    for folder in _state_folders(root):
+    listed = pd.DataFrame(listing.photos, columns=["path", "class", *_STATE])
+    facts = {name: np.full(len(listed), "" if kind == "object" else 0, kind) for name, kind in _FACTS.items()}
+    done = np.zeros(len(listed), bool)
+    for folder in _state_folders(listing.root):
         known = _load(folder / _FILE)
         if known is None or known.empty:
             continue
@@ -85,14 +78,12 @@ def _matched(listed: pd.DataFrame, root: Path) -> pd.DataFrame:
     return listed.assign(**facts, done=done)
 
 
-def _read_missing(
-    photos: pd.DataFrame, missing: np.ndarray, root: Path, folder: Path, workers: int | None, progress: bool
-) -> None:
+def _read_missing(photos: pd.DataFrame, missing: np.ndarray, root: Path, workers: int | None, progress: bool) -> None:
     """Fills the rows of photos not read before, and saves what will stay true."""
+    folder, saved = state_folder(root), time.monotonic()
     row_of = {str(root / path): row for row, path in photos.loc[missing, "path"].items()}
     columns = {name: photos[name].to_numpy(copy=True) for name in (*_FACTS, "done")}
     results = scan(list(row_of), workers=workers)
-    saved = time.monotonic()
     try:
         for path, facts in with_bar(results, len(row_of), "reading photos", progress):
             row = row_of[path]
@@ -125,11 +116,10 @@ def _load(file: Path) -> pd.DataFrame | None:
 
     try:
         table = parquet.ParquetFile(file).read()
-        if (table.schema.metadata or {}).get(b"fishnet") != _VERSION:
-            return None
-        return table.select(["path", *_STATE, *_FACTS]).to_pandas()
+        if (table.schema.metadata or {}).get(b"fishnet") == _VERSION:
+            return table.select(["path", *_STATE, *_FACTS]).to_pandas()
     except FileNotFoundError:
-        return None
+        pass
     except Exception as error:  # whatever is wrong with it, it can be made again
         _log.warning("The index %s is damaged (%s) and is made again.", file, type(error).__name__)
-        return None
+    return None

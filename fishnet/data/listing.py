@@ -39,10 +39,8 @@ class Listing:
 
     def warnings(self) -> list[str]:
         """A sentence each on what was left out and on class folders that look alike."""
-        warnings = []
-        if self.left_out:
-            kinds = ", ".join(f"{count} {kind}" for kind, count in self.left_out.most_common(6))
-            warnings.append(f"Left out of {self.root}: {kinds}.")
+        kinds = ", ".join(f"{count} {kind}" for kind, count in self.left_out.most_common(6))
+        warnings = [f"Left out of {self.root}: {kinds}."] if kinds else []
         folded: dict[str, str] = {}
         for name in self.classes:
             twin = folded.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
@@ -60,8 +58,6 @@ def list_photos(root: Path | str) -> Listing:
         raise BadInput(f"{folder} is a file; data.root must be a folder that holds one folder a class.")
     listing = Listing(folder.resolve())
     for entry in _entries(str(listing.root)):
-        if entry.name.startswith("."):
-            continue
         if entry.is_symlink():
             listing.left_out["links"] += 1
         elif entry.is_dir():
@@ -70,14 +66,24 @@ def list_photos(root: Path | str) -> Listing:
             listing.left_out["photos outside any class folder"] += 1
     listing.classes.sort()
     listing.photos.sort()
-    _check_layout(listing)
+    if not listing.classes:
+        raise BadInput(f"{listing.root} holds no class folders: photos belong in {listing.root}/<class>/.")
+    if not listing.photos and not listing.refused:
+        kinds = f" ({listing.warnings()[0]})" if listing.left_out else ""
+        raise BadInput(f"{listing.root} holds no JPEG, PNG, WebP or GIF photo in any class folder{kinds}.")
+    if {name.lower() for name in listing.classes} <= _SPLIT_NAMES and len(listing.classes) > 1:
+        raise BadInput(
+            f"{listing.root} is already split into {', '.join(listing.classes)}: give the folder that holds "
+            "one folder a class (fishnet makes the splits), or name such classes differently."
+        )
     return listing
 
 
 def _entries(folder: str) -> list[os.DirEntry]:
+    """What is in a folder, without what starts with a dot."""
     try:
         with os.scandir(folder) as entries:
-            return list(entries)
+            return [entry for entry in entries if not entry.name.startswith(".")]
     except OSError as error:
         raise BadInput(f"The folder {folder} cannot be read ({error.strerror}).") from error
 
@@ -88,7 +94,7 @@ def _extension(name: str) -> str:
 
 
 def _list_class(listing: Listing, folder: os.DirEntry) -> None:
-    if not _is_unicode(folder.name):
+    if _escaped(folder.name) != folder.name:
         raise BadInput(f"The name of the class folder {_escaped(folder.name)} is not valid UTF-8: rename it.")
     listing.classes.append(folder.name)
     stack = [(folder.path, folder.name)]
@@ -96,8 +102,6 @@ def _list_class(listing: Listing, folder: os.DirEntry) -> None:
         absolute, relative = stack.pop()
         for entry in _entries(absolute):
             path = f"{relative}/{entry.name}"
-            if entry.name.startswith("."):
-                continue
             if entry.is_dir(follow_symlinks=False):
                 stack.append((entry.path, path))
             else:
@@ -110,10 +114,10 @@ def _list_file(listing: Listing, name: str, entry: os.DirEntry, path: str) -> No
     if target and not (target.startswith(os.path.join(str(listing.root), "")) and os.path.isfile(target)):
         listing.left_out["links that lead out of the folder, to a folder or nowhere"] += 1
     elif extension not in EXTENSIONS:
-        listing.left_out[f"{extension or 'without extension'}" if _is_unicode(extension) else "other"] += 1
+        listing.left_out[(extension or "without extension") if _escaped(extension) == extension else "other"] += 1
     elif not entry.is_file():
         listing.left_out["special files"] += 1
-    elif not _is_unicode(path):
+    elif _escaped(path) != path:
         listing.refused.append((_escaped(path), "the file's name is not valid UTF-8"))
     else:
         with suppress(FileNotFoundError):  # removed since the folder was read
@@ -121,28 +125,9 @@ def _list_file(listing: Listing, name: str, entry: os.DirEntry, path: str) -> No
             listing.photos.append((path, name, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
 
 
-def _is_unicode(name: str) -> bool:
-    try:
-        return name.isascii() or bool(name.encode())
-    except UnicodeEncodeError:
-        return False
-
-
 def _escaped(name: str) -> str:
+    """The name with escapes for what is not Unicode in it: the same, if it is valid."""
     return name.encode("utf-8", "backslashreplace").decode()
-
-
-def _check_layout(listing: Listing) -> None:
-    if not listing.classes:
-        raise BadInput(f"{listing.root} holds no class folders: photos belong in {listing.root}/<class>/.")
-    if not listing.photos and not listing.refused:
-        kinds = f" ({listing.warnings()[0]})" if listing.left_out else ""
-        raise BadInput(f"{listing.root} holds no JPEG, PNG, WebP or GIF photo in any class folder{kinds}.")
-    if {name.lower() for name in listing.classes} <= _SPLIT_NAMES and len(listing.classes) > 1:
-        raise BadInput(
-            f"{listing.root} is already split into {', '.join(listing.classes)}: give the folder that holds "
-            "one folder a class (fishnet makes the splits), or name such classes differently."
-        )
 
 
 def find_photos(path: Path) -> list[Path]:
@@ -175,7 +160,6 @@ class FolderSource:
         return list_photos(self.root)
 
     def counts(self) -> dict[str, int]:
-        """Each class folder with the number of its photos."""
         return self.listing.counts()
 
     def check(self) -> None:
@@ -186,10 +170,7 @@ class FolderSource:
 
 
 class ReefSource(FolderSource):
-    """The drawn reef: drawn below `parent` when its listing is first read, known before a brush stroke.
-
-    `drawing` are the reef's Settings; those that cannot be drawn are refused here.
-    """
+    """The drawn reef, drawn below `parent` when its listing is first read; `drawing` are its Settings, checked here."""
 
     users_own = False
 
@@ -210,15 +191,12 @@ class ReefSource(FolderSource):
 
 
 def source_of(settings: Mapping[str, Any]) -> FolderSource | None:
-    """The source that a data module with these settings will have; None for a module of the user's own.
-
-    It imports neither torch nor the data module, so a verb can ask it before anything heavy is loaded.
-    """
+    """The source of a data module with these settings, known before torch is imported; None for a user's own module."""
     match settings["_target_"]:
         case "fishnet.data.datamodule.ImageFolderData":
             return FolderSource(str(settings["root"]))
         case "fishnet.data.reef.ReefData":
             drawing = {name: settings[name] for name in ("species", "photos", "plant")}
-            size, seed = settings["draw_size"], settings["draw_seed"]
-            return ReefSource(str(settings["root"]), size=size, seed=seed, **drawing)
+            drawing |= {"size": settings["draw_size"], "seed": settings["draw_seed"]}
+            return ReefSource(str(settings["root"]), **drawing)
     return None

@@ -24,8 +24,7 @@ class WorkingImages(Protocol):
 class PhotoDataset(Dataset):
     """Whole batches of draws `(row, key)`: the key decides the view, a negative row is a repeat that fills up.
 
-    A batch is image, label and index (-1 for repeats); with augmentation also `noise`, for the part of it that is
-    done on the model's device.
+    A batch is image, label and index (-1 for repeats); with augmentation also `noise`, for what the device does of it.
     """
 
     images: WorkingImages
@@ -71,8 +70,7 @@ def _rows_of(draws: Sequence[tuple[int, int]], labels: np.ndarray) -> tuple[np.n
     """Rows and keys of draws, and what a batch says of them: labels and row numbers, those of repeats -1."""
     rows, keys = (np.array(column, dtype=np.int64) for column in zip(*draws, strict=True))
     real = np.where(rows >= 0, rows, -1 - rows)
-    index = np.where(rows >= 0, rows, -1)
-    return real, keys, {"label": torch.from_numpy(labels[real]), "index": torch.from_numpy(index)}
+    return real, keys, {"label": torch.from_numpy(labels[real]), "index": torch.from_numpy(np.maximum(rows, -1))}
 
 
 def as_it_is(batch: Any) -> Any:
@@ -105,9 +103,9 @@ class EpochSampler(Sampler):
         else:
             order = rng.choice(self.rows, size=len(self.rows), p=self.weights / self.weights.sum())
         keys = rng.integers(0, 2**62, size=len(order))
-        places = np.resize(np.arange(len(order)), len(self) * self.world)[self.rank :: self.world]
-        start, self.start = self.start, 0
-        yield from zip(order[places[start:]].tolist(), keys[places[start:]].tolist(), strict=True)
+        own = np.resize(np.arange(len(order)), len(self) * self.world)[self.rank :: self.world][self.start :]
+        self.start = 0
+        yield from zip(order[own].tolist(), keys[own].tolist(), strict=True)
 
 
 @dataclass(eq=False)

@@ -13,16 +13,13 @@ import pandas as pd
 
 from fishnet.errors import BadInput
 
-_OURS = frozenset({"path", "class", "label", "sha256", "phash", "width", "height", "group"})
+OWN_COLUMNS = frozenset({"path", "class", "label", "sha256", "phash", "width", "height", "group"})  # of the index
 
 
 def with_manifest(
     table: pd.DataFrame, refused: set[str], root: Path, manifest: Path | str | None, unread: set[str]
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The table with the manifest's other columns as text (empty where unknown), and what does not fit.
-
-    `refused` photos, and those of classes left `unread`, are known to be missing from the table.
-    """
+    """The table with the manifest's other columns as text, and what does not fit (`refused`, `unread` do not count)."""
     file = Path(manifest).expanduser() if manifest is not None else root / "manifest.csv"
     if manifest is None and not file.exists():
         return table, []
@@ -36,13 +33,10 @@ def with_manifest(
         (int(repeated.sum()), "rows repeat a path; the first one counts"),
         (int((extra & ~repeated).sum()), "rows name a photo that is not there"),
         (int(first["path"].isna().sum()), "photos have no row"),
-        (
-            _different(first, "class", table["class"], True),
-            "photos lie in another class's folder; the folder counts",
-        ),
+        (_different(first, "class", table["class"], True), "photos lie in another class's folder; the folder counts"),
         (_different(first, "sha256", table["sha256"]), "photos are not the bytes that were collected"),
     ]
-    columns = [name for name in rows.columns if name not in _OURS]
+    columns = [name for name in rows.columns if name not in OWN_COLUMNS]
     joined = table.assign(**{name: first[name].fillna("").to_numpy() for name in columns})
     return joined, [f"{file.name}: {count} {what}." for count, what in counts if count]
 

@@ -18,19 +18,12 @@ from .views import Preprocessing, centre, working_image, working_side
 
 @dataclass
 class PhotoBatch:
-    """Consecutive photos, and as a tensor those of them that can be read.
-
-    Args:
-        photos: All of them, as they were given and in that order.
-        problems: For each of them why it cannot be read; empty for a photo that can.
-        digests: Of those that can be read, the SHA-256 of what the model is shown.
-        views: Those that can be read, size × size × 3 bytes each.
-    """
+    """Consecutive photos as they were given; `digests` and `views` are of those that can be read."""
 
     photos: list[Path | bytes] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    digests: list[str] = field(default_factory=list)
-    views: list[Tensor] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)  # why a photo cannot be read; empty for one that can
+    digests: list[str] = field(default_factory=list)  # SHA-256 of what the model is shown
+    views: list[Tensor] = field(default_factory=list)  # size × size × 3 bytes each
 
     @property
     def images(self) -> Tensor:
@@ -42,8 +35,7 @@ def photo_batches(
     photos: Sequence[Path | bytes], preprocessing: Preprocessing, *, batch_size: int
 ) -> Iterator[PhotoBatch]:
     """All photos in their order, `batch_size` readable ones in each batch but the last; read by the hardened loader."""
-    batch = PhotoBatch()
-    side = working_side(preprocessing)
+    batch, side = PhotoBatch(), working_side(preprocessing)
     for photo in photos:
         batch.photos.append(photo)
         try:

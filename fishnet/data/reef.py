@@ -23,16 +23,9 @@ class ReefData(ImageFolderData):
     """
 
     def __init__(
-        self,
-        *,
-        root: str = "data",
-        species: int = 6,
-        photos: int = 150,
-        draw_size: int = 224,
-        draw_seed: int = 0,
-        plant: dict | None = None,
-        **folder: Any,
-    ) -> None:
+        self, *, root: str = "data", species: int = 6, photos: int = 150, draw_size: int = 224, draw_seed: int = 0,
+        plant: dict | None = None, **folder: Any,
+    ) -> None:  # fmt: skip
         super().__init__(root=root, **folder)
         reef = ReefSource(root, species=species, photos=photos, size=draw_size, seed=draw_seed, plant=plant)
         self.folder = replace(self.folder, source=reef)

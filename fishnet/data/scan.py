@@ -44,9 +44,9 @@ _MOST_CHILDREN = 16  # beyond, the disk is the limit
 def scan(paths: Sequence[str], *, workers: int | None = None) -> Iterator[tuple[str, dict]]:
     """Each path with what `read_photo` says of it, in order of completion."""
     tasks: queue.SimpleQueue = queue.SimpleQueue()
+    results: queue.SimpleQueue = queue.SimpleQueue()
     for start in range(0, len(paths), _AT_ONCE):
         tasks.put(paths[start : start + _AT_ONCE])
-    results: queue.SimpleQueue = queue.SimpleQueue()
     most = workers or min(usable_cores(), _MOST_CHILDREN)
     readers = [_Reader(tasks, results) for _ in range(min(most, max(1, tasks.qsize())))]
     try:
@@ -83,8 +83,7 @@ class _Reader(threading.Thread):
 
     def stop(self) -> None:
         self._stopped = True
-        child = self._child
-        if child is not None:
+        if (child := self._child) is not None:
             child.kill()
             self.join()
             _close(child)
@@ -112,8 +111,7 @@ def _start() -> subprocess.Popen:
         "PYTHONIOENCODING": "utf-8",
         "OPENBLAS_NUM_THREADS": "1",  # the hash multiplies matrices of 32: threads only cost time
     }
-    command = [sys.executable, "-P", "-c", _CHILD]
-    pipe = subprocess.PIPE
+    command, pipe = [sys.executable, "-P", "-c", _CHILD], subprocess.PIPE
     child = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, text=True, encoding="utf-8")
     assert child.stdout is not None
     if child.stdout.readline() != "ready\n":
@@ -131,10 +129,9 @@ def _close(child: subprocess.Popen) -> None:
 
 def _cause_of_death(child: subprocess.Popen) -> dict:
     code = child.wait()
-    if code == -signal.SIGXCPU:
-        return {"reason": "decoding took too long", "again": False}
     how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-    return {"reason": f"the decoder died ({how})", "again": code in (-signal.SIGTERM, -9)}
+    reason = "decoding took too long" if code == -signal.SIGXCPU else f"the decoder died ({how})"
+    return {"reason": reason, "again": code in (-signal.SIGTERM, -signal.SIGKILL)}
 
 
 # ---- in the child
@@ -171,8 +168,7 @@ def phash(image: Image.Image) -> int:
     if pixels.std() < _FLAT_SPREAD:
         return FLAT
     waves = _cosines() @ pixels @ _cosines().T
-    bits = np.packbits((waves > np.median(waves)).ravel())
-    return int.from_bytes(bits.tobytes(), "big")
+    return int.from_bytes(np.packbits((waves > np.median(waves)).ravel()).tobytes(), "big")
 
 
 @cache

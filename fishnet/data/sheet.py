@@ -1,5 +1,6 @@
 """The worst photos on one page, each with what is wrong with it: one looks rather than reads."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -52,22 +53,19 @@ def save_sheet(page: Image.Image, file: Path) -> None:
 def _tile(photo: Path) -> Image.Image:
     """The whole photo, so that what is at its edge is seen too."""
     tile = Image.new("RGB", (SIDE, SIDE), "white")
-    try:
+    with suppress(RefusedImage):
         image = load_image(photo, min_side=SIDE)
-    except RefusedImage:
-        return tile
-    image.thumbnail((SIDE, SIDE))
-    tile.paste(image, ((SIDE - image.width) // 2, (SIDE - image.height) // 2))
+        image.thumbnail((SIDE, SIDE))
+        tile.paste(image, ((SIDE - image.width) // 2, (SIDE - image.height) // 2))
     return tile
 
 
 def _write(pen: ImageDraw.ImageDraw, at: tuple[int, int], text: str, width: int, size: int, tail: int = 0) -> None:
-    """In letters that this machine has; as much of it as fits, and the last `tail` signs, for files of one animal
-    differ only there."""
+    """As much of the text as fits, with its last `tail` signs: files of one animal differ only there."""
     line = shown(text, length=max(1, len(text) * 10))
     font = font_for(line, size)
-    begin, end = line[: len(line) - tail], line[len(line) - tail :]
     if font.getlength(line) > width:
+        begin, end = line[: len(line) - tail], line[len(line) - tail :]
         while begin and font.getlength(f"{begin}…{end}") > width:
             begin = begin[:-1]
         line = f"{begin}…{end}"

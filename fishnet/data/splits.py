@@ -28,18 +28,12 @@ PARTS = ("train", "val", "test")
 
 
 def split(
-    table: pd.DataFrame,
-    *,
-    val: float = 0.15,
-    test: float = 0.15,
-    folds: int | None = None,
-    fold: int | None = None,
+    table: pd.DataFrame, *, val: float = 0.15, test: float = 0.15, folds: int | None = None, fold: int | None = None,
     seed: int = 0,
-) -> pd.Series:
+) -> pd.Series:  # fmt: skip
     """The word train, val or test for each row.
 
-    With `folds`, the test part is fold number `fold` (from 0), `val` is a share of what remains, and `test` is
-    not used.
+    With `folds`, the test part is fold number `fold` (from 0), `val` is a share of what remains, `test` is not used.
     """
     check_shares(val, test, folds, fold)
     sizes = {str(name): count for name, count in table.groupby("class")["group"].nunique().items()}
@@ -82,22 +76,18 @@ def check_shares(val: float, test: float, folds: int | None, fold: int | None) -
     if folds is not None and folds < 2:
         raise BadInput(f"data.folds={folds} must be at least 2 (null for a plain split).")
     if folds is not None and (fold is None or not 0 <= fold < folds):
-        given = "is missing" if fold is None else f"={fold} is out of range"
-        raise BadInput(f"data.fold{' ' if fold is None else ''}{given}: it counts from 0 to {folds - 1}.")
+        given = " is missing" if fold is None else f"={fold} is out of range"
+        raise BadInput(f"data.fold{given}: it counts from 0 to {folds - 1}.")
 
 
 def check_counts(photos: dict[str, int], folds: int | None) -> None:
-    """Refuse classes that are too small for any split, from their numbers of photos alone.
-
-    A class never has more groups than photos, so this can be known before a photo is read.
-    """
+    """Refuse classes too small for any split before a photo is read: a class never has more groups than photos."""
     _check_sizes(photos, lambda name: counted(photos[name], "photo"), folds)
 
 
 def _check_sizes(groups: dict[str, int], size_of: Callable[[str], str], folds: int | None) -> None:
-    if folds is None:
-        needed, purpose = 3, "train, val and test"
-    else:
+    needed, purpose = 3, "train, val and test"
+    if folds is not None:
         needed, purpose = max(folds, 4 if folds == 2 else 3), f"{folds} folds with validation"
     small = [name for name, count in groups.items() if count < needed]
     if small:
@@ -113,8 +103,7 @@ def check_parts(table: pd.DataFrame, assignment: pd.Series) -> None:
     """Every class must occur in every part: a score over classes that were never trained or tested says nothing."""
     counts = pd.crosstab(table["class"], assignment).reindex(columns=PARTS, fill_value=0)
     for name, row in counts.iterrows():
-        if (row == 0).any():
-            missing = " and ".join(row.index[row == 0])
+        if missing := " and ".join(row.index[row == 0]):
             raise BadInput(
                 f"The class {name!r} ({_size(table, name)}) gets no photo in {missing}: add photos, "
                 "change data.val or data.test, or leave it out of data.classes."
@@ -131,15 +120,11 @@ def _size(table: pd.DataFrame, name: object) -> str:
 
 def _group_counts(table: pd.DataFrame) -> tuple[np.ndarray, csr_matrix, list[str]]:
     """Each row's group number, the groups' counts by class, and the first path of each."""
-    by_path = np.argsort(table["path"].to_numpy(dtype=object))
-    sorted_groups, names = pd.factorize(table["group"].to_numpy()[by_path])
-    groups = np.empty_like(sorted_groups)
-    groups[by_path] = sorted_groups
+    first = table[["group", "path"]].sort_values("path").drop_duplicates("group")
+    groups = pd.Index(first["group"]).get_indexer(pd.Index(table["group"]))
     labels = pd.factorize(table["class"], sort=True)[0]
-    ones = np.ones(len(table), np.int64)
-    counts = csr_matrix((ones, (groups, labels)), shape=(len(names), labels.max() + 1))
-    first = np.unique(sorted_groups, return_index=True)[1]
-    return groups, counts, table["path"].to_numpy(dtype=object)[by_path][first].tolist()
+    counts = csr_matrix((np.ones(len(table), np.int64), (groups, labels)), shape=(len(first), labels.max() + 1))
+    return groups, counts, first["path"].tolist()
 
 
 def _group_order(counts: csr_matrix, paths: list[str], word: str) -> np.ndarray:
@@ -152,15 +137,13 @@ def _group_order(counts: csr_matrix, paths: list[str], word: str) -> np.ndarray:
 def assign_groups(counts: csr_matrix, order: np.ndarray, shares: Sequence[float], *, least: int = 1) -> np.ndarray:
     """A part number for each group; `counts` is groups by classes, `order` says who is first.
 
-    Each group goes where it lessens the squared distance from the wanted counts most; when that is equal, to
-    the part that is least full. Afterwards a part that holds fewer than `least` groups of
-    a class gets the smallest of a part that holds more.
+    Each group goes where it lessens the squared distance from the wanted counts most; when that is equal, to the part
+    that is least full. Afterwards a part with fewer than `least` groups of a class gets the smallest of another part.
     """
-    starts, classes, numbers = counts.indptr.tolist(), counts.indices.tolist(), counts.data.tolist()
-    rows = [list(zip(classes[start:end], numbers[start:end], strict=True)) for start, end in pairwise(starts)]
+    pairs = list(zip(counts.indices.tolist(), counts.data.tolist(), strict=True))  # of class and count
+    rows = [pairs[start:end] for start, end in pairwise(counts.indptr.tolist())]
     totals = np.asarray(counts.sum(axis=0)).ravel().tolist()
-    lacking = [[share * total for total in totals] for share in shares]
-    filled = [0.0 for _ in shares]
+    lacking, filled = [[share * total for total in totals] for share in shares], [0.0 for _ in shares]
     parts = np.zeros(len(rows), np.int64)
     for group in order.tolist():
         row = rows[group]
@@ -168,8 +151,7 @@ def assign_groups(counts: csr_matrix, order: np.ndarray, shares: Sequence[float]
             (round(sum(n * (n - 2 * lacking[part][c]) / totals[c] for c, n in row), 9), filled[part], part)
             for part in range(len(shares))
         ]
-        part = min(costs)[2]
-        parts[group] = part
+        parts[group] = part = min(costs)[2]
         filled[part] += sum(n for _, n in row) / shares[part]
         for c, n in row:
             lacking[part][c] -= n
@@ -207,11 +189,7 @@ def save_split(table: pd.DataFrame, assignment: pd.Series, path: Path | str) -> 
 
 
 def load_split(path: Path | str, table: pd.DataFrame) -> pd.Series:
-    """The saved part of each row of `table`, looked up by path, or by the photo's bytes where it was moved.
-
-    A photo without a part is an error, because leaving it out in silence would change what is compared; a part
-    without its photo is only reported.
-    """
+    """The saved part of each row, by path or by its bytes if it was moved; a photo without a part is an error."""
     saved = _read_split(Path(path))
     part = table["path"].map(saved.drop_duplicates("path").set_index("path")["split"])
     present = saved["path"].isin(table["path"])
@@ -219,8 +197,7 @@ def load_split(path: Path | str, table: pd.DataFrame) -> pd.Series:
         by_bytes = saved[saved["sha256"] != ""].drop_duplicates("sha256").set_index("sha256")["split"]
         part = part.fillna(table["sha256"].map(by_bytes))
         present |= saved["sha256"].isin(table["sha256"])
-    missing = table.loc[part.isna(), "path"]
-    if len(missing):
+    if len(missing := table.loc[part.isna(), "path"]):
         raise BadInput(
             f"{len(missing)} of {len(table)} photos are not in the split {path} (such as {missing.iloc[0]}): "
             "make a new split, or give the folder and classes for which it was made."
@@ -247,7 +224,6 @@ def _read_split(path: Path) -> pd.DataFrame:
         raise BadInput(f"{path} cannot be read as a split, a UTF-8 table with commas.") from error
     if not {"path", "split"} <= set(saved.columns):
         raise BadInput(f"{path} is not a split: it needs the columns path and split.")
-    strange = sorted(set(saved["split"]) - set(PARTS))
-    if strange:
+    if strange := sorted(set(saved["split"]) - set(PARTS)):
         raise BadInput(f"{path} has the part {strange[0]!r}; parts are train, val and test.")
     return saved

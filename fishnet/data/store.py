@@ -11,6 +11,7 @@ import mmap
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,13 +47,7 @@ class Stored:
 
 
 class Store:
-    """A folder of arrays of one kind.
-
-    Args:
-        folder: Where the files are, made when the first array is kept.
-        dtype: The arrays' element type.
-        about: The settings that the arrays were made by; arrays of other settings are thrown away.
-    """
+    """A folder of arrays of one kind, made when the first array is kept; arrays of other settings are thrown away."""
 
     def __init__(self, folder: Path, *, dtype: str, about: dict[str, Any]) -> None:
         self.folder, self.dtype = folder, np.dtype(dtype)
@@ -62,9 +57,7 @@ class Store:
     def missing(self, keys: Sequence[str]) -> np.ndarray:
         """Positions of the keys (each digest once) that are not here yet."""
         known = set(self._known()["key"].tolist())
-        first: dict[bytes, int] = {}
-        for position, key in enumerate(keys):
-            first.setdefault(key.encode(), position)
+        first = {key.encode(): len(keys) - 1 - back for back, key in enumerate(reversed(keys))}
         return np.array(sorted(position for key, position in first.items() if key not in known), dtype=np.int64)
 
     def read(self, keys: Sequence[str], shapes: np.ndarray | None = None) -> Stored:
@@ -79,23 +72,10 @@ class Store:
         return Stored(self.data, self.dtype, known["offset"][number], known["shape"][number])
 
     def fill(
-        self,
-        keys: Sequence[str],
-        shapes: np.ndarray,
-        make: Callable[[np.ndarray], Made],
-        *,
-        label: str,
+        self, keys: Sequence[str], shapes: np.ndarray, make: Callable[[np.ndarray], Made], *, label: str,
         progress: bool = True,
-    ) -> None:
-        """Keep the arrays that are missing; of two processes that fill one store, one works and the other waits.
-
-        Args:
-            keys: The key of each position.
-            shapes: The shape of each position's array, three numbers.
-            make: Yields the missing positions that it is given, in any order, with their arrays.
-            label: What the progress bar says.
-            progress: Whether there is a progress bar.
-        """
+    ) -> None:  # fmt: skip
+        """Keep the arrays that are missing, as `make` yields them; of two processes, one works and the other waits."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder / "lock", waiting=f"{label}: another process is at it; waiting for it."):
             missing = self.missing(keys)
@@ -114,9 +94,12 @@ class Store:
             os.ftruncate(file, end)  # what an earlier process had not written down
             written_down = time.monotonic()
             for key, array in made:
-                new_end = _write_bytes(file, np.ascontiguousarray(array, dtype=self.dtype), end)
-                new.append((key.encode(), end, array.shape))
-                end = new_end
+                row = (key.encode(), end, array.shape)
+                left = memoryview(np.ascontiguousarray(array, dtype=self.dtype).tobytes())
+                while left:
+                    count = os.pwrite(file, left, end)
+                    left, end = left[count:], end + count
+                new.append(row)
                 if time.monotonic() - written_down > _WRITE_DOWN_EVERY:
                     known, new = self._write_down(file, known, new), []
                     written_down = time.monotonic()
@@ -159,11 +142,10 @@ class Store:
 
 def is_store(folder: Path) -> bool:
     """Whether a Store has made this folder."""
-    try:
+    with suppress(OSError, ValueError):
         about = json.loads((folder / "about.json").read_text())
-    except (OSError, ValueError):
-        return False
-    return isinstance(about, dict) and "dtype" in about and (folder / "data.bin").is_file()
+        return isinstance(about, dict) and "dtype" in about and (folder / "data.bin").is_file()
+    return False
 
 
 def _read_rows(file: Path) -> np.ndarray | None:
@@ -182,15 +164,6 @@ def _end(rows: np.ndarray, dtype: np.dtype) -> int:
     """Where the last array of these rows ends, in bytes."""
     sizes = rows["shape"].astype(np.int64).prod(axis=1) * dtype.itemsize
     return int((rows["offset"] + sizes).max(initial=0))
-
-
-def _write_bytes(file: int, array: np.ndarray, offset: int) -> int:
-    """Where the array ends, once it is written."""
-    left = memoryview(array.tobytes())
-    while left:
-        count = os.pwrite(file, left, offset)
-        left, offset = left[count:], offset + count
-    return offset
 
 
 _Item = TypeVar("_Item")

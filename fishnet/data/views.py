@@ -54,20 +54,14 @@ def working_shape(width: int, height: int, side: int) -> tuple[int, int, int]:
 
 
 def working_image(photo: Path | bytes, *, sha256: str, side: int, interpolation: str) -> np.ndarray:
-    """Decoded and scaled with antialiasing, very long photos cut to their middle; height × width × 3 bytes.
-
-    `sha256` is the digest in the index; empty for a photo that is in none, which takes the hardened decoder.
-    """
+    """Decoded and scaled to height × width × 3 bytes, very long photos cut to the middle; `sha256` as in the index."""
     pixels, full_size = load_pixels(photo, sha256=sha256, min_side=round(1.5 * side))
     longest = LONGEST * min(pixels.shape[:2])
     top, left = (max(0, length - longest) // 2 for length in pixels.shape[:2])
     pixels = pixels[top : top + longest, left : left + longest]
-    scaled = functional.resize(
-        torch.from_numpy(pixels).permute(2, 0, 1),
-        list(working_shape(*full_size, side)[:2]),  # the index knows it too, whatever size the decoder left
-        interpolation=InterpolationMode(interpolation),
-        antialias=True,
-    )
+    shape = working_shape(*full_size, side)[:2]  # the index knows it too, whatever size the decoder left
+    image, mode = torch.from_numpy(pixels).permute(2, 0, 1), InterpolationMode(interpolation)
+    scaled = functional.resize(image, list(shape), interpolation=mode, antialias=True)
     return np.ascontiguousarray(scaled.permute(1, 2, 0).numpy())
 
 
@@ -103,8 +97,6 @@ def _cut_piece(image: np.ndarray, into: np.ndarray, noise: np.ndarray, share: tu
     shape = NARROWEST * (WIDEST / NARROWEST) ** float(noise[1])
     height = min(rows, max(1, round((area / shape) ** 0.5)))
     width = min(columns, max(1, round((area * shape) ** 0.5)))
-    top = int(float(noise[2]) * (rows - height + 1))
-    left = int(float(noise[3]) * (columns - width + 1))
-    smaller = height > into.shape[0] or width > into.shape[1]
-    method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    top, left = int(float(noise[2]) * (rows - height + 1)), int(float(noise[3]) * (columns - width + 1))
+    method = cv2.INTER_AREA if height > into.shape[0] or width > into.shape[1] else cv2.INTER_LINEAR
     cv2.resize(image[top : top + height, left : left + width], into.shape[1::-1], dst=into, interpolation=method)
