@@ -56,7 +56,7 @@ def check(config: DictConfig) -> None:
     assert isinstance(settings, dict)
     from fishnet.data.checks import CHECKS, blocks, read_folder
     from fishnet.data.checks import check as run
-    from fishnet.data.index_cache import state_folder
+    from fishnet.data.index import state_folder
     from fishnet.data.sheet import save_sheet, sheet
 
     folder = read_folder(config.data.root, settings)  # type: ignore[arg-type]

@@ -8,16 +8,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from fishnet.errors import BadInput
 from fishnet.runs.resume import check_epochs, find_run
+from fishnet.studies.trials import FORMER_NAMES
 
 from .validate import validate
 
 log = logging.getLogger("fishnet")
 
-# Classes that have moved since a run's configuration was saved.
-MOVED = {
-    "fishnet.data.reef.data.ReefData": "fishnet.data.reef.ReefData",
-    "fishnet.callbacks.range_test.RangeTest": "fishnet.callbacks.lr_range.RangeTest",
-}
+# Former name → today's name of classes that have moved since a run's configuration was saved.
+MOVED = {former: name for name, former in FORMER_NAMES.items()}
 
 
 def resumed(config: DictConfig) -> tuple[DictConfig, str | None, str | None]:

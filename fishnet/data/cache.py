@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fishnet.data.index_cache import state_folder
+from fishnet.data.index import state_folder
 from fishnet.data.store import Made, Store, Stored, is_store
 from fishnet.data.views import working_image, working_shape
 from fishnet.environment import usable_cores

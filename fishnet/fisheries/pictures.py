@@ -11,8 +11,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from fishnet.fonts import shown
-from fishnet.page.figures import open_figure
-from fishnet.page.look import BLUE, GREEN, INK, ORANGE, RED, SOFT, YELLOW
+from fishnet.page.figures import BLUE, GREEN, INK, ORANGE, RED, SOFT, YELLOW, open_figure
 
 from .dynamics import Dynamics, process_residuals
 from .predicting import LearningResult

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fishnet.page.figures import hide_spines, open_figure
-from fishnet.page.look import BLUE, GRID, INK, RED, SOFT
+from fishnet.page.figures import BLUE, GRID, INK, RED, SOFT, hide_spines, open_figure
 
 NEIGHBOURHOOD = 0.15  # of a power of ten, to each side
 CALM = 0.1  # of the whole fall of the loss: as much may it move in a calm neighbourhood

@@ -9,8 +9,7 @@ from matplotlib.colors import PowerNorm
 from scipy.cluster.hierarchy import dendrogram
 
 from fishnet.fonts import shown
-from fishnet.page.figures import hide_spines, open_figure
-from fishnet.page.look import BLUE, GRID, INK, RED, SOFT
+from fishnet.page.figures import BLUE, GRID, INK, RED, SOFT, hide_spines, open_figure
 
 from .calibration import Reliability
 from .confusions import row_shares

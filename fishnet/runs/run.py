@@ -17,7 +17,7 @@ from fishnet.callbacks.checkpoints import BestCheckpoint
 from fishnet.callbacks.report import Report
 from fishnet.data.datamodule import ImageFolderData
 from fishnet.data.folder import PhotoFolder
-from fishnet.data.index_cache import state_folder
+from fishnet.data.index import state_folder
 from fishnet.errors import WorkFailed, disk_trouble
 from fishnet.measure.bootstrap import Interval
 from fishnet.measure.metrics import shown_in

@@ -7,8 +7,7 @@ from typing import Any
 from matplotlib.ticker import MaxNLocator
 
 from fishnet.measure.metrics import metric_of
-from fishnet.page.figures import hide_spines, open_figure
-from fishnet.page.look import BLUE, GREEN, GRID, SOFT
+from fishnet.page.figures import BLUE, GREEN, GRID, SOFT, hide_spines, open_figure
 
 from .journal import Journal
 from .outcome import read_outcome

@@ -15,7 +15,7 @@ from fishnet.text import nearest
 from .protocol import Protocol, Stage
 from .selection import Candidate
 from .settings import Range, centred, flat, touches
-from .trials import NO_PART_OF_A_RESULT, Compose, Idea, Trial, compose_trial, own_settings, received
+from .trials import FORMER_NAMES, NO_PART_OF_A_RESULT, Compose, Idea, Trial, compose_trial, own_settings, received
 
 MOST_TRIED = 50  # values of one key
 
@@ -64,7 +64,7 @@ def with_bases(protocol: Protocol, settings_of: Callable[[str], Mapping[str, Any
     for stage in protocol.stages:
         named = {stage.base, *(point.get("base") for point in stage.search.points.values())} - {None}
         lines = [
-            f"{base} {key}: {json.dumps(value, default=str)}"
+            f"{base} {key}: {json.dumps(FORMER_NAMES.get(str(value), value), default=str)}"
             for base in sorted(map(str, named))
             for key, value in sorted(flat(settings_of(base)).items())
             if not any(touches(key, other) for other in NO_PART_OF_A_RESULT)

@@ -23,6 +23,11 @@ NO_PART_OF_A_RESULT = (
     *("data.cache", "data.cache_limit", "data.workers", "trainer.enable_progress_bar"),
 )
 REPEATS = ("seed", "data.fold")
+# Classes that have moved. Digests hold their former names, so that folders of earlier studies are still known.
+FORMER_NAMES = {
+    "fishnet.data.reef.ReefData": "fishnet.data.reef.data.ReefData",
+    "fishnet.callbacks.lr_range.RangeTest": "fishnet.callbacks.range_test.RangeTest",
+}
 PATHS = ("data.root", "data.manifest", "data.split_file", "model.pretrained")
 
 
@@ -222,9 +227,11 @@ def _node(tree: Mapping[str, Any], key: str) -> tuple[Any, str]:
 
 
 def _plain(value: Any) -> Any:
-    """A copy in which whole numbers look alike, whether they were written 1 or 1.0."""
+    """A copy with former names, in which whole numbers look alike, whether they were written 1 or 1.0."""
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(inner) for inner in value]
+    if isinstance(value, str):
+        return FORMER_NAMES.get(value, value)
     return int(value) if isinstance(value, float) and value.is_integer() else value

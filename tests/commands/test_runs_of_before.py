@@ -5,8 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
+from fishnet.config.compose import compose
 from fishnet.models.checkpoint import load_model, read_checkpoint, verified
+from fishnet.studies.trials import digest_of
 from fishnet.tracking.store import open_store
 from tests.support.drawing import draw_folder
 
@@ -78,3 +81,14 @@ def test_it_stands_in_the_table(run, fishnet):
     assert "cnn-of-before" in ended.out
     assert "0.167" in ended.out
     assert "cnn-of-before" in Path("runs.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "digest"),
+    [(["data=reef", "data.root=data"], "f54bd2c6afe1"), (["data=folder", "data.root=lake"], "988121bf0ead")],
+)
+def test_the_trainings_of_a_study_keep_their_digests(overrides, digest, tmp_path, monkeypatch):
+    """A study's folder is known by these; another digest would run every training again."""
+    monkeypatch.chdir(tmp_path)
+    config = OmegaConf.to_container(compose("train", overrides), resolve=True)
+    assert digest_of(config) == digest

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from fishnet.data import index_cache as seen
+from fishnet.data import index as seen
 from fishnet.data import scan
 from fishnet.data.index import build_index
 from fishnet.data.listing import FolderSource
@@ -385,7 +385,7 @@ def test_two_at_once_agree(tmp_path):
 
 def test_a_killed_build_goes_on_where_it_was(tmp_path, monkeypatch):
     root = make(tmp_path / "lake", count=400)
-    code = "from fishnet.data import index_cache; index_cache._SAVE_EVERY = 0.05" + _BUILD
+    code = "from fishnet.data import index; index._SAVE_EVERY = 0.05" + _BUILD
     process = subprocess.Popen([sys.executable, "-c", code, str(root)], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not (root.with_name(f".{root.name}.fishnet") / "index.parquet").exists() and time.monotonic() < deadline:
