@@ -1,5 +1,6 @@
 """report.html: one page a study, without a network: what was tried, what may be believed, what was chosen and why."""
 
+import functools
 import itertools
 import logging
 import math
@@ -72,8 +73,7 @@ class LivingPage:
             return chapter
 
 
-def _prose() -> Any:
-    return prose("fishnet.studies", "prose.html")
+_prose = functools.partial(prose, "fishnet.studies", "prose.html")
 
 
 def about(name: str, states: Sequence[StageState]) -> str:
@@ -102,7 +102,7 @@ def opening(protocol: Protocol, states: Sequence[StageState], overrides: Sequenc
     rows = []
     for number, state in enumerate(states, 1):
         chosen = ", ".join(chosen_names(state.choice.record)) if state.choice else "–"
-        score = "range test" if state.stage.is_range_test else state.stage.score
+        score = "range test" if state.stage.rule.is_range_test else state.stage.score
         spent = duration(sum(trial.seconds for trial in state.scored))
         rows.append((f"{number} {state.stage.name}", len(state.scored), chosen, score, spent))
     chapter.add_table(["stage", "trials", "chosen", "by", "time spent"], rows, numeric=[1, 4])
@@ -125,7 +125,7 @@ def stage_chapter(title: str, state: StageState, journal: Journal) -> Chapter:
         chapter.add_text(_choice(state.choice.record), style="boxed")
     if photos_differ(state.scored):
         chapter.add_warning(OTHER_PHOTOS)
-    if stage.is_range_test:
+    if stage.rule.is_range_test:
         _add_range_tests(chapter, state, journal)
         return chapter
     order, chosen = ranked(stage, state.scored), chosen_digests(state.choice)
@@ -213,7 +213,11 @@ def _add_trials(
     header += ["best epoch", "parameters", "learning", "time"]
     rows = []
     for trial in in_order(state):
-        cells = [trial.trial.name, *(_metric(trial, key) for key in keys)]
+        cells = [trial.trial.name]
+        for key in keys:
+            low, high = trial.interval(key)
+            single = len(trial.values(key)) == 1 and math.isfinite(low)
+            cells.append(mean_text(trial, key) + (f" [{low:.2f}, {high:.2f}]" if single else ""))
         cells += _behind(verdicts.get(trial.trial.digest)) if verdicts else []
         cells.append("" if math.isnan(trial.epochs_to_best) else f"{trial.epochs_to_best:.3g}")
         cells += ["" if count is None else f"{count:,}" for count in (trial.parameters, trial.learning)]
@@ -233,12 +237,6 @@ def _behind(verdict: Verdict | None) -> list[str]:
         return ["0 in every fold", ""]
     p = "< 0.001" if verdict.p < 0.001 else f"{verdict.p:.2g}"
     return [f"{difference.value:.3f} [{difference.low:.3f}, {difference.high:.3f}]", p]
-
-
-def _metric(trial: Scored, key: str) -> str:
-    low, high = trial.interval(key)
-    single = len(trial.values(key)) == 1 and math.isfinite(low)
-    return mean_text(trial, key) + (f" [{low:.2f}, {high:.2f}]" if single else "")
 
 
 def _add_test(chapter: Chapter, order: Sequence[Scored], journal: Journal) -> None:

@@ -127,8 +127,12 @@ def draw_curves(rows: Sequence[Scored], journal: Journal, key: str) -> str:
         for axes, metric in zip(panels, metrics, strict=True):
             for colour, row in zip(CURVE_COLOURS, rows, strict=False):
                 for part, style in (("train", ":"), ("val", "-")):
-                    if mean := _mean([run.get(f"{part}/{metric}", {}) for run in curves[row.trial.digest]]):
-                        axes.plot([e + 1 for e in mean], list(mean.values()), style, color=colour, linewidth=1.4)
+                    drawn = [run.get(f"{part}/{metric}") for run in curves[row.trial.digest]]
+                    filled = [curve for curve in drawn if curve]
+                    # as far as all of them go: where one stops early, the mean of the others would jump
+                    if epochs := sorted(set.intersection(*map(set, filled))) if filled else []:
+                        means = [sum(curve[epoch] for curve in filled) / len(filled) for epoch in epochs]
+                        axes.plot([epoch + 1 for epoch in epochs], means, style, color=colour, linewidth=1.4)
             axes.set(xlabel="epoch", ylabel=metric)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         losses = [run.get(name, {}).values() for runs in curves.values() for run in runs for name in LOSSES]
@@ -140,13 +144,6 @@ def draw_curves(rows: Sequence[Scored], journal: Journal, key: str) -> str:
         names = short_names([row.trial.name for row in rows], 30)
         figure.legend(handles, names, loc="outside right upper", frameon=False, fontsize=8)
     return figure.address
-
-
-def _mean(curves: Sequence[Mapping[int, float]]) -> dict[int, float]:
-    """As far as all of them go: where one stops early, the mean of the others would jump."""
-    filled = [curve for curve in curves if curve]
-    epochs = sorted(set.intersection(*(set(curve) for curve in filled))) if filled else []
-    return {epoch: sum(curve[epoch] for curve in filled) / len(filled) for epoch in epochs}
 
 
 def short_names(names: Sequence[str], most: int = 44) -> list[str]:

@@ -74,10 +74,6 @@ class Stage:
         return RULES[self.keep]
 
     @property
-    def is_range_test(self) -> bool:
-        return self.rule.is_range_test
-
-    @property
     def maximise(self) -> bool:
         return direction(self.score) == "max"
 

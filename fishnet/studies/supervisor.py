@@ -12,6 +12,7 @@ Only light modules are imported before the training runs.
 import fcntl
 import itertools
 import json
+import math
 import os
 import resource
 import select
@@ -96,7 +97,10 @@ class Supervisor:
             if end == "pruned":
                 death = Death("pruned", (self.folder / PRUNE).read_text())
             elif end == "limit":
-                death = Death("timeout", f"it took longer than {_duration(job['limit'])} and was ended")
+                seconds = job["limit"]
+                units = {120: f"{seconds:.0f} s", 7200: f"{seconds / 60:.0f} min", math.inf: f"{seconds / 3600:.1f} h"}
+                limit = next(text for below, text in units.items() if seconds < below)
+                death = Death("timeout", f"it took longer than {limit} and was ended")
             else:
                 death = cause_of(code, self.folder / LOG)
                 if death.status == "killed" and system_kills() > kills:
@@ -246,12 +250,6 @@ def limit_memory(pid: int, gigabytes: float | None) -> None:
             size = int(gigabytes * 2**30)
             size = size if most == resource.RLIM_INFINITY else min(size, most)
             resource.prlimit(pid, resource.RLIMIT_DATA, (size, size))
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def main() -> int:

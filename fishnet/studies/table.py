@@ -95,7 +95,7 @@ def stage_table(state: StageState, most: int | None = None) -> Table:
     stage = state.stage
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, title_justify="left")
     table.title = Text(f"{stage.name}: {stage.title}" if stage.title != stage.name else stage.name)
-    score = "learning rate" if stage.is_range_test else stage.score
+    score = "learning rate" if stage.rule.is_range_test else stage.score
     tested = ["test accuracy"] if stage.test else []
     table.add_column("trial")
     table.add_column("state", no_wrap=True)
