@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from fishnet.errors import BadInput
-from fishnet.ranges import Above, AtLeast, check_ranges
+from fishnet.ranges import Above, AtLeast, Within, check_ranges
 
 from .folder import PhotoFolder, finished, photo_loader
 from .index import Index
@@ -82,11 +82,11 @@ class ImageFolderData(L.LightningDataModule):
         positive: str | None = None,
         group: str | None = None,
         duplicates: Literal["group", "drop", "ignore"] = "group",
-        max_refused: float = 0.1,
+        max_refused: Annotated[float, Within(0, 1)] = 0.1,
         val: float = 0.15,
         test: float = 0.15,
-        folds: int | None = None,
-        fold: int | None = None,
+        folds: Annotated[int, AtLeast(2)] | None = None,
+        fold: Annotated[int, AtLeast(0)] | None = None,
         split_file: str | None = None,
         image_size: Annotated[int, AtLeast(8)] | None = None,
         augment: Literal["none", "mirror", "light", "photo", "affine"] = "light",
