@@ -20,7 +20,7 @@ from .scoring import OTHER_PHOTOS, Scored, StageState, photos_differ, scored
 from .selection import Candidate, choose
 from .settings import Settings, centred
 from .supervisor import PRUNE
-from .trials import Cell, Compose, Idea, Trial, compose_trial, listed, merged, point_name, received, unique_names
+from .trials import Cell, Compose, Idea, Trial, compose_trial, listed, merged, point_name, unique_names
 
 log = logging.getLogger("fishnet")
 
@@ -46,7 +46,8 @@ class Engine:
         self._compose, self._pool, self._retry, self._ended = compose, pool, retry, ended
         self._curves, self._watchers = Curves(journal), list[Watch]()
         self.states = [StageState(stage) for stage in protocol.stages]
-        self._kept, self._retried, self._replaying = dict[str, list[Candidate]](), set[str](), False
+        self._kept: dict[str | None, list[Candidate]] = {None: [Candidate()]}  # by stage; a first one has the settings
+        self._retried, self._replaying = set[str](), False
 
     def watch(self, watchers: Sequence[Watch]) -> None:
         """Functions that are called with the states of all stages, several times a second."""
@@ -137,7 +138,7 @@ class Engine:
             state.planned = len(trials)
             yield from trials
             return
-        candidates = received(stage.source, self._kept)
+        candidates = self._kept[stage.source]
         state.planned = stage.search.trials * len(candidates)
         for candidate in candidates:
             yield from self._searched(state, candidate, f"{candidate.name}-" if len(candidates) > 1 else "")

@@ -45,6 +45,7 @@ class Mirror:
 
     def __init__(self, protocol: Protocol, folder: Path, *, uri: str | None, home: Path, experiment: str) -> None:
         self.protocol, self.folder, self._journal = protocol, folder, Journal(folder)
+        self._of_parent = {names.ROLE: "parent", names.FOLDER: str(folder)}  # tags of runs that have runs below them
         lock = folder / "mirror.lock"
         self._delivery = CopyDelivery(uri, home=home, experiment=experiment, lock=lock, goes_on="the study goes on")
 
@@ -98,7 +99,7 @@ class Mirror:
             key=self._key(),
             name=f"study {self.protocol.name}",
             status=status,
-            tags=self._parent_tags(),
+            tags={**self._tags(), **self._of_parent},
             metrics=metrics,
             artifacts=[(self.folder / name, "") for name in FILES if states and (self.folder / name).is_file()],
         )
@@ -118,7 +119,7 @@ class Mirror:
             name=f"{self.protocol.name} {number} {state.stage.name}",
             parent=self._study(),
             status=status,
-            tags={**self._parent_tags(state), **chosen},
+            tags={**self._tags(state), **self._of_parent, **chosen},
             metrics=metrics,
         )
 
@@ -131,7 +132,7 @@ class Mirror:
             name=f"{stage.name}-{trial.name}",
             parent=self._stage(state),
             status=unended if scores.state == "open" else STATUS.get(scores.state, "FAILED"),
-            tags={**self._parent_tags(state), names.TRIAL: trial.name},
+            tags={**self._tags(state), **self._of_parent, names.TRIAL: trial.name},
             params=trial.settings,
             metrics=_metrics(scores),
         )
@@ -168,9 +169,6 @@ class Mirror:
     def _tags(self, state: StageState | None = None) -> dict[str, Any]:
         stage = None if state is None else state.stage.name
         return {names.STUDY: self.protocol.name, names.STAGE: stage, names.COMMAND: "study"}
-
-    def _parent_tags(self, state: StageState | None = None) -> dict[str, Any]:
-        return {**self._tags(state), names.ROLE: "parent", names.FOLDER: str(self.folder)}
 
 
 def _counts(trials: list[Scored]) -> dict[str, float]:

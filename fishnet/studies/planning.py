@@ -15,7 +15,7 @@ from fishnet.text import nearest
 from .protocol import Protocol, Stage
 from .selection import Candidate
 from .settings import Range, centred, flat, touches
-from .trials import FORMER_NAMES, NO_PART_OF_A_RESULT, Compose, Idea, Trial, compose_trial, own_settings, received
+from .trials import FORMER_NAMES, NO_PART_OF_A_RESULT, Compose, Idea, Trial, compose_trial, own_settings
 
 MOST_TRIED = 50  # values of one key
 
@@ -30,11 +30,14 @@ class Planned(NamedTuple):
 def plan(protocol: Protocol, compose: Compose) -> list[Planned]:
     """One trial of each kind; BadInput where one cannot be composed."""
     planned: list[Planned] = []
-    kept: dict[str, list[Candidate]] = {}
+    kept: dict[str | None, list[Candidate]] = {None: [Candidate()]}
     for stage in protocol.stages:
-        trials = [_composed(stage, idea, compose) for idea in _kinds(stage, kept)]
-        for idea in _values(stage, kept):
-            _composed(stage, idea, compose)
+        kinds = list(_kinds(stage, kept))
+        ideas = [*kinds, *_values(stage, kept)]
+        try:
+            trials = [compose_trial(stage, 0, idea, compose) for idea in ideas][: len(kinds)]
+        except BadInput as error:
+            raise BadInput(f"stage {stage.name}: {error}") from error
         known = {key for trial in trials for key in _keys(trial.config)}
         if stage.distinct is not None and stage.distinct not in known:  # it would be the same nothing in all trials
             raise BadInput(
@@ -73,22 +76,15 @@ def with_bases(protocol: Protocol, settings_of: Callable[[str], Mapping[str, Any
     return replace(protocol, stages=tuple(stages))
 
 
-def _composed(stage: Stage, idea: Idea, compose: Compose) -> Trial:
-    try:
-        return compose_trial(stage, 0, idea, compose)
-    except BadInput as error:
-        raise BadInput(f"stage {stage.name}: {error}") from error
-
-
-def _kinds(stage: Stage, kept: Mapping[str, list[Candidate]]) -> Iterator[Idea]:
+def _kinds(stage: Stage, kept: Mapping[str | None, list[Candidate]]) -> Iterator[Idea]:
     """The first corner of the space, from each candidate and each point."""
     for name, point in (stage.search.points or {"": {}}).items():
-        for candidate in received(point.get("from", stage.source), kept):
+        for candidate in kept[point.get("from", stage.source)]:
             first = {key: values[0] for key, values in _tried(stage, candidate).items()}
             yield Idea(candidate, name, point.get("base"), {**own_settings(point), **first})
 
 
-def _values(stage: Stage, kept: Mapping[str, list[Candidate]]) -> Iterator[Idea]:
+def _values(stage: Stage, kept: Mapping[str | None, list[Candidate]]) -> Iterator[Idea]:
     """Every other value, those of all keys side by side: as many trials as the longest list has values."""
     first = next(_kinds(stage, kept))
     tried = _tried(stage, first.candidate)

@@ -10,7 +10,7 @@ import hashlib
 import warnings
 from collections.abc import Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .protocol import Search
 from .settings import Choice, Range, Settings, Space, size
@@ -46,7 +46,12 @@ def ask(
                 params = point | {key: values.index(point[key]) for key, values in choices.items()}
                 study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=score))
         drawn = study.ask(distributions).params
-        point = {key: _from_optuna(drawn[key], domain) for key, domain in space.items()}
+        point = {key: drawn[key] for key in space}
+        for key, domain in space.items():
+            if isinstance(domain, Choice):
+                point[key] = domain.values[drawn[key]]
+            elif isinstance(domain, Range) and not domain.whole:  # four digits are enough, but must stay in the range
+                point[key] = min(max(float(f"{drawn[key]:.4g}"), domain.low), domain.high)
         if point not in known:
             return point
     return None
@@ -72,14 +77,6 @@ def _distributions(space: Space) -> dict[str, BaseDistribution]:
         elif isinstance(domain, Range):
             distributions[key] = FloatDistribution(domain.low, domain.high, log=domain.log)
     return distributions
-
-
-def _from_optuna(value: Any, domain: object) -> Any:
-    if isinstance(domain, Choice):
-        return domain.values[value]
-    if isinstance(domain, Range) and not domain.whole:  # four digits are enough, but must not lead out of the range
-        return min(max(float(f"{value:.4g}"), domain.low), domain.high)
-    return int(value)
 
 
 def worst_epoch(own: dict[int, float], others: Sequence[dict[int, float]], *, maximise: bool) -> int | None:

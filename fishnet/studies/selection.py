@@ -55,7 +55,11 @@ class Rule(ABC):
 
     def most(self, stage: Stage, trials: float) -> float:
         """How many candidates it hands on at most, out of so many trials."""
-        return 1
+        if self.takes_top:
+            return stage.top
+        if self.inside_folds:
+            return stage.folds or 1
+        return trials if self.is_range_test else 1
 
     def stand_in(self, trial: Trial) -> Candidate:
         """What it may hand on of this trial, before anything has run."""
@@ -75,17 +79,12 @@ class Top(Rule):
 
     takes_top = True
 
-    def most(self, stage: Stage, trials: float) -> float:
-        return stage.top
-
     def choose(self, stage: Stage, finished: list[Scored]) -> Selection:
-        def kind_of(entry: Scored) -> str:
-            return str(entry.trial.value(stage.distinct)) if stage.distinct else entry.trial.digest
-
         order = ranked(stage, finished)
+        kinds = [str(entry.trial.value(stage.distinct)) if stage.distinct else entry.trial.digest for entry in order]
         firsts: dict[str, Scored] = {}  # the best of each kind
-        for entry in order:
-            firsts.setdefault(kind_of(entry), entry)
+        for kind, entry in zip(kinds, order, strict=True):
+            firsts.setdefault(kind, entry)
         if len(firsts) < stage.top:
             few = counted(len(firsts), "trial") + (f" that differ in {stage.distinct}" if stage.distinct else "")
             raise WorkFailed(
@@ -94,9 +93,9 @@ class Top(Rule):
             )
         kept = list(firsts.values())[: stage.top]
         ties = []
-        for entry in order:  # equal to the kept one of its kind, or else to the last that was kept
-            same_kind = [other for other in kept if stage.distinct and kind_of(other) == kind_of(entry)]
-            if entry not in kept and any(entry.mean == rival.mean for rival in same_kind or kept[-1:]):
+        for kind, entry in zip(kinds, order, strict=True):  # equal to the kept one of its kind, or to the last kept
+            rival = firsts[kind] if stage.distinct and firsts[kind] in kept else kept[-1]
+            if entry not in kept and entry.mean == rival.mean:
                 ties.append(entry.trial.name)
         ties += [second.trial.name for first, second in pairwise(kept) if first.mean == second.mean]
         families = [entry.trial.family for entry in kept]
@@ -115,9 +114,6 @@ class FoldWinners(Rule):
 
     needs_folds = True
     inside_folds = True
-
-    def most(self, stage: Stage, trials: float) -> float:
-        return stage.folds or 1
 
     def choose(self, stage: Stage, finished: list[Scored]) -> Selection:
         winners = _winners(stage, finished)
@@ -176,9 +172,6 @@ class RangeTest(Rule):
     is_range_test = True
     fixed: ClassVar[Settings] = {"tune": "lr"}
     added: ClassVar[Settings] = {"model.lr": 1.0e-3}
-
-    def most(self, stage: Stage, trials: float) -> float:
-        return trials
 
     def failure(self, result: dict[str, Any], score: str) -> str:
         return "" if result.get("lr") else "its range test found no learning rate"

@@ -87,22 +87,18 @@ class Idea:
     longer: str = ""
 
 
-def received(source: str | None, kept: Mapping[str, list[Candidate]]) -> list[Candidate]:
-    """What a stage begins with: what the earlier stage `source` has kept, or the settings as they are."""
-    return kept[source] if source else [Candidate()]
-
-
-def listed(stage: Stage, kept: Mapping[str, list[Candidate]]) -> Iterator[Idea]:
-    """All that a grid (of each of its points, where it has some), a list or no search at all will try."""
+def listed(stage: Stage, kept: Mapping[str | None, list[Candidate]]) -> Iterator[Idea]:
+    """All that a grid (of each of its points, where it has some), a list or no search at all will try, beginning with
+    what earlier stages have kept; under None, the settings as they are."""
     search = stage.search
     if search.kind == "list":
         for name, point in search.points.items():
-            candidates = received(point.get("from", stage.source), kept)
+            candidates = kept[point.get("from", stage.source)]
             for candidate in candidates:
                 full_name = "-".join(filter(None, [candidate.name if len(candidates) > 1 or not name else "", name]))
                 yield Idea(candidate, full_name, point.get("base"), own_settings(point), name or candidate.name)
         return
-    candidates = received(stage.source, kept)
+    candidates = kept[stage.source]
     for candidate in candidates:
         space = centred(search.space, candidate.settings, f"stage {stage.name}")
         corners = list(grid(space, f"stage {stage.name}"))
