@@ -3,13 +3,13 @@
 import logging
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from fishnet.errors import BadInput
 from fishnet.runs.resume import check_epochs, find_run
 from fishnet.studies.trials import FORMER_NAMES
 
+from .compose import dotted_keys, parsed
 from .validate import validate
 
 log = logging.getLogger("fishnet")
@@ -28,7 +28,7 @@ def resumed(config: DictConfig) -> tuple[DictConfig, str | None, str | None]:
     for node in (before.data, before.get("range_test")):
         if node is not None:
             node._target_ = MOVED.get(node._target_, node._target_)
-    _apply(before, HydraConfig.get().overrides.task)
+    _apply(before, list(HydraConfig.get().overrides.task))
     check_epochs(before.trainer.max_epochs, run.checkpoint)
     with open_dict(before):
         before.out, before.resume = str(run.folder), str(config.resume)
@@ -38,18 +38,19 @@ def resumed(config: DictConfig) -> tuple[DictConfig, str | None, str | None]:
     return before, str(run.checkpoint), run.run_id
 
 
-# What may change in mid-run without making it another one.
+# What may change in mid-run without making it another run.
 FREE_DATA = ("data.root", "data.workers", "data.cache", "data.cache_limit")
 
 
 def _apply(config: DictConfig, overrides: list[str]) -> None:
     """The keys given now win over the saved ones; what the checkpoint has already settled cannot be changed."""
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
+    known = dotted_keys(OmegaConf.to_container(config, resolve=False))
+    for override in parsed(overrides):
         key = override.key_or_group
         if key in ("resume", "out"):
             continue
         before = OmegaConf.select(config, key)
-        if (before is None and key not in _paths(config)) or isinstance(before, DictConfig):
+        if (before is None and key not in known) or isinstance(before, DictConfig):
             raise BadInput(f"{key}: a resumed run keeps its own {key}; give single keys such as trainer.max_epochs=50.")
         if before != override.value():
             _check_free(key, before, config)
@@ -57,23 +58,10 @@ def _apply(config: DictConfig, overrides: list[str]) -> None:
 
 
 def _check_free(key: str, before: object, config: DictConfig) -> None:
-    settled = key == "seed" or key.startswith("model.") or (key.startswith("data.") and key not in FREE_DATA)
-    if settled:
+    if key == "seed" or key.startswith("model.") or (key.startswith("data.") and key not in FREE_DATA):
         raise BadInput(f"{key}: a resumed run keeps {key}={before}; another value needs a run of its own.")
     if key == "trainer.max_epochs" and config.model.scheduler == "cosine":
         raise BadInput(
             f"trainer.max_epochs: model.scheduler=cosine was laid out over {before} epochs, which a resumed run keeps; "
             "another number needs a run of its own."
         )
-
-
-def _paths(config: DictConfig) -> set[str]:
-    found: set[str] = set()
-
-    def walk(node, prefix: str) -> None:
-        for key, value in node.items() if isinstance(node, dict) else ():
-            found.add(f"{prefix}{key}")
-            walk(value, f"{prefix}{key}.")
-
-    walk(OmegaConf.to_container(config, resolve=False), "")
-    return found
