@@ -55,7 +55,9 @@ def read_folder(root: str, settings: dict[str, Any], *, progress: bool = True) -
     """The folder as the checks see it."""
     listing = list_photos(root)
     same = {name: settings[name] for name in ("manifest", "classes", "positive")}
-    index = build_index(root, **same, duplicates="ignore", progress=progress, listing=listing, forgiving=True)
+    index = build_index(
+        root, **same, group="none", duplicates="ignore", progress=progress, listing=listing, forgiving=True
+    )
     chosen = chosen_folders(listing.classes, settings["classes"], fewest=1)
     file = Path(settings["manifest"]).expanduser() if settings["manifest"] else index.root / "manifest.csv"
     manifest = pd.DataFrame()

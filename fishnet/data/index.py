@@ -22,26 +22,30 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fishnet.data.duplicates import copies, merged, stated_groups
+from fishnet.data.duplicates import copies, merged
 from fishnet.data.listing import Listing, list_photos
 from fishnet.data.manifest import with_manifest
 from fishnet.data.scan import scan
 from fishnet.data.store import with_bar
+from fishnet.data.subjects import stated_groups
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.files import locked, replacing
 
 DUPLICATES = ("group", "drop", "ignore")
 _log = logging.getLogger(__name__)
 _STATE = ("size", "mtime_ns", "ctime_ns")  # ctime: tools that edit may put mtime back
-_FACTS = {"sha256": "object", "phash": "uint64", "width": "int32", "height": "int32", "reason": "object"}
+_FACTS = {
+    **{"sha256": "object", "phash": "uint64", "width": "int32", "height": "int32", "reason": "object"},
+    **{"exif_time": "object", "exif_camera": "object", "file_format": "object", "plain_share": "float32"},
+}
 _FILE = "index.parquet"
-_VERSION = b"2"  # raise it when the loader's verdicts or the hash change
+_VERSION = b"3"  # raise it when the facts, the loader's verdicts or the hash change
 _SAVE_EVERY = 20.0  # seconds
 
 
 @dataclass(frozen=True)
 class Index:
-    """`table` has path, label, class, sha256, phash, width, height, group and the manifest's columns."""
+    """`table` has path, label, class, group, what `scan.read_photo` says of each photo, and the manifest's columns."""
 
     root: Path
     table: pd.DataFrame
@@ -53,7 +57,7 @@ class Index:
 
 def build_index(
     root: Path | str, *, manifest: Path | str | None = None, classes: Sequence[str] | None = None,
-    positive: str | None = None, group: str | None = None, duplicates: str = "group", max_refused: float = 0.1,
+    positive: str | None = None, group: str | None = "auto", duplicates: str = "group", max_refused: float = 0.1,
     workers: int | None = None, progress: bool = True, listing: Listing | None = None, fewest: int = 2,
     forgiving: bool = False,
 ) -> Index:  # fmt: skip
