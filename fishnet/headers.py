@@ -217,22 +217,22 @@ def capture(exif: bytes) -> Capture:
 
 def _tags(exif: bytes, order: str, start: int, wanted: Container[int]) -> dict[int, int | str]:
     """The wanted tags of one table, the first of each: whole numbers, and texts by their first bytes."""
-    found: dict[int, int | str] = {}
+    values: dict[int, int | str] = {}
     with suppress(struct.error):
         (count,) = struct.unpack_from(order + "H", exif, start)
         for entry in range(start + 2, start + 2 + 12 * count, 12):
             tag, kind, length, value = struct.unpack_from(order + "HHII", exif, entry)
-            if tag not in wanted or tag in found:
+            if tag not in wanted or tag in values:
                 continue
             if kind == _TEXT:
                 at = entry + 8 if length <= 4 else value
                 text = exif[at : at + min(length, _LONGEST_TEXT)].split(b"\0")[0]
-                found[tag] = " ".join(text.decode("ascii", "ignore").split())
+                values[tag] = " ".join(text.decode("ascii", "ignore").split())
             elif kind == _LONG:
-                found[tag] = value
+                values[tag] = value
             elif kind == _SHORT:
-                (found[tag],) = struct.unpack_from(order + "H", exif, entry + 8)
-    return found
+                (values[tag],) = struct.unpack_from(order + "H", exif, entry + 8)
+    return values
 
 
 _FORMATS = (

@@ -1,7 +1,10 @@
 """fishnet check: what is wrong with a folder of photos, before an hour is spent on it
 
-Broken, duplicated, tiny and changed photos, pictures in two classes, missing licences, groups, balance, expected time.
-Exit status 1 if training would refuse the folder, 2 if there are no class folders with photos to look at.
+Broken, duplicated, tiny and changed photos, placeholders, pictures in two classes, shots of one subject and what to
+type for them, missing licences, balance, what tells the classes apart beside the animal, expected time. Where a
+training with model.freeze=backbone has left features in the cache: crops of one photo, which later trainings keep
+together, and what a split by photo would be worth. Exit status 1 if training would refuse the folder, 2 if there are
+no class folders with photos to look at.
 
 Examples
   fishnet check data.root=data/lake

@@ -123,20 +123,21 @@ def look_alike(folder: Folder) -> Iterator[Finding]:
 
 def same_photo(folder: Folder) -> Iterator[Finding]:
     """Crops and other versions of one photo, and scenes photographed twice, where features are in the cache."""
-    one, scenes = ([p for p in folder.pairs if kind(p)] for kind in (lambda p: p.one_photo, lambda p: p.one_scene))
+    versions = sorted((pair for pair in folder.pairs if pair.one_photo), key=lambda pair: -pair.alike)
+    scenes = sorted((pair for pair in folder.pairs if pair.one_scene), key=lambda pair: -pair.points)
     classes = folder.table["class"].tolist()
-    if one:
-        crossing = sum(classes[pair.left] != classes[pair.right] for pair in one)
+    if versions:
+        crossing = sum(classes[pair.left] != classes[pair.right] for pair in versions)
         kept = (
             "data.duplicates=ignore parts them" if folder.settings["duplicates"] == "ignore" else "they stay together"
         )
-        text = f"{counted(len(one), 'pair')} of files show one photo, {crossing} of them in two classes; {kept}"
-        yield Finding("same photo", "warns", text, _side_by_side(folder, sorted(one, key=lambda p: -p.alike)))
+        text = f"{counted(len(versions), 'pair')} of files show one photo, {crossing} of them in two classes; {kept}"
+        yield Finding("same photo", "warns", text, _side_by_side(folder, versions))
     if scenes:
         text = (
             f"{counted(len(scenes), 'pair')} of photos show one place or animal, perhaps; nothing keeps them together"
         )
-        yield Finding("same scene", "notes", text, _side_by_side(folder, sorted(scenes, key=lambda p: -p.points)))
+        yield Finding("same scene", "notes", text, _side_by_side(folder, scenes))
 
 
 def _side_by_side(folder: Folder, pairs: Sequence[Pair]) -> list[tuple[str, str]]:

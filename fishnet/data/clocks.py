@@ -44,13 +44,13 @@ def times_of(paths: pd.Series) -> pd.DataFrame:
     rows = []
     for path in paths.tolist():
         base = path.rpartition("/")[2].rpartition(".")[0]
-        if (found := time_in(base)) is None:
+        if (match := time_in(base)) is None:
             rows.append((np.nan, ""))
             continue
-        before, behind = base[: found.start()], base[found.end() :]
+        before, behind = base[: match.start()], base[match.end() :]
         shot = _SHOT_OF_TIME.search(behind, max(0, len(behind) - _LONGEST_SHOT))
         clock = "BURST" if before.endswith("BURST") else f"{before}|{behind[: shot.start()] if shot else behind}"
-        rows.append((_seconds(found), clock))
+        rows.append((_seconds(match), clock))
     return pd.DataFrame(rows, columns=["seconds", "clock"], index=paths.index)
 
 
@@ -58,8 +58,8 @@ def time_in(base: str) -> re.Match[str] | None:
     return _TIME.search(base) if "20" in base or "19" in base else None
 
 
-def _seconds(found: re.Match[str]) -> float:
-    year, _, month, day, hour, other_hour, minute, second, fraction = found.groups()
+def _seconds(match: re.Match[str]) -> float:
+    year, _, month, day, hour, other_hour, minute, second, fraction = match.groups()
     try:
         date = datetime(int(year), int(month), int(day), tzinfo=UTC)
     except ValueError:  # the 31st of June

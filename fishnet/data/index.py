@@ -196,8 +196,8 @@ def grouped(
         return table.assign(group=stated), warnings
     pairs, file = _known_pairs(root, table) if root else (np.empty((0, 2), np.int64), "")
     if len(pairs):
-        said = f"data.duplicates={duplicates}: {len(pairs)} pairs of files that show one photo stay together"
-        warnings.append(f"{said} ({file}, written by fishnet check).")
+        sentence = f"data.duplicates={duplicates}: {len(pairs)} pairs of files that show one photo stay together"
+        warnings.append(f"{sentence} ({file}, written by fishnet check).")
     table = table.assign(group=merged(stated, same_picture, linked(len(table), *pairs.T)))
     if duplicates != "drop":
         return table, warnings

@@ -70,7 +70,7 @@ def naming_of(table: pd.DataFrame) -> Naming | None:
     """The way in which the photos of the table (path, phash) are named, if it tells of subjects."""
     names, made = _named(table)
     shots = _shots(names)
-    verdicts = {ending: _verdict(shots[ending], names) for ending in sorted(shots, key=lambda one: -len(shots[one]))}
+    verdicts = {ending: _verdict(shots[ending], names) for ending in sorted(shots, key=lambda name: -len(shots[name]))}
     sure = [ending for ending, verdict in verdicts.items() if verdict == "sure"]
     chosen = sure or ([] if made else [ending for ending, verdict in verdicts.items() if verdict == "perhaps"][:1])
     pattern = _pattern(chosen, made, names)
@@ -93,21 +93,21 @@ def _named(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     names["made"] = names["base"] != bases
     endings = [_ending_of(base) for base in stripped]
     for number, name in enumerate(("ending", "stem", "count", "digits")):
-        names[name] = [found and found[number] for found in endings]
+        names[name] = [ending and ending[number] for ending in endings]
     return names.assign(phash=table["phash"].to_numpy(np.uint64)), made
 
 
 def _joins(folders: Sequence[str], bases: Sequence[str], ending: str) -> bool:
     """Whether a copy with this ending lies beside what it was made from, or beside another copy of it."""
     search = re.compile(f"(?:{ending})$").search
-    found = [search(base) for base in bases]
+    matches = [search(base) for base in bases]
     stems = Counter(
         (folder, base[: copy.start()] if copy else base)
-        for folder, base, copy in zip(folders, bases, found, strict=True)
+        for folder, base, copy in zip(folders, bases, matches, strict=True)
     )
     return any(
         copy and stems[folder, base[: copy.start()]] > 1
-        for folder, base, copy in zip(folders, bases, found, strict=True)
+        for folder, base, copy in zip(folders, bases, matches, strict=True)
     )
 
 
@@ -136,20 +136,20 @@ def _ending_of(base: str) -> tuple[str, str, float, int] | None:
     if not base.endswith(_DIGITS):
         return None
     time = time_in(base)
-    found = _ENDING.search(base, max(time.end() if time else 0, len(base) - _LONGEST_ENDING))
-    if found is None:
+    match = _ENDING.search(base, max(time.end() if time else 0, len(base) - _LONGEST_ENDING))
+    if match is None:
         return None
-    before, word, between, count, close = found.groups()
-    start = found.start()
+    before, word, between, count, close = match.groups()
+    start = match.start()
     if _CAMERA.fullmatch(word) and len(count) >= 4:
         return None
     if word and between and not _SHOT.fullmatch(word):  # the word belongs to the stem
-        start = found.start("between")
+        start = match.start("between")
     elif not (before or between) and not (word and _SHOT.fullmatch(word) and base[start - 1 : start].isdigit()):
         return None
     if start == 0:
         return None
-    text = re.sub(r"([.()#])", r"\\\1", base[start : found.start("count")])
+    text = re.sub(r"([.()#])", r"\\\1", base[start : match.start("count")])
     return f"{text}\\d+{re.escape(close)}", base[:start], float(count), len(count)
 
 

@@ -26,6 +26,7 @@ NEIGHBOURS = (
     5  # of each photo that are looked at: of crops to half the area, 95 % have their photo among the first five
 )
 MOST_PAIRS = 2000  # about two minutes
+_KEPT = 512  # photos whose points are kept: 200 MB
 _SIDE = 512  # pixels, of the longer side
 _MIRRORED = 0.8  # cosine from which a mirrored copy is looked for: features hardly notice it
 _POINTS = 12  # in common
@@ -76,8 +77,8 @@ def nearest_pairs(features: np.ndarray, groups: np.ndarray) -> list[Pair]:
 
 def compared(pairs: Sequence[Pair], photos: Sequence[Path]) -> Iterator[Pair]:
     """Each pair with its points and likeness; a photo that can no longer be read has none."""
-    points_of = lru_cache(maxsize=256)(lambda row, mirrored: _points(_grey(photos[row], mirrored)))
-    for pair in pairs:
+    points_of = lru_cache(maxsize=_KEPT)(lambda row, mirrored: points_in(photos[row], mirrored=mirrored))
+    for pair in sorted(pairs, key=lambda pair: (pair.left, pair.right)):  # points of one are used again at once
         points, alike = 0, 0.0
         for mirrored in (False, True) if pair.cosine >= _MIRRORED else (False,):
             try:
@@ -92,17 +93,21 @@ def compared(pairs: Sequence[Pair], photos: Sequence[Path]) -> Iterator[Pair]:
 Points = tuple[np.ndarray, np.ndarray, np.ndarray]  # the grey picture, places of its points, their descriptors
 
 
-def _grey(photo: Path, mirrored: bool) -> np.ndarray:
+def points_in(photo: Path | bytes, *, mirrored: bool = False) -> Points:
+    """The points of a photo at a common size, or of its mirror image."""
     image = load_image(photo, min_side=_SIDE).convert("L")
     scale = _SIDE / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     grey = np.asarray(image.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC))
-    return np.ascontiguousarray(grey[:, ::-1]) if mirrored else grey
-
-
-def _points(grey: np.ndarray) -> Points:
+    grey = np.ascontiguousarray(grey[:, ::-1]) if mirrored else grey
     keypoints, descriptors = cv2.SIFT_create(nfeatures=1000).detectAndCompute(grey, None)  # type: ignore[attr-defined]
-    return grey, np.array([point.pt for point in keypoints], np.float32).reshape(-1, 2), np.asarray(descriptors)
+    if not keypoints:
+        return grey, np.empty((0, 2), np.float32), np.empty((0, 128), np.uint8)
+    return (
+        grey,
+        np.array([point.pt for point in keypoints], np.float32).reshape(-1, 2),
+        np.asarray(descriptors, np.uint8),
+    )
 
 
 def common(left: Points, right: Points) -> tuple[int, float]:
@@ -117,7 +122,7 @@ def common(left: Points, right: Points) -> tuple[int, float]:
     affine, fits = cv2.estimateAffine2D(source, target, method=cv2.RANSAC, ransacReprojThreshold=3.0)
     if affine is None:
         return 0, 0.0
-    points = len(np.unique(target[fits.ravel() == 1].round(), axis=0))  # many may meet in one, by chance
+    points = len(np.unique(target[fits.ravel() == 1].round(), axis=0))  # many may fall on the same spot by accident
     return points, _alike(left[0], right[0], affine) if points >= _POINTS else 0.0
 
 
@@ -133,8 +138,8 @@ def _alike(left: np.ndarray, right: np.ndarray, affine: np.ndarray) -> float:
         variance_a = _means(laid * laid * covered) / mean - a * a
         variance_b = _means(plain * plain * covered) / mean - b * b
         correlation = (_means(laid * plain * covered) / mean - a * b) / np.sqrt(variance_a * variance_b)
-    told = (mean > 0.9) & (np.maximum(variance_a, variance_b) > _TEXTURE**2)
-    return float(np.percentile(np.nan_to_num(correlation[told], nan=0.0), _WORST)) if told.any() else 0.0
+    textured = (mean > 0.9) & (np.maximum(variance_a, variance_b) > _TEXTURE**2)
+    return float(np.percentile(np.nan_to_num(correlation[textured], nan=0.0), _WORST)) if textured.any() else 0.0
 
 
 def _means(picture: np.ndarray) -> np.ndarray:

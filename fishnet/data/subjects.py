@@ -69,8 +69,8 @@ def _recognised(table: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
         if joined.max(initial=-1) < groups.max(initial=-1):
             groups = joined
             reasons.append(reason)
-    said = f"data.group=auto keeps subjects together: {'; '.join(reasons)}. data.group=none parts them."
-    return groups, [said] if reasons else []
+    sentence = f"data.group=auto keeps subjects together: {'; '.join(reasons)}. data.group=none parts them."
+    return groups, [sentence] if reasons else []
 
 
 def _by_visits(table: pd.DataFrame) -> tuple[np.ndarray, str]:
