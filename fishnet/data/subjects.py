@@ -61,14 +61,14 @@ def typed(pattern: str) -> str:
 def _recognised(table: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
     """Observations of the manifest, its observers' days, numbered shots and bursts, merged where they share a photo.
 
-    What joins photos that the manifest's observations do not is said in one sentence.
+    What joins photos that the manifest's observations do not is said in one sentence, with the photos that it joins.
     """
     groups, reasons = _numbered(_column(table, "observation_id")), []
-    for labels, reason in (_by_visits(table), _by_names(table), _by_clocks(table)):
+    for labels, why in (_by_visits(table), _by_names(table), _by_clocks(table)):
         joined = merged(groups, labels)
-        if joined.max(initial=-1) < groups.max(initial=-1):
+        if count := int((pd.Series(groups).groupby(joined).transform("nunique") > 1).sum()):
             groups = joined
-            reasons.append(reason)
+            reasons.append(f"{count} photos {why}")
     sentence = f"data.group=auto keeps subjects together: {'; '.join(reasons)}. data.group=none parts them."
     return groups, [sentence] if reasons else []
 
@@ -78,7 +78,7 @@ def _by_visits(table: pd.DataFrame) -> tuple[np.ndarray, str]:
     observer, day = _column(table, "observer"), _column(table, "taken_on").str[:10]
     visit = class_folder(table["path"]) + "\0" + day + "\0" + observer
     labels = _numbered(visit.where((observer != "") & (day != ""), ""))
-    return labels, f"{_joined(labels)} photos share observer, day and class"
+    return labels, "of one observer, day and class"
 
 
 def _by_names(table: pd.DataFrame) -> tuple[np.ndarray, str]:
@@ -86,23 +86,19 @@ def _by_names(table: pd.DataFrame) -> tuple[np.ndarray, str]:
     naming = naming_of(table)
     if naming is None or not naming.sure:
         return np.arange(len(table)), ""
-    return _numbered(keys_of(table["path"], naming.pattern)), f"{look_of(naming)} ({typed(naming.pattern)})"
+    why = f"because {look_of(naming)} ({typed(naming.pattern)})"
+    return _numbered(keys_of(table["path"], naming.pattern)), why
 
 
 def _by_clocks(table: pd.DataFrame) -> tuple[np.ndarray, str]:
     """Photos that one camera took seconds apart, by the time in their names or in their EXIF block."""
     labels = merged(*(_numbered(keys) for keys in bursts(table)))
-    return labels, f"{_joined(labels)} photos of one class and camera were taken within {BURST:g} s of another"
+    return labels, f"that one camera took of one class within {BURST:g} s of another"
 
 
 def look_of(naming: Naming) -> str:
     """`the names look like 1053 shots of 149 subjects`."""
     return f"the names look like {naming.photos} shots of {naming.subjects} subjects"
-
-
-def _joined(labels: np.ndarray) -> int:
-    """How many photos share their label."""
-    return int(pd.Series(labels).duplicated(keep=False).sum())
 
 
 def _column(table: pd.DataFrame, name: str) -> pd.Series:

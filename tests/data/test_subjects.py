@@ -44,7 +44,7 @@ def test_one_observer_on_one_day():
     assert groups(photos.assign(path=[f"c{row}/x.jpg" for row in range(5)])) == list(range(5))
     assert groups(photos.assign(observation_id=["7", "8", "8", "", ""])) == [0, 0, 0, 1, 2]
     assert groups(photos.assign(observation_id=["7", "8", "8", "", ""]), "none") == [0, 1, 1, 2, 3]
-    assert "2 photos share observer, day and class" in stated_groups(photos, "auto")[1][0]
+    assert "2 photos of one observer, day and class" in stated_groups(photos, "auto")[1][0]
 
 
 def test_a_pattern_with_a_slash_is_matched_with_the_path():
