@@ -182,8 +182,12 @@ def _open_database(path: Path) -> Store:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with locked(Path(f"{path}.lock"), timeout=120):
-            if not path.exists():
-                _make_database(path)
+            if not path.exists():  # by a private class, for MLflow's client cannot close the temporary database
+                from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+                with replacing(path) as temporary:
+                    made = SqlAlchemyStore(f"sqlite:///{temporary}", (path.parent / "artifacts").as_uri())
+                    made.engine.dispose()
             store.client().search_experiments(max_results=1)
     except LockHeld as error:
         raise BadInput(f"{path}.lock is held by another process for two minutes: end it and try again.") from error
@@ -196,15 +200,6 @@ def _open_database(path: Path) -> Store:
             ) from error
         raise BadInput(f"{path} cannot be read as a run database ({one_line(error, 80)}): move it away.") from error
     return store
-
-
-def _make_database(path: Path) -> None:
-    """By a private class of MLflow, for its client offers no way to close the temporary database."""
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    with replacing(path) as temporary:
-        made = SqlAlchemyStore(f"sqlite:///{temporary}", (path.parent / "artifacts").as_uri())
-        made.engine.dispose()
 
 
 # ---- a server
