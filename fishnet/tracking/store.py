@@ -217,29 +217,27 @@ def _open_server(uri: str, patience: float) -> Store:
     request = threading.Thread(target=_request, args=(client, deadline, answer), daemon=True)
     request.start()
     request.join(patience)
-    error = answer[0] if answer else None
-    if not answer or (error is not None and _no_connection(error)):
+    if not answer:
         raise BadInput(
             f"The tracking server {uri} did not answer within {patience:.0f} s: start it, or mend tracking.uri."
         )
-    if error is not None:
-        raise BadInput(f"{uri} answers, but not as an MLflow server should ({one_line(error)}).")
+    if answer[0] is not None:
+        raise BadInput(f"{uri} answers, but not as an MLflow server should ({one_line(answer[0])}).")
     return Store(uri=uri)
 
 
 def _request(client: MlflowClient, deadline: float, answer: list[Exception | None]) -> None:
-    """Try until there is an answer of whatever kind, and append the error, or None."""
+    """Try until there is an answer of whatever kind, and append its error, or None; without a connection, nothing."""
+    no_connection = ("Max retries", "failed with exception", "timed out", "Connection")
     while True:
         try:
             client.search_experiments(max_results=1)
             answer.append(None)
             return
         except Exception as error:
-            if not _no_connection(error) or time.monotonic() > deadline - 1:
+            if not any(sign in str(error) for sign in no_connection):
                 answer.append(error)
                 return
+            if time.monotonic() > deadline - 1:
+                return
         time.sleep(0.5)
-
-
-def _no_connection(error: Exception) -> bool:
-    return any(sign in str(error) for sign in ("Max retries", "failed with exception", "timed out", "Connection"))
