@@ -76,6 +76,12 @@ def explain(config: DictConfig) -> dict[str, float]:
     model = load_model(Path(config.checkpoint)).to("cuda" if torch.cuda.is_available() else "cpu")
     in_class_folders = images.is_dir() and all(photo.parent != images for photo in photos)
     table, batches, views = _data_set(config, model) if in_class_folders else _loose(config, model, photos)
+    if "seen" in table and (trained := int((table["seen"] == "train").sum())):
+        log.warning(
+            "The model was trained on %d of these %s; the others are drawn first.",
+            trained,
+            counted(len(table), "photo"),
+        )
     preprocessing = sorted(model.preprocessing.as_dict().items())
     identity = f"{_digest(model)} {preprocessing} {table['sha256'].tolist()} {config.all_classes}"
     about = hashlib.sha256(identity.encode()).hexdigest()
