@@ -50,7 +50,8 @@ class Report(UsesPredictions):
             with replacing(path) as temporary:
                 self._report(trainer, pl_module, predictions, temperature).by_photo().to_csv(temporary, index=False)
             error = calibration_error(predictions.probabilities(temperature), predictions.label)
-            self._log(pl_module, {"val/calibration_error_scaled": error})
+            self.metrics["val/calibration_error_scaled"] = error
+            pl_module.log("val/calibration_error_scaled", error, rank_zero_only=True)
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         predictions = self.predictions(trainer)
@@ -67,7 +68,9 @@ class Report(UsesPredictions):
         for metric in shown_in("interval"):
             interval = report.intervals[metric.name]
             logged |= {f"test/{metric.name}_low": interval.low, f"test/{metric.name}_high": interval.high}
-        self._log(pl_module, {name: value for name, value in logged.items() if np.isfinite(value)})
+        logged = {name: value for name, value in logged.items() if np.isfinite(value)}
+        self.metrics |= logged
+        pl_module.log_dict(logged, rank_zero_only=True)
 
     def _report(
         self, trainer: L.Trainer, pl_module: L.LightningModule, predictions: Predictions, temperature: float
@@ -82,20 +85,20 @@ class Report(UsesPredictions):
             resamples=self.resamples,
         )
 
-    def _log(self, pl_module: L.LightningModule, values: dict[str, float]) -> None:
-        self.metrics |= values
-        pl_module.log_dict(values, rank_zero_only=True)
-
 
 def photos_of(trainer: L.Trainer, predictions: Predictions) -> pd.DataFrame:
-    """Path and group of each photo; without a table every photo has its row number and stands alone."""
+    """Path and group of each photo, and whether the model has seen it, where that is known.
+
+    Without a table every photo has its row number and stands alone.
+    """
     table = getattr(getattr(trainer, "datamodule", None), "table", None)
     rows = predictions.index
     if table is None:
         return pd.DataFrame({"path": rows.astype(str), "group": rows})
     chosen = table.iloc[rows]
     groups = chosen["group"].to_numpy() if "group" in chosen else rows
-    return pd.DataFrame({"path": chosen["path"].to_numpy(), "group": groups})
+    photos = pd.DataFrame({"path": chosen["path"].to_numpy(), "group": groups})
+    return photos.assign(seen=chosen["seen"].to_numpy()) if "seen" in chosen else photos
 
 
 class Speed(L.Callback):
