@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 
 from fishnet import fonts as lettering
-from fishnet.data.checks import blocks, check, read_folder
+from fishnet.data.checks import blocks, check, read_folder, same_photo
+from fishnet.data.conditions import leak
 from fishnet.data.index import build_index
 from fishnet.data.same_photo import PAIRS, write_pairs
 from fishnet.data.sheet import sheet
@@ -201,8 +202,8 @@ def test_a_crop_is_one_photo_and_a_new_arrangement_is_one_scene(tmp_path):
     root = tmp_path / "photos"
     for label, name in enumerate(("perch", "pike")):
         (root / name).mkdir(parents=True)
-        for number in range(8):
-            scene(100 * label + number).save(root / name / f"{'abcdefgh'[number]}.png")
+        for number in range(5):
+            scene(100 * label + number).save(root / name / f"{'abcde'[number]}.png")
     scene(0).crop((40, 20, 300, 200)).resize((200, 140)).save(root / "perch/crop.jpg")
     ImageOps.mirror(scene(1)).save(root / "pike/mirrored.jpg")
     again = scene(2)
@@ -218,7 +219,8 @@ def test_a_crop_is_one_photo_and_a_new_arrangement_is_one_scene(tmp_path):
     ):
         features[row[copy]] = features[row[f"{photo}.png"]] + 0.1
     keep_features(root, folder.table, features)
-    folder, findings = found(root)
+    folder = read_folder(str(root), SETTINGS, progress=False)
+    findings = check(folder, [same_photo])
     assert "2 pairs of files show one photo, 1 of them in two classes" in said(findings, "same photo")
     assert "1 pair of photos show one place" in said(findings, "same scene")
     one_photo = [pair for pair in folder.pairs if pair.one_photo]
@@ -226,12 +228,13 @@ def test_a_crop_is_one_photo_and_a_new_arrangement_is_one_scene(tmp_path):
     index = build_index(root, progress=False)
     groups = index.table.set_index("path")["group"]
     assert groups["perch/crop.jpg"] == groups["perch/a.png"] and groups["pike/mirrored.jpg"] == groups["perch/b.png"]
-    assert groups["perch/again.png"] != groups["perch/c.png"] and groups.nunique() == 17
+    assert groups["perch/again.png"] != groups["perch/c.png"] and groups.nunique() == 11
     assert "2 pairs of files that show one photo stay together" in " ".join(index.warnings)
-    assert build_index(root, progress=False, duplicates="ignore").table["group"].nunique() == 19
-    assert len([pair for pair in found(root)[0].pairs if pair.one_photo]) == 2  # though they are one group now
+    assert build_index(root, progress=False, duplicates="ignore").table["group"].nunique() == 13
+    later = read_folder(str(root), SETTINGS, progress=False)
+    assert check(later, [same_photo]) == findings  # though they are one group now
     (root / "perch/a.png").unlink()
-    assert build_index(root, progress=False).table["group"].nunique() == 17
+    assert build_index(root, progress=False).table["group"].nunique() == 11
 
 
 def test_a_damaged_list_of_pairs_is_refused(root):
@@ -244,15 +247,15 @@ def test_a_damaged_list_of_pairs_is_refused(root):
 def test_what_a_leak_is_worth(root):
     for number, photo in enumerate(sorted(root.glob("*/*.jpg"))):
         photo.rename(photo.with_name(f"fish{number // 2}_frame{number % 2}.jpg"))
-    folder, findings = found(root)
-    assert not said(findings, "leak")
+    folder = read_folder(str(root), SETTINGS | {"group": "auto"}, progress=False)
+    assert not check(folder, [leak])
     lots = np.random.default_rng(0)
     of_fish = {name: lots.normal(size=16) for name in folder.table["path"].str.extract(r"(fish\d+)")[0].unique()}
     features = np.array([of_fish[name] for name in folder.table["path"].str.extract(r"(fish\d+)")[0]])
     keep_features(root, folder.table, features + 0.1 * lots.normal(size=features.shape))
-    words = said(found(root, group="auto")[1], "leak")
-    assert "split by photo would look +0." in words
-    by_photo, by_group, _ = map(float, re.findall(r"\d\.\d\d", words))
+    (finding,) = check(read_folder(str(root), folder.settings, progress=False), [leak])
+    assert "split by photo would look +0." in finding.text
+    by_photo, by_group, _ = map(float, re.findall(r"\d\.\d\d", finding.text))
     assert by_photo > by_group + 0.3
 
 
