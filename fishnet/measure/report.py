@@ -12,7 +12,7 @@ from fishnet.errors import WorkFailed
 from fishnet.files import replacing
 
 from . import confusions
-from .bootstrap import Interval, intervals
+from .intervals import METHOD, Interval, intervals
 from .calibration import Reliability, reliability
 from .predictions import Predictions
 
@@ -26,7 +26,7 @@ class TestReport:
         photos: path and group of each prediction.
         names: of the classes.
         temperature: that the logits are divided by.
-        resamples: draws of groups for the intervals.
+        resamples: draws of groups for the intervals of the losses; without any there are no intervals at all.
         seed: of these draws.
     """
 
@@ -66,7 +66,7 @@ class TestReport:
         return {
             "photos": len(self.predictions),
             "groups": int(self.photos["group"].nunique()),
-            "interval": f"95 %, percentile bootstrap over groups, {self.resamples} draws",
+            "interval": METHOD.format(draws=self.resamples) if self.resamples else "none",
             "temperature": self.temperature,
             "calibration_error": {"before": self.calibration_before.error, "after": self.calibration_after.error},
             "figures": {

@@ -193,10 +193,10 @@ def _best_names(order: Sequence[Scored], key: str | None) -> str:
 
 
 def _photo_intervals(order: Sequence[Scored], journal: Journal, key: str) -> dict[str, tuple[float, float]]:
-    """By digest, of trials with a single training: the interval over its photos, drawn again by group."""
+    """By digest, of trials with a single training: the interval over its photos, by group."""
     import numpy as np
 
-    from fishnet.measure.bootstrap import intervals
+    from fishnet.measure.intervals import intervals
     from fishnet.measure.predictions import Predictions
 
     part, _, metric = key.partition("/")
