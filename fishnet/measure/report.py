@@ -12,8 +12,8 @@ from fishnet.errors import WorkFailed
 from fishnet.files import replacing
 
 from . import confusions
-from .intervals import METHOD, Interval, intervals
 from .calibration import Reliability, reliability
+from .intervals import METHOD, Interval, class_intervals, intervals
 from .predictions import Predictions
 
 
@@ -75,9 +75,17 @@ class TestReport:
             },
         }
 
+    @cached_property
+    def groups(self) -> np.ndarray:
+        """How many groups the photos of each class come from."""
+        return confusions.groups_of_classes(self.predictions.label, self.photos["group"].to_numpy(), len(self.names))
+
     def by_class(self) -> pd.DataFrame:
-        groups = confusions.groups_of_classes(self.predictions.label, self.photos["group"].to_numpy(), len(self.names))
-        return confusions.classification_report(self.matrix, groups, self.names)
+        answers = self.predictions.label, self.predictions.predicted, self.photos["group"].to_numpy()
+        ends = class_intervals(*answers, len(self.names))
+        if not self.resamples or self.photos["group"].nunique() < 2:
+            ends = {name: np.full_like(each, np.nan) for name, each in ends.items()}
+        return confusions.classification_report(self.matrix, self.groups, self.names, ends)
 
     def by_photo(self) -> pd.DataFrame:
         names = np.asarray(self.names, object)
@@ -115,8 +123,8 @@ class TestReport:
             "classification_report.txt": confusions.readable(by_class),
             "classification_report.csv": by_class.to_csv(index=False),
             "confusion_matrix.csv": matrix.to_csv(),
-            "confused_pairs.csv": confusions.confused_pairs(self.matrix, self.names).to_csv(index=False),
-            "dendrogram.csv": confusions.merges(self._tree, self.names).to_csv(index=False),
+            "confused_pairs.csv": confusions.confused_pairs(self.matrix, self.groups, self.names).to_csv(index=False),
+            "dendrogram.csv": confusions.merges(self._tree, self.groups, self.names).to_csv(index=False),
             "predictions.csv": self.by_photo().to_csv(index=False),
         }
         for name, text in texts.items():
@@ -126,7 +134,7 @@ class TestReport:
     def _draw(self, folder: Path) -> None:
         from . import pictures
 
-        pictures.draw_confusions(self.matrix, self.names, folder / "confusion_matrix.png")
-        pictures.draw_dendrogram(self._tree, self.names, folder / "dendrogram.png")
+        pictures.draw_confusions(self.matrix, self.groups, self.names, folder / "confusion_matrix.png")
+        pictures.draw_dendrogram(self._tree, self.groups, self.names, folder / "dendrogram.png")
         before, after = self.calibration_before, self.calibration_after
         pictures.draw_reliability(before, after, self.temperature, folder / "reliability.png")
