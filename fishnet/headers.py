@@ -50,7 +50,9 @@ def read_header(data: bytes) -> Header:
                 raise RefusedImage(f"a {name} file that is cut short") from None
             check_size(header.width, header.height)
             return header
-    raise RefusedImage(_not_a_photo(data))
+    if re.match(rb"\s*(<!doctype|<html|<\?xml|\{|\[)", data[:256], re.IGNORECASE):
+        raise RefusedImage("a web page or text, not a photo")
+    raise RefusedImage("not a JPEG, PNG, WebP or GIF file")
 
 
 def check_size(width: int, height: int) -> None:
@@ -58,12 +60,6 @@ def check_size(width: int, height: int) -> None:
         raise RefusedImage("the image has no pixels")
     if width * height > MAX_PIXELS:
         raise RefusedImage(f"{width} x {height} pixels are too many (at most {MAX_PIXELS // 1_000_000} million)")
-
-
-def _not_a_photo(data: bytes) -> str:
-    if re.match(rb"\s*(<!doctype|<html|<\?xml|\{|\[)", data[:256], re.IGNORECASE):
-        return "a web page or text, not a photo"
-    return "not a JPEG, PNG, WebP or GIF file"
 
 
 def _jpeg(data: bytes) -> Header:
@@ -76,7 +72,10 @@ def _jpeg(data: bytes) -> Header:
             size = width, height
         elif code == _SOS:
             scans += 1
-            _check_scans(scans, size)
+            if size is None:
+                raise RefusedImage("a JPEG file without a size")
+            if scans > MAX_SCANS or scans * size[0] * size[1] > MAX_SCANNED_PIXELS:
+                raise RefusedImage(f"a JPEG file of too many scans ({scans} or more)")
         elif data.startswith(_HIDDEN, start + 2):
             exif = exif or (data[start + 8 : end] if data.startswith(_EXIF, start + 2) else b"")
             hidden.append(start + 2)
@@ -115,13 +114,6 @@ def jpeg_turn(data: bytes) -> int | None:
     return 1
 
 
-def _check_scans(scans: int, size: tuple[int, int] | None) -> None:
-    if size is None:
-        raise RefusedImage("a JPEG file without a size")
-    if scans > MAX_SCANS or scans * size[0] * size[1] > MAX_SCANNED_PIXELS:
-        raise RefusedImage(f"a JPEG file of too many scans ({scans} or more)")
-
-
 def _png(data: bytes) -> Header:
     if data[12:16] != b"IHDR":
         raise RefusedImage("a PNG file without a header")
@@ -141,7 +133,7 @@ def _png(data: bytes) -> Header:
 def _gif(data: bytes) -> Header:
     """Walks to the first frame: comments before it are joined by decoders in quadratic time."""
     width, height, flags = struct.unpack_from("<HHB", data, 6)
-    position = 13 + _palette(flags)
+    position = 13 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)  # behind the palette
     while data[position] == 0x21:
         position += 2
         while data[position] and position <= MAX_GIF_PREFACE:
@@ -153,10 +145,6 @@ def _gif(data: bytes) -> Header:
         raise RefusedImage("a GIF file without an image")
     left, top, frame_width, frame_height = struct.unpack_from("<HHHH", data, position + 1)
     return Header("GIF", max(width, left + frame_width), max(height, top + frame_height))
-
-
-def _palette(flags: int) -> int:
-    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
 def _webp(data: bytes) -> Header:

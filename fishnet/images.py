@@ -49,7 +49,9 @@ def load_image(source: Path | str | bytes, *, min_side: int | None = None) -> Im
     except RefusedImage:
         raise
     except Exception as error:  # Pillow raises at least seven kinds for broken files
-        raise RefusedImage(_reason(header.format, error)) from error
+        if "truncated" in str(error).lower():
+            raise RefusedImage(f"a {header.format} file that is cut short") from error
+        raise RefusedImage(f"a broken {header.format} file ({str(error) or type(error).__name__})") from error
 
 
 def load_pixels(
@@ -111,7 +113,11 @@ def read_bytes(path: Path | str) -> bytes:
 
 
 def _decode(data: bytes, header: Header, min_side: int | None) -> Image.Image:
-    with Image.open(BytesIO(_without(data, header.hidden)), formats=[header.format]) as photo:
+    stream = BytesIO(data)
+    for offset in header.hidden:
+        stream.seek(offset)
+        stream.write(b"none")
+    with Image.open(stream, formats=[header.format]) as photo:  # from its beginning, wherever the stream stands
         check_size(*photo.size)
         full_size = photo.size
         if min_side:
@@ -124,15 +130,6 @@ def _decode(data: bytes, header: Header, min_side: int | None) -> Image.Image:
     return image
 
 
-def _without(data: bytes, hidden: tuple[int, ...]) -> bytes | bytearray:
-    if not hidden:
-        return data
-    blanked = bytearray(data)
-    for offset in hidden:
-        blanked[offset : offset + 4] = b"none"
-    return blanked
-
-
 def _to_rgb(photo: Image.Image) -> Image.Image:
     if photo.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion cuts at 255 and leaves white
         return photo.convert("I").point(lambda value: value * (1 / 256)).convert("L").convert("RGB")
@@ -142,9 +139,3 @@ def _to_rgb(photo: Image.Image) -> Image.Image:
         page.paste(over, mask=over.getchannel("A"))
         return page
     return photo.convert("RGB")
-
-
-def _reason(format: str, error: Exception) -> str:
-    if "truncated" in str(error).lower():
-        return f"a {format} file that is cut short"
-    return f"a broken {format} file ({str(error) or type(error).__name__})"

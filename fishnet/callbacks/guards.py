@@ -1,6 +1,7 @@
 """Guards of every training: signals end it with a checkpoint, the loss stays finite, steps can be repeated."""
 
 import logging
+import math
 import random
 import signal as signals
 from collections.abc import Callable
@@ -31,7 +32,7 @@ class StopOnSignal(L.Callback):
         self._waiting = False
         self._watch()
 
-    def _watch(self) -> None:
+    def _watch(self, trainer: L.Trainer | None = None, pl_module: L.LightningModule | None = None) -> None:
         """Handle the signals; again at each stage, because Lightning puts its own handler before ours.
 
         That one ends with status 0 and no checkpoint, and with several processes it broadcasts from inside the signal
@@ -40,22 +41,25 @@ class StopOnSignal(L.Callback):
         for number in WATCHED:
             signals.signal(number, self._note)
 
+    on_validation_start = on_test_start = _watch
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         impatient = self.signal is not None and number == signals.SIGINT
         self.signal = number
         if not self._waiting or impatient:
             raise Interrupted(number)
 
-    def _signalled(self, trainer: L.Trainer) -> bool:
-        """Whether a signal came, here or in another process: all stop at the same step."""
-        here = self.signal is not None
-        return trainer.strategy.reduce_boolean_decision(here, all=False) if trainer.world_size > 1 else here
-
-    def _keep_and_stop(self, trainer: L.Trainer, keep: Callable[[LastCheckpoint], None]) -> None:
+    def _stop_if_signalled(self, trainer: L.Trainer, keep: Callable[[LastCheckpoint], None] | None) -> None:
+        """Stop where a signal came, here or in another process, all at the same step; `keep` writes the checkpoint."""
+        signalled = self.signal is not None
+        if trainer.world_size > 1:
+            signalled = trainer.strategy.reduce_boolean_decision(signalled, all=False)
+        if not signalled:
+            return
         last = next((c for c in trainer.callbacks if isinstance(c, LastCheckpoint)), None)  # type: ignore[attr-defined]
-        if last is not None:
+        if keep and last:
             keep(last)
-        else:
+        elif keep:
             log.warning("Stopped by a signal; nothing of this epoch was kept (callbacks.last=null).")
         raise Interrupted(self.signal or signals.SIGTERM)
 
@@ -63,26 +67,20 @@ class StopOnSignal(L.Callback):
         self._waiting = True
         self._watch()
 
-    def _watch_again(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._watch()
-
-    on_validation_start = on_test_start = _watch_again
-
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._waiting = False
-        if self._signalled(trainer):  # behind the last step: last.ckpt is there already
-            raise Interrupted(self.signal or signals.SIGTERM)
+        self._stop_if_signalled(trainer, None)  # behind the last step: last.ckpt is there already
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         self._waiting = False
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx: int) -> None:
-        if at_step_end(trainer) and self._signalled(trainer):
-            self._keep_and_stop(trainer, lambda last: last.save(trainer))
+        if at_step_end(trainer):
+            self._stop_if_signalled(trainer, lambda last: last.save(trainer))
 
     def on_validation_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:
-        if self._waiting and not trainer.sanity_checking and self._signalled(trainer):
-            self._keep_and_stop(trainer, lambda last: last.save_in_validation(trainer))
+        if self._waiting and not trainer.sanity_checking:
+            self._stop_if_signalled(trainer, lambda last: last.save_in_validation(trainer))
 
 
 class FiniteNumbers(L.Callback):
@@ -92,11 +90,9 @@ class FiniteNumbers(L.Callback):
         self._rows = batch["index"]
 
     def on_before_backward(self, trainer: L.Trainer, pl_module: L.LightningModule, loss: Tensor) -> None:
-        finite = bool(torch.isfinite(loss))
-        if _everywhere(trainer, finite) != finite:
-            self._fail(trainer, "the loss of another process became infinite or no number")
-        if not finite:
-            self._fail(trainer, f"the loss became {loss.item()}")
+        value = loss.item()
+        elsewhere = "the loss of another process became infinite or no number"
+        self._check(trainer, math.isfinite(value), f"the loss became {value}", elsewhere)
 
     def on_validation_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:
         self._check_logits(outputs, trainer, "validation")
@@ -111,10 +107,9 @@ class FiniteNumbers(L.Callback):
         finite = torch.isfinite(outputs["logits"]).all(dim=-1)
         all_finite = bool(finite.all())
         self._rows = outputs["index"] if all_finite else outputs["index"][~finite]
-        if _everywhere(trainer, all_finite) != all_finite:
-            self._fail(trainer, f"an answer in {part}, of another process, became infinite or no number")
-        if not all_finite:
-            self._fail(trainer, f"the network's answers in {part} became infinite or no number")
+        here = f"the network's answers in {part} became infinite or no number"
+        elsewhere = f"an answer in {part}, of another process, became infinite or no number"
+        self._check(trainer, all_finite, here, elsewhere)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict) -> None:
         """The loss of the last step was a number, but its update may have ruined the weights."""
@@ -122,24 +117,23 @@ class FiniteNumbers(L.Callback):
         if ruined:
             self._fail(trainer, f"weights ({ruined[0]}) became infinite or no number")
 
+    def _check(self, trainer: L.Trainer, finite: bool, here: str, elsewhere: str) -> None:
+        """Fail where it is not finite in this process, or in another one; all of them must ask together."""
+        everywhere = trainer.strategy.reduce_boolean_decision(finite, all=True) if trainer.world_size > 1 else finite
+        if not everywhere:
+            self._fail(trainer, elsewhere if finite else here)
+
     def _fail(self, trainer: L.Trainer, failure: str) -> None:
         where = f"at step {trainer.global_step} (epoch {trainer.current_epoch}"
         cure = "The weights of the checkpoint are ruined or were trained otherwise; take another one."
         if trainer.optimizers:
             where += f", lr {trainer.optimizers[0].param_groups[0]['lr']:g}"
             cure = "What was kept is from before it; try a smaller lr."
-        raise WorkFailed(f"{failure} {where}); photos of that batch: {', '.join(self._photos(trainer))}. {cure}")
-
-    def _photos(self, trainer: L.Trainer) -> list[str]:
         rows = [int(row) for row in self._rows]
         table = getattr(trainer.datamodule, "table", None)  # type: ignore[attr-defined]
-        named = [str(row) if table is None else str(table.path.iloc[row]) for row in rows[:MOST_NAMED]]
-        return named + ([f"and {len(rows) - MOST_NAMED} more"] if len(rows) > MOST_NAMED else [])
-
-
-def _everywhere(trainer: L.Trainer, here: bool) -> bool:
-    """Whether it holds in every process; all of them must ask together."""
-    return trainer.strategy.reduce_boolean_decision(here, all=True) if trainer.world_size > 1 else here
+        photos = [str(row) if table is None else str(table.path.iloc[row]) for row in rows[:MOST_NAMED]]
+        photos += [f"and {len(rows) - MOST_NAMED} more"] if len(rows) > MOST_NAMED else []
+        raise WorkFailed(f"{failure} {where}); photos of that batch: {', '.join(photos)}. {cure}")
 
 
 class SeededSteps(L.Callback):

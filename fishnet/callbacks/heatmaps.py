@@ -7,11 +7,10 @@ from typing import Annotated, cast
 import numpy as np
 import pandas as pd
 import pytorch_lightning as L
-from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from fishnet.data.folder import PhotoSource
-from fishnet.explain.gradcam import class_maps, explained, last_convolution
+from fishnet.explain.gradcam import NothingToExplain, class_maps, explained
 from fishnet.explain.overlay import Caption, captioned, fixed_panel, most_informative, overlay, sheet
 from fishnet.measure.predictions import Predictions
 from fishnet.models.interface import Classifier
@@ -75,12 +74,12 @@ class HeatMaps(UsesPredictions):
             rows = fixed_panel(candidates, labels[candidates], self.photos)
             self._panel = rows, data.photos(rows)
         rows, images = self._panel
-        maps, logits = explained(model, images, layer=_layer(model, images))
+        maps, logits = explained(model, images)
         probabilities = model.probabilities(logits.to(model.device)).cpu().numpy()
         captions = _captions(model, labels[rows], probabilities.argmax(axis=1), probabilities.max(axis=1))
         epoch = trainer.current_epoch
-        page = _page(images, maps, captions, f"epoch {epoch}, step {trainer.global_step}")
-        _save(trainer, page, f"panel/epoch_{epoch:03d}.jpg")
+        title = f"epoch {epoch}, step {trainer.global_step}"
+        _write_page(trainer, f"panel/epoch_{epoch:03d}.jpg", images, maps, captions, title)
 
     def _draw_sheets(self, trainer: L.Trainer, model: Classifier, predictions: Predictions) -> None:
         """One sheet a class of its surest right and wrong predictions, and a table of what they show."""
@@ -92,9 +91,9 @@ class HeatMaps(UsesPredictions):
                 continue
             chosen, predicted = predictions.index[positions], predictions.predicted[positions]
             images = data.photos(chosen.tolist())
-            maps = class_maps(model, images, predicted.tolist(), layer=_layer(model, images))
+            maps = class_maps(model, images, predicted.tolist())
             captions = _captions(model, predictions.label[positions], predicted, probability[positions])
-            _save(trainer, _page(images, maps, captions, captions[0].true), f"{slug}.jpg")
+            _write_page(trainer, f"{slug}.jpg", images, maps, captions, captions[0].true)
             rows += [
                 (path, it.true, it.predicted, round(it.probability, 6), it.predicted, f"{slug}.jpg")
                 for path, it in zip(data.table["path"].iloc[chosen], captions, strict=True)
@@ -103,26 +102,14 @@ class HeatMaps(UsesPredictions):
         write_artifact(trainer, "gradcam/index.csv", lambda path: index.to_csv(path, index=False))
 
 
-class NothingToExplain(Exception):
-    """The network has no convolution."""
-
-
-def _layer(model: Classifier, images: Tensor) -> nn.Module:
-    layer = last_convolution(model.network, images.shape[-1])
-    if layer is None:
-        raise NothingToExplain
-    return layer
-
-
 def _captions(model: Classifier, labels: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray) -> list[Caption]:
     names, parts = model.classes, zip(labels, predicted, probabilities, strict=True)
     return [Caption(names[label], names[prediction], float(probability)) for label, prediction, probability in parts]
 
 
-def _page(images: Tensor, maps: Tensor, captions: list[Caption], title: str) -> Image.Image:
+def _write_page(
+    trainer: L.Trainer, file: str, images: Tensor, maps: Tensor, captions: list[Caption], title: str
+) -> None:
     parts = zip(images.permute(0, 2, 3, 1).numpy(), maps.numpy(), captions, strict=True)
-    return sheet([captioned(overlay(photo, values), caption) for photo, values, caption in parts], title=title)
-
-
-def _save(trainer: L.Trainer, page: Image.Image, file: str) -> None:
+    page = sheet([captioned(overlay(photo, values), caption) for photo, values, caption in parts], title=title)
     write_artifact(trainer, f"gradcam/{file}", lambda path: page.save(path, format="JPEG", quality=90))

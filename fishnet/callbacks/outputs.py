@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pytorch_lightning as L
@@ -43,17 +42,10 @@ class UsesPredictions(L.Callback):
     on_validation_epoch_start = on_test_epoch_start = on_validation_end = on_test_end = _forget
 
 
-@runtime_checkable
-class KeepsArtifacts(Protocol):
-    """A logger that takes files."""
-
-    def log_artifacts(self, source: Path, path: str) -> None: ...
-
-
 def log_artifacts(trainer: L.Trainer, source: Path, path: str) -> None:
     """Hand a file or a folder to every tracker that takes files, to be kept under `path`."""
     for logger in trainer.loggers:
-        if isinstance(logger, KeepsArtifacts):
+        if hasattr(logger, "log_artifacts"):
             logger.log_artifacts(source, path)
 
 

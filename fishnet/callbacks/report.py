@@ -50,7 +50,8 @@ class Report(UsesPredictions):
             with replacing(path) as temporary:
                 self._report(trainer, pl_module, predictions, temperature).by_photo().to_csv(temporary, index=False)
             error = calibration_error(predictions.probabilities(temperature), predictions.label)
-            self._log(pl_module, {"val/calibration_error_scaled": error})
+            self.metrics["val/calibration_error_scaled"] = error
+            pl_module.log("val/calibration_error_scaled", error, rank_zero_only=True)
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         predictions = self.predictions(trainer)
@@ -67,7 +68,9 @@ class Report(UsesPredictions):
         for metric in shown_in("interval"):
             interval = report.intervals[metric.name]
             logged |= {f"test/{metric.name}_low": interval.low, f"test/{metric.name}_high": interval.high}
-        self._log(pl_module, {name: value for name, value in logged.items() if np.isfinite(value)})
+        logged = {name: value for name, value in logged.items() if np.isfinite(value)}
+        self.metrics |= logged
+        pl_module.log_dict(logged, rank_zero_only=True)
 
     def _report(
         self, trainer: L.Trainer, pl_module: L.LightningModule, predictions: Predictions, temperature: float
@@ -81,10 +84,6 @@ class Report(UsesPredictions):
             temperature=temperature,
             resamples=self.resamples,
         )
-
-    def _log(self, pl_module: L.LightningModule, values: dict[str, float]) -> None:
-        self.metrics |= values
-        pl_module.log_dict(values, rank_zero_only=True)
 
 
 def photos_of(trainer: L.Trainer, predictions: Predictions) -> pd.DataFrame:

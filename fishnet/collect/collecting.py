@@ -171,12 +171,10 @@ class Collector:
             self._failures[host] = 0
             self._well.add(host)
             whole = lay_down(self.root / folder, photo.photo_id, data)
-
-            def decode_and_keep() -> None:  # in a thread: the event loop waits for neither a decoder nor a disk
-                name, sha256 = keep(whole, data)
-                self.ledger.kept(folder, photo.photo_id, name, sha256)
-
-            return asyncio.get_running_loop().run_in_executor(self._decoders, decode_and_keep)
+            # in a thread: the event loop waits for neither a decoder nor a disk
+            return asyncio.get_running_loop().run_in_executor(
+                self._decoders, lambda: self.ledger.kept(folder, photo.photo_id, *keep(whole, data))
+            )
 
         try:
             await self.fetcher.photo(photo.url, accept)

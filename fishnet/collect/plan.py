@@ -90,6 +90,7 @@ class Plan:
     ) -> None:
         check_ranges(Plan.__init__, locals())
         self.name, self.source, self.limit, self.seed = name, source, limit, seed
+        self.root = Path("data").absolute() / name
         self.taxa = [name.strip() for name in re.split(r"[,;\n]", str(taxa or "")) if name.strip()]
         self.list = Path(list).expanduser() if list else None
         self.tables, self.refresh, self.drop_many = tables, refresh, drop_many
@@ -118,10 +119,6 @@ class Plan:
         keys = ("name", "drop_many", "tables", "connections", "deadline", "pause", "robots", "api", "pages", "media")
         same = {key: getattr(self, key) for key in keys}
         return Plan(**settings, **same, hosts=[*self.trusted], contact=self.contact or None, refresh=True)
-
-    @property
-    def root(self) -> Path:
-        return Path("data").absolute() / self.name
 
     @property
     def ledger(self) -> Path:

@@ -16,38 +16,30 @@ from fishnet.text import counted
 MOST_REASONS = 6
 
 
-class Bars:
+class Bars(Progress):
     """A bar for each class folder and each table that is fetched or converted, where stderr is a terminal."""
 
     def __init__(self, *, shown: bool = True) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         console = Console(stderr=True)
-        hidden = not (shown and console.is_terminal)
-        self._bars = Progress(*columns, console=console, transient=True, disable=hidden)
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> "Bars":
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()
+        super().__init__(*columns, console=console, transient=True, disable=not (shown and console.is_terminal))
+        self._by_name: dict[str, TaskID] = {}
 
     def listing(self, name: str, count: int) -> None:
         """So many photos have been listed, and there may be more."""
-        self._bars.update(self._task(name), description=f"{name}: listing, {count} found", total=None)
+        self.update(self._task(name), description=f"{name}: listing, {count} found", total=None)
 
     def fetching(self, name: str, done: int, total: int | None) -> None:
         """So many of all photos (or MB) are there; `total` is None if it is unknown."""
-        self._bars.update(self._task(name), description=name, completed=done, total=total)
+        self.update(self._task(name), description=name, completed=done, total=total)
 
     def fetched(self, name: str) -> None:
-        self._bars.update(self._task(name), advance=1)
+        self.update(self._task(name), advance=1)
 
     def _task(self, name: str) -> TaskID:
-        if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=None)
-        return self._tasks[name]
+        if name not in self._by_name:
+            self._by_name[name] = self.add_task(name, total=None)
+        return self._by_name[name]
 
 
 @dataclass(frozen=True)
@@ -62,14 +54,6 @@ class ClassResult:
     reasons: dict[str, int]
     note: str
 
-    def missing(self) -> str:
-        """Why the class has no photo."""
-        if not self.listed:
-            note = f": {self.note}" if self.note else ""
-            return f"nothing was found of {self.name} with these filters (licences, quality, place, dates){note}"
-        reason = next(iter(self.reasons), "unknown")
-        return f"of {self.name}, none of {counted(self.listed, 'photo')} could be kept (most often: {reason})"
-
 
 @dataclass(frozen=True)
 class Result:
@@ -83,7 +67,17 @@ class Result:
 
     def check(self) -> None:
         """Raise WorkFailed if a requested class has no photo, whether none was listed or none could be kept."""
-        if missing := [row.missing() for row in self.classes if row.folder in self.requested and not row.kept]:
+        missing = []
+        for row in self.classes:
+            if row.folder not in self.requested or row.kept:
+                continue
+            if row.listed:
+                reason, photos = next(iter(row.reasons), "unknown"), counted(row.listed, "photo")
+                missing.append(f"of {row.name}, none of {photos} could be kept (most often: {reason})")
+            else:
+                why = f"nothing was found of {row.name} with these filters (licences, quality, place, dates)"
+                missing.append(f"{why}: {row.note}" if row.note else why)
+        if missing:
             raise WorkFailed(f"{'; '.join(missing)}.")
 
 

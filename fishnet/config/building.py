@@ -27,10 +27,8 @@ from fishnet.tracking.runs import run_name
 
 log = logging.getLogger("fishnet")
 
-OWN_TRAINER_KEYS = (
-    "channels_last",
-    "compile",
-)  # keys of `trainer` that Lightning does not know; runs/precision.py uses them
+# keys of `trainer` that Lightning does not know; runs/precision.py uses them
+OWN_TRAINER_KEYS = ("channels_last", "compile")
 
 
 def quieten() -> None:
@@ -42,11 +40,11 @@ def quieten() -> None:
         "The number of training batches",
         "The '.*dataloader' does not have many",
         "Found .* module.* in eval mode",
+        "exists and is not empty",  # a run's own folder
+        "sync_dist=True",  # torchmetrics has synchronised these already
     )
     for message in advice:
         warnings.filterwarnings("ignore", message=f".*{message}")
-    warnings.filterwarnings("ignore", message=".*exists and is not empty")  # a run's own folder
-    warnings.filterwarnings("ignore", message=".*sync_dist=True")  # torchmetrics has synchronised these already
 
 
 def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, watch: StopOnSignal) -> L.Trainer:

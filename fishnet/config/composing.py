@@ -7,7 +7,7 @@ from hydra import initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fishnet.errors import BadInput
@@ -79,7 +79,8 @@ class Composer:
                 if base not in self._experiments:
                     raise BadInput(f"base={base}: there is no such experiment; {nearest(base, self._experiments)}")
             config = compose("train", overrides)
-            if _unpublished(config) and any(_key(override) == "model.pretrained" for override in self.values):
+            unpublished = config.model.backbone in own_backbones() and config.model.pretrained is True
+            if unpublished and any(_key(override) == "model.pretrained" for override in self.values):
                 overrides.append("model.pretrained=false")  # it is meant for networks that have published weights
                 config.model.pretrained = False
             validate(config, "train")
@@ -131,10 +132,6 @@ def config_dir() -> list[str]:
         if source.provider == "command-line":
             return ["--config-dir", str(Path(source.path).absolute())]
     return []
-
-
-def _unpublished(config: DictConfig) -> bool:
-    return config.model.backbone in own_backbones() and config.model.pretrained is True
 
 
 def _key(override: str) -> str:

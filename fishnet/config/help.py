@@ -4,6 +4,7 @@ Nothing that is heavy is imported; the comments beside the keys are those of the
 """
 
 import re
+from collections.abc import Iterator
 from importlib.resources import files
 
 from hydra import compose, initialize_config_module
@@ -27,7 +28,10 @@ def help_text(doc: str, verb: str, overrides: list[str], searchpath: list[str]) 
     lines = [doc.strip(), ""]
     if groups:
         lines += ["Groups (group=name)", *(f"  {name}: {', '.join(options[name])}" for name in sorted(groups)), ""]
-    lines += ["Keys (key=value)", *commented(yaml, comments(verb, groups))]
+    known = comments(verb, groups)
+    notes = {number: known.get(key, "") for number, key, _ in keys_of(yaml)}
+    lines.append("Keys (key=value)")
+    lines += [f"{line:{COLUMN}s} # {notes[n]}" if notes.get(n) else line for n, line in enumerate(yaml)]
     many = ", a group is chosen as group=name; -m sweeps over commas." if verb == "train" else "."
     return "\n".join([*lines, f"Any key above is set as key=value{many}"])
 
@@ -42,31 +46,18 @@ def comments(verb: str, groups: dict[str, str]) -> dict[str, str]:
         if not path.is_file():
             continue
         text = path.read_text(encoding="utf-8")
-        for key, line in keys_of(text.splitlines()):
-            known.setdefault(prefix + key, line["comment"] or "")
+        for _, key, comment in keys_of(text.splitlines()):
+            known.setdefault(prefix + key, comment)
         for base in re.findall(r"^  - (\w+)$", text, flags=re.M):  # - folder: another file of the same group
             sources.append((prefix, f"{name.rpartition('/')[0]}/{base}.yaml".lstrip("/")))
     return known
 
 
-def commented(lines: list[str], known: dict[str, str]) -> list[str]:
-    notes = dict(keys_of(lines, numbered=True))
-    return [
-        f"{line:{COLUMN}s} # {comment}" if (comment := known.get(notes.get(number, ""))) else line
-        for number, line in enumerate(lines)
-    ]
-
-
-def keys_of(lines: list[str], *, numbered: bool = False) -> list[tuple]:
-    """(dotted key, its match) of each line that holds a key; `numbered`: (line number, dotted key)."""
+def keys_of(lines: list[str]) -> Iterator[tuple[int, str, str]]:
+    """The number, the dotted key and the comment of each line that holds a key."""
     above: list[tuple[int, str]] = []
-    pairs: list[tuple] = []
     for number, line in enumerate(lines):
-        match = COMMENTED.match(line)
-        if match is None:
-            continue
-        indent = len(match["indent"])
-        above = [(level, key) for level, key in above if level < indent] + [(indent, match["key"])]
-        dotted = ".".join(key for _, key in above)
-        pairs.append((number, dotted) if numbered else (dotted, match))
-    return pairs
+        if match := COMMENTED.match(line):
+            indent = len(match["indent"])
+            above = [(level, key) for level, key in above if level < indent] + [(indent, match["key"])]
+            yield number, ".".join(key for _, key in above), match["comment"] or ""

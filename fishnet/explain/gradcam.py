@@ -19,6 +19,10 @@ from fishnet.models.isolation import eval_mode_restored
 from fishnet.models.taps import graph_begins_at, recorded
 
 
+class NothingToExplain(WorkFailed):
+    """The network has no convolution."""
+
+
 class Explained(NamedTuple):
     """A map and the logits of each photo, float32 on the CPU, from one forward pass."""
 
@@ -48,7 +52,7 @@ def explained(
 
     layer = layer or last_convolution(model.network, images.shape[-1])
     if layer is None:
-        raise WorkFailed("this network works on tokens and has no convolution: Grad-CAM cannot explain it.")
+        raise NothingToExplain("this network works on tokens and has no convolution: Grad-CAM cannot explain it.")
     wanted = None if targets is None else [ClassifierOutputTarget(int(target)) for target in targets]
     device = next(iter(model.named_parameters()))[1].device
     with ExitStack() as stack:
@@ -74,26 +78,19 @@ def last_convolution(network: nn.Module, size: int) -> nn.Module | None:
     body = getattr(network, "forward_features", network)  # timm tells body from head; others run to their logits
     layers = [module for module in network.modules() if module is not network]
     with (
-        recorded(layers, keep=lambda call: call.layer if _is_maps(call.output) else None) as calls,
+        recorded(layers, keep=lambda call: (call.layer, getattr(call.output, "shape", ()))) as calls,
         eval_mode_restored(network),
         torch.no_grad(),
         torch.autocast(weight.device.type, enabled=False),
     ):
         features = body(image)
-    works_on_tokens = isinstance(features, Tensor) and body is not network and not _channels_first(network, features)
-    with_maps = [layer for layer in calls if layer is not None]
-    return with_maps[-1] if with_maps and not works_on_tokens else None
-
-
-def _is_maps(output: object) -> bool:
-    return isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] > 1 and output.shape[3] > 1
-
-
-def _channels_first(network: nn.Module, features: Tensor) -> bool:
-    """Swin and its kin keep the channels last: four dimensions, but no maps of a convolution."""
-    width = getattr(network, "num_features", None)
-    last = features.ndim == 4 and features.shape[3] == width and features.shape[1] != width
-    return features.ndim == 4 and not last
+    if isinstance(features, Tensor) and body is not network:
+        width = getattr(network, "num_features", None)
+        # Swin and its kin keep the channels last: four dimensions, but no maps of a convolution
+        if features.ndim != 4 or (features.shape[3] == width and features.shape[1] != width):
+            return None
+    with_maps = [layer for layer, shape in calls if len(shape) == 4 and min(shape[2:]) > 1]
+    return with_maps[-1] if with_maps else None
 
 
 @cache

@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from fishnet.data.store import Made, Store, Stored
+from fishnet.data.store import Store, Stored
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.files import LockHeld, locked, replacing
 from fishnet.models.isolation import eval_mode_restored
@@ -72,10 +72,9 @@ def write_maps(
             if missing:
                 raise WorkFailed(f"maps of {len(keys) - missing} photos were made where {len(keys)} were to be.")
             logits, maps = (store.read(keys) for store in stores.values())
+            answers = np.stack([logits[row].ravel() for row in range(len(keys))])
             with replacing(out / "maps.csv") as temporary:
-                _with_answers(table, np.stack([logits[row].ravel() for row in range(len(keys))]), model).to_csv(
-                    temporary, index=False
-                )
+                _with_answers(table, answers, model).to_csv(temporary, index=False)
             _export(logits, out / "logits.npy", dimensions=1)
             _export(maps, out / "maps.npy", dimensions=3 if all_classes else 2)  # the last: where it is, all is
             shutil.rmtree(out / UNFINISHED)
@@ -114,18 +113,9 @@ def _keep(stores: dict[str, Store], keys: Sequence[str], kept: dict[str, dict[in
     for name, arrays in kept.items():
         rows, values = list(arrays), list(arrays.values())
         shapes = np.array([(1, 1, 1, *value.shape)[-3:] for value in values], dtype=np.int32)
-        stores[name].fill(
-            [keys[row] for row in rows],
-            shapes,
-            partial(_numbered, values),
-            label=name,
-            progress=False,
-        )
+        make = partial(lambda values, positions: ((at, values[at]) for at in positions.tolist()), values)
+        stores[name].fill([keys[row] for row in rows], shapes, make, label=name, progress=False)
         arrays.clear()
-
-
-def _numbered(values: list[np.ndarray], positions: np.ndarray) -> Made:
-    return ((position, values[position]) for position in positions.tolist())
 
 
 def _check_room(out: Path, size: int) -> None:
@@ -159,7 +149,9 @@ def read_maps(out: Path) -> FolderMaps:
 def batch_maps(model: "ImageClassifier", images: Tensor, *, all_classes: bool = False) -> tuple[Tensor, Tensor]:
     """Raw maps and logits of one batch; the class of a map is the model's answer unless all are asked for."""
     with eval_mode_restored(model):
-        if _additive(model):
+        if "_additive_maps" not in model.__dict__:  # found out once a model
+            model.__dict__["_additive_maps"] = is_additive(model)
+        if model.__dict__["_additive_maps"]:
             parts = additive_maps(model, images)
             chosen = parts.maps if all_classes else parts.maps[torch.arange(len(images)), parts.logits.argmax(dim=1)]
             return chosen.cpu(), parts.logits.cpu()
@@ -168,14 +160,6 @@ def batch_maps(model: "ImageClassifier", images: Tensor, *, all_classes: bool = 
             return explained(model, images, layer=layer)
         each = [explained(model, images, [k] * len(images), layer=layer) for k in range(len(model.classes))]
         return torch.stack([answer.maps for answer in each], dim=1), each[0].logits
-
-
-def _additive(model: "ImageClassifier") -> bool:
-    """Found out once a model."""
-    known = model.__dict__.get("_additive_maps")
-    if known is None:
-        known = model.__dict__["_additive_maps"] = is_additive(model)
-    return known
 
 
 def _with_answers(table: pd.DataFrame, logits: np.ndarray, model: "ImageClassifier") -> pd.DataFrame:

@@ -24,10 +24,6 @@ class Caption:
     predicted: str
     probability: float
 
-    @property
-    def right(self) -> bool:
-        return self.true == self.predicted
-
 
 def heat(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A raw map in [0, 1] at width × height: evidence against the class is cut off, evidence for it fills the range.
@@ -67,7 +63,7 @@ def captioned(picture: Image.Image, caption: Caption) -> Image.Image:
     tile = Image.new("RGB", (picture.width, picture.height + 2 * LINE + GAP), PAPER)
     tile.paste(picture, (0, 0))
     pencil = ImageDraw.Draw(tile)
-    colour = GREEN if caption.right else RED
+    colour = GREEN if caption.true == caption.predicted else RED
     percent = f" {caption.probability:.0%}"
     _line(pencil, picture.height + GAP // 2, tile.width, "true ", caption.true, "", INK)
     _line(pencil, picture.height + GAP // 2 + LINE, tile.width, "said ", caption.predicted, percent, colour)

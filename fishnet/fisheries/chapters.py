@@ -8,7 +8,7 @@ from fishnet.page.page import Chapter, in_one_line
 from . import pictures
 from .chapters_fits import dynamics_chapter, interval, learning_chapter, sentences
 from .findings import Findings
-from .status import QUADRANTS, most_assessed
+from .status import most_assessed
 
 MOST_ROWS = 40  # of a folded table
 MOST_CAUGHT = 12  # countries whose catches are drawn
@@ -22,7 +22,7 @@ def answers(findings: Findings) -> list[str]:
         row = (whole if len(whole) else status.changes).iloc[0]
         lines.append(text.answer_sustainable(row.entity, row))
     if len(status.now):
-        lines.append(text.answer_quadrants(_quadrant_counts(status.now)))
+        lines.append(text.answer_quadrants(status.quadrants))
     if len(status.below):
         lines.append(text.answer_below(most_assessed(status.below), status.below.iloc[-1]))
     for each in [each for each in findings.dynamics if not each.warnings][:3]:
@@ -40,11 +40,6 @@ def chapters(findings: Findings) -> list[Chapter]:
     words.add_text(sentences().words_stock(), sentences().words_msy())
     makers = (_sustainable, _ratios, _stocks, _catches, dynamics_chapter, learning_chapter, _read)
     return [words, *filter(None, (make(findings) for make in makers))]
-
-
-def _quadrant_counts(now: pd.DataFrame) -> dict[str, int]:
-    counts = now["quadrant"].value_counts()
-    return {name: int(counts.get(name, 0)) for name in QUADRANTS.values()}
 
 
 def _sustainable(findings: Findings) -> Chapter | None:
@@ -74,7 +69,7 @@ def _ratios(findings: Findings) -> Chapter | None:
     chapter.add_text(sentences().kobe())
     path_name, path = _path(findings)
     chapter.add_figure(pictures.draw_kobe(now, path, path_name), sentences().kobe_figure())
-    chapter.add_table(["quadrant", "how many"], list(_quadrant_counts(now).items()))
+    chapter.add_table(["quadrant", "how many"], list(findings.status.quadrants.items()))
     groups = now[now["kind"] != "stock"]
     if len(groups):
         order = list(groups.sort_values("b_bmsy")["entity"].drop_duplicates())

@@ -8,6 +8,7 @@ import pandas as pd
 from fishnet.page.page import Chapter, format_number, prose
 
 from . import pictures
+from .columns import VALUES
 from .dynamics import NAMES, Dynamics, contrast
 from .findings import Findings
 from .fitting import PRIOR_K, PRIOR_R, PRIOR_START
@@ -28,17 +29,14 @@ def dynamics_chapter(findings: Findings) -> Chapter | None:
     if not findings.dynamics:
         return None
     chapter = Chapter("How stocks grow: fits and futures")
-    beliefs = (_belief(*prior) for prior in (PRIOR_R, PRIOR_K, PRIOR_START))
+    beliefs = []
+    for centre, sd in (PRIOR_R, PRIOR_K, PRIOR_START):  # log-normal: the median, and the range that holds nine in ten
+        middle, low, high = (format_number(float(np.exp(centre + z * sd))) for z in (0, -1.645, 1.645))
+        beliefs.append(f"{middle} ({low} to {high})")
     chapter.add_text(sentences().model(), sentences().intervals(*beliefs))
     for each in findings.dynamics:
         _add_stock(chapter, each, findings.truth)
     return chapter
-
-
-def _belief(centre: float, sd: float) -> str:
-    """A log-normal prior as its median and the range that holds nine in ten."""
-    middle, low, high = (format_number(float(np.exp(centre + z * sd))) for z in (0, -1.645, 1.645))
-    return f"{middle} ({low} to {high})"
 
 
 def _add_stock(chapter: Chapter, each: Dynamics, truth: pd.DataFrame | None) -> None:
@@ -46,7 +44,7 @@ def _add_stock(chapter: Chapter, each: Dynamics, truth: pd.DataFrame | None) -> 
     chapter.add_heading(f"{stock.title}, {stock.years[0]} to {stock.years[-1]}")
     if each.warnings:
         chapter.add_warning("; ".join(each.warnings) + ". Read the figures below as questions.")
-    curves = stock.measured, contrast(each.fit), each.evidence_gap, each.undecided, each.best
+    curves = VALUES[stock.measure], contrast(each.fit), each.evidence_gap, each.undecided, each.best
     chapter.add_text(sentences().curves(*curves), *stock.notes)
     if stock.measure == "b_bmsy":
         chapter.add_text(sentences().second_opinion())

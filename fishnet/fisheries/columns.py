@@ -170,17 +170,12 @@ def parse_columns(text: str | None) -> dict[str, str]:
 
 def without_rivals(meanings: Meanings) -> dict[str, Meaning | None]:
     """Of several columns for one variable, the one that its publisher calls best; a user's correction wins."""
-
-    def rank(header: str, meaning: Meaning) -> tuple[bool, bool]:
-        return bool(meaning.reason), "best" in header.lower() or "pref" in header.lower()
-
-    winners: dict[tuple[str, str], tuple[str, Meaning]] = {}
-    for header, meaning in meanings.items():
-        if meaning is not None:
-            rivals = [winners.get((meaning.column, meaning.group), (header, meaning)), (header, meaning)]
-            winners[meaning.column, meaning.group] = max(rivals, key=lambda rival: rank(*rival))
-    kept = {header for header, _ in winners.values()}
-    return {header: meaning if header in kept else None for header, meaning in meanings.items()}
+    known = [(header, meaning) for header, meaning in meanings.items() if meaning]
+    known.sort(key=lambda pair: (not pair[1].reason, not re.search("best|pref", pair[0].lower())))
+    winners: dict[tuple[str, str], str] = {}
+    for header, meaning in known:
+        winners.setdefault((meaning.column, meaning.group), header)
+    return {header: meaning if header in winners.values() else None for header, meaning in meanings.items()}
 
 
 def plain_words(header: str) -> str:

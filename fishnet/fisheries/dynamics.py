@@ -13,10 +13,9 @@ import pandas as pd
 from fishnet.errors import BadInput
 from fishnet.text import nearest
 
-from .columns import VALUES
 from .fitting import PRIOR_R, Fit, Series, fit
 from .intervals import LEVEL, Uncertainty, uncertainty
-from .production import CURVES, curve_named, next_log_biomass
+from .production import CURVES, next_log_biomass
 from .projecting import Future, project
 
 MEASURES = ("index", "biomass", "b_bmsy")  # of biomass; the first that a table has
@@ -53,10 +52,6 @@ class Candidate:
     measure: str  # which of `MEASURES`
     notes: list[str]  # what was filled in
     unit: str = " tonnes"  # of the catches, as it is written behind a number
-
-    @property
-    def measured(self) -> str:
-        return VALUES[self.measure]
 
 
 def candidates(frames: Sequence[pd.DataFrame]) -> list[Candidate]:
@@ -146,7 +141,8 @@ def warnings(fitted: Fit, sure: Uncertainty) -> list[str]:
         sentences.append(f"{change_words}, so how fast it grows can hardly be seen")
     if float(fitted.covariance[0, years, years]) ** 0.5 > BELIEF * PRIOR_R[1]:
         sentences.append("r is hardly more than what was believed before the table was seen")
-    if (width := sure.intervals["msy"].relative_width) > WIDEST:
+    msy = sure.intervals["msy"]
+    if (width := (msy.high - msy.low) / msy.value) > WIDEST:
         sentences.append(f"the interval of MSY is {width:.1f} times MSY itself")
     if lag1_autocorrelation(fitted) > ALIKE:
         alike = "process errors of neighbouring years are much alike"
@@ -202,8 +198,10 @@ def dynamics(
     seed: int = 0,
 ) -> Dynamics:
     """Fits, bootstraps and projects one stock."""
+    if curve not in (*CURVES, "both"):
+        raise BadInput(f"curve={curve}: {nearest(curve, [*CURVES, 'both'])}")
     fits = {}
-    for each in CURVES.values() if curve == "both" else [curve_named(curve)]:
+    for each in CURVES.values() if curve == "both" else [CURVES[curve]]:
         fitted = fit(each, stock.series)
         fits[each.name] = (fitted, uncertainty(fitted, resamples=resamples, seed=seed))
     best = max(fits, key=lambda name: float(fits[name][0].evidence[0]))

@@ -14,6 +14,7 @@ from .dynamics import Dynamics, fit_table, future_table, path_table
 from .predicting import LearningResult
 from .reading import ENTITY, Sheet, read
 from .status import (
+    QUADRANTS,
     below_bmsy,
     changes,
     class_counts,
@@ -36,6 +37,7 @@ class Status(NamedTuple):
     from_stocks: bool  # whether the shares were counted from the stocks
     classes: pd.DataFrame  # every ratio with its classes
     now: pd.DataFrame  # each entity's last year with both ratios
+    quadrants: dict[str, int]  # how many of them lie in each quadrant of the Kobe plot
     below: pd.DataFrame  # by year, the share of stocks below Bmsy with its interval
     counts: pd.DataFrame  # by year, stocks in each class of biomass
 
@@ -108,24 +110,24 @@ def status_of(frames: Sequence[pd.DataFrame]) -> Status:
     if not published and assessed:
         shares = sustainable_of_stocks(pd.concat(assessed))
     ratios = [frame for frame in frames if {"b_bmsy", "u_umsy"} & set(frame)]
-    classes = classified(_merged(ratios)) if ratios else pd.DataFrame()
-    both = {"b_bmsy", "u_umsy"} <= set(classes)
+    classes = pd.DataFrame()
+    if ratios:  # a row a stock and year, where one table has its biomass and another how hard it is fished
+        whole = pd.concat(ratios, ignore_index=True)
+        repeated = whole.duplicated(ENTITY).any()
+        classes = classified(whole.groupby(list(ENTITY), sort=False).first().reset_index() if repeated else whole)
+    now = latest(classes, "b_bmsy", "u_umsy") if {"b_bmsy", "u_umsy"} <= set(classes) else pd.DataFrame()
+    counts = now["quadrant"].value_counts() if len(now) else pd.Series(dtype=int)
     stocks = [frame for frame in assessed if (frame["kind"] == "stock").any()]
     return Status(
         shares=shares,
         changes=changes(shares) if len(shares) else pd.DataFrame(),
         from_stocks=not published,
         classes=classes,
-        now=latest(classes, "b_bmsy", "u_umsy") if both else pd.DataFrame(),
+        now=now,
+        quadrants={name: int(counts.get(name, 0)) for name in QUADRANTS.values()},
         below=below_bmsy(pd.concat(stocks)) if stocks else pd.DataFrame(),
         counts=class_counts(classes) if stocks else pd.DataFrame(),
     )
-
-
-def _merged(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    """A row a stock and year, where one table has its biomass and another how hard it is fished."""
-    whole = pd.concat(frames, ignore_index=True)
-    return whole.groupby(list(ENTITY), sort=False).first().reset_index() if whole.duplicated(ENTITY).any() else whole
 
 
 def tables_of(findings: Findings) -> dict[str, pd.DataFrame]:

@@ -31,11 +31,6 @@ class Interval:
     low: float
     high: float
 
-    @property
-    def relative_width(self) -> float:
-        """In units of the estimate."""
-        return (self.high - self.low) / self.value
-
     def holds(self, truth: float) -> bool:
         """Whether the truth lies between the ends."""
         return self.low <= truth <= self.high

@@ -1,17 +1,17 @@
 """The figures of the page, as data addresses."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from fishnet.fonts import shown
-from fishnet.page.figures import BLUE, GREEN, INK, ORANGE, RED, SOFT, YELLOW, open_figure
+from fishnet.page.figures import BLUE, GREEN, INK, ORANGE, RED, SOFT, YELLOW, PageFigure, open_figure
 
 from .dynamics import Dynamics, process_residuals
 from .predicting import LearningResult
@@ -30,20 +30,19 @@ DASHED: dict[str, Any] = {"color": SOFT, "linewidth": 0.8, "linestyle": (0, (4, 
 MOST_PANELS, MOST_NAMED, COLUMNS = 20, 36, 4
 
 
-def _panels_height(count: int) -> float:
-    return 0.6 + 1.75 * -(-count // COLUMNS)
-
-
-def _panels(figure: Figure, frame: pd.DataFrame, order: list[str]) -> Iterator[tuple[Axes, str, pd.DataFrame]]:
-    """A panel an entity, four beside each other, with the entity's rows."""
-    count = len(order)
-    grid = figure.subplots(-(-count // COLUMNS), COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
-    for axes in grid[count:]:
-        axes.set_visible(False)
-    for axes in grid[max(count - COLUMNS, 0) : count]:  # the lowest of their columns
-        axes.tick_params(labelbottom=True)
-    for axes, entity in zip(grid, order, strict=False):
-        yield axes, entity, frame[frame["entity"] == entity]
+@contextmanager
+def _panels(frame: pd.DataFrame, order: list[str]) -> Iterator[tuple[PageFigure, list[tuple[Axes, str, pd.DataFrame]]]]:
+    """A figure with a panel an entity, four beside each other; each panel with its entity and the entity's rows."""
+    order = order[:MOST_PANELS]
+    count, rows = len(order), -(-len(order) // COLUMNS)
+    with open_figure(11, 0.6 + 1.75 * rows) as figure:
+        grid = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
+        for axes in grid[count:]:
+            axes.set_visible(False)
+        for axes in grid[max(count - COLUMNS, 0) : count]:  # the lowest of their columns
+            axes.tick_params(labelbottom=True)
+        pairs = zip(grid, order, strict=False)
+        yield figure, [(axes, entity, frame[frame["entity"] == entity]) for axes, entity in pairs]
 
 
 def _whole_years(axes: Axes, most: int) -> None:
@@ -55,9 +54,8 @@ def _whole_years(axes: Axes, most: int) -> None:
 
 def draw_sustainable(shares: pd.DataFrame, order: list[str]) -> str:
     """A panel a region: green is within sustainable levels, red is not."""
-    order = order[:MOST_PANELS]
-    with open_figure(11, _panels_height(len(order))) as figure:
-        for axes, entity, part in _panels(figure, shares, order):
+    with _panels(shares, order) as (figure, panels):
+        for axes, entity, part in panels:
             year, share = part["year"].to_numpy(), part["sustainable"].to_numpy()
             axes.fill_between(year, share, 100, color=PALE_RED, linewidth=0)
             axes.fill_between(year, 0, share, color=PALE_GREEN, linewidth=0)
@@ -72,10 +70,9 @@ def draw_sustainable(shares: pd.DataFrame, order: list[str]) -> str:
 
 def draw_ratios(frame: pd.DataFrame, order: list[str]) -> str:
     """B/Bmsy in blue and F/Fmsy in red, with the middle half of the stocks where the table has it."""
-    order = order[:MOST_PANELS]
     ratios = {"b_bmsy": (BLUE, "B/Bmsy"), "u_umsy": (RED, "F/Fmsy")}
-    with open_figure(11, _panels_height(len(order))) as figure:
-        for axes, entity, part in _panels(figure, frame, order):
+    with _panels(frame, order) as (figure, panels):
+        for axes, entity, part in panels:
             axes.axhline(1, **DASHED)
             for ratio, (colour, _) in ratios.items():
                 if ratio in part:

@@ -10,9 +10,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from fishnet.errors import BadInput
-from fishnet.text import nearest
-
 FLOOR = 0.02  # of K: below it growth is continued by a straight line in log P, so that a fit may pass by and return
 
 Number = TypeVar("Number", float, np.ndarray)
@@ -48,17 +45,10 @@ FOX = Curve(
 CURVES = {curve.name: curve for curve in (SCHAEFER, FOX)}
 
 
-def curve_named(name: str) -> Curve:
-    if name not in CURVES:
-        raise BadInput(f"curve={name}: {nearest(name, [*CURVES, 'both'])}")
-    return CURVES[name]
-
-
 def next_log_biomass(curve: Curve, p: np.ndarray, r: np.ndarray, catch: np.ndarray) -> np.ndarray:
-    """log P a year later, without process error; `catch` is a share of K, like P."""
-    return log_floored(p + r * curve.shape(p) - catch)
+    """log P a year later, without process error; `catch` is a share of K, like P.
 
-
-def log_floored(p: np.ndarray) -> np.ndarray:
-    """log, and below the floor its tangent: a catch larger than the stock is very unlikely, but no error."""
-    return np.where(p > FLOOR, np.log(np.maximum(p, FLOOR)), np.log(FLOOR) + p / FLOOR - 1)
+    Below the floor it is the tangent of log: a catch larger than the stock is very unlikely, but no error.
+    """
+    later = p + r * curve.shape(p) - catch
+    return np.where(later > FLOOR, np.log(np.maximum(later, FLOOR)), np.log(FLOOR) + later / FLOOR - 1)

@@ -215,7 +215,8 @@ def _tidy(path: Path, raw: pd.DataFrame, meanings: Meanings) -> tuple[pd.DataFra
     known = {header: meaning for header, meaning in meanings.items() if meaning}
     labels = {meaning.variable: header for header, meaning in known.items() if meaning.variable in LABELS}
     values = {header: meaning for header, meaning in known.items() if meaning.variable in VALUES}
-    out = pd.DataFrame({"kind": "", "entity": _entity(raw, labels), "year": _years(path, raw, labels["year"])})
+    years = _numbers(path, raw, labels["year"], "year")
+    out = pd.DataFrame({"kind": "", "entity": _entity(raw, labels), "year": years})
     for name in ATTRIBUTES:
         if name in labels:
             out[name] = raw[labels[name]].str.strip()
@@ -288,16 +289,13 @@ def _relative(frame: pd.DataFrame, taken: list[tuple[str, str]]) -> tuple[list[t
     return taken, ["biomass is relative to Bmsy; columns= says otherwise if it is not"]
 
 
-def _years(path: Path, raw: pd.DataFrame, header: str) -> pd.Series:
-    years = _floats(path, raw, header)
-    wrong = years.notna() & ~years.isin(list(YEARS))
-    _refuse(path, raw, wrong, header, f"is no year from {YEARS.start} to {YEARS.stop - 1}")
-    return years
-
-
 def _numbers(path: Path, raw: pd.DataFrame, header: str, variable: str) -> pd.Series:
-    """The values of a variable; percentages may be written as shares."""
+    """Years, or the values of a variable; percentages may be written as shares."""
     values = _floats(path, raw, header)
+    if variable == "year":
+        wrong = values.notna() & ~values.isin(list(YEARS))
+        _refuse(path, raw, wrong, header, f"is no year from {YEARS.start} to {YEARS.stop - 1}")
+        return values
     _refuse(path, raw, values < 0, header, f"is negative, and {MEANINGS[variable]} cannot be")
     if variable in PERCENTAGES:
         if values.notna().any() and values.max() <= 1:

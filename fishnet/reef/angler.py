@@ -84,6 +84,7 @@ def person(who: Angler, size: int, grips: np.ndarray, rng: Rng) -> np.ndarray:
 def fingers(who: Angler, size: int, grips: np.ndarray, thickness: float) -> np.ndarray:
     """The layer before the fish: the fingers of both hands come up from below, over a fish of this `thickness`."""
     unit = size * FINE
+    width = 0.025 * unit
     canvas = brush.flood((unit, unit), shade(who.skin, 0.7, 0))
     along = (grips[1] - grips[0]) / np.linalg.norm(grips[1] - grips[0])
     up = np.array([along[1], -along[0]])
@@ -93,16 +94,13 @@ def fingers(who: Angler, size: int, grips: np.ndarray, thickness: float) -> np.n
             reach = min(thickness * FINE * 0.42, 0.075 * unit) + (0.024 - 0.008 * abs(k - 1.3)) * unit
             tip = root + up * reach - side * along * 0.008 * unit
             knuckle = (root + tip) / 2 + side * along * 0.004 * unit
-            _finger(canvas, who, np.stack([root, knuckle, tip]), 0.025 * unit)
+            for share, light in ((1.12, 0.55), (0.8, 0.98)):
+                thick, colour = width * share, shade(who.skin, light)
+                outline = brush.limb(np.stack([root, knuckle, tip]), (thick, thick, thick * 0.85))
+                brush.fill(canvas, outline, colour)
+                brush.disc(canvas, tip, thick * 0.45, colour)
+            brush.disc(canvas, 0.9 * tip + 0.1 * knuckle, width * 0.2, shade(who.skin, 1.2))
     return canvas
-
-
-def _finger(canvas: np.ndarray, who: Angler, path: np.ndarray, width: float) -> None:
-    for share, light in ((1.12, 0.55), (0.8, 0.98)):
-        outline = brush.limb(path, (width * share, width * share, width * share * 0.85))
-        brush.fill(canvas, outline, shade(who.skin, light))
-        brush.disc(canvas, path[-1], width * share * 0.45, shade(who.skin, light))
-    brush.disc(canvas, 0.9 * path[-1] + 0.1 * path[-2], width * 0.2, shade(who.skin, 1.2))
 
 
 def _torso(canvas: np.ndarray, who: Angler, centre: np.ndarray, unit: float) -> None:
@@ -169,14 +167,12 @@ def _head(canvas: np.ndarray, who: Angler, centre: np.ndarray, radius: float, rn
     if who.beard:
         beard, chin = (np.array([at(*point) for point in points]) for points in (BEARD, CHIN))
         brush.fill(canvas, np.concatenate([brush.smooth(beard, 24), chin]), shade(who.hair, 0.85))
-    _eyes(canvas, who, at, radius)
-    nose = brush.smooth(np.array([at(0.02, -0.02), at(0.13, 0.28), at(-0.02, 0.33)]), 10)
-    brush.stroke(canvas, nose, shade(who.skin, 0.62), radius * 0.07)
-    _mouth(canvas, at, radius, rng)
+    _face(canvas, who, at, radius, rng)
     _hat(canvas, who, at, radius)
 
 
-def _eyes(canvas: np.ndarray, who: Angler, at: At, radius: float) -> None:
+def _face(canvas: np.ndarray, who: Angler, at: At, radius: float, rng: Rng) -> None:
+    """Eyes or glasses, the nose, and a smile."""
     for side in (-1, 1):
         x = 0.34 * side
         if who.glasses:
@@ -189,12 +185,11 @@ def _eyes(canvas: np.ndarray, who: Angler, at: At, radius: float) -> None:
         brush.stroke(canvas, brush.smooth(brow, 8), shade(who.hair, 0.7), radius * 0.1)
     if who.glasses:
         brush.stroke(canvas, np.array([at(-0.8, -0.1), at(0.8, -0.1)]), DARK, radius * 0.07)
-
-
-def _mouth(canvas: np.ndarray, at: At, radius: float, rng: Rng) -> None:
-    x = np.linspace(-0.36, 0.36, 9)
+    nose = brush.smooth(np.array([at(0.02, -0.02), at(0.13, 0.28), at(-0.02, 0.33)]), 10)
+    brush.stroke(canvas, nose, shade(who.skin, 0.62), radius * 0.07)
+    across = np.linspace(-0.36, 0.36, 9)
     lows = rng.uniform(0.1, 0.2), 0.03
-    lower, upper = (np.array([at(v, 0.56 + low * (1 - (v / 0.36) ** 2)) for v in x]) for low in lows)
+    lower, upper = (np.array([at(v, 0.56 + low * (1 - (v / 0.36) ** 2)) for v in across]) for low in lows)
     brush.fill(canvas, np.concatenate([upper, lower[::-1]]), WHITE)
     for lip in (lower, upper):
         brush.stroke(canvas, lip, (140, 60, 60, 255), radius * 0.06)

@@ -16,7 +16,7 @@ from scipy.interpolate import PchipInterpolator
 from fishnet.reef import brush
 from fishnet.reef.brush import blend, shade
 from fishnet.reef.markings import Individual
-from fishnet.reef.species import BODY_KNOTS, Fin, Species, Tail
+from fishnet.reef.species import BODY_KNOTS, Species, Tail
 
 Rng = np.random.Generator
 Number = float | np.ndarray
@@ -70,11 +70,6 @@ class Body:
         x, y = self.snout + s * self.scale, 0.5 * (top + bottom + t * (top - bottom))
         return np.stack(np.broadcast_arrays(x, y), axis=-1)
 
-    def contour(self) -> np.ndarray:
-        """The closed outline of the body, without its fins."""
-        x = self.snout + STATIONS * self.scale
-        return np.concatenate([np.c_[x, self.top], np.c_[x, self.bottom][::-1]])
-
     def box(self) -> tuple[slice, slice]:
         """Rows and columns that hold the body without its fins."""
         (height, width), end = self.shape, self.snout + self.scale
@@ -115,13 +110,6 @@ def fan(canvas: np.ndarray, roots: np.ndarray, tips: np.ndarray, colour: tuple, 
     brush.stroke(canvas, tips, shade(colour, 0.55))
 
 
-def edge_fin(canvas: np.ndarray, body: Body, fin: Fin, side: int, colour: tuple, spread: float) -> None:
-    """A fin on the back (`side` 1) or the belly (-1)."""
-    roots = body.at(fin.start + (fin.end - fin.start) * U, 0.9 * side)
-    height = fin.height * EDGES[fin.shape] * spread * body.scale
-    fan(canvas, roots, roots + height[:, None] * (fin.lean, -side), colour)
-
-
 def tail_fin(canvas: np.ndarray, body: Body, tail: Tail, colour: tuple, spread: float) -> None:
     """The tail, in the direction in which the body ends."""
     length = tail.length * body.scale
@@ -158,8 +146,10 @@ def paint_fish(kind: Species, fish: Individual, body: Body, rng: Rng) -> np.ndar
     canvas = brush.flood(body.shape, shade(fish.fins, 1.0, 0))
     if kind.barbels:
         barbels(canvas, body, fish.back, rng)
-    for fin, side in [(fin, 1) for fin in kind.dorsal] + [(fin, -1) for fin in kind.anal]:
-        edge_fin(canvas, body, fin, side, fish.fins, rng.uniform(0.78, 1.08))
+    for fin, side in [(fin, 1) for fin in kind.dorsal] + [(fin, -1) for fin in kind.anal]:  # on back and belly
+        roots = body.at(fin.start + (fin.end - fin.start) * U, 0.9 * side)
+        height = fin.height * EDGES[fin.shape] * rng.uniform(0.78, 1.08) * body.scale
+        fan(canvas, roots, roots + height[:, None] * (fin.lean, -side), fish.fins)
     tail_fin(canvas, body, kind.tail, fish.fins, rng.uniform(0.8, 1.1))
     if kind.pelvic:
         root = body.at(0.37 if kind.dorsal[0].start < 0.5 else 0.55, -0.85)
@@ -174,7 +164,8 @@ def paint_fish(kind: Species, fish: Individual, body: Body, rng: Rng) -> np.ndar
 def _paint_body(canvas: np.ndarray, kind: Species, fish: Individual, body: Body, rng: Rng) -> None:
     rows, columns = box = body.box()
     corner = np.array([columns.start, rows.start])
-    contour = body.contour()
+    x = body.snout + STATIONS * body.scale
+    contour = np.concatenate([np.c_[x, body.top], np.c_[x, body.bottom][::-1]])
     heights = body.height_map()
     mask, marks = np.zeros((2, *heights.shape), np.uint8)
     brush.fill(mask, contour - corner, 255)

@@ -3,6 +3,7 @@
 It is a pure function of (seed, species, number) and of the observation that the number belongs to.
 """
 
+from bisect import bisect
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,12 +16,13 @@ from fishnet.reef.cues import CUES, Cue, overlay
 from fishnet.reef.fish import Body, make_body, paint_fish
 from fishnet.reef.markings import Individual, draw_individual
 from fishnet.reef.observations import ANGLER, FISH_AND_SCENE, PHOTO, generator
-from fishnet.reef.scenery import Scene, bubbles, draw_scene, lake, splash, view
+from fishnet.reef.scenery import Scene, bubbles, ground, lake, splash, under_water, view
 from fishnet.reef.species import Species
 
 Rng = np.random.Generator
 FINE = 1.25  # the fish is painted this much larger than it is shown
 FISH, CUE = 1, 2  # in masks
+UP_TO = (0.72, 0.86, 1.0)  # cumulated shares of scenes under water, on the ground and above the lake
 GRIPS = np.array([0.3, 0.84]), np.array([-0.9, -0.8])  # near the gill and at the root of the tail
 
 
@@ -36,7 +38,9 @@ class Photo:
 def shared(kind: Species, seed: int, observation: int, size: int) -> tuple[Individual, Scene]:
     """What the photos of an observation have in common; drawn in a row, they hit this cache."""
     rng = generator(seed, kind, FISH_AND_SCENE, observation)
-    return draw_individual(kind, rng), draw_scene(rng, size)
+    fish = draw_individual(kind, rng)
+    draw_scene = (under_water, ground, lake)[bisect(UP_TO, rng.random())]
+    return fish, draw_scene(rng, size)
 
 
 def draw_photo(kind: Species, *, seed: int, number: int, observation: int, size: int, cue: str | None = None) -> Photo:
@@ -104,8 +108,7 @@ def pose_matrix(middle: np.ndarray, target: np.ndarray, *, turn: float, squeeze:
 
 def put(scene: np.ndarray, canvas: np.ndarray, pose: np.ndarray, veil: float = 0, colour: tuple = ()) -> np.ndarray:
     """Lay the fish into the scene, behind a `veil` of water of this `colour`; returns its mask."""
-    window = _window(canvas, pose, len(scene))
-    part = _warp(canvas, pose, window)
+    window, part = _posed(canvas, pose, len(scene))
     alpha = cv2.extractChannel(part, 3)
     fish = cv2.cvtColor(part, cv2.COLOR_RGBA2RGB)
     if veil:
@@ -117,29 +120,23 @@ def put(scene: np.ndarray, canvas: np.ndarray, pose: np.ndarray, veil: float = 0
     return mask
 
 
-def _window(canvas: np.ndarray, pose: np.ndarray, size: int, margin: int = 0) -> tuple[slice, slice]:
-    """The rows and columns of the photo that the patch can touch."""
-    rows, columns = canvas.shape[:2]
+def _posed(patch: np.ndarray, pose: np.ndarray, size: int, margin: int = 0) -> tuple[tuple[slice, slice], np.ndarray]:
+    """The rows and columns of the photo that the posed patch can touch, and what it has there."""
+    rows, columns = patch.shape[:2]
     corners = np.array([[0, 0, 1], [columns, 0, 1], [0, rows, 1], [columns, rows, 1]]) @ pose.T
     low = np.clip(corners.min(0) - margin, 0, size - 8).astype(int)
     high = np.clip(np.ceil(corners.max(0)) + margin, low + 8, size).astype(int)
-    return slice(low[1], high[1]), slice(low[0], high[0])
-
-
-def _warp(image: np.ndarray, pose: np.ndarray, window: tuple[slice, slice]) -> np.ndarray:
-    """The part of the posed patch that falls into a window of the photo."""
-    rows, columns = window
-    moved = pose - [[0, 0, columns.start], [0, 0, rows.start]]
-    shape = (columns.stop - columns.start, rows.stop - rows.start)
-    return cv2.warpAffine(image, moved, shape, flags=cv2.INTER_LINEAR)
+    moved = pose - np.c_[np.zeros((2, 2)), low]
+    part = cv2.warpAffine(patch, moved, tuple((high - low).tolist()), flags=cv2.INTER_LINEAR)
+    return (slice(low[1], high[1]), slice(low[0], high[0])), part
 
 
 def shadow(scene: np.ndarray, canvas: np.ndarray, pose: np.ndarray, rng: Rng) -> None:
     """Darken the ground beside a fish that lies on it."""
     offset = rng.uniform(0.005, 0.03, 2) * len(scene)
     cast = pose + np.c_[np.zeros((2, 2)), offset]
-    window = _window(canvas, cast, len(scene), 4)
-    soft = cv2.blur(_warp(cv2.extractChannel(canvas, 3), cast, window), (7, 7))
+    window, part = _posed(cv2.extractChannel(canvas, 3), cast, len(scene), 4)
+    soft = cv2.blur(part, (7, 7))
     under = scene[window]
     scene[window] = blend(under, cv2.convertScaleAbs(under, alpha=0.35), cv2.convertScaleAbs(soft, alpha=0.8))
 

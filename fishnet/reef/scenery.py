@@ -4,7 +4,6 @@ There are three kinds for every species alike: under water, on the ground, and a
 The angler stands by the lake too, so neither sky nor shore gives a planted class away.
 """
 
-from bisect import bisect
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,7 +15,6 @@ from fishnet.reef.brush import rgb
 from fishnet.reef.textures import gradient, lit
 
 Rng = np.random.Generator
-UP_TO = (0.72, 0.86, 1.0)  # cumulated shares of water, ground and lake
 # hue and saturation of water
 DEPTHS = ((0.55, 0.6), (0.58, 0.8), (0.5, 0.55), (0.45, 0.45), (0.33, 0.4), (0.22, 0.4), (0.12, 0.35))
 # texture, ranges of hue, saturation and value, and how strongly the texture shows
@@ -36,11 +34,6 @@ class Scene:
     pixels: np.ndarray
     colour: tuple[float, float, float] = (0, 0, 0)  # what the water lends to a fish in it
     horizon: float = 0  # the row of the waterline
-
-
-def draw_scene(rng: Rng, size: int) -> Scene:
-    """A scene of a random kind, `size` pixels wide and high."""
-    return (under_water, ground, lake)[bisect(UP_TO, rng.random())](rng, size)
 
 
 def view(scene: Scene, rng: Rng) -> Scene:

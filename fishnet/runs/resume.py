@@ -25,7 +25,14 @@ def find_run(what: str, *, uri: str | None) -> StoppedRun:
         read_checkpoint(path)
         folder, checkpoint = path.parent.parent, path
     else:
-        folder = path if (path / RECORD).is_file() else _folder_of_run(what, uri)
+        folder = path
+        if not (path / RECORD).is_file():
+            from fishnet.tracking.runs import folder_of
+
+            known = folder_of(what, uri=uri, home=Path.cwd())
+            if known is None or not known.is_dir():
+                raise BadInput(f"resume={what}: neither a run, nor a run's folder, nor a checkpoint has that name.")
+            folder = known
         newest_whole = newest(folder / "checkpoints")
         if newest_whole is None:
             raise BadInput(f"resume={what}: no whole checkpoint lies in {folder / 'checkpoints'}.")
@@ -34,15 +41,6 @@ def find_run(what: str, *, uri: str | None) -> StoppedRun:
     if not config.is_file():
         raise BadInput(f"resume={what}: {folder} holds no configuration of a run.")
     return StoppedRun(folder, checkpoint, json.loads((folder / RECORD).read_text())["run_id"], config)
-
-
-def _folder_of_run(run_id: str, uri: str | None) -> Path:
-    from fishnet.tracking.runs import folder_of
-
-    folder = folder_of(run_id, uri=uri, home=Path.cwd())
-    if folder is None or not folder.is_dir():
-        raise BadInput(f"resume={run_id}: neither a run, nor a run's folder, nor a checkpoint has that name.")
-    return folder
 
 
 def check_epochs(wanted: object, checkpoint: Path) -> None:

@@ -190,18 +190,15 @@ def as_tree(rows: list[Row]) -> list[Row]:
     for row in rows:
         children[row.parent].append(row)
     placed: dict[str, Row] = {}
-
-    def put(row: Row, depth: int) -> None:
-        row.depth = depth
-        placed[row.run_id] = row
-        for child in children[row.run_id]:
-            put(child, depth + 1)
-
     for row in rows:
         while row.parent in by_id:
             row = by_id[row.parent]
-        if row.run_id not in placed:
-            put(row, 0)
+        waiting = [] if row.run_id in placed else [(row, 0)]
+        while waiting:
+            below, depth = waiting.pop()
+            below.depth = depth
+            placed[below.run_id] = below
+            waiting += [(child, depth + 1) for child in reversed(children[below.run_id])]
     return list(placed.values())
 
 

@@ -105,9 +105,7 @@ class MlflowLogger(Recorder, Logger):
         """None before the start of a new run, and in processes that do not write."""
         return self._run_id if self._session is None else self._session.run_id
 
-    @property
-    def version(self) -> str | None:
-        return self.run_id
+    version = run_id
 
     @property
     def save_dir(self) -> str:

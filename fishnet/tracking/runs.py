@@ -14,26 +14,9 @@ from typing import TYPE_CHECKING
 
 from fishnet.errors import BadInput
 
+from . import names
 from .delivery import deliver
 from .journal import FOLDER as UNDELIVERED
-from .names import (
-    BEST,
-    BEST_CHILD,
-    BEST_CHILD_NAME,
-    CHILDREN,
-    CHILDREN_FINISHED,
-    CLOSED_BY,
-    COUNT,
-    FOLDER,
-    HEARTBEAT,
-    HIGH,
-    LOW,
-    MEAN,
-    PARENT,
-    PROCESS,
-    SD,
-    TEST,
-)
 from .process import Writer, this_process
 from .store import Store, one_line, open_store
 
@@ -100,23 +83,19 @@ def folder_of(run_id: str, *, uri: str | None, home: Path) -> Path | None:
     from mlflow.exceptions import MlflowException
 
     try:
-        store = open_store(uri, home=home, create=False)
-        runs = [store.client().get_run(run_id)] if len(run_id) == ID_LENGTH else _begin_with(run_id, store)
+        client = open_store(uri, home=home, create=False).client()
+        runs: list[Run] = []
+        if len(run_id) == ID_LENGTH:
+            runs = [client.get_run(run_id)]
+        elif len(run_id) >= SHORTEST and set(run_id) <= set("0123456789abcdef"):  # MLflow cannot search for that
+            experiments = [experiment.experiment_id for experiment in client.search_experiments(max_results=1000)]
+            runs = [run for run in search(client, experiments) if run.info.run_id.startswith(run_id)]
     except (BadInput, MlflowException):
         return None
     if len(runs) > 1:
         raise BadInput(f"{run_id} begins the ids of {len(runs)} runs: give more of it.")
-    folder = runs[0].data.tags.get(FOLDER) if runs else None
+    folder = runs[0].data.tags.get(names.FOLDER) if runs else None
     return Path(folder) if folder else None
-
-
-def _begin_with(beginning: str, store: Store) -> list[Run]:
-    """The runs whose id begins so; MLflow cannot search for that."""
-    if len(beginning) < SHORTEST or not set(beginning) <= set("0123456789abcdef"):
-        return []
-    client = store.client()
-    experiments = [experiment.experiment_id for experiment in client.search_experiments(max_results=1000)]
-    return [run for run in search(client, experiments) if run.info.run_id.startswith(beginning)]
 
 
 def search(client: MlflowClient, experiments: Sequence[str], condition: str = "", most: int | None = None) -> list[Run]:
@@ -148,14 +127,15 @@ def summarise_children(session: RunSession, *, metric: str, largest: bool) -> No
     before the parent ends; raises nothing, for a parent has to end even when the store does not answer.
     """
     try:
-        condition = f"tags.`{PARENT}` = '{session.run_id}'"
+        condition = f"tags.`{names.PARENT}` = '{session.run_id}'"
         children = session.store.client().search_runs([session.experiment_id], condition, max_results=1000)
     except Exception as error:
         log.warning("The parent run %s could not be summarised: %s", session.run_name, one_line(error))
         return
     finished = [child for child in children if child.info.status == "FINISHED"]
-    summary: dict[str, float] = {CHILDREN: len(children), CHILDREN_FINISHED: len(finished)}
-    for key in sorted({key for run in finished for key in run.data.metrics if key.startswith((TEST, BEST))}):
+    summary: dict[str, float] = {names.CHILDREN: len(children), names.CHILDREN_FINISHED: len(finished)}
+    final = (names.TEST, names.BEST)
+    for key in sorted({key for run in finished for key in run.data.metrics if key.startswith(final)}):
         values = [value for run in finished if math.isfinite(value := run.data.metrics.get(key, math.nan))]
         if values:
             sd = statistics.stdev(values) if len(values) > 1 else math.nan
@@ -165,7 +145,7 @@ def summarise_children(session: RunSession, *, metric: str, largest: bool) -> No
     if scored:
         best = (max if largest else min)(scored, key=lambda child: child.data.metrics[metric])
         session.log_metrics({metric: best.data.metrics[metric]})
-        session.set_tags({BEST_CHILD: best.info.run_id, BEST_CHILD_NAME: best.info.run_name})
+        session.set_tags({names.BEST_CHILD: best.info.run_id, names.BEST_CHILD_NAME: best.info.run_name})
 
 
 def summary_metrics(key: str, *, mean: float, sd: float, n: int) -> dict[str, float]:
@@ -173,9 +153,9 @@ def summary_metrics(key: str, *, mean: float, sd: float, n: int) -> dict[str, fl
 
     Nothing without children, and nothing of a metric that is the end of an interval.
     """
-    if not n or key.endswith((LOW, HIGH)):
+    if not n or key.endswith((names.LOW, names.HIGH)):
         return {}
-    return {f"{MEAN}{key}": mean, f"{COUNT}{key}": n} | ({f"{SD}{key}": sd} if n > 1 else {})
+    return {f"{names.MEAN}{key}": mean, f"{names.COUNT}{key}": n} | ({f"{names.SD}{key}": sd} if n > 1 else {})
 
 
 # ---- stale runs
@@ -187,7 +167,7 @@ def tidy(store: Store, root: Path) -> list[str]:
     What waits lies below `root`, or in a folder that a run of this store names as its own.
     """
     client = store.client()
-    folders = {Path(run.data.tags[FOLDER]) for run in _unfinished(client) if FOLDER in run.data.tags}
+    folders = {Path(run.data.tags[names.FOLDER]) for run in _unfinished(client) if names.FOLDER in run.data.tags}
     elsewhere = (folder for folder in folders if (folder / UNDELIVERED).is_dir() and not folder.is_relative_to(root))
     sentences = [sentence for folder in [root, *sorted(elsewhere)] for sentence in deliver(folder, uri=store.uri)]
     # afterwards, for the final status of a run may have been among what waited
@@ -205,13 +185,13 @@ def close_stale_runs(store: Store) -> list[str]:
     here = this_process()
     closed = []
     for run in _unfinished(client, "attributes.status = 'RUNNING'"):
-        writer = Writer.from_tag(run.data.tags.get(PROCESS, ""))
-        last_sign = float(run.data.tags.get(HEARTBEAT) or run.info.start_time / 1000)
+        writer = Writer.from_tag(run.data.tags.get(names.PROCESS, ""))
+        last_sign = float(run.data.tags.get(names.HEARTBEAT) or run.info.start_time / 1000)
         alive = True if writer is None else writer.alive()  # of what fishnet did not write, nothing is known
         if last_sign >= time.time() - SILENT_FOR if alive is None else alive:
             continue
         try:
-            client.set_tag(run.info.run_id, CLOSED_BY, f"process {here.pid} on {here.host}: its writer was dead")
+            client.set_tag(run.info.run_id, names.CLOSED_BY, f"process {here.pid} on {here.host}: its writer was dead")
             client.set_terminated(run.info.run_id, "KILLED", int(last_sign * 1000))
             closed.append(run.info.run_name)
         except Exception as error:  # deleted or closed by another command in between: not this command's concern

@@ -88,7 +88,7 @@ class Reports(Recorder):
         numbers, infinite = finite(values)
         if not numbers:
             return
-        self.append({"kind": "metrics", "time": _now(), "step": step, "values": numbers})
+        self.append({"kind": "metrics", "time": int(time.time() * 1000), "step": step, "values": numbers})
         new = [key for key in infinite if key not in self._infinite]
         self._infinite.update(new)
         self.set_tags({f"{INFINITE}{key}": f"first at step {step}; shown as NaN" for key in new})
@@ -116,7 +116,8 @@ class Reports(Recorder):
             return ""
         self._ended = True
         limit = limit or (20.0 if status == "KILLED" else 600.0)
-        sentence = self._close({"kind": "status", "status": status, "time": _now()}, patience=patience, limit=limit)
+        final = {"kind": "status", "status": status, "time": int(time.time() * 1000)}
+        sentence = self._close(final, patience=patience, limit=limit)
         if sentence:
             log.warning("%s.", sentence)
         return sentence
@@ -286,7 +287,3 @@ def open_run(start: Callable[[], Session], *, outputs: Path) -> Iterator[Session
     finally:
         if session is not None:
             session.finish(final_status(error))
-
-
-def _now() -> int:
-    return int(time.time() * 1000)

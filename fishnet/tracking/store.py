@@ -182,8 +182,12 @@ def _open_database(path: Path) -> Store:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with locked(Path(f"{path}.lock"), timeout=120):
-            if not path.exists():
-                _make_database(path)
+            if not path.exists():  # by a private class, for MLflow's client cannot close the temporary database
+                from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+                with replacing(path) as temporary:
+                    made = SqlAlchemyStore(f"sqlite:///{temporary}", (path.parent / "artifacts").as_uri())
+                    made.engine.dispose()
             store.client().search_experiments(max_results=1)
     except LockHeld as error:
         raise BadInput(f"{path}.lock is held by another process for two minutes: end it and try again.") from error
@@ -196,15 +200,6 @@ def _open_database(path: Path) -> Store:
             ) from error
         raise BadInput(f"{path} cannot be read as a run database ({one_line(error, 80)}): move it away.") from error
     return store
-
-
-def _make_database(path: Path) -> None:
-    """By a private class of MLflow, for its client offers no way to close the temporary database."""
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    with replacing(path) as temporary:
-        made = SqlAlchemyStore(f"sqlite:///{temporary}", (path.parent / "artifacts").as_uri())
-        made.engine.dispose()
 
 
 # ---- a server
@@ -222,29 +217,27 @@ def _open_server(uri: str, patience: float) -> Store:
     request = threading.Thread(target=_request, args=(client, deadline, answer), daemon=True)
     request.start()
     request.join(patience)
-    error = answer[0] if answer else None
-    if not answer or (error is not None and _no_connection(error)):
+    if not answer:
         raise BadInput(
             f"The tracking server {uri} did not answer within {patience:.0f} s: start it, or mend tracking.uri."
         )
-    if error is not None:
-        raise BadInput(f"{uri} answers, but not as an MLflow server should ({one_line(error)}).")
+    if answer[0] is not None:
+        raise BadInput(f"{uri} answers, but not as an MLflow server should ({one_line(answer[0])}).")
     return Store(uri=uri)
 
 
 def _request(client: MlflowClient, deadline: float, answer: list[Exception | None]) -> None:
-    """Try until there is an answer of whatever kind, and append the error, or None."""
+    """Try until there is an answer of whatever kind, and append its error, or None; without a connection, nothing."""
+    no_connection = ("Max retries", "failed with exception", "timed out", "Connection")
     while True:
         try:
             client.search_experiments(max_results=1)
             answer.append(None)
             return
         except Exception as error:
-            if not _no_connection(error) or time.monotonic() > deadline - 1:
+            if not any(sign in str(error) for sign in no_connection):
                 answer.append(error)
                 return
+            if time.monotonic() > deadline - 1:
+                return
         time.sleep(0.5)
-
-
-def _no_connection(error: Exception) -> bool:
-    return any(sign in str(error) for sign in ("Max retries", "failed with exception", "timed out", "Connection"))

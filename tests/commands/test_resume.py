@@ -123,7 +123,7 @@ def test_the_beginning_of_a_run_id_is_enough_and_each_command_is_written_down(fi
     run_id = json.loads((trained / "run.json").read_text())["run_id"]
     assert fishnet("train", f"resume={run_id[:5]}").status == 2
     monkeypatch.setenv("FISHNET_COMMAND", f"fishnet train resume={run_id[:6]}")
-    monkeypatch.setattr("fishnet.tracking.runs.FOLDER", "fishnet.moved")  # the copy of the run, not the original
+    monkeypatch.setattr("fishnet.tracking.names.FOLDER", "fishnet.moved")  # the copy of the run, not the original
     client = open_store(None, home=trained.parent).client()
     client.set_tag(run_id, "fishnet.moved", str(trained))
     ended = fishnet("train", f"resume={run_id[:6]}", "trainer.max_epochs=3", "model.lr=0.01")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from fishnet.errors import BadInput
-from fishnet.reef import SPECIES, make_reef, read_mask
+from fishnet.reef import SPECIES
+from fishnet.reef.make import make_reef, read_mask
 
 SMALL = {"photos": 6, "size": 96, "progress": False}
 

@@ -166,14 +166,13 @@ def _taxon(row: dict) -> Taxon:
 
 def nearest_rows(name: str, rows: list[dict]) -> list[dict]:
     """The taxa whose names are most like this one, each once, the most similar first."""
-
-    def similarity(row: dict) -> float:
+    ranked = []
+    for row in {row["id"]: row for row in rows}.values():
         names = (row["name"], row.get("preferred_common_name") or "")
-        return max(difflib.SequenceMatcher(None, name.casefold(), other.casefold()).ratio() for other in names)
-
-    by_id = {row["id"]: row for row in rows}
-    ranked = sorted(by_id.values(), key=lambda row: (-similarity(row), row["name"]))
-    return [row for row in ranked[:MOST_SUGGESTIONS] if similarity(row) > 0.4]
+        alike = (difflib.SequenceMatcher(None, name.casefold(), other.casefold()).ratio() for other in names)
+        ranked.append((max(alike), row))
+    ranked.sort(key=lambda pair: (-pair[0], pair[1]["name"]))
+    return [row for similarity, row in ranked[:MOST_SUGGESTIONS] if similarity > 0.4]
 
 
 def _suggested(rows: list[dict]) -> str:

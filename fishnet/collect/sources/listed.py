@@ -119,11 +119,16 @@ class Listed(Source):
         """Why a photo is left out of the collection; empty if it is not."""
         if not self.accepts(photo):
             return "of other licences"
-        since, until, days = self.query.since, self.query.until, _days(photo.taken_on)
-        if (since or until) and days is None:
+        since, until = self.query.since, self.query.until
+        if not since and not until:
+            return ""
+        # a day, a month, a year, or a span of such: the first and the last day that may be meant
+        ends = [_DAY.match(part.strip()) for part in photo.taken_on.split("/")]
+        days = [end[0] for end in ends if end]
+        if len(days) < len(ends):
             return "without a day such as 2020-05-31"
-        outside = days and ((since or days[0]) > days[0] or days[1] > (until or days[1]))
-        return "of other days" if outside else ""
+        first, last = days[0] + "-01-01"[len(days[0]) - 4 :], days[-1] + "-12-31"[len(days[-1]) - 4 :]
+        return "of other days" if (since and since > first) or (until and last > until) else ""
 
     def _text(self, row: dict, name: str) -> str:
         column = self._columns.get(name)
@@ -140,15 +145,6 @@ class Listed(Source):
         described = {name: self._text(row, name) for name in same}
         code = licence_code(licence) if licence else UNKNOWN
         return Photo(photo_id_of(url), url, code, **described)  # ids of the list's own may be used twice
-
-
-def _days(text: str) -> tuple[str, str] | None:
-    """The first and the last day that may be meant by a day, a month, a year, or a span of such."""
-    ends = [_DAY.match(part.strip()) for part in text.split("/")]
-    if not all(ends):
-        return None
-    known = [end[0] for end in ends if end]
-    return known[0] + "-01-01"[len(known[0]) - 4 :], known[-1] + "-12-31"[len(known[-1]) - 4 :]
 
 
 def _columns(file: Path) -> dict[str, str]:

@@ -15,7 +15,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from fishnet.collect.fetching import Fetcher, Unusable
@@ -158,17 +157,13 @@ def _resolved(sql: "DuckDBPyConnection", name: str) -> Taxon:
     raise BadInput(f"taxa={name}: the tables have no active taxon of this name; did you mean {names}?")
 
 
-def _duckdb() -> ModuleType:
+def _database(folder: Path, *, views: bool = True) -> "DuckDBPyConnection":
+    """A database in memory with a folder's Parquet files as views; each process spills to a folder of its own there."""
     try:
         import duckdb
     except ImportError as error:
         raise BadInput("source=open_data needs DuckDB: pip install 'fishnet-vision[open-data]'.") from error
-    return duckdb
-
-
-def _database(folder: Path, *, views: bool = True) -> "DuckDBPyConnection":
-    """A database in memory with a folder's Parquet files as views; each process spills to a folder of its own there."""
-    sql = _duckdb().connect()
+    sql = duckdb.connect()
     sql.execute(f"SET memory_limit='{MEMORY}'; SET threads={THREADS}; SET preserve_insertion_order=false")
     sql.execute("SET enable_progress_bar=false; SET autoinstall_known_extensions=false")
     sql.execute(f"SET temp_directory={_quoted(folder / f'spill.{os.getpid()}')}")
@@ -227,7 +222,8 @@ def _remove_leftovers(cache: Path, used: str) -> None:
 
 def _convert(sql: "DuckDBPyConnection", file: Path, target: Path, columns: dict[str, str]) -> None:
     """Write the columns that are used as Parquet; a value that is not of its column's type becomes NULL."""
-    duckdb = _duckdb()
+    import duckdb
+
     read = f"read_csv({_quoted(file)}, delim='\t', header=true, quote='', escape='', all_varchar=true, nullstr='')"
     try:
         names = [row[0] for row in sql.execute(f"DESCRIBE SELECT * FROM {read}").fetchall()]
