@@ -8,7 +8,7 @@ often than 95 % says. The mean loss is no share: Student's interval of its logar
 experiments/honest/coverage.py measures how often the truth is inside.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from scipy import sparse
@@ -25,6 +25,7 @@ METHOD = (
 )
 TAIL = 0.025  # outside either end
 STEP = 1e-4  # of a photo: for slopes
+Numbers = TypeVar("Numbers", float, np.ndarray)
 SHARES = {metric.name for metric in METRICS if metric.of_counts and metric.is_share}
 
 
@@ -88,7 +89,7 @@ def share_ends(value: np.ndarray, photos: np.ndarray) -> np.ndarray:
         some, any_other = np.where(count > 0, count, 1.0), np.where(other > 0, other, 1.0)
         low = betaincinv(some, other + 1, TAIL)  # the tail without mid-p
         high = np.where(other > 0, betaincinv(count + 1, any_other, TAIL), 1.0)
-        for _ in range(30):
+        for _ in range(20):
             middle = (low + high) / 2
             more = np.where(other > 0, betainc(count + 1, any_other, middle), 0.0)
             below = more + betainc(some, other + 1, middle) < 2 * TAIL
@@ -104,21 +105,23 @@ def _total(counts: sparse.csr_array) -> np.ndarray:
 def _intervals_of_counts(counts: sparse.csr_array, classes: int) -> dict[str, Interval]:
     total, photos = _total(counts), counts[:, 2 * classes :].sum()
     slopes, design = _slopes(total, classes), _Design.of(counts[:, 2 * classes :])
-    result = {}
-    for name, values in metrics_of_counts(total, classes).items():
-        value, effects = float(values[0]), counts @ slopes[name]
+    values = {name: float(value[0]) for name, value in metrics_of_counts(total, classes).items()}
+    ends, worth = {}, {}  # of shares: how many independent photos they are worth
+    for name, value in values.items():
+        effects = counts @ slopes[name]
         if name in SHARES:
-            alone = np.array([design.photos(name)])
+            alone = design.photos(name)
             variance = design.variance(name, effects, value * (1 - value) / alone)
-            low, high = share_ends(values, np.minimum(_effective(values, variance, alone), photos))[0]
+            worth[name] = min(photos, _effective(value, variance, alone))
         else:
-            half = stdtrit(len(effects) - 1, 1 - TAIL) * np.sqrt(design.variance(name, effects, np.zeros(1))[0])
-            low, high = value - half, value + half
-        result[name] = Interval(value, float(low), float(high))
-    return result
+            half = float(stdtrit(len(effects) - 1, 1 - TAIL)) * np.sqrt(design.variance(name, effects, 0.0))
+            ends[name] = value - half, value + half
+    shares = share_ends(np.array([values[name] for name in worth]), np.array([*worth.values()]))
+    ends |= dict(zip(worth, shares.tolist(), strict=True))
+    return {name: Interval(value, float(ends[name][0]), float(ends[name][1])) for name, value in values.items()}
 
 
-def _effective(value: np.ndarray, variance: np.ndarray, alone: np.ndarray) -> np.ndarray:
+def _effective(value: Numbers, variance: Numbers, alone: Numbers) -> Numbers:
     """The number of independent photos that a share with this variance is worth.
 
     `alone` is that number if the photos of each group are all right or all wrong. Half a group's worth of it goes
@@ -175,7 +178,7 @@ class _Design(NamedTuple):
         mean, square = ((self.worth * moment).sum() for moment in self.moments(name))
         return mean / square if square > 0 else self.worth.sum()
 
-    def variance(self, name: str, effects: np.ndarray, alone: np.ndarray) -> np.ndarray:
+    def variance(self, name: str, effects: np.ndarray, alone: float) -> float:
         """Of a metric, by the scatter of the groups' effects on it within classes.
 
         A class of a single group has no scatter: it gets its part of the variance that is expected (`alone`).
