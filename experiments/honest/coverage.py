@@ -3,7 +3,7 @@
 Draws test sets of a model that is right on a photo with a known probability, so that the true value of each metric is
 known, and counts how often the interval holds it: before (groups drawn again, percentiles) and after
 (`fishnet.measure.intervals`). Test sets have 8 to 300 groups of one photo, or of 1 to 9 photos that mostly stand or
-fall together; two or five classes, even or each half as large as the one before; a wrong answer is any other class.
+fall together; two even classes, or five of which each is half as large as the one before; a wrong answer is any other class.
 What is measured of a class is measured of the smallest one. Prints a summary a metric. Half an hour on two cores.
 """
 
@@ -27,7 +27,7 @@ from fishnet.measure.intervals import class_intervals, intervals
 from fishnet.measure.predictions import Predictions
 
 GROUPS, SURE = (8, 15, 30, 80, 300), (0.7, 0.9, 0.95, 0.99)
-CLASSES = ((2, "even"), (5, "even"), (5, "halving"))
+CLASSES = ((2, "even"), (5, "halving"))
 SPREAD = 2.0  # of the margin by which the true class leads
 ALIKE = 0.5  # correlation of the margins in a group
 HEADER = ["classes", "sizes", "photos a group", "groups", "right", "metric", "draws"]

@@ -109,8 +109,7 @@ STAGES: dict[str, tuple[Callable, tuple, dict]] = {
             (2, count),
             {"folds": k, "scatter": scatter, **how},
         )
-        for k in (3, 5)
-        for scatter in (0.0, 0.1, 0.15)
+        for k, scatter in ((3, 0.1), (5, 0.0), (5, 0.1), (5, 0.15))
         for count, many, how in (
             (54, "", {}),
             (300, "", {}),
