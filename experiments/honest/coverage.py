@@ -3,8 +3,9 @@
 Draws test sets of a model that is right on a photo with a known probability, so that the true value of each metric is
 known, and counts how often the interval holds it: before (groups drawn again, percentiles) and after
 (`fishnet.measure.intervals`). Test sets have 8 to 300 groups of one photo, or of 1 to 9 photos that mostly stand or
-fall together; two even classes, or five of which each is half as large as the one before; a wrong answer is any other class.
-What is measured of a class is measured of the smallest one. Prints a summary a metric. Half an hour on two cores.
+fall together; two even classes, or five of which each is half as large as the one before; a wrong answer is any other
+class. What is measured of a class is measured of the smallest one. Prints a summary a metric. Half an hour on two
+cores.
 """
 
 import argparse
