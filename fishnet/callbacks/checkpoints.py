@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import pytorch_lightning as L
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch import Tensor
 
 from fishnet.measure.metrics import direction
 from fishnet.models.checkpoint import write_checkpoint
@@ -22,7 +23,7 @@ class DurableCheckpointIO(TorchCheckpointIO):
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """best.ckpt: the epoch with the best monitored value.
+    """best.ckpt: the epoch with the best monitored value, and of several as good the one with the lowest `val/loss`.
 
     Args:
         monitor: one of `fishnet.measure.metrics.MONITORS`.
@@ -38,6 +39,24 @@ class BestCheckpoint(ModelCheckpoint):
             save_on_train_epoch_end=False,
             save_weights_only=False,
         )
+        self.loss_of_best = float("inf")
+
+    def check_monitor_top_k(self, trainer: L.Trainer, current: Tensor | None = None) -> bool:
+        """Whether this epoch becomes the best; all processes decide alike."""
+        loss = float(trainer.callback_metrics.get("val/loss", float("inf")))
+        better = super().check_monitor_top_k(trainer, current)
+        if not better and current is not None and current == self.best_model_score:
+            better = trainer.strategy.reduce_boolean_decision(loss < self.loss_of_best)
+        if better:
+            self.loss_of_best = loss
+        return better
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "loss_of_best": self.loss_of_best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self.loss_of_best = state_dict.get("loss_of_best", float("inf"))
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         self.dirpath = str(Path(trainer.default_root_dir) / "checkpoints")

@@ -36,7 +36,7 @@ class FrozenFeatures(L.Callback):
             log.info("This network has no single classifier layer: its frozen backbone is run each epoch.")
             return
         fixed = range(data.views if data.augment != "none" else 0)
-        stored = partial(features_of, model, data, folder=self._folder(data), precision=trainer.precision_plugin)
+        stored = partial(features_of, model, data, folder=self._folder(data))
 
         def features(rows: np.ndarray, training: bool) -> list[Stored]:
             """One list entry a view, made when a loader needs it: a test split that is left alone costs nothing."""

@@ -86,7 +86,7 @@ class HeatMaps(UsesPredictions):
         data: PhotoSource = trainer.datamodule  # type: ignore[attr-defined]
         probability, rows = predictions.confidence(float(model.temperature)), []
         for label, slug in enumerate(slugs(model.classes)):
-            positions = most_informative(predictions, probability, label, self.per_class)
+            positions = most_informative(predictions, label, self.per_class)
             if not positions:
                 continue
             chosen, predicted = predictions.index[positions], predictions.predicted[positions]

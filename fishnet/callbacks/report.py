@@ -87,14 +87,18 @@ class Report(UsesPredictions):
 
 
 def photos_of(trainer: L.Trainer, predictions: Predictions) -> pd.DataFrame:
-    """Path and group of each photo; without a table every photo has its row number and stands alone."""
+    """Path and group of each photo, and whether the model has seen it, where that is known.
+
+    Without a table every photo has its row number and stands alone.
+    """
     table = getattr(getattr(trainer, "datamodule", None), "table", None)
     rows = predictions.index
     if table is None:
         return pd.DataFrame({"path": rows.astype(str), "group": rows})
     chosen = table.iloc[rows]
     groups = chosen["group"].to_numpy() if "group" in chosen else rows
-    return pd.DataFrame({"path": chosen["path"].to_numpy(), "group": groups})
+    photos = pd.DataFrame({"path": chosen["path"].to_numpy(), "group": groups})
+    return photos.assign(seen=chosen["seen"].to_numpy()) if "seen" in chosen else photos
 
 
 class Speed(L.Callback):

@@ -1,20 +1,30 @@
 """fishnet evaluate: a checkpoint on a folder → metrics with intervals, confusions, heat-maps
 
+A checkpoint knows, by their bytes, the photos that it was trained on. part=auto measures what it neither learned from
+nor was chosen by, part=all everything; train, val and test are the parts of its own training. The grouping of the
+training is taken over, so that intervals are over the same kind of groups.
+
 Examples
   fishnet evaluate checkpoint=outputs/RUN/checkpoints/best.ckpt data.root=photos/lake
+  fishnet evaluate checkpoint=best.ckpt data.root=photos/lake part=all
   fishnet evaluate checkpoint=best.ckpt data.root=photos/lake part=test data.split_file=outputs/RUN/split/split.csv
 """
 
 import logging
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from omegaconf import DictConfig
 
 from fishnet.config.compose import job_folder
 from fishnet.config.entry import start
 from fishnet.config.validate import validate
+from fishnet.errors import BadInput
 from fishnet.ranges import AtLeast, FreeText
+
+if TYPE_CHECKING:
+    from fishnet.data.datamodule import ImageFolderData
+    from fishnet.models.classifier import ImageClassifier
 
 log = logging.getLogger("fishnet")
 
@@ -25,7 +35,7 @@ class Keys:
     """Types and ranges of the keys at the top."""
 
     checkpoint: FreeText
-    part: Literal["all", "train", "val", "test"]
+    part: Literal["auto", "all", "train", "val", "test"]
     seed: Annotated[int, AtLeast(0)]
     monitor: str
     name: FreeText | None
@@ -33,16 +43,14 @@ class Keys:
 
 
 def evaluate(config: DictConfig) -> dict[str, float]:
-    """The whole folder (part=all), or the part of it that a split file or the settings give."""
+    """Measure the chosen part of the folder in float32."""
     validate(config, "evaluate")
-    from hydra.utils import instantiate
-
     from fishnet.callbacks.guards import StopOnSignal
     from fishnet.config import building
     from fishnet.models.checkpoint import load_model
     from fishnet.runs import records, run
     from fishnet.runs.folders import is_first, run_folder
-    from fishnet.runs.precision import force_fp32
+    from fishnet.runs.precision import float32, require_float32
     from fishnet.tracking import names
     from fishnet.tracking.store import check_store
 
@@ -50,24 +58,42 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     watch = StopOnSignal()
     checkpoint = Path(config.checkpoint).expanduser().absolute()
     model = load_model(checkpoint)
-    data = instantiate(config.data, _convert_="all").for_model(classes=model.classes, part=config.part)
-    data.check()
-    force_fp32(config)
+    require_float32(config)
+    data = measured_data(config, model)
     name = f"evaluate-{data.root.name}"
     with run_folder(config.out, name=str(config.name or name), job=job_folder()) as folder:
         if is_first() and not config.tracking.offline:
             check_store(config.tracking.uri, home=Path.cwd())
         logger = building.build_logger(config, folder=folder, command="evaluate", name=name)
-        logger.test_prefix = config.part
+        logger.test_prefix = "test" if data.part == "unseen" else data.part
         trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
-        for line in run.refused_lines(data):
+        for line in [*run.refused_lines(data), *run.seen_lines(data.folder, data.part)]:
             log.warning(line)
-        with run.tracked_run(logger.start, config):
+        with run.tracked_run(logger.start, config), float32(trainer, model):
             records.write_records(config, data, folder, logger, command="evaluate")
             logger.set_tags({names.CHECKPOINT: str(checkpoint)})
             trainer.test(model, datamodule=data, verbose=False)
-        run.print_summary(trainer, folder=folder, run_id=logger.run_id, measured=f"{config.data.root} ({config.part})")
+        run.print_summary(trainer, folder=folder, run_id=logger.run_id, measured=f"{config.data.root} ({data.part})")
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def measured_data(config: DictConfig, model: "ImageClassifier") -> "ImageFolderData":
+    """The folder as the model sees it, with the part to measure; a part without photos is refused."""
+    from hydra.utils import instantiate
+
+    part = config.part
+    if part == "auto":
+        part = "unseen" if model.seen else "test" if config.data.split_file else "all"
+    data = instantiate(config.data, _convert_="all").for_model(classes=model.classes, part=part, seen=model.seen)
+    data.check()
+    if not len(data.rows(part)):
+        counts = data.folder.table["seen"].value_counts()
+        known = ", ".join(f"{counts.get(name, 0)} {name}" for name in ("train", "val", "test", "new"))
+        raise BadInput(
+            f"part={config.part}: data.root={config.data.root} holds no such photo; its photos are, as the checkpoint "
+            f"says, {known} (part=all measures them all)."
+        )
+    return data
 
 
 if __name__ == "__main__":

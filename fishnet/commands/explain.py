@@ -76,6 +76,12 @@ def explain(config: DictConfig) -> dict[str, float]:
     model = load_model(Path(config.checkpoint)).to("cuda" if torch.cuda.is_available() else "cpu")
     in_class_folders = images.is_dir() and all(photo.parent != images for photo in photos)
     table, batches, views = _data_set(config, model) if in_class_folders else _loose(config, model, photos)
+    if "seen" in table and (trained := int((table["seen"] == "train").sum())):
+        log.warning(
+            "The model was trained on %d of these %s; the others are drawn first.",
+            trained,
+            counted(len(table), "photo"),
+        )
     preprocessing = sorted(model.preprocessing.as_dict().items())
     identity = f"{_digest(model)} {preprocessing} {table['sha256'].tolist()} {config.all_classes}"
     about = hashlib.sha256(identity.encode()).hexdigest()
@@ -97,6 +103,7 @@ def _data_set(config: DictConfig, model: "ImageClassifier") -> Shown:
     source = FolderSource(str(config.images))
     folder = PhotoFolder(source=source, duplicates="ignore", cache=str(config.cache), fewest=1)
     folder, understood = _labelled(folder, model.classes)
+    folder = replace(folder, seen=model.seen)
     for line in refused_lines(folder):
         log.warning(line)
     table = folder.table.assign(path=[str(folder.root / path) for path in folder.table["path"]])
@@ -138,7 +145,9 @@ def _loose(config: DictConfig, model: "ImageClassifier", photos: list[Path]) -> 
     paths = [str(path) for path, problem in pairs if not problem]
     if not paths:
         raise BadInput(f"images={config.images}: none of the photos can be read.")
-    table = pd.DataFrame({"path": paths, "sha256": [digest for batch in batches for digest in batch.digests]})
+    digests = [digest for batch in batches for digest in batch.digests]
+    table = pd.DataFrame({"path": paths, "sha256": digests})
+    table = table.assign(seen=model.seen.parts(digests)) if model.seen else table
     views = [view for batch in batches for view in batch.views]
     shown = ({"image": batch.images} for batch in batches if batch.views)
     return table, shown, lambda chosen: torch.stack([views[row] for row in chosen]).numpy()
@@ -152,18 +161,15 @@ def _digest(model: "ImageClassifier") -> str:
 
 
 def _draw(results: "FolderMaps", views: Views, folder: Path, most: int) -> int:
-    """Half surest wrong answers, half surest right ones, where the folder says what is right; how many were drawn."""
+    """Pictures of the most instructive photos; returns how many were drawn."""
     import numpy as np
 
-    from fishnet.explain.overlay import Caption, captioned, overlay, save
+    from fishnet.explain.overlay import Caption, captioned, instructive_rows, overlay, save
+    from fishnet.measure.predictions import margins
 
     table = results.table
     true = table["class"] if "label" in table else table["explained"]
-    wrong = (true != table["explained"]).to_numpy()
-    ranked = np.argsort(-table["probability"].to_numpy(), kind="stable")
-    mistakes, hits = ranked[wrong[ranked]], ranked[~wrong[ranked]]
-    mistakes = mistakes[: max(most // 2, most - len(hits))]
-    rows = np.concatenate([mistakes, hits[: most - len(mistakes)]]).astype(int).tolist() if most else []
+    rows = instructive_rows(table.assign(true=true), margins(results.logits), most)
     maps = (
         results.maps if results.maps.ndim == 3 else results.maps[np.arange(len(table)), results.logits.argmax(axis=1)]
     )

@@ -9,7 +9,7 @@ import csv
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from omegaconf import DictConfig
 
@@ -19,6 +19,7 @@ from fishnet.data.listing import find_photos
 from fishnet.errors import BadInput
 from fishnet.files import replacing
 from fishnet.ranges import AtLeast, FreeText, Probability
+from fishnet.text import counted
 
 if TYPE_CHECKING:
     from fishnet.models.classifier import ImageClassifier
@@ -56,16 +57,19 @@ def predict(config: DictConfig) -> dict[str, float]:
     log.info(
         "%s: %d photos, %d not sure, %d could not be read", out, len(photos), counts["not sure"], counts["refused"]
     )
+    if counts["trained on"]:
+        log.warning("The model was trained on %s of these (column seen).", counted(counts["trained on"], "photo"))
     return {name: float(count) for name, count in counts.items()}
 
 
 def write_predictions(
     model: "ImageClassifier", photos: list[Path], out: Path, *, sure: float, batch_size: int
 ) -> dict[str, int]:
-    """Into a file beside `out`, which takes its place when all is there; how many photos are not sure or refused."""
+    """Into a file beside `out`, which takes its place when all is there; returns how many photos are not sure, refused
+    or known from the training."""
     from rich.progress import track
 
-    counts = {"not sure": 0, "refused": 0}
+    counts = {"not sure": 0, "refused": 0, "trained on": 0}
     rows = track(answers(model, photos, batch_size), total=len(photos), description="predicting", transient=True)
     with replacing(out) as temporary:
         try:
@@ -75,25 +79,33 @@ def write_predictions(
             raise BadInput(f"out={out} cannot be written ({error.strerror}).") from error
         with open(temporary, "w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
-            table.writerow(["path", "predicted", "probability", "not_sure", "problem", *model.classes])
-            for path, probabilities, problem in rows:
+            table.writerow(["path", "predicted", "probability", "not_sure", "problem", "seen", *model.classes])
+            for path, probabilities, problem, seen in rows:
                 if problem:
-                    table.writerow([path, "", "", True, problem, *[""] * len(model.classes)])
+                    table.writerow([path, "", "", True, problem, "", *[""] * len(model.classes)])
                     counts["refused"] += 1
                     log.warning("%s: %s", path, problem)
                     continue
                 best = max(range(len(probabilities)), key=probabilities.__getitem__)
                 unsure = probabilities[best] < sure
                 counts["not sure"] += unsure
-                answer = [model.classes[best], f"{probabilities[best]:.4f}", unsure, ""]
-                table.writerow([path, *answer, *(f"{value:.4f}" for value in probabilities)])
+                counts["trained on"] += seen == "train"
+                answer = [model.classes[best], round(probabilities[best], 6), unsure, "", seen]
+                table.writerow([path, *answer, *(round(value, 6) for value in probabilities)])
     return counts
 
 
-def answers(
-    model: "ImageClassifier", photos: list[Path], batch_size: int
-) -> "Iterator[tuple[Path | bytes, list[float], str]]":
-    """Each photo with its probabilities, or with the reason why there are none."""
+class Answer(NamedTuple):
+    """Of a photo: its probabilities, or the problem why there are none; its part in the model's training, if known."""
+
+    photo: Path | bytes
+    probabilities: list[float]
+    problem: str
+    seen: str
+
+
+def answers(model: "ImageClassifier", photos: list[Path], batch_size: int) -> "Iterator[Answer]":
+    """In the order of the photos."""
     import torch
 
     from fishnet.data.photos import photo_batches
@@ -102,9 +114,11 @@ def answers(
     for batch in photo_batches(photos, model.preprocessing, batch_size=batch_size):
         with torch.inference_mode():
             rows = model.probabilities(model(batch.images.to(model.device))).tolist() if batch.views else []
-        probabilities = iter(rows)
+        seen = model.seen.parts(batch.digests) if model.seen else [""] * len(rows)
+        readable = zip(rows, seen, strict=True)
         for photo, problem in zip(batch.photos, batch.problems, strict=True):
-            yield photo, [] if problem else next(probabilities), problem
+            probabilities, part = ([], "") if problem else next(readable)
+            yield Answer(photo, probabilities, problem, part)
 
 
 if __name__ == "__main__":

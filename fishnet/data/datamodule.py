@@ -21,6 +21,7 @@ from .folder import PhotoFolder, finished, photo_loader
 from .index import Index
 from .listing import FolderSource
 from .loading import EpochSampler, EvaluationSampler, FeatureDataset, ResumableLoader
+from .seen import SeenPhotos
 from .store import Stored
 from .views import PlainPreprocessing, Preprocessing, View
 
@@ -72,6 +73,7 @@ class ImageFolderData(L.LightningDataModule):
     class_weights: np.ndarray = _of_folder("class_weights")
     check: Callable[[], None] = _of_folder("check")
     rows: Callable[[str], np.ndarray] = _of_folder("rows")
+    seen_photos: SeenPhotos = _of_folder("seen_photos")
 
     def __init__(
         self,
@@ -115,14 +117,22 @@ class ImageFolderData(L.LightningDataModule):
         self._features: Features | None = None
 
     def for_model(
-        self, *, classes: Sequence[str] | None = None, preprocessing: Preprocessing | None = None, part: str = "test"
+        self,
+        *,
+        classes: Sequence[str] | None = None,
+        preprocessing: Preprocessing | None = None,
+        part: str = "test",
+        seen: SeenPhotos | None = None,
     ) -> "ImageFolderData":
-        """A copy that suits a trained model: its classes in order, its preprocessing, the part that is tested."""
+        """A copy that suits a trained model: its classes in order, its preprocessing, what it has seen, the part that
+        is tested (one of the split, `unseen` or `all`)."""
         data = copy(self)
         data.part = part
         data.folder = replace(self.folder, whole=part == "all")
         if classes is not None:
             data.folder = data.folder.for_classes(classes)
+        if seen is not None:
+            data.folder = data.folder.seen_by(seen)
         data._preprocessing = preprocessing or self._preprocessing
         return data
 

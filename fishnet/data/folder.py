@@ -3,6 +3,7 @@
 Training reaches it through `ImageFolderData`; whatever only looks at photos (explain, audit, serve) uses it as it is.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,12 +20,16 @@ from fishnet.errors import BadInput
 
 from .augment import augmented, fixed_key
 from .cache import Decoded, working_images
+from .duplicates import stated_groups
 from .index import Index, build_index, class_counts
 from .listing import FolderSource
 from .loading import PhotoDataset, as_it_is, single_thread
+from .seen import UNSEEN, SeenPhotos
 from .splits import check_counts, load_split, split
 from .store import Stored
 from .views import Preprocessing, View, working_side
+
+_log = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -75,6 +80,7 @@ class PhotoFolder:
         labels: The classes of a trained model, in the order of its labels; by default those of the folder.
         fewest: How many classes the folder must hold.
         whole: Whether all photos are the test part, and no split is made.
+        seen: What a trained model has seen: the table tells it for each photo, and it takes the place of a split.
     """
 
     source: FolderSource
@@ -95,6 +101,7 @@ class PhotoFolder:
     labels: Sequence[str] | None = None
     fewest: int = 2
     whole: bool = False
+    seen: SeenPhotos | None = None
     _images: dict[tuple[int, str], Decoded | Stored] = field(default_factory=dict, init=False, repr=False)
 
     def for_classes(self, classes: Sequence[str]) -> "PhotoFolder":
@@ -109,6 +116,21 @@ class PhotoFolder:
                 f"{', '.join(unknown[:5])}: leave them out with data.classes=[…] or rename the folders."
             )
         return folder
+
+    def seen_by(self, seen: SeenPhotos) -> "PhotoFolder":
+        """This folder with what a trained model has seen of it, grouped as the training was.
+
+        A grouping that was set here is kept, and so is the default where that of the training groups no photo here.
+        """
+        folder = replace(self, seen=seen)
+        if self.group is not None or seen.group is None:
+            return folder
+        try:
+            stated_groups(self.table, seen.group)
+        except BadInput:
+            _log.warning("data.group=%s, by which the model was trained, groups no photo here.", seen.group)
+            return folder
+        return replace(folder, group=seen.group)
 
     # ---- before a photo is read
 
@@ -126,7 +148,7 @@ class PhotoFolder:
 
     def check(self) -> None:
         """Refuse a class with too few photos for any split."""
-        if not (self.whole or self.split_file):
+        if not (self.whole or self.split_file or self.seen):
             check_counts(self.counts(), self.folds)
 
     # ---- the table
@@ -137,11 +159,13 @@ class PhotoFolder:
             self.root, listing=self.source.listing, classes=self.chosen, fewest=self.fewest, manifest=self.manifest,
             positive=self.positive, group=self.group, duplicates=self.duplicates, max_refused=self.max_refused,
         )  # fmt: skip
-        if self.labels is None:
-            return index
-        labels = list(self.labels)
-        table = index.table.assign(label=[labels.index(index.classes[label]) for label in index.table.label])
-        return replace(index, table=table, classes=labels)
+        table, classes = index.table, index.classes
+        if self.seen is not None:
+            table = table.assign(seen=self.seen.parts(table.sha256))
+        if self.labels is not None:
+            classes = list(self.labels)
+            table = table.assign(label=[classes.index(index.classes[label]) for label in table.label])
+        return replace(index, table=table, classes=classes)
 
     @property
     def classes(self) -> list[str]:
@@ -153,16 +177,28 @@ class PhotoFolder:
 
     @cached_property
     def assignment(self) -> pd.Series:
-        """train, val or test for every row of the table."""
+        """train, val or test for every row of the table; of a model's folder also new, for what it has not seen."""
         if self.whole:
             return pd.Series("test", index=self.table.index, name="split")
+        if self.seen is not None and not self.split_file:
+            return self.table["seen"].rename("split")
         if self.split_file:
             return load_split(Path(self.split_file).expanduser(), self.table)
         return split(self.table, val=self.val, test=self.test, folds=self.folds, fold=self.fold, seed=self.seed)
 
     def rows(self, part: str) -> np.ndarray:
-        """Row numbers of one part of the split, or of the whole folder (`all`)."""
-        return np.arange(len(self.table)) if part == "all" else np.flatnonzero(self.assignment.to_numpy() == part)
+        """Row numbers of a part of the split, of the whole folder (`all`), or of what a model neither learned from nor
+        was chosen by (`unseen`)."""
+        if part == "all":
+            return np.arange(len(self.table))
+        if part == "unseen":
+            return np.flatnonzero(self.table["seen"].isin(UNSEEN))
+        return np.flatnonzero(self.assignment == part)
+
+    @cached_property
+    def seen_photos(self) -> SeenPhotos:
+        """What a model has seen that is trained on this folder."""
+        return SeenPhotos.of(self.table["sha256"], self.assignment, self.group)
 
     @cached_property
     def class_weights(self) -> np.ndarray:

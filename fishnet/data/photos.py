@@ -22,7 +22,7 @@ class PhotoBatch:
 
     photos: list[Path | bytes] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)  # why a photo cannot be read; empty for one that can
-    digests: list[str] = field(default_factory=list)  # SHA-256 of what the model is shown
+    digests: list[str] = field(default_factory=list)  # SHA-256 of their bytes
     views: list[Tensor] = field(default_factory=list)  # size × size × 3 bytes each
 
     @property
@@ -43,10 +43,9 @@ def photo_batches(
         except RefusedImage as refusal:
             batch.problems.append(str(refusal))
             continue
-        view = centre(image, preprocessing.size)
         batch.problems.append("")
-        batch.digests.append(hashlib.sha256(view.tobytes()).hexdigest())
-        batch.views.append(torch.from_numpy(view))
+        batch.digests.append(hashlib.sha256(photo if isinstance(photo, bytes) else photo.read_bytes()).hexdigest())
+        batch.views.append(torch.from_numpy(centre(image, preprocessing.size)))
         if len(batch.views) == batch_size:
             yield batch
             batch = PhotoBatch()

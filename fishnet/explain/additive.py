@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from fishnet.models.backbones import single_head
+from fishnet.models.backbones import drawn_head, single_head
 from fishnet.models.interface import Classifier
 from fishnet.models.isolation import eval_mode_restored
 
@@ -47,5 +47,6 @@ def is_additive(model: Classifier) -> bool:
         features = network.forward_features(model.pixels(images))
         if not isinstance(features, Tensor) or features.ndim != 4 or features.shape[1] != head.in_features:
             return False
-        parts = additive_maps(model, images)
-        return torch.allclose(parts.logits, model(images), rtol=1e-4, atol=1e-4)
+        with drawn_head(model.network):
+            parts = additive_maps(model, images)
+            return torch.allclose(parts.logits, model(images), rtol=1e-4, atol=1e-4)

@@ -166,5 +166,5 @@ def _with_answers(table: pd.DataFrame, logits: np.ndarray, model: "ImageClassifi
     """What is known of each photo, with the model's answer, whose map it is, and its probability."""
     probabilities = torch.from_numpy(logits).div(float(model.temperature)).softmax(dim=1).numpy()
     names = np.array(model.classes, dtype=object)[logits.argmax(axis=1)]
-    known = table[[column for column in ("path", "class", "label", "sha256", "group") if column in table]]
+    known = table[[column for column in ("path", "class", "label", "sha256", "group", "seen") if column in table]]
     return known.reset_index(drop=True).assign(explained=names, probability=probabilities.max(axis=1).round(6))

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image, ImageDraw
 
 from fishnet.files import replacing
 from fishnet.fonts import font_for, shown
-from fishnet.measure.predictions import Predictions
+from fishnet.measure.predictions import Predictions, margins
 
 SMALLEST = 224  # pixels; below, a face or a fin cannot be recognised in a browser
 STRENGTH = 0.75  # how far the hottest spot hides the photo
@@ -117,10 +118,32 @@ def fixed_panel(rows: np.ndarray, labels: np.ndarray, photos: int) -> list[int]:
     return [queue[turn] for turn in range(turns) for queue in queues if turn < len(queue)][:photos]
 
 
-def most_informative(predictions: Predictions, confidence: np.ndarray, label: int, photos: int) -> list[int]:
+def instructive_rows(table: pd.DataFrame, margin: np.ndarray, most: int) -> list[int]:
+    """Rows of the surest mistakes, then of the surest right answers; half each if there are enough.
+
+    Photos that the model has not seen go first, then those it was chosen by, then those it was trained on; in each of
+    these the classes take turns.
+
+    Args:
+        table: `true` and `explained` class of each photo, and where it is known `seen`, its part in the training.
+        margin: how sure each answer is.
+        most: rows altogether.
+    """
+    order = {"train": 2, "val": 1}
+    seen = table["seen"].map(lambda part: order.get(part, 0)) if "seen" in table else 0
+    ranked = pd.DataFrame({"true": table["true"], "right": table["true"] == table["explained"], "seen": seen})
+    ranked = ranked.assign(margin=margin).sort_values("margin", ascending=False, kind="stable")
+    ranked["turn"] = ranked.groupby(["right", "seen", "true"]).cumcount()
+    ranked = ranked.sort_values(["seen", "turn"], kind="stable")
+    mistakes, hits = ranked.index[~ranked["right"]].tolist(), ranked.index[ranked["right"]].tolist()
+    mistakes = mistakes[: max(most // 2, most - len(hits))]
+    return [*mistakes, *hits[: max(0, most - len(mistakes))]]
+
+
+def most_informative(predictions: Predictions, label: int, photos: int) -> list[int]:
     """Positions of one class's surest right answers, then of its surest wrong ones; half each if there are enough."""
     own = np.flatnonzero(predictions.label == label)
-    ranked = own[np.argsort(-confidence[own], kind="stable")]
+    ranked = own[np.argsort(-margins(predictions.logits[own]), kind="stable")]
     hit = predictions.predicted[ranked] == label
     right, wrong = ranked[hit], ranked[~hit]
     rights = min(len(right), max(photos - photos // 2, photos - len(wrong)))

@@ -35,6 +35,12 @@ class Predictions:
         return self.probabilities(temperature).max(axis=1)
 
 
+def margins(logits: np.ndarray) -> np.ndarray:
+    """By how much each row's highest logit is above the second: it ranks answers whose probabilities all round to 1."""
+    highest = np.partition(np.asarray(logits, np.float64), -2, axis=1)
+    return highest[:, -1] - highest[:, -2]
+
+
 def on_cpu(outputs: dict[str, Tensor]) -> dict[str, np.ndarray]:
     """One step's outputs as small arrays, so that an epoch's worth of them holds no device memory."""
     return {

@@ -23,7 +23,7 @@ class TestReport:
 
     Args:
         predictions: of the photos.
-        photos: path and group of each prediction.
+        photos: path and group of each prediction; `seen`, the photo's part in the training, where that is known.
         names: of the classes.
         temperature: that the logits are divided by.
         resamples: draws of groups for the intervals of the losses; without any there are no intervals at all.
@@ -89,7 +89,7 @@ class TestReport:
 
     def by_photo(self) -> pd.DataFrame:
         names = np.asarray(self.names, object)
-        return pd.DataFrame(
+        answers = pd.DataFrame(
             {
                 "path": self.photos["path"].to_numpy(),
                 "class": names[self.predictions.label],
@@ -98,6 +98,7 @@ class TestReport:
                 "group": self.photos["group"].to_numpy(),
             }
         )
+        return answers.assign(seen=self.photos["seen"].to_numpy()) if "seen" in self.photos else answers
 
     def write(self, folder: Path) -> None:
         """All files, each whole or not at all."""

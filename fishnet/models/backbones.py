@@ -1,6 +1,8 @@
 """Networks by timm's names, our own among them; their weights are drawn, from timm's hub or from a local file."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ for _class in own_backbones().values():  # each file registers its networks with
 def build_backbone(
     name: str, *, num_classes: int, pretrained: bool | str, dropout: float, arguments: dict | None
 ) -> nn.Module:
-    """The network with a head of the wanted size and the wanted weights."""
+    """The network with a head of the wanted size and the wanted weights; a head that is not loaded starts at zero."""
     local = Path(pretrained).expanduser() if isinstance(pretrained, str) else None
     if local and not local.is_file():
         raise BadInput(
@@ -33,17 +35,35 @@ def build_backbone(
     try:
         if pretrained is True:
             with cache_only():
-                return timm.create_model(name, pretrained=True, num_classes=num_classes, **settings)
-        network: nn.Module = timm.create_model(name, num_classes=num_classes, **settings)
+                network: nn.Module = timm.create_model(name, pretrained=True, num_classes=num_classes, **settings)
+        else:
+            network = timm.create_model(name, num_classes=num_classes, **settings)
     except TypeError as error:
         raise BadInput(f"model.backbone_args does not fit {name}: {error}.") from error
     except Exception as error:
         if pretrained is not True or isinstance(error, BadInput):
             raise
         raise not_here(name) from error
+    published: Any = network.pretrained_cfg if pretrained is True else {}
+    if published.get("num_classes") != num_classes:  # timm loads the published head only for as many classes
+        zero_head(network)
     if local:
         load_local_weights(network, local)
     return network
+
+
+def zero_head(network: nn.Module) -> None:
+    """Start a new classifier at zero: before the first step every class is equally probable.
+
+    timm draws the classifiers of MobileNet, EfficientNet and Inception families 8 to 25 times as large as `nn.Linear`
+    does. Training does not undo that: the drawn part stays in the logits of a frozen backbone's head, in the
+    temperature and in the heat-maps, and its gradients damage a backbone that is fine-tuned. `experiments/honest`
+    compares the starts.
+    """
+    for name in head_names(network):
+        layers = [m for m in network.get_submodule(name).modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
+        for parameter in layers[-1].parameters() if layers else ():
+            nn.init.zeros_(parameter)
 
 
 def check_name(name: str, *, published: bool) -> None:
@@ -127,6 +147,23 @@ def single_head(network: nn.Module) -> nn.Linear | None:
     names = head_names(network)
     head = network.get_submodule(names[0]) if len(names) == 1 else None
     return head if isinstance(head, nn.Linear) else None
+
+
+@contextmanager
+def drawn_head(network: nn.Module) -> Iterator[None]:
+    """Inside, the classifier layer of `single_head` has random weights, the same each time, and then its own again.
+
+    Whoever tries how a network gets from features to logits needs it: behind a new head all logits are zero.
+    """
+    head = single_head(network)
+    assert head is not None
+    own, generator = head.weight.detach().clone(), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        head.weight.copy_(torch.randn(own.shape, generator=generator) * own.shape[1] ** -0.5)
+        try:
+            yield
+        finally:
+            head.weight.copy_(own)
 
 
 def freeze_backbone(network: nn.Module, what: str | int) -> None:

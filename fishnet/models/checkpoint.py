@@ -59,6 +59,8 @@ def _write_digests(path: Path, digests: list[str]) -> None:
 
 def load_model(path: Path) -> "ImageClassifier":
     """The checkpoint alone says what the network is; torn, foreign and unsafe files are refused in one sentence."""
+    from fishnet.data.seen import SeenPhotos
+
     from .classifier import ImageClassifier
 
     path = path.expanduser().absolute()
@@ -66,8 +68,10 @@ def load_model(path: Path) -> "ImageClassifier":
     try:
         model = ImageClassifier(**checkpoint["hyper_parameters"])
         model.load_state_dict(checkpoint["state_dict"])
+        model.on_load_checkpoint(checkpoint)
     except (TypeError, RuntimeError) as error:
         raise BadInput(f"{path} is no fishnet checkpoint: {str(error).splitlines()[0]}") from error
+    model.seen = model.seen or SeenPhotos.of_split(path.parent.parent / "split" / "split.csv")
     return model.eval()
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import MeanMetric
 
+from fishnet.data.seen import SeenPhotos
 from fishnet.errors import BadInput
 from fishnet.measure.metrics import class_f1, metric_collection
 from fishnet.ranges import Above, AtLeast, Between, FromToBelow, check_ranges
@@ -96,6 +97,7 @@ class ImageClassifier(L.LightningModule):
         self.val_classes, self.test_classes = class_f1(len(classes)), class_f1(len(classes))
         self.train_loss, self.val_loss, self.test_loss = MeanMetric(), MeanMetric(), MeanMetric()
         self.resume_state = ResumeState()
+        self.seen: SeenPhotos | None = None  # what it was trained, validated and tested on, where that is known
 
     def setup(self, stage: str) -> None:
         """Take up the size that the data module asks for; the module then reads it from `preprocessing`."""
@@ -230,9 +232,13 @@ class ImageClassifier(L.LightningModule):
         midway = state.learning_rate is not None and not self.trainer.validating
         report = state.train_report if midway else state.current_report(self._train_values, self.current_epoch)
         state.save(checkpoint, report)
+        if self.seen is not None:
+            checkpoint["seen"] = self.seen.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.resume_state.load(checkpoint)
+        self.seen = SeenPhotos.from_state(checkpoint["seen"]) if "seen" in checkpoint else None
 
     def on_train_start(self) -> None:
+        self.seen = getattr(self.trainer.datamodule, "seen_photos", None)  # type: ignore[attr-defined]
         self.resume_state.start(self.loggers, epoch=self.current_epoch, step=self.global_step)

@@ -12,13 +12,12 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from pytorch_lightning.plugins.precision import Precision
 from torch import Tensor, nn
 
 from fishnet.data.folder import PhotoSource
 from fishnet.data.store import Made, Store, Stored
 
-from .backbones import single_head
+from .backbones import drawn_head, single_head
 from .interface import Classifier
 from .isolation import eval_mode_restored
 from .taps import recorded
@@ -37,13 +36,13 @@ def features_of(
     view: int | None = None,
     *,
     folder: Path,
-    precision: Precision | None = None,
     label: str = "features",
     progress: bool = True,
 ) -> Stored:
     """The features of these rows of a folder's table, in their order; those that `folder` lacks are computed.
 
-    Stored features are used again only for the same photos, backbone weights, preprocessing, view and arithmetic.
+    In float32, whatever the training computes in: the head is measured on them. Stored features are used again only
+    for the same photos, backbone weights, preprocessing and view.
 
     Args:
         model: a model with features (ask `has_features`).
@@ -51,18 +50,15 @@ def features_of(
         rows: row numbers of its table.
         view: None for photos as they are evaluated, or the number of a fixed random view.
         folder: where features are stored.
-        precision: the trainer's arithmetic; float32 without one.
         label: of the progress bar, which `progress=False` leaves out.
     """
-    precision = precision or Precision()
     head = single_head(model.network)
     assert head is not None, "only a network for which has_features() holds has features"
     about = {
         **photos.view_settings(view),
-        "precision": precision.precision,
         "weights": backbone_digest(model.network),
         **model.preprocessing.as_dict(),
-        "version": 3,
+        "version": 4,
     }
     name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
     store = Store(folder / name, dtype="float32", about=about)
@@ -70,8 +66,9 @@ def features_of(
     def compute(positions: np.ndarray) -> Made:
         remaining = iter(positions.tolist())
         for batch in photos.batches(rows[positions], view=view, device=model.device):
-            with precision.forward_context():
-                features, _ = features_and_logits(model.network, head, model.pixels(batch["image"]))
+            with torch.autocast(model.device.type, enabled=False), torch.compiler.set_stance("force_eager"):
+                pixels = model.pixels(batch["image"]).to(head.weight.dtype)
+                features, _ = features_and_logits(model.network, head, pixels)
             yield from zip(islice(remaining, len(features)), features.float().cpu().numpy(), strict=True)
 
     digests = photos.table["sha256"].iloc[rows].tolist()
@@ -89,7 +86,7 @@ def has_features(model: Classifier) -> bool:
     size = model.preprocessing.size
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (2, 3, size, size), generator=generator, dtype=torch.uint8).to(model.device)
-    with eval_mode_restored(model):
+    with eval_mode_restored(model), drawn_head(model.network):
         features, logits = features_and_logits(model.network, head, model.pixels(images))
         return features.ndim == 2 and torch.allclose(head(features), logits, rtol=1e-4, atol=1e-5)
 

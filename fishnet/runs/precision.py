@@ -9,14 +9,19 @@ float32 with channels last, 1.3 to 1.4 times as fast as without.
 import json
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import pytorch_lightning as L
 import torch
 from omegaconf import DictConfig
+from pytorch_lightning.plugins.precision import Precision
 from torch import Tensor, nn
 
 from fishnet.environment import PRECISION
+from fishnet.errors import BadInput
 from fishnet.models.interface import Classifier
 from fishnet.models.isolation import blank_photo, eval_mode_restored
 from fishnet.models.taps import Call, recorded
@@ -57,10 +62,27 @@ def choose_precision(config: DictConfig, model: Classifier) -> str:
     return text
 
 
-def force_fp32(config: DictConfig) -> None:
-    """Measuring a finished model is no race: `auto` means float32 there."""
-    if config.trainer.precision == "auto":
-        config.trainer.precision, config.trainer.channels_last = PLAIN
+@contextmanager
+def float32(trainer: L.Trainer, model: L.LightningModule) -> Iterator[None]:
+    """Inside, the trainer measures in plain float32, whatever it trains in.
+
+    So a checkpoint's metrics, its temperature and each answer are the same in train, evaluate, predict and explain.
+    """
+    trained_in, trainer.strategy.precision_plugin = trainer.strategy.precision_plugin, Precision()
+    model.float()
+    model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    try:
+        with torch.compiler.set_stance("force_eager"):
+            yield
+    finally:
+        trainer.strategy.precision_plugin = trained_in
+
+
+def require_float32(config: DictConfig) -> None:
+    """Let a finished model be measured in float32; another precision is refused, for it would change its answers."""
+    if config.trainer.precision not in ("auto", *PLAIN[:1]):
+        raise BadInput(f"trainer.precision={config.trainer.precision}: a finished model is measured in float32 alone.")
+    config.trainer.precision, config.trainer.channels_last, config.trainer.compile = *PLAIN, False
 
 
 def _shared_choice(config: DictConfig, model: Classifier) -> tuple[Setting, str]:

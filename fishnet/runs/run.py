@@ -28,6 +28,8 @@ from fishnet.text import counted
 from fishnet.tracking.logger import MlflowLogger
 from fishnet.tracking.session import Reports, open_run
 
+from .precision import float32
+
 log = logging.getLogger("fishnet")
 
 BEST_KEYS = [f"val/{metric.name}" for metric in shown_in("best")]
@@ -73,6 +75,22 @@ def announce(data: ImageFolderData) -> None:
         log.warning(line)
 
 
+def seen_lines(folder: PhotoFolder, part: str) -> list[str]:
+    """What the model has to do with the photos that it is measured on; photos that it learned from are a warning."""
+    if folder.seen is None:
+        return ["The checkpoint does not say which photos it was trained on: these may be among them."]
+    counts, photos = folder.table["seen"].value_counts(), counted(len(folder.table), "photo")
+    trained, chosen = int(counts.get("train", 0)), int(counts.get("val", 0))
+    if not trained + chosen:
+        return [f"The model was trained on none of these {photos}."]
+    text = f"Of these {photos} the model was trained on {trained} and chosen by {chosen}"
+    if part == "unseen":
+        return [f"{text}: measured are the {len(folder.rows('unseen'))} others (part=all measures them all)."]
+    if part == "test":
+        return [f"{text}; measured are the {len(folder.rows('test'))} of its test part."]
+    return [f"warning: {text}: these metrics say little about other photos (part=auto leaves these out)."]
+
+
 def refused_lines(data: ImageFolderData | PhotoFolder, most: int = 10) -> list[str]:
     """The photos that could not be read, with the reasons."""
     refused = data.index.refused
@@ -89,20 +107,19 @@ def measure(
     """Load the best epoch's weights, fit the temperature on validation, then measure the test set once if `test`."""
     best = next((c for c in trainer.callbacks if isinstance(c, BestCheckpoint)), None)  # type: ignore[attr-defined]
     checkpoint = read_checkpoint(Path(best.best_model_path)) if best and best.best_model_path else None
-    if checkpoint:
-        model.load_state_dict(checkpoint["state_dict"])
-    trainer.validate(model, datamodule=data, verbose=False)
-    if best and checkpoint and trainer.is_global_zero:
-        checkpoint["state_dict"]["temperature"] = model.temperature.detach().cpu()
-        write_checkpoint(checkpoint, Path(best.best_model_path))
-        # val/f1_macro → best/val_f1_macro
-        metrics = {
-            f"best/{k.replace('/', '_', 1)}": float(v) for k, v in trainer.callback_metrics.items() if k in BEST_KEYS
-        }
-        logger.log_metrics({**metrics, "epoch": checkpoint["epoch"]}, step=checkpoint["global_step"])
-        keep_model(checkpoint, Path(trainer.default_root_dir) / "model", logger)
-    if test:
-        trainer.test(model, datamodule=data, verbose=False)
+    with float32(trainer, model):
+        if checkpoint:
+            model.load_state_dict(checkpoint["state_dict"])
+        trainer.validate(model, datamodule=data, verbose=False)
+        if best and checkpoint and trainer.is_global_zero:
+            checkpoint["state_dict"]["temperature"] = model.temperature.detach().cpu()
+            write_checkpoint(checkpoint, Path(best.best_model_path))
+            values = trainer.callback_metrics  # val/f1_macro → best/val_f1_macro
+            metrics = {f"best/{k.replace('/', '_', 1)}": float(values[k]) for k in BEST_KEYS if k in values}
+            logger.log_metrics({**metrics, "epoch": checkpoint["epoch"]}, step=checkpoint["global_step"])
+            keep_model(checkpoint, Path(trainer.default_root_dir) / "model", logger)
+        if test:
+            trainer.test(model, datamodule=data, verbose=False)
 
 
 def print_summary(trainer: L.Trainer, *, folder: Path, run_id: str | None, measured: str) -> None:

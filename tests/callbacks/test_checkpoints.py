@@ -2,10 +2,13 @@ import subprocess
 import sys
 
 import pytest
+import pytorch_lightning as L
 import torch
 
+from fishnet.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.models.checkpoint import newest, read_checkpoint, verified, write_checkpoint
+from tests.support.trainers import quiet_trainer
 
 CHECKPOINT = {"state_dict": {"w": torch.zeros(10)}, "hyper_parameters": {"classes": ["a", "b"]}}
 
@@ -86,3 +89,45 @@ def test_a_full_disk_is_said_and_the_old_checkpoint_stays(tmp_path):
     assert verified(path)
     assert torch.equal(read_checkpoint(path)["state_dict"]["w"], torch.zeros(10))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["last.ckpt", "last.ckpt.sha256"]
+
+
+def test_of_epochs_as_good_the_one_with_the_lowest_loss_is_kept(tmp_path):
+    class Scripted(L.LightningModule):
+        """Logs these values, an epoch each."""
+
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(()))
+
+        def training_step(self, batch, batch_idx):
+            return self.weight * 0
+
+        def validation_step(self, batch, batch_idx):
+            f1, loss = VALUES[self.current_epoch]
+            self.log_dict({"val/f1_macro": f1, "val/loss": loss})
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    photos = torch.utils.data.DataLoader(torch.zeros(1, 1))
+
+    def fitted(epochs: int, resume: str | None = None) -> BestCheckpoint:
+        best = BestCheckpoint()
+        trainer = quiet_trainer(
+            tmp_path, max_epochs=epochs, callbacks=[best, LastCheckpoint()], enable_checkpointing=True
+        )
+        trainer.fit(Scripted(), photos, photos, ckpt_path=resume)
+        return best
+
+    kept = []
+    for epochs in range(1, len(VALUES) + 1):
+        best = fitted(epochs, resume=str(tmp_path / "checkpoints" / "last.ckpt") if kept else None)
+        kept.append(read_epoch(best))
+    assert kept == [0, 0, 2, 2, 4, 4]
+
+
+VALUES = [(0.5, 2.0), (0.5, 2.5), (0.5, 1.0), (0.4, 0.1), (0.6, 3.0), (0.5, 0.5)]
+
+
+def read_epoch(best) -> int:
+    return torch.load(best.best_model_path, weights_only=True)["epoch"]

@@ -17,6 +17,7 @@ from pytorch_lightning.loggers import Logger
 from fishnet.callbacks.heatmaps import HeatMaps
 from fishnet.models.classifier import ImageClassifier
 from tests.support.memory_data import MemoryData
+from tests.support.models import with_drawn_heads
 from tests.support.trainers import quiet_trainer
 
 CLASSES = ["Perca fluviatilis", "鱼", "Klunzinger's wrasse"]
@@ -42,7 +43,8 @@ class Listener(Logger):
 
 def model_of(backbone: str = "cnn", **more) -> ImageClassifier:
     torch.manual_seed(0)
-    return ImageClassifier(classes=CLASSES, backbone=backbone, image_size=32, dropout=0.3, lr=0.02, **more)
+    settings = {"image_size": 32, "dropout": 0.3, "lr": 0.02, **more}
+    return with_drawn_heads(ImageClassifier(classes=CLASSES, backbone=backbone, **settings))
 
 
 def trainer_of(folder: Path, callbacks: list, **more) -> L.Trainer:

@@ -1,13 +1,18 @@
 """A checkpoint measured on a folder: called what it is, and told from which run it came."""
 
+import csv
 import json
 import shutil
+from collections import Counter
 
 import pytest
+from PIL import Image
 
 from fishnet import ImageFolderData
 from fishnet.errors import BadInput
 from fishnet.tracking.store import open_store
+
+from .conftest import TINY
 
 BEST = "checkpoint=run/checkpoints/best.ckpt"
 
@@ -19,11 +24,42 @@ def evaluated(home):
     return run
 
 
-def test_a_whole_folder_is_not_called_a_test_set_and_the_run_knows_its_checkpoint(fishnet, trained, shapes):
-    ended = fishnet("evaluate", BEST, f"data.root={shapes}", "callbacks.report.resamples=50", "callbacks.heatmaps=null")
+QUICK = ["callbacks.report.resamples=50", "callbacks.heatmaps=null"]
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def seen_by_part(folder) -> dict[str, int]:
+    with open(folder, newline="") as file:
+        return Counter(row["seen"] for row in csv.DictReader(file))
+
+
+def test_what_the_model_was_trained_on_is_not_measured(fishnet, trained, shapes, tmp_path):
+    with open(trained / "split" / "split.csv", newline="") as file:
+        counts = Counter(row["split"] for row in csv.DictReader(file))
+    extra = tmp_path / "lake"
+    shutil.copytree(shapes, extra)  # the same photos elsewhere, under other names, with a new one
+    (extra / "disc" / "photo_000.jpg").rename(extra / "disc" / "renamed.jpg")
+    Image.new("RGB", (40, 40), "green").save(extra / "disc" / "new.jpg")
+    ended = fishnet("evaluate", BEST, "data.root=lake", "out=measured", *QUICK)
     assert ended.status == 0, ended.err
-    assert f"{shapes} (all): value and 95 % interval over groups" in " ".join(ended.out.split())
+    assert (
+        f"Of these 49 photos the model was trained on {counts['train']} and chosen by {counts['val']}: measured are "
+        f"the {counts['test'] + 1} others" in one_line(ended.err)
+    )
+    assert "lake (unseen): value and 95 % interval over groups" in one_line(ended.out)
+    assert seen_by_part(tmp_path / "measured" / "report" / "predictions.csv") == {"test": counts["test"], "new": 1}
+    assert "test/accuracy" in evaluated(trained.parent).data.metrics
+
+
+def test_a_whole_folder_is_not_called_a_test_set_and_the_run_knows_its_checkpoint(fishnet, trained, shapes):
+    ended = fishnet("evaluate", BEST, f"data.root={shapes}", "part=all", *QUICK)
+    assert ended.status == 0, ended.err
+    assert f"{shapes} (all): value and 95 % interval over groups" in one_line(ended.out)
     assert "test set" not in ended.out + ended.err
+    assert "the model was trained on" in one_line(ended.err) and "say little about other photos" in one_line(ended.err)
     run = evaluated(trained.parent)
     assert run.info.run_name == f"evaluate-{shapes.name}"
     assert run.data.params["checkpoint"] == "run/best.ckpt"
@@ -39,7 +75,7 @@ def test_a_whole_folder_is_not_called_a_test_set_and_the_run_knows_its_checkpoin
 
 def test_a_folder_of_one_class_without_intervals(fishnet, trained, shapes, tmp_path):
     shutil.copytree(shapes / "disc", tmp_path / "lake" / "disc")
-    settings = ["callbacks.report.resamples=0", "callbacks.heatmaps=null", "data.root=lake"]
+    settings = ["callbacks.report.resamples=0", "callbacks.heatmaps=null", "data.root=lake", "part=all"]
     ended = fishnet("evaluate", BEST, *settings)
     assert ended.status == 0, ended.err
     assert "lake (all): value" in ended.out
@@ -48,13 +84,51 @@ def test_a_folder_of_one_class_without_intervals(fishnet, trained, shapes, tmp_p
     assert json.loads(report.read_text())["photos"] == 16
 
 
-def test_a_part_of_the_folder_has_the_settings_of_its_split(fishnet, trained, shapes):
-    settings = ["callbacks.report.resamples=50", "callbacks.heatmaps=null", "part=test", "data.test=0.3"]
-    ended = fishnet("evaluate", BEST, f"data.root={shapes}", *settings)
+def test_a_folder_of_training_photos_alone_has_nothing_to_measure(fishnet, trained, shapes, tmp_path):
+    with open(trained / "split" / "split.csv", newline="") as file:
+        (photo, *_) = [row["path"] for row in csv.DictReader(file) if row["split"] == "train"]
+    (tmp_path / "lake" / photo).parent.mkdir(parents=True)
+    shutil.copy(shapes / photo, tmp_path / "lake" / photo)
+    ended = fishnet("evaluate", BEST, "data.root=lake", *QUICK)
+    assert ended.status == 2
+    assert "1 train, 0 val, 0 test, 0 new (part=all measures them all)" in one_line(ended.err)
+
+
+def test_the_parts_are_those_of_the_training_or_of_a_split_file(fishnet, trained, shapes, tmp_path):
+    ended = fishnet("evaluate", BEST, f"data.root={shapes}", "part=test", "data.test=0.4", "out=measured", *QUICK)
     assert ended.status == 0, ended.err
-    run = evaluated(trained.parent)
-    assert "test/accuracy" in run.data.metrics
-    assert run.data.params["data.test"] == "0.3"
+    with open(trained / "split" / "split.csv", newline="") as file:
+        tested = {row["path"] for row in csv.DictReader(file) if row["split"] == "test"}
+    with open(tmp_path / "measured" / "report" / "predictions.csv", newline="") as file:
+        assert {row["path"] for row in csv.DictReader(file)} == tested
+    assert "test/accuracy" in evaluated(trained.parent).data.metrics
+    mirrored = (trained / "split" / "split.csv").read_text().replace(",test\n", ",?\n").replace(",val\n", ",test\n")
+    (tmp_path / "mirrored.csv").write_text(mirrored.replace(",?\n", ",val\n"))
+    settings = ["part=val", "data.split_file=mirrored.csv", "out=again"]
+    ended = fishnet("evaluate", BEST, f"data.root={shapes}", *settings, *QUICK)
+    assert ended.status == 0, ended.err
+    assert seen_by_part(tmp_path / "again" / "report" / "predictions.csv") == {"test": len(tested)}
+
+
+def test_photos_are_grouped_as_in_the_training(fishnet, shapes, tmp_path):
+    for number, photo in enumerate(sorted((shapes / "disc").iterdir())):
+        (tmp_path / "lake" / "disc").mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo, tmp_path / "lake" / "disc" / f"animal{number // 3}_{number}.jpg")
+    shutil.copytree(shapes / "box", tmp_path / "lake" / "box")
+    (tmp_path / "lake" / "box" / "photo_000.jpg").rename(tmp_path / "lake" / "box" / "animal99_1.jpg")
+    settings = ["data.root=lake", "data.group=(animal.+)_", "out=run", "test=false", "callbacks.heatmaps=null"]
+    assert fishnet("train", *TINY, *settings).status == 0
+    fishnet("evaluate", BEST, "data.root=lake", "part=all", "out=measured", *QUICK)
+    with open(tmp_path / "measured" / "report" / "predictions.csv", newline="") as file:
+        groups = {row["group"] for row in csv.DictReader(file) if "animal" in row["path"]}
+    assert len(groups) < 9
+    ended = fishnet("evaluate", BEST, f"data.root={shapes}", "data.classes=[box,disc]", "part=all", *QUICK)
+    assert ended.status == 0 and "groups no photo here" in one_line(ended.err)
+
+
+def test_a_precision_that_would_change_the_answers_is_refused(fishnet, trained, shapes):
+    ended = fishnet("evaluate", BEST, f"data.root={shapes}", "trainer.precision=bf16-mixed")
+    assert ended.status == 2 and "float32 alone" in ended.err
 
 
 def test_a_model_of_one_class_against_the_rest_says_how_to_ask_it(shapes):

@@ -27,6 +27,8 @@ def test_a_data_set(fishnet, checkpoint, shapes, tmp_path):
     assert set(table["class"]) == {"disc", "box", "bar"}
     pictures = sorted((tmp_path / "why" / "pictures").iterdir())
     assert len(pictures) == 6
+    assert table["seen"].value_counts().to_dict() == {"train": 33, "val": 8, "test": 7}
+    assert "trained on 33 of these 48 photos" in ended.err
     assert min(Image.open(pictures[0]).size) >= 224
     again = fishnet("explain", f"checkpoint={checkpoint}", f"images={shapes}", "out=why")
     assert again.status == 2

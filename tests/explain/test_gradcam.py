@@ -15,13 +15,15 @@ from fishnet.explain.gradcam import class_maps, explained, last_convolution
 from fishnet.explain.overlay import heat
 from fishnet.models.classifier import ImageClassifier
 from fishnet.models.cnn import SmallCNN
+from tests.support.models import with_drawn_heads
 
 SIZES = {"cnn": 48, "test_resnet": 96, "mobilenetv2_100": 96, "densenet121": 64, "legacy_xception": 96}
 
 
 def model_of(backbone: str, **more) -> ImageClassifier:
     torch.manual_seed(0)
-    return ImageClassifier(classes=["a", "b", "c"], backbone=backbone, image_size=SIZES.get(backbone, 96), **more)
+    size = SIZES.get(backbone, 96)
+    return with_drawn_heads(ImageClassifier(classes=["a", "b", "c"], backbone=backbone, image_size=size, **more))
 
 
 def photos(count: int = 2, size: int = 96) -> torch.Tensor:

@@ -10,13 +10,14 @@ from fishnet.explain.gradcam import explained
 from fishnet.explain.maps import COMMIT_EVERY, batch_maps, read_maps, write_maps
 from fishnet.models.classifier import ImageClassifier
 from tests.support.memory_data import MemoryData
+from tests.support.models import with_drawn_heads
 
 CLASSES = ["a", "b", "c"]
 
 
 def model_of(backbone: str, size: int = 64) -> ImageClassifier:
     torch.manual_seed(0)
-    return ImageClassifier(classes=CLASSES, backbone=backbone, image_size=size)
+    return with_drawn_heads(ImageClassifier(classes=CLASSES, backbone=backbone, image_size=size))
 
 
 def photos(count: int = 3, size: int = 64) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """Pictures of maps: the founding study's red, readable captions in any script."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from fishnet.explain.overlay import (
@@ -11,6 +12,7 @@ from fishnet.explain.overlay import (
     captioned,
     fixed_panel,
     heat,
+    instructive_rows,
     most_informative,
     overlay,
     sheet,
@@ -98,19 +100,42 @@ def test_fewer_photos_than_places_and_none():
     assert fixed_panel(np.zeros(0, int), np.zeros(0, int), 8) == []
 
 
-def answers(sure: list[float], right: list[bool]) -> tuple[Predictions, np.ndarray]:
+def answers(sure: list[float], right: list[bool]) -> Predictions:
     """Photos of class 0, each answered with some sureness, rightly or wrongly."""
     logits = np.array([[s, 0] if ok else [0, s] for s, ok in zip(sure, right, strict=True)], float)
-    return Predictions(np.arange(len(sure)), np.zeros(len(sure), int), logits), np.array(sure)
+    return Predictions(np.arange(len(sure)), np.zeros(len(sure), int), logits)
 
 
 def test_surest_right_then_surest_wrong():
     predictions = answers([1, 5, 2, 3, 4, 6], [True, True, True, False, False, True])
-    assert most_informative(*predictions, 0, 4) == [5, 1, 4, 3]
-    assert most_informative(*predictions, 1, 4) == []
+    assert most_informative(predictions, 0, 4) == [5, 1, 4, 3]
+    assert most_informative(predictions, 1, 4) == []
+
+
+def test_answers_whose_probability_rounds_to_1_are_ranked():
+    assert most_informative(answers([100, 900, 400], [True] * 3), 0, 3) == [1, 2, 0]
 
 
 def test_one_kind_fills_up_for_the_other():
-    assert most_informative(*answers([1, 2, 3], [True] * 3), 0, 4) == [2, 1, 0]
-    assert most_informative(*answers([1, 2, 3, 4, 5], [True, True, True, True, False]), 0, 4) == [3, 2, 1, 4]
-    assert most_informative(*answers([1, 2, 3], [False] * 3), 0, 2) == [2, 1]
+    assert most_informative(answers([1, 2, 3], [True] * 3), 0, 4) == [2, 1, 0]
+    assert most_informative(answers([1, 2, 3, 4, 5], [True, True, True, True, False]), 0, 4) == [3, 2, 1, 4]
+    assert most_informative(answers([1, 2, 3], [False] * 3), 0, 2) == [2, 1]
+
+
+def explained_photos(rows: str) -> pd.DataFrame:
+    """`ab2test`: truly a, explained as b, sure by 2, a test photo."""
+    return pd.DataFrame([(row[0], row[1], float(row[2]), row[3:]) for row in rows.split()],
+                        columns=["true", "explained", "margin", "seen"])  # fmt: skip
+
+
+def drawn_first(rows: str, most: int) -> list[int]:
+    table = explained_photos(rows)
+    return instructive_rows(table, table["margin"].to_numpy(), most)
+
+
+def test_what_the_model_has_not_seen_is_drawn_first_and_classes_take_turns():
+    assert drawn_first("aa9train aa5val aa4test aa7new aa3new bb1test bb2test", 9) == [3, 6, 2, 5, 4, 1, 0]
+    assert drawn_first("aa9train ab5train ab4test bb7new", 2) == [2, 3]  # half mistakes
+    assert drawn_first("ab1new ab2new ab3new aa4new", 3) == [2, 1, 3]
+    assert drawn_first("aa1 aa2 bb3", 2) == [2, 1]  # of a model that does not know what it has seen
+    assert drawn_first("aa1test", 0) == []

@@ -10,6 +10,7 @@ from fishnet import ImageClassifier, ImageFolderData
 from fishnet.errors import BadInput
 from fishnet.models.preprocessing import CROP, STEPS, contrasted, whitened
 from tests.support.drawing import draw_folder
+from tests.support.models import with_drawn_heads
 
 PHOTOS = torch.randint(40, 200, (4, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
@@ -38,7 +39,7 @@ def test_whitened_photos_have_mean_0_and_variance_1_and_plain_ones_are_0():
 @pytest.mark.parametrize("step", STEPS)
 def test_a_checkpoint_prepares_its_photos_as_training_did(tmp_path, step):
     torch.manual_seed(0)
-    model = ImageClassifier(classes=["a", "b"], backbone="cnn", preprocess=[step], image_size=32)
+    model = with_drawn_heads(ImageClassifier(classes=["a", "b"], backbone="cnn", preprocess=[step], image_size=32))
     plain = ImageClassifier(classes=["a", "b"], backbone="cnn", image_size=32)
     plain.load_state_dict(model.state_dict())
     trainer = L.Trainer(logger=False, enable_checkpointing=False, accelerator="cpu")

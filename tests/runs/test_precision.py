@@ -10,6 +10,7 @@ import torch
 from omegaconf import OmegaConf
 
 from fishnet.environment import PRECISION
+from fishnet.errors import BadInput
 from fishnet.models.classifier import ImageClassifier
 from fishnet.runs import precision
 from fishnet.runs.precision import MIXED, PLAIN, PLAIN_LAST, Setting, choose_precision, depthwise_share, rule
@@ -158,8 +159,10 @@ def test_the_processes_of_one_run_agree(rules, monkeypatch):
 
 def test_measuring_a_finished_model_is_plain():
     config = settings()
-    precision.force_fp32(config)
+    precision.require_float32(config)
     assert (config.trainer.precision, config.trainer.channels_last) == PLAIN
+    with pytest.raises(BadInput, match="float32 alone"):
+        precision.require_float32(settings(precision="bf16-mixed"))
 
 
 def test_a_machine_that_tells_nothing_of_its_processor_has_no_units(monkeypatch):
