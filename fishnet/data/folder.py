@@ -66,7 +66,8 @@ class PhotoFolder:
         manifest: Another table of the photos than `manifest.csv` in the folder.
         chosen: A subset of the class folders.
         positive: One class against all others.
-        group: What must not be split: a column of the manifest, or a regular expression on file names.
+        group: What must not be split: a column of the manifest, or a regular expression on file names; `auto`
+            recognises shots of one subject by manifest, names and clocks; `none` takes the manifest's observations.
         duplicates: What happens to exact and near copies: kept in one group, dropped, or ignored.
         max_refused: The share of photos that may be unreadable.
         val: The share of the photos for validation.
@@ -87,7 +88,7 @@ class PhotoFolder:
     manifest: str | None = None
     chosen: Sequence[str] | None = None
     positive: str | None = None
-    group: str | None = None
+    group: str | None = "auto"
     duplicates: Literal["group", "drop", "ignore"] = "group"
     max_refused: float = 0.1
     val: float = 0.15
