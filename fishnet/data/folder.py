@@ -20,13 +20,13 @@ from fishnet.errors import BadInput
 
 from .augment import augmented, fixed_key
 from .cache import Decoded, working_images
-from .duplicates import stated_groups
 from .index import Index, build_index, class_counts
 from .listing import FolderSource
 from .loading import PhotoDataset, as_it_is, single_thread
 from .seen import UNSEEN, SeenPhotos
 from .splits import check_counts, load_split, split
 from .store import Stored
+from .subjects import stated_groups
 from .views import Preprocessing, View, working_side
 
 _log = logging.getLogger(__name__)
@@ -121,10 +121,10 @@ class PhotoFolder:
     def seen_by(self, seen: SeenPhotos) -> "PhotoFolder":
         """This folder with what a trained model has seen of it, grouped as the training was.
 
-        A grouping that was set here is kept, and so is the default where that of the training groups no photo here.
+        A grouping that was set here is kept, and so is `auto` where that of the training groups no photo here.
         """
         folder = replace(self, seen=seen)
-        if self.group is not None or seen.group is None:
+        if self.group != "auto" or seen.group in (None, "auto"):
             return folder
         try:
             stated_groups(self.table, seen.group)
