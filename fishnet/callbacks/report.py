@@ -10,8 +10,8 @@ import pandas as pd
 import pytorch_lightning as L
 
 from fishnet.files import replacing
-from fishnet.measure.bootstrap import Interval
 from fishnet.measure.calibration import calibration_error, fit_temperature
+from fishnet.measure.intervals import Interval
 from fishnet.measure.metrics import shown_in
 from fishnet.measure.predictions import Predictions
 from fishnet.measure.report import TestReport
@@ -27,7 +27,7 @@ class Report(UsesPredictions):
     """`trainer.validate` fits the temperature; `trainer.test` writes `report/` into the run's folder.
 
     Args:
-        resamples: how often groups are drawn again for the 95 % intervals; 0 leaves them out.
+        resamples: how often groups are drawn again for the 95 % intervals of the losses; 0 leaves out all intervals.
     """
 
     def __init__(self, *, resamples: Annotated[int, AtLeast(0)] = 1000) -> None:

@@ -121,7 +121,7 @@ class PhotoFolder:
     def seen_by(self, seen: SeenPhotos) -> "PhotoFolder":
         """This folder with what a trained model has seen of it, grouped as the training was.
 
-        A grouping that was set here is kept, and so is the default where that of the training groups no photo here.
+        A grouping that was set here is kept, and so is `auto` where that of the training groups no photo here.
         """
         folder = replace(self, seen=seen)
         if self.group != "auto" or seen.group in (None, "auto"):

@@ -1,7 +1,7 @@
 """The metrics of a run, one row each: how a metric is computed, which way is better, its label, and where it is shown.
 
 Adding a metric is adding a row to METRICS. Its torchmetrics class measures epoch by epoch and over several processes;
-its function of class counts, if it has one, gives the intervals of `bootstrap.py`. This file imports neither numpy nor
+its function of class counts, if it has one, gives the intervals of `intervals.py`. This file imports neither numpy nor
 torch before they are needed: configurations are checked against MONITORS, and runs are ranked by `direction`.
 """
 

@@ -1,5 +1,6 @@
 """The measurements as pictures: confusions, the tree of alike classes, confidence against accuracy."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,25 @@ from fishnet.fonts import shown
 from fishnet.page.figures import BLUE, GRID, INK, RED, SOFT, hide_spines, open_figure
 
 from .calibration import Reliability
-from .confusions import row_shares
+from .confusions import notes_on_classes, row_shares
 
 MANY = 30  # with more classes, numbers in the cells could not be read
 
 
-def draw_confusions(matrix: np.ndarray, names: list[str], path: Path) -> None:
-    """Rows are true classes; shade and percentage are shares of the row, the number above counts photos."""
+def draw_confusions(matrix: np.ndarray, groups: np.ndarray, names: list[str], path: Path) -> None:
+    """Rows are true classes; shade and percentage are shares of the row, the number above counts photos.
+
+    A row whose class has too few `groups` says so beside its name.
+    """
     count, shares = len(names), row_shares(matrix)
     side = max(4.2, 0.62 * count) if count <= MANY else min(6 + 0.13 * count, 24)
     shade = PowerNorm(1.0 if count <= MANY else 0.6, vmin=0, vmax=1)  # without numbers, faint cells must still show
     with open_figure(side + 2.2, side + 1.6, path) as figure:
         axes = figure.add_subplot()
         image = axes.imshow(shares, cmap="Blues", norm=shade, interpolation="nearest")
-        _name_both_sides(axes, names, size=9.0 if count <= MANY else max(3.0, min(9.0, 40 * side / count)))
+        _name_both_sides(
+            axes, names, notes_on_classes(groups), size=9.0 if count <= MANY else max(3.0, min(9.0, 40 * side / count))
+        )
         if count <= MANY:
             _write_cells(axes, matrix, shares)
         bar = figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02)
@@ -33,11 +39,11 @@ def draw_confusions(matrix: np.ndarray, names: list[str], path: Path) -> None:
         bar.outline.set_visible(False)  # type: ignore[operator]
 
 
-def _name_both_sides(axes: Axes, names: list[str], size: float) -> None:
+def _name_both_sides(axes: Axes, names: list[str], notes: Iterable[str], size: float) -> None:
     labels, few = [shown(name) for name in names], len(names) <= 6
     slant: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if few else {"rotation": 90}
     axes.set_xticks(range(len(names)), labels, fontsize=size, **slant)
-    axes.set_yticks(range(len(names)), labels, fontsize=size)
+    axes.set_yticks(range(len(names)), _with_notes(labels, notes), fontsize=size)
     axes.set_xlabel("answer", fontsize=11)
     axes.set_ylabel("true class", fontsize=11)
     axes.tick_params(length=0)
@@ -53,15 +59,22 @@ def _write_cells(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
         axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour, linespacing=1.15)
 
 
-def draw_dendrogram(tree: np.ndarray, names: list[str], path: Path) -> None:
-    """The further to the right two classes join, the more often the model confuses them."""
+def _with_notes(labels: Iterable[str], notes: Iterable[str]) -> list[str]:
+    return [f"{label} · {note}" if note else label for label, note in zip(labels, notes, strict=True)]
+
+
+def draw_dendrogram(tree: np.ndarray, groups: np.ndarray, names: list[str], path: Path) -> None:
+    """The further to the right two classes join, the more often the model confuses them.
+
+    A class with too few `groups` says so beside its name.
+    """
     count = len(names)
     height = max(2.2, min(0.28 * count + 1.2, 30))
     with open_figure(8.5, height, path) as figure:
         axes = figure.add_subplot()
         dendrogram(
             tree,
-            labels=[shown(name, 32) for name in names],
+            labels=_with_notes([shown(name, 32) for name in names], notes_on_classes(groups)),
             orientation="left",
             ax=axes,
             color_threshold=0,

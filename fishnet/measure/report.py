@@ -12,8 +12,8 @@ from fishnet.errors import WorkFailed
 from fishnet.files import replacing
 
 from . import confusions
-from .bootstrap import Interval, intervals
 from .calibration import Reliability, reliability
+from .intervals import METHOD, Interval, class_intervals, intervals
 from .predictions import Predictions
 
 
@@ -26,7 +26,7 @@ class TestReport:
         photos: path and group of each prediction; `seen`, the photo's part in the training, where that is known.
         names: of the classes.
         temperature: that the logits are divided by.
-        resamples: draws of groups for the intervals.
+        resamples: draws of groups for the intervals of the losses; without any there are no intervals at all.
         seed: of these draws.
     """
 
@@ -66,7 +66,7 @@ class TestReport:
         return {
             "photos": len(self.predictions),
             "groups": int(self.photos["group"].nunique()),
-            "interval": f"95 %, percentile bootstrap over groups, {self.resamples} draws",
+            "interval": METHOD.format(draws=self.resamples) if self.resamples else "none",
             "temperature": self.temperature,
             "calibration_error": {"before": self.calibration_before.error, "after": self.calibration_after.error},
             "figures": {
@@ -75,9 +75,17 @@ class TestReport:
             },
         }
 
+    @cached_property
+    def groups(self) -> np.ndarray:
+        """How many groups the photos of each class come from."""
+        return confusions.groups_of_classes(self.predictions.label, self.photos["group"].to_numpy(), len(self.names))
+
     def by_class(self) -> pd.DataFrame:
-        groups = confusions.groups_of_classes(self.predictions.label, self.photos["group"].to_numpy(), len(self.names))
-        return confusions.classification_report(self.matrix, groups, self.names)
+        answers = self.predictions.label, self.predictions.predicted, self.photos["group"].to_numpy()
+        ends = class_intervals(*answers, len(self.names))
+        if not self.resamples or self.photos["group"].nunique() < 2:
+            ends = {name: np.full_like(each, np.nan) for name, each in ends.items()}
+        return confusions.classification_report(self.matrix, self.groups, self.names, ends)
 
     def by_photo(self) -> pd.DataFrame:
         names = np.asarray(self.names, object)
@@ -116,8 +124,8 @@ class TestReport:
             "classification_report.txt": confusions.readable(by_class),
             "classification_report.csv": by_class.to_csv(index=False),
             "confusion_matrix.csv": matrix.to_csv(),
-            "confused_pairs.csv": confusions.confused_pairs(self.matrix, self.names).to_csv(index=False),
-            "dendrogram.csv": confusions.merges(self._tree, self.names).to_csv(index=False),
+            "confused_pairs.csv": confusions.confused_pairs(self.matrix, self.groups, self.names).to_csv(index=False),
+            "dendrogram.csv": confusions.merges(self._tree, self.groups, self.names).to_csv(index=False),
             "predictions.csv": self.by_photo().to_csv(index=False),
         }
         for name, text in texts.items():
@@ -127,7 +135,7 @@ class TestReport:
     def _draw(self, folder: Path) -> None:
         from . import pictures
 
-        pictures.draw_confusions(self.matrix, self.names, folder / "confusion_matrix.png")
-        pictures.draw_dendrogram(self._tree, self.names, folder / "dendrogram.png")
+        pictures.draw_confusions(self.matrix, self.groups, self.names, folder / "confusion_matrix.png")
+        pictures.draw_dendrogram(self._tree, self.groups, self.names, folder / "dendrogram.png")
         before, after = self.calibration_before, self.calibration_after
         pictures.draw_reliability(before, after, self.temperature, folder / "reliability.png")

@@ -19,7 +19,7 @@ from fishnet.data.datamodule import ImageFolderData
 from fishnet.data.folder import PhotoFolder
 from fishnet.data.index import state_folder
 from fishnet.errors import WorkFailed, disk_trouble
-from fishnet.measure.bootstrap import Interval
+from fishnet.measure.intervals import Interval
 from fishnet.measure.metrics import shown_in
 from fishnet.models.bundle import keep_model
 from fishnet.models.checkpoint import read_checkpoint, write_checkpoint

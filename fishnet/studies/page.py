@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from fishnet.files import write_whole
+from fishnet.measure.metrics import metric_of
 from fishnet.page.figures import picture_address
 from fishnet.page.page import Chapter, Row, prose, render_page
 from fishnet.text import counted
@@ -136,7 +137,9 @@ def stage_chapter(title: str, state: StageState, journal: Journal) -> Chapter:
         chapter.add_figure(drawn, _prose().ranking(not stage.folds and len(stage.seeds) > 1))
         how = sorted({verdict.difference.how for verdict in verdicts.values() if verdict.difference is not None})
         names, groups = _best_names(order, key), _by_verdict(order[1:], verdicts)
-        sentence = _prose().verdicts(names, len(order) - 1, **groups, methods=how, folds=bool(stage.folds))
+        sentence = _prose().verdicts(
+            names, len(order) - 1, **groups, methods=how, folds=bool(stage.folds), smallest=_detectable(verdicts, key)
+        )
         chapter.add_text(sentence)
         if drawn := pictures.draw_parallel(order, key, chosen):
             chapter.add_figure(drawn, f"Each trial is a line from its settings to {key}. Green: chosen.")
@@ -175,6 +178,14 @@ def _by_verdict(others: Sequence[Scored], verdicts: Mapping[str, Verdict]) -> di
     return {group: [name for word, name in words if word == group] for group in ("behind", "alike", "unknown")}
 
 
+def _detectable(verdicts: Mapping[str, Verdict], key: str) -> tuple[str, bool]:
+    """The difference that would have been shown of each trial that cannot be told from the best, empty where it is not
+    known; and whether a metric can differ by so much."""
+    known = [verdict.detectable for verdict in verdicts.values() if verdict.word == "alike"]
+    largest, metric = max((value for value in known if math.isfinite(value)), default=math.nan), metric_of(key)
+    return ("" if math.isnan(largest) else f"{largest:.2g}"), not (largest > 1 and (metric is None or metric.is_share))
+
+
 def _best_names(order: Sequence[Scored], key: str | None) -> str:
     """The best, or all that are equally good."""
     best = order[0].spread(key).mean
@@ -182,10 +193,10 @@ def _best_names(order: Sequence[Scored], key: str | None) -> str:
 
 
 def _photo_intervals(order: Sequence[Scored], journal: Journal, key: str) -> dict[str, tuple[float, float]]:
-    """By digest, of trials with a single training: the interval over its photos, drawn again by group."""
+    """By digest, of trials with a single training: the interval over its photos, by group."""
     import numpy as np
 
-    from fishnet.measure.bootstrap import intervals
+    from fishnet.measure.intervals import intervals
     from fishnet.measure.predictions import Predictions
 
     part, _, metric = key.partition("/")
@@ -209,7 +220,7 @@ def _add_trials(
     stage = state.stage
     of_test = ["test/accuracy", f"test/{stage.score.removeprefix('val/')}", "test/loss"] if stage.test else []
     keys = list(dict.fromkeys([stage.score, "val/loss", *of_test]))
-    header = ["trial", *keys, *(["behind the best by", "p (Holm)"] if verdicts else [])]
+    header = ["trial", *keys, *(["behind the best by", "p (Holm)", "detectable"] if verdicts else [])]
     header += ["best epoch", "parameters", "learning", "time"]
     rows = []
     for trial in in_order(state):
@@ -231,12 +242,14 @@ def _add_trials(
 
 
 def _behind(verdict: Verdict | None) -> list[str]:
+    """The difference from the best with its interval, its p-value, and the smallest difference that would show."""
     if verdict is None or (difference := verdict.difference) is None:
-        return ["" if verdict is None else "unknown", ""]
+        return ["" if verdict is None else "unknown", "", ""]
     if difference.error == 0:
-        return ["0 in every fold", ""]
+        return ["0 in every fold", "", ""]
     p = "< 0.001" if verdict.p < 0.001 else f"{verdict.p:.2g}"
-    return [f"{difference.value:.3f} [{difference.low:.3f}, {difference.high:.3f}]", p]
+    ends = f"[{difference.low:.3f}, {difference.high:.3f}]"
+    return [f"{difference.value:.3f} {ends}", p, f"{verdict.detectable:.2g}"]
 
 
 def _add_test(chapter: Chapter, order: Sequence[Scored], journal: Journal) -> None:
@@ -245,10 +258,11 @@ def _add_test(chapter: Chapter, order: Sequence[Scored], journal: Journal) -> No
     tested = sorted((trial for trial in order if trial.spread(key).n), key=lambda trial: -trial.spread(key).mean)
     if len(tested) < 2:
         return
-    groups = _by_verdict(tested[1:], judged(tested[0], tested[1:], journal, key))
+    verdicts = judged(tested[0], tested[1:], journal, key)
+    groups, smallest = _by_verdict(tested[1:], verdicts), _detectable(verdicts, key)
     several = tested[1].spread(key).mean == tested[0].spread(key).mean
     same = same_photos(tested, journal, "predictions.csv")
-    chapter.add_text(_prose().on_test(_best_names(tested, key), several, **groups, same=same))
+    chapter.add_text(_prose().on_test(_best_names(tested, key), several, **groups, same=same, smallest=smallest))
 
 
 def _add_evidence(chapter: Chapter, trial: Scored, journal: Journal) -> None:

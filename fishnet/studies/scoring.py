@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from fishnet.measure.metrics import METRICS
+from fishnet.measure.metrics import METRICS, direction
+from fishnet.measure.pairs import Pair
 from fishnet.measure.significance import Difference, Spread, holm, over_folds, over_photos, spread
 
 from .journal import GOOD, Journal
@@ -163,11 +164,13 @@ def photos_differ(trials: Sequence[Scored]) -> bool:
 
 
 class Verdict(NamedTuple):
-    """How one trial compares with the best; `p` is corrected by Holm's method."""
+    """How one trial compares with the best: `p` is corrected by Holm's method, and `detectable` is the smallest true
+    difference that would have been called behind with a probability of 80 %."""
 
     word: Literal["behind", "alike", "unknown"]
     difference: Difference | None = None
     p: float = math.nan
+    detectable: float = math.nan
 
 
 def judged(best: Scored, others: Sequence[Scored], journal: Journal, key: str) -> dict[str, Verdict]:
@@ -178,33 +181,76 @@ def judged(best: Scored, others: Sequence[Scored], journal: Journal, key: str) -
     pairs = math.comb(len(others) + 1, 2)
     for digest, p in holm({digest: known[digest].p for digest in known}, comparisons=pairs).items():
         behind = known[digest].value > 0 and p < ALARMS
-        verdicts[digest] = Verdict("behind" if behind else "alike", known[digest], p)
+        detectable = known[digest].detectable(pairs, alarms=ALARMS)
+        verdicts[digest] = Verdict("behind" if behind else "alike", known[digest], p, detectable)
     return verdicts
 
 
 def against(best: Scored, other: Scored, journal: Journal, key: str) -> Difference | None:
-    """The difference over the folds that both have or, if it is one fold, over its photos; None if neither is known."""
+    """By how much the best is better, over the trainings that both have; None if that is not known.
+
+    Photo by photo where both have answered the same ones in all of them, else over the means of the folds.
+    """
     first, second = best.values(key), other.values(key)
     cells = sorted(set(first) & set(second), key=str)
     differences = fold_means({cell: first[cell] - second[cell] for cell in cells})
-    if len(differences) > 1:
-        count, val = best.trial.value("data.folds") or len(differences), best.trial.value("data.val") or 0.0
-        shared = max(1 / (count - 1), val / (1 - val) if key.startswith("val/") else 0.0)
-        return over_folds(differences, shared)
+    count, val = best.trial.value("data.folds") or len(differences), best.trial.value("data.val") or 0.0
+    shared = max(1 / (count - 1), val / (1 - val) if key.startswith("val/") else 0.0) if count > 1 else 0.0
+    if (both := on_same_photos(best, other, journal, key, cells)) is not None:
+        difference: Difference | None = over_photos(both.pair, both.folds, shared)
+    else:
+        difference = over_folds(differences, shared) if len(differences) > 1 else None
+    lower_is_better = difference is not None and direction(key) == "min"
+    return difference._replace(value=-difference.value) if difference and lower_is_better else difference
 
+
+class SamePhotos(NamedTuple):
+    """What two trials have answered to the same photos, and the fold of each photo if there are several."""
+
+    pair: Pair
+    folds: np.ndarray | None
+
+
+def on_same_photos(
+    best: Scored, other: Scored, journal: Journal, key: str, cells: Sequence[tuple[int | None, int]]
+) -> SamePhotos | None:
+    """The answers of both trials in these folds and seeds.
+
+    None where they cannot be compared photo by photo: the metric needs more than answers, some cannot be read, the
+    folds have not all the same seeds, or the photos of a fold differ.
+    """
     part, _, metric = key.partition("/")
-    name = "predictions.csv" if part == "test" else "validation.csv"
-    tables = [answers(entry, journal, cell, name) for entry in (best, other) for cell in cells]
-    if not cells or metric not in BY_PHOTO or any(table is None for table in tables):
+    folds, seeds = sorted({fold for fold, _ in cells}, key=str), sorted({seed for _, seed in cells})
+    if metric not in BY_PHOTO or not cells or len(cells) != len(folds) * len(seeds):
         return None
-    predicted = [table.set_index(["path", "class", "group"])["predicted"] for table in tables if table is not None]
-    both = pd.concat(predicted, axis=1, join="inner", keys=range(len(predicted))).reset_index()
+    name = "predictions.csv" if part == "test" else "validation.csv"
+    joined = list[pd.DataFrame]()
+    for fold in folds:
+        tables = [answers(entry, journal, (fold, seed), name) for entry in (best, other) for seed in seeds]
+        if (table := _side_by_side(tables, all_of_them=len(folds) > 1)) is None:
+            return None
+        joined.append(table.assign(fold=len(joined)))
+    both = pd.concat(joined, ignore_index=True)
     if both["group"].nunique() < 2:
         return None
-    names, numbers = np.unique(both.drop(columns=["path", "group"]).to_numpy(dtype=str).T, return_inverse=True)
+    names, numbers = np.unique(both.drop(columns=["path", "group", "fold"]).to_numpy(dtype=str).T, return_inverse=True)
     label, *predictions = numbers.reshape(-1, len(both))
     of_best, of_other = np.split(np.array(predictions), 2)
-    return over_photos(label, of_best, of_other, both["group"].to_numpy(), len(names), metric)
+    groups = both["group"].to_numpy()
+    pair = Pair(label=label, first=of_best, second=of_other, group=groups, classes=len(names), metric=metric)
+    return SamePhotos(pair, both["fold"].to_numpy() if len(folds) > 1 else None)
+
+
+def _side_by_side(tables: Sequence[pd.DataFrame | None], *, all_of_them: bool) -> pd.DataFrame | None:
+    """A row a photo that all tables have, a column of predictions a table.
+
+    None where a table is missing or, where photos must be `all_of_them`, has photos that others have not.
+    """
+    predicted = [table.set_index(["path", "class", "group"])["predicted"] for table in tables if table is not None]
+    if len(predicted) < len(tables):
+        return None
+    both = pd.concat(predicted, axis=1, join="inner", keys=range(len(predicted))).reset_index()
+    return None if all_of_them and len(both) < max(map(len, predicted)) else both
 
 
 def answers(entry: Scored, journal: Journal, cell: tuple[int | None, int], name: str) -> pd.DataFrame | None:

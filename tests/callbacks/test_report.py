@@ -13,6 +13,7 @@ from sklearn.metrics import f1_score
 
 from fishnet.callbacks.report import Report
 from fishnet.errors import WorkFailed
+from fishnet.measure.confusions import readable
 from fishnet.measure.predictions import Predictions
 from fishnet.measure.report import TestReport
 from fishnet.models.classifier import ImageClassifier
@@ -133,6 +134,25 @@ def test_tables_speak_of_real_names(run):
     assert report.photos.tolist() == matrix.sum(axis=1).tolist()
     assert all(name in (folder / "classification_report.txt").read_text() for name in CLASSES)
     assert len(pd.read_csv(folder / "dendrogram.csv")) == 2
+
+
+def test_the_report_says_how_sure_it_is_and_where_it_cannot_tell(run):
+    folder, *_ = run
+    assert "Clopper and Pearson" in json.loads((folder / "metrics.json").read_text())["interval"]
+    report = pd.read_csv(folder / "classification_report.csv", keep_default_na=False)
+    few = (report.groups < 5).tolist()
+    assert report.note.tolist() == ["too few to tell" if each else "" for each in few]
+    low, high = (pd.to_numeric(report[f"recall_{end}"]) for end in ("low", "high"))
+    assert (low >= 0).all() and (high <= 1).all() and (high - low > 0.05).all()
+    assert (folder / "classification_report.txt").read_text().count("too few to tell") == sum(few)
+
+
+def test_without_draws_there_are_no_intervals(tmp_path):
+    predictions = Predictions(np.arange(4), np.array([0, 1, 0, 1]), np.eye(2)[[0, 1, 1, 1]])
+    photos = pd.DataFrame({"path": list("abcd"), "group": range(4)})
+    report = TestReport(predictions=predictions, photos=photos, names=["a", "b"], resamples=0)
+    assert report.metrics()["interval"] == "none" and report.metrics()["figures"]["accuracy"]["low"] is None
+    assert report.by_class()["f1_low"].isna().all() and "[" not in readable(report.by_class())
 
 
 def test_without_a_table_each_photo_stands_alone(tmp_path):

@@ -88,7 +88,12 @@ def test_it_stands_in_the_table(run, fishnet):
     [(["data=reef", "data.root=data"], "ee98b6f1836e"), (["data=folder", "data.root=lake"], "7572c086de0d")],
 )
 def test_the_trainings_of_a_study_keep_their_digests(overrides, digest, tmp_path, monkeypatch):
-    """A study's folder is known by these; another digest would run every training again."""
+    """A study's folder is known by these; another digest would run every training again.
+
+    A default that has changed is another training: what was grouped by nothing is so by data.group=null alone.
+    """
     monkeypatch.chdir(tmp_path)
-    config = OmegaConf.to_container(compose("train", overrides), resolve=True)
-    assert digest_of(config) == digest
+    before = OmegaConf.to_container(compose("train", [*overrides, "data.group=null"]), resolve=True)
+    assert digest_of(before) == digest
+    now = OmegaConf.to_container(compose("train", overrides), resolve=True)
+    assert digest_of(now) != digest

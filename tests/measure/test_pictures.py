@@ -28,10 +28,11 @@ def test_confusions_and_tree_for_any_number_of_classes(tmp_path, classes: int):
     names = (NAMES + [f"species {number}" for number in range(classes)])[:classes]
     chance = np.random.default_rng(0)
     matrix = np.diag(chance.integers(0, 20, classes)) + (chance.random((classes, classes)) < 0.1)
+    groups = chance.integers(0, 20, classes)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        pictures.draw_confusions(matrix, names, tmp_path / "m.png")
-        pictures.draw_dendrogram(confusions.class_linkage(matrix), names, tmp_path / "d.png")
+        pictures.draw_confusions(matrix, groups, names, tmp_path / "m.png")
+        pictures.draw_dendrogram(confusions.class_linkage(matrix), groups, names, tmp_path / "d.png")
     for file in ("m.png", "d.png"):
         with Image.open(tmp_path / file) as picture:
             assert 300 < picture.width < 5000
@@ -43,12 +44,25 @@ def test_cells_hold_numbers_only_while_they_can_be_read(tmp_path, monkeypatch):
     written = []
     monkeypatch.setattr(pictures, "_write_cells", lambda axes, matrix, shares: written.append(len(matrix)))
     for classes in (6, 31):
-        pictures.draw_confusions(np.eye(classes, dtype=int), ["x"] * classes, tmp_path / "m.png")
+        pictures.draw_confusions(np.eye(classes, dtype=int), np.full(classes, 9), ["x"] * classes, tmp_path / "m.png")
     assert written == [6]
 
 
+def test_both_pictures_say_which_classes_are_too_few_to_tell(tmp_path, monkeypatch):
+    matrix, groups = np.array([[3, 1], [0, 9]]), np.array([4, 9])
+    drawn = []
+    monkeypatch.setattr(
+        pictures, "hide_spines", lambda axes, *_: drawn.append([label.get_text() for label in axes.get_yticklabels()])
+    )
+    pictures.draw_confusions(matrix, groups, ["eel", "pike"], tmp_path / "m.png")
+    pictures.draw_dendrogram(confusions.class_linkage(matrix), groups, ["eel", "pike"], tmp_path / "d.png")
+    assert [sorted(labels) for labels in drawn] == [["eel · too few to tell", "pike"]] * 2
+
+
 def test_faultless_model_has_a_tree_too(tmp_path):
-    pictures.draw_dendrogram(confusions.class_linkage(np.diag([3, 3, 3])), ["a", "b", "c"], tmp_path / "d.png")
+    pictures.draw_dendrogram(
+        confusions.class_linkage(np.diag([3, 3, 3])), np.full(3, 9), ["a", "b", "c"], tmp_path / "d.png"
+    )
     assert (tmp_path / "d.png").is_file()
 
 

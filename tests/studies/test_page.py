@@ -9,6 +9,8 @@ import sys
 from fishnet.studies import page as pages
 from fishnet.studies.page import LivingPage
 from fishnet.studies.pictures import short_names
+from fishnet.studies.scoring import judged
+from fishnet.studies.selection import ranked
 
 FOLDS = {
     "first": {"search": {"points": {"good": {"x": 0.9}, "bad": {"x": 0.2}, "dies": {"x": 1, "do": "os._exit(3)"}}}},
@@ -85,6 +87,41 @@ def test_what_is_not_known_is_never_called_behind(study):
     text = page.path.read_text()
     assert "Of all others the difference from the best is not known" in text
     assert "more than chance explains" not in text and "same photos" not in text
+
+
+def test_what_cannot_be_told_apart_says_what_would_have_shown(study):
+    """Sixty photos in one split, four of which only the best has right."""
+    engine = study(only={"search": {"space": {"x": [0.1, 0.2]}}})
+    engine.run()
+    for number, entry in enumerate(engine.states[0].scored):
+        report = engine.journal.run_of(entry.trial.cells[0]) / "report"
+        report.mkdir()
+        rows = [f"{n},{'ab'[n % 2]},{'ab'[(n + (n < 4 - 4 * number)) % 2]},{n}" for n in range(60)]
+        (report / "validation.csv").write_text("\n".join(["path,class,predicted,group", *rows]))
+    best, *others = ranked(engine.states[0].stage, engine.states[0].scored)
+    verdict = judged(best, others, engine.journal, "val/accuracy")
+    page = LivingPage(engine.protocol, engine.journal, [])
+    page.write(engine.states)
+    text = " ".join(page.path.read_text().split())
+    assert "Choosing among these is chance" not in text
+    (found,) = verdict.values()
+    assert found.word == "alike" and 0.1 < found.detectable < 0.3
+    assert (
+        f"A true difference of {found.detectable:.2g} or more would have been shown with a probability of 80 %" in text
+    )
+
+
+def test_too_few_folds_say_that_they_could_have_shown_nothing(study):
+    points = {name: {"x": 0.5, "y": number} for number, name in enumerate("abcdefgh")}
+    engine = study(only={"folds": 2, "search": {"points": points}})
+    engine.run()
+    for number, entry in enumerate(engine.states[0].scored):
+        for fold, result in enumerate(entry.results.values()):
+            result["figures"]["val/accuracy"] = 0.9 - 0.01 * number * (fold + 1)
+    page = LivingPage(engine.protocol, engine.journal, [])
+    page.write(engine.states)
+    text = " ".join(page.path.read_text().split())
+    assert "So few photos or folds could have shown no difference at all among so many arms." in text
 
 
 def test_no_difference_in_any_fold_is_no_interval_of_no_width(study):

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from fishnet.errors import WorkFailed
-from fishnet.measure.bootstrap import difference
 from fishnet.measure.significance import spread
 from fishnet.studies.scoring import Scored, photos_differ
 from fishnet.studies.selection import choose
@@ -86,18 +85,6 @@ def test_the_interval_is_students():
     assert (alike.mean, alike.sd, alike.n) == (0.667, 0.0, 2) and np.isnan([alike.low, alike.high]).all()
     told = choose(stage(), [trial(0, {0: 0.9, 1: 0.9}, {"x": 1})]).record["kept"][0]
     assert told["sd"] == 0 and "interval" not in told
-
-
-def test_paired_differences_are_surer_than_single_ones():
-    chance = np.random.default_rng(0)
-    label = chance.integers(0, 3, 300)
-    hard = chance.random(300) < 0.3
-    first = np.where(hard, (label + 1) % 3, label)
-    second = np.where(hard | (chance.random(300) < 0.08), (label + 1) % 3, label)
-    value, drawn = difference(label, first, second, np.arange(300), 3, metric="accuracy")
-    assert value > 0 and np.percentile(drawn, 2.5) > 0 and np.percentile(drawn, 97.5) < value + 0.05
-    value, drawn = difference(label, first, first, np.arange(300), 3, metric="accuracy")
-    assert value == 0.0 and not drawn.any()
 
 
 def test_photos_that_were_changed_meanwhile_are_noticed():

@@ -1,0 +1,1 @@
+"""Proofs that figures and their intervals mean what they say."""
