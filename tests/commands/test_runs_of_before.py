@@ -85,7 +85,7 @@ def test_it_stands_in_the_table(run, fishnet):
 
 @pytest.mark.parametrize(
     ("overrides", "digest"),
-    [(["data=reef", "data.root=data"], "ee98b6f1836e"), (["data=folder", "data.root=lake"], "7572c086de0d")],
+    [(["data=reef", "data.root=data"], "f54bd2c6afe1"), (["data=folder", "data.root=lake"], "988121bf0ead")],
 )
 def test_the_trainings_of_a_study_keep_their_digests(overrides, digest, tmp_path, monkeypatch):
     """A study's folder is known by these; another digest would run every training again.
