@@ -6,7 +6,8 @@ for minutes. So the claims are checked first, in plain Python, and walks over th
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 MAX_PIXELS = 50_000_000
@@ -20,12 +21,28 @@ _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
 _SOS, _EOI = 0xDA, 0xD9
 _EXIF = b"Exif\0\0"
-_ORIENTATION, _SHORT = 0x0112, 3
+_MAKE, _MODEL, _ORIENTATION, _DETAILS = 0x010F, 0x0110, 0x0112, 0x8769
+_TAKEN, _FRACTION, _SERIAL = 0x9003, 0x9291, 0xA431
+_TEXT, _SHORT, _LONG = 2, 3, 4
+_LONGEST_TEXT = 64  # bytes of a tag that are read
+_CLOCK = re.compile(r"((?:19|20)\d\d)[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)")
 _HIDDEN = (_EXIF, b"MPF\0")
 
 
 class RefusedImage(Exception):
     """A photo that cannot be used; the message is the reason, short and plain."""
+
+
+class Capture(NamedTuple):
+    """What a camera wrote into a photo's EXIF block; empty where it says nothing that can be read.
+
+    `turn` says how to stand the photo upright (1 to 8), `taken` is the time by the camera's clock
+    (`2024-05-01T14:03:22.25`), `camera` its make, model and serial number.
+    """
+
+    turn: int = 1
+    taken: str = ""
+    camera: str = ""
 
 
 class Header(NamedTuple):
@@ -110,7 +127,7 @@ def jpeg_turn(data: bytes) -> int | None:
         if code == _SOS:
             return 1 if data.find(_EXIF, start) < 0 else None
         if code not in _JPEG_FRAMES and data.startswith(_EXIF, start + 2) and end > start + 8:
-            return orientation(data[start + 8 : end])
+            return capture(data[start + 8 : end]).turn
     return 1
 
 
@@ -164,21 +181,46 @@ def _webp(data: bytes) -> Header:
     return Header("WEBP", width, height)
 
 
-def orientation(exif: bytes) -> int:
-    """The EXIF tag that says how to turn the photo (1 to 8); 1 where it is missing or broken."""
+def capture(exif: bytes) -> Capture:
+    """What the EXIF block says; each table in it is walked once, and no tag costs more than its first bytes."""
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None:
-        return 1
-    try:
+        return Capture()
+    tags: dict[int, int | str] = {}
+    with suppress(struct.error):
         (start,) = struct.unpack_from(order + "I", exif, 4)
+        tags |= _tags(exif, order, start, {_MAKE, _MODEL, _ORIENTATION, _DETAILS})
+        if isinstance(details := tags.get(_DETAILS), int):
+            tags |= _tags(exif, order, details, {_TAKEN, _FRACTION, _SERIAL})
+    turn, clock = tags.get(_ORIENTATION), _CLOCK.match(str(tags.get(_TAKEN, "")))
+    taken = "{}-{}-{}T{}:{}:{}".format(*clock.groups()) if clock else ""
+    fraction = re.match(r"\d{1,6}", str(tags.get(_FRACTION, "")))
+    camera = " ".join(str(tags[tag]) for tag in (_MAKE, _MODEL, _SERIAL) if tags.get(tag))
+    return Capture(
+        turn if isinstance(turn, int) and 1 <= turn <= 8 else 1,
+        f"{taken}.{fraction[0]}" if taken and fraction else taken,
+        camera,
+    )
+
+
+def _tags(exif: bytes, order: str, start: int, wanted: Container[int]) -> dict[int, int | str]:
+    """The wanted tags of one table, the first of each: whole numbers, and texts by their first bytes."""
+    values: dict[int, int | str] = {}
+    with suppress(struct.error):
         (count,) = struct.unpack_from(order + "H", exif, start)
         for entry in range(start + 2, start + 2 + 12 * count, 12):
-            tag, kind, _, value = struct.unpack_from(order + "HHIH", exif, entry)
-            if tag == _ORIENTATION and kind == _SHORT and 1 <= value <= 8:
-                return value
-    except struct.error:
-        pass
-    return 1
+            tag, kind, length, value = struct.unpack_from(order + "HHII", exif, entry)
+            if tag not in wanted or tag in values:
+                continue
+            if kind == _TEXT:
+                at = entry + 8 if length <= 4 else value
+                text = exif[at : at + min(length, _LONGEST_TEXT)].split(b"\0")[0]
+                values[tag] = " ".join(text.decode("ascii", "ignore").split())
+            elif kind == _LONG:
+                values[tag] = value
+            elif kind == _SHORT:
+                (values[tag],) = struct.unpack_from(order + "H", exif, entry + 8)
+    return values
 
 
 _FORMATS = (

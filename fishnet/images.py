@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from fishnet.headers import Header, RefusedImage, check_size, jpeg_turn, orientation, read_header
+from fishnet.headers import Header, RefusedImage, capture, check_size, jpeg_turn, read_header
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +40,8 @@ def load_image(source: Path | str | bytes, *, min_side: int | None = None) -> Im
     """The photo as a person sees it: upright, RGB, transparent parts white, the first frame of an animation.
 
     With `min_side` a JPEG may come out smaller, for speed, but no side below `min_side` that was above it.
-    `info["full_size"]` is the upright size before that; nothing else of the file's metadata is kept.
+    `info` holds the upright size before that (`full_size`), the file's `format`, and when and by which camera it was
+    `taken` (`headers.Capture`); nothing else of the file's metadata is kept.
     """
     data = source if isinstance(source, bytes) else read_bytes(source)
     header = read_header(data)
@@ -123,10 +124,11 @@ def _decode(data: bytes, header: Header, min_side: int | None) -> Image.Image:
         if min_side:
             photo.draft("RGB", (min_side, min_side))
         image = _to_rgb(photo)
-        turn = orientation(header.exif or photo.info.get("exif", b"").removeprefix(b"Exif\0\0"))
-    if turn in _TURNS:
-        image = image.transpose(_TURNS[turn])
-    image.info = {"full_size": full_size[::-1] if turn >= 5 else full_size}
+        taken = capture(header.exif or photo.info.get("exif", b"").removeprefix(b"Exif\0\0"))
+    if taken.turn in _TURNS:
+        image = image.transpose(_TURNS[taken.turn])
+    upright = full_size[::-1] if taken.turn >= 5 else full_size
+    image.info = {"full_size": upright, "format": header.format, "taken": taken}
     return image
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fishnet.headers import Capture, capture
 from fishnet.images import RefusedImage, UnreadableFile, load_image, load_pixels
 
 rng = np.random.default_rng(0)
@@ -316,3 +317,29 @@ def test_bytes_that_nobody_verified_never_reach_it(monkeypatch):
     assert load_pixels(KINDS["plain"])[0].shape == (60, 90, 3)
     with pytest.raises(RefusedImage):
         load_pixels(KINDS["plain"][:200])
+
+
+def camera_exif() -> bytes:
+    block = Image.Exif()
+    block[0x010F], block[0x0110], block[0x0112] = "Canon", "EOS 30D", 6
+    block.get_ifd(0x8769).update({0x9003: "2015:05:08 11:12:25", 0x9291: "50", 0xA431: "0042"})
+    return block.tobytes().removeprefix(b"Exif\0\0")
+
+
+def test_the_camera_and_its_clock_are_read():
+    assert capture(camera_exif()) == Capture(6, "2015-05-08T11:12:25.50", "Canon EOS 30D 0042")
+    assert capture(camera_exif().replace(b"2015:05:08", b"0000:00:00")).taken == ""
+
+
+def test_a_broken_exif_block_costs_and_breaks_nothing():
+    whole = camera_exif()
+    for end in range(len(whole)):
+        capture(whole[:end])
+    noise = np.random.default_rng(0)
+    for _ in range(2000):
+        block = bytearray(whole)
+        for at in noise.integers(2, len(block), 8):
+            block[at] = noise.integers(256)
+        assert 1 <= capture(bytes(block)).turn <= 8
+    huge = b"II*\0\x08\0\0\0\xff\xff" + b"\x10\x01\x02\0\xff\xff\xff\x7f\x08\0\0\0" * 5400
+    assert len(capture(huge).camera) <= 64

@@ -1,7 +1,10 @@
 """fishnet check: what is wrong with a folder of photos, before an hour is spent on it
 
-Broken, duplicated, tiny and changed photos, pictures in two classes, missing licences, groups, balance, expected time.
-Exit status 1 if training would refuse the folder, 2 if there are no class folders with photos to look at.
+Broken, duplicated, tiny and changed photos, placeholders, pictures in two classes, shots of one subject and what to
+type for them, missing licences, balance, what tells the classes apart beside the animal, expected time. Where a
+training with model.freeze=backbone has left features in the cache: crops of one photo, which later trainings keep
+together, and what a split by photo would be worth. Exit status 1 if training would refuse the folder, 2 if there are
+no class folders with photos to look at.
 
 Examples
   fishnet check data.root=data/lake
@@ -23,7 +26,7 @@ from fishnet.ranges import AtLeast, FreeText
 from fishnet.text import counted
 
 if TYPE_CHECKING:
-    from fishnet.data.checks import Check, Finding, Folder
+    from fishnet.data.findings import Check, Finding, Folder
     from fishnet.models.classifier import ImageClassifier
 
 log = logging.getLogger("fishnet")
@@ -57,11 +60,16 @@ def check(config: DictConfig) -> None:
     from fishnet.data.checks import CHECKS, blocks, read_folder
     from fishnet.data.checks import check as run
     from fishnet.data.index import state_folder
+    from fishnet.data.same_photo import PAIRS, write_pairs
     from fishnet.data.sheet import save_sheet, sheet
 
     folder = read_folder(config.data.root, settings)  # type: ignore[arg-type]
     findings = run(folder, [*CHECKS, training_time(config)] if config.time else CHECKS)
     print(table(folder, findings), flush=True)
+    if folder.features is not None:
+        one_photo = [pair for pair in folder.pairs if pair.one_photo]
+        write_pairs(one_photo, folder.table, state_folder(folder.root) / PAIRS)
+        print(f"{counted(len(one_photo), 'pair')} of files that show one photo: {state_folder(folder.root) / PAIRS}")
     page = sheet(folder.root, findings)
     if page is not None:
         out = Path(config.out).expanduser() if config.out else state_folder(folder.root) / "check.jpg"
@@ -86,7 +94,7 @@ def training_time(config: DictConfig) -> "Check":
             return
         import torch
 
-        from fishnet.data.checks import Finding
+        from fishnet.data.findings import Finding
         from fishnet.models.classifier import ImageClassifier
 
         device = "cuda" if torch.cuda.is_available() else "cpu"

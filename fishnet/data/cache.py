@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 
 from fishnet.data.index import state_folder
-from fishnet.data.store import Made, Store, Stored, is_store
+from fishnet.data.store import Made, Store, Stored, is_store, store_in
 from fishnet.data.views import working_image, working_shape
 from fishnet.environment import usable_cores
 from fishnet.errors import WorkFailed
@@ -54,6 +54,28 @@ class Decoded:
 def cache_folder(root: Path, cache: str) -> Path:
     """Beside the index (`auto`), or the folder that `cache` names."""
     return state_folder(root) / "cache" if cache == "auto" else Path(cache).expanduser().absolute()
+
+
+def stored_features(root: Path, cache: str, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray] | None:
+    """Rows of the table and their features as a frozen backbone has left them in the cache; None where few are there.
+
+    Of several backbones the one that has seen most of these photos counts, and of equal ones the last.
+    """
+    folders = [] if cache == "off" else sorted(cache_folder(root, cache).glob("features/*"), key=_changed, reverse=True)
+    keys, best = table["sha256"].tolist(), None
+    for store in filter(None, map(store_in, folders)):
+        if '"view": "plain"' in store.about:
+            rows = np.flatnonzero(store.holds(keys))
+            best = (rows, store) if best is None or len(rows) > len(best[0]) else best
+    if best is None or len(best[0]) < len(keys) / 2:
+        return None
+    rows, store = best
+    stored = store.read([keys[row] for row in rows])
+    return rows, np.stack([stored[position].ravel() for position in range(len(rows))])
+
+
+def _changed(folder: Path) -> float:
+    return folder.stat().st_mtime
 
 
 def working_images(

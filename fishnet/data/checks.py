@@ -4,58 +4,39 @@ A check sees the folder as training would index it, but with every refusal looke
 more to check (the audit, a verb) adds to the list.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from fishnet.data.conditions import hidden_conditions, leak
 from fishnet.data.duplicates import copies
-from fishnet.data.index import build_index, check_classes, check_labels, chosen_folders, examples_of, grouped
+from fishnet.data.findings import WEIGHTS, Check, Finding, Folder
+from fishnet.data.index import build_index, check_classes, check_labels, chosen_folders, examples_of, grouped, too_many
 from fishnet.data.listing import list_photos
 from fishnet.data.manifest import comparable, in_their_spelling, read_manifest
+from fishnet.data.naming import naming_of
+from fishnet.data.same_photo import Pair
 from fishnet.data.splits import load_split, split
+from fishnet.data.subjects import look_of, typed
 from fishnet.errors import BadInput
 from fishnet.text import counted
 
 TINY = 64  # pixels of the shorter side: enlarged three times or more for a network of 224
 LOPSIDED = 10  # times as many photos in the largest class as in the smallest
-Weight = Literal["blocks", "warns", "notes"]
-WEIGHTS: tuple[Weight, ...] = ("blocks", "warns", "notes")  # the gravest first
-
-
-@dataclass(frozen=True)
-class Folder:
-    """What a check sees."""
-
-    root: Path
-    table: pd.DataFrame  # the index without any grouping by copies
-    refused: pd.DataFrame  # path and reason of photos that cannot be used
-    classes: list[str]  # in the order of their labels
-    folders: list[str]  # those that are looked at
-    manifest: pd.DataFrame  # the rows on these photos; empty where there is no manifest
-    settings: dict[str, Any]  # those of the data module
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a check has found; `photos` are shown on the sheet, the worst first, each with what is wrong with it."""
-
-    check: str
-    weight: Weight
-    text: str
-    photos: list[tuple[str, str]] = field(default_factory=list)
-
-
-Check = Callable[[Folder], Iterator[Finding]]
+PLAIN = 0.6  # of a picture in one tone: no photo of three folders of photos has more than 0.56
+RARE = 0.1  # of a class: more pictures of that kind than this are what the class looks like
 
 
 def read_folder(root: str, settings: dict[str, Any], *, progress: bool = True) -> Folder:
     """The folder as the checks see it."""
     listing = list_photos(root)
     same = {name: settings[name] for name in ("manifest", "classes", "positive")}
-    index = build_index(root, **same, duplicates="ignore", progress=progress, listing=listing, forgiving=True)
+    index = build_index(
+        root, **same, group="none", duplicates="ignore", progress=progress, listing=listing, forgiving=True
+    )
     chosen = chosen_folders(listing.classes, settings["classes"], fewest=1)
     file = Path(settings["manifest"]).expanduser() if settings["manifest"] else index.root / "manifest.csv"
     manifest = pd.DataFrame()
@@ -63,7 +44,9 @@ def read_folder(root: str, settings: dict[str, Any], *, progress: bool = True) -
         rows = in_their_spelling(read_manifest(file), [*index.table["path"], *index.refused["path"]])
         unread = [comparable(name) for name in {*listing.classes} - {*chosen}]
         manifest = rows[~rows["path"].map(comparable).str.split("/").str[0].isin(unread)]
-    return Folder(index.root, index.table, index.refused, index.classes, chosen, manifest, settings)
+    return Folder(
+        index.root, index.table, index.refused, index.classes, chosen, manifest, settings, listing.warnings(), progress
+    )
 
 
 def check(folder: Folder, checks: Sequence[Check] | None = None) -> list[Finding]:
@@ -86,7 +69,14 @@ def broken(folder: Folder) -> Iterator[Finding]:
     if count := len(folder.refused):
         total = count + len(folder.table)
         text = f"{counted(count, 'photo')} of {total} not usable ({examples_of(folder.refused)})"
-        yield Finding("broken", "blocks" if count > folder.settings["max_refused"] * total else "warns", text)
+        stops = too_many(count, len(folder.table), folder.settings["max_refused"])
+        yield Finding("broken", "blocks" if stops else "warns", text)
+
+
+def left_out(folder: Folder) -> Iterator[Finding]:
+    """Files that no verb looks at, and class folders that look alike."""
+    for sentence in folder.left_out:
+        yield Finding("left out", "notes", sentence)
 
 
 def duplicated(folder: Folder) -> Iterator[Finding]:
@@ -105,16 +95,68 @@ def duplicated(folder: Folder) -> Iterator[Finding]:
 
 
 def in_two_classes(folder: Folder) -> Iterator[Finding]:
-    """The same picture under two labels: one of the labels is wrong, or the picture shows both."""
-    table = folder.table.assign(picture=copies(folder.table))
-    several = table[table.groupby("picture")["class"].transform("nunique") > 1]
+    """Equal bytes under two labels: one of the labels is wrong, or the picture shows both."""
+    several = folder.table[folder.table.groupby("sha256")["class"].transform("nunique") > 1]
     if len(several):
-        classes = several.groupby("picture")["class"].transform(lambda names: " / ".join(sorted(set(names))))
-        exact = int((several.groupby("sha256")["class"].nunique() > 1).sum())
-        pictures = counted(several["picture"].nunique(), "picture")
-        text = f"{pictures} in two classes or more ({counted(len(several), 'photo')}, {exact} with equal bytes)"
-        order = several.assign(classes=classes).sort_values(["picture", "path"])
-        yield Finding("label conflict", "warns", text, list(zip(order["path"], order["classes"], strict=True)))
+        order = several.sort_values(["sha256", "path"])
+        pictures = counted(several["sha256"].nunique(), "picture")
+        text = (
+            f"{pictures} in two classes or more with equal bytes ({counted(len(several), 'photo')}): a label is wrong"
+        )
+        yield Finding("label conflict", "warns", text, [(path, "equal bytes") for path in order["path"]])
+
+
+def look_alike(folder: Folder) -> Iterator[Finding]:
+    """Near copies under two labels, the nearest first: one picture, or two that only look alike."""
+    table = folder.table.assign(picture=copies(folder.table), row=np.arange(len(folder.table)))
+    crossing = table[table.groupby("picture")["class"].transform("nunique") > 1].drop_duplicates(["sha256", "class"])
+    both = crossing.merge(crossing, on="picture", suffixes=("", "_other"))
+    both = both[(both["row"] < both["row_other"]) & (both["class"] != both["class_other"])]
+    bits = np.bitwise_count(both["phash"].to_numpy(np.uint64) ^ both["phash_other"].to_numpy(np.uint64))
+    both = both.assign(bits=bits)[both["sha256"] != both["sha256_other"]].sort_values(["bits", "row", "row_other"])
+    if len(both):
+        pairs = zip(both["path"], both["path_other"], both["bits"].tolist(), strict=True)
+        shown = [(path, f"{bits} bits of 64 apart") for *pair, bits in pairs for path in pair]
+        text = f"{counted(len(both), 'pair')} of photos in two classes look alike: compare them, the nearest first"
+        yield Finding("look-alikes", "warns", text, shown)
+
+
+def same_photo(folder: Folder) -> Iterator[Finding]:
+    """Crops and other versions of one photo, and scenes photographed twice, where features are in the cache."""
+    versions = sorted((pair for pair in folder.pairs if pair.one_photo), key=lambda pair: -pair.alike)
+    scenes = sorted((pair for pair in folder.pairs if pair.one_scene), key=lambda pair: -pair.points)
+    classes = folder.table["class"].tolist()
+    if versions:
+        crossing = sum(classes[pair.left] != classes[pair.right] for pair in versions)
+        kept = (
+            "data.duplicates=ignore parts them" if folder.settings["duplicates"] == "ignore" else "they stay together"
+        )
+        text = f"{counted(len(versions), 'pair')} of files show one photo, {crossing} of them in two classes; {kept}"
+        yield Finding("same photo", "warns", text, _side_by_side(folder, versions))
+    if scenes:
+        text = (
+            f"{counted(len(scenes), 'pair')} of photos show one place or animal, perhaps; nothing keeps them together"
+        )
+        yield Finding("same scene", "notes", text, _side_by_side(folder, scenes))
+
+
+def _side_by_side(folder: Folder, pairs: Sequence[Pair]) -> list[tuple[str, str]]:
+    paths = folder.table["path"].tolist()
+    return [(paths[row], f"{pair.points} points in common") for pair in pairs for row in (pair.left, pair.right)]
+
+
+def placeholders(folder: Folder) -> Iterator[Finding]:
+    """Pictures that are mostly one tone and rare in their class, such as `image not found`."""
+    table = folder.table
+    plain = table["plain_share"] >= PLAIN
+    rare = plain.groupby(table["class"]).transform("mean") <= RARE
+    odd = table[plain & rare].sort_values(["plain_share", "path"], ascending=[False, True])
+    if len(odd):
+        photos = [
+            (path, f"{share:.0%} of one tone") for path, share in zip(odd["path"], odd["plain_share"], strict=True)
+        ]
+        text = f"{counted(len(odd), 'picture')} mostly of one tone, unlike the class: placeholders, text or drawings?"
+        yield Finding("placeholder", "warns", text, photos)
 
 
 def tiny(folder: Folder) -> Iterator[Finding]:
@@ -183,7 +225,7 @@ def groups(folder: Folder) -> Iterator[Finding]:
     if folder.table["label"].nunique() < max(2, len(folder.classes)):
         return  # no split can be made, and `complete` says why
     try:
-        table, warnings = grouped(folder.table, settings["group"], settings["duplicates"])
+        table, warnings = grouped(folder.table, settings["group"], settings["duplicates"], folder.root)
         check_labels(table, folder.classes)
     except BadInput as error:
         yield Finding("groups", "blocks", str(error))
@@ -192,6 +234,9 @@ def groups(folder: Folder) -> Iterator[Finding]:
     yield Finding("groups", "notes", f"{len(sizes)} groups of {len(table)} photos, the largest of {int(sizes.max())}")
     for warning in warnings:
         yield Finding("groups", "warns", warning)
+    naming = naming_of(folder.table) if settings["group"] in ("auto", "none", None) else None
+    if naming and not naming.sure:
+        yield Finding("groups", "notes", f"perhaps {look_of(naming)}; if they are, say {typed(naming.pattern)}")
     try:
         if settings["split_file"]:
             load_split(Path(settings["split_file"]).expanduser(), table)
@@ -211,16 +256,7 @@ def balance(folder: Folder) -> Iterator[Finding]:
     yield Finding("balance", "warns" if times >= LOPSIDED else "notes", text)
 
 
-def hidden_conditions(folder: Folder) -> Iterator[Finding]:
-    """Classes whose photos differ in size or source can be told apart without looking at an animal."""
-    pixels = folder.table["width"] * folder.table["height"]
-    sizes = pixels.groupby(folder.table["class"]).median()
-    if len(sizes) > 1 and sizes.max() >= 4 * sizes.min():
-        text = f"the median photo of {sizes.idxmax()} has {sizes.max() / sizes.min():.0f} times the pixels of "
-        yield Finding("balance", "warns", f"{text}{sizes.idxmin()}'s: size alone would tell them apart")
-
-
 CHECKS: tuple[Check, ...] = (
-    *(broken, in_two_classes, duplicated, tiny, licences, changed),
-    *(complete, groups, balance, hidden_conditions),
+    *(broken, left_out, in_two_classes, look_alike, same_photo, duplicated, placeholders, tiny, licences, changed),
+    *(complete, groups, leak, balance, hidden_conditions),
 )

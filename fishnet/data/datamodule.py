@@ -43,7 +43,8 @@ class ImageFolderData(L.LightningDataModule):
         manifest: Another table of the photos than `manifest.csv` in the folder.
         classes: A subset of the class folders.
         positive: One class against all others.
-        group: What must not be split: a column of the manifest, or a regular expression such as `(.+)_frame`.
+        group: What must not be split: a column of the manifest, or a regular expression such as `(.+)_frame`; `auto`
+            recognises shots of one subject by manifest, names and clocks; `none` takes the manifest's observations.
         duplicates: What happens to exact and near copies: `group` keeps them in one part, `drop` keeps one of them.
         max_refused: The share of photos that may be unreadable; more of them stop the run.
         val: The share of the photos for validation.
@@ -82,7 +83,7 @@ class ImageFolderData(L.LightningDataModule):
         manifest: str | None = None,
         classes: list[str] | None = None,
         positive: str | None = None,
-        group: str | None = None,
+        group: str | None = "auto",
         duplicates: Literal["group", "drop", "ignore"] = "group",
         max_refused: Annotated[float, Within(0, 1)] = 0.1,
         val: float = 0.15,

@@ -1,12 +1,10 @@
-"""What must not be split: copies of one picture, and what the user or the manifest calls a group.
+"""Copies of one picture, and groupings that are merged.
 
 Copies have equal bytes, or perceptual hashes a few bits apart. Near copies on both sides of a split make a test
 score meaningless, so they must be found among 100,000 photos without comparing all pairs, and photos that merely
-resemble each other must not be joined. Frames of one fish on both sides of a split lifted an accuracy from 0.66 to
-0.91 on real data, so a grouping that does nothing, or that was mistyped, is an error and not a default.
+resemble each other must not be joined.
 """
 
-import re
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -14,9 +12,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from fishnet.data.manifest import OWN_COLUMNS
 from fishnet.data.scan import FLAT
-from fishnet.errors import BadInput
 
 # Hashes have 32 of 64 bits set, so distances are even. At 4, all of 200 photos met their re-encoded, halved
 # and thumbnail copies again, 94 % a copy cropped by 2 %, and no two different photos met; of 1053 crops of
@@ -89,54 +85,7 @@ def first_seen(labels: np.ndarray) -> np.ndarray:
     return pd.factorize(labels)[0].astype(np.int64)
 
 
-# ---- groups of a table
-
-
 def copies(table: pd.DataFrame) -> np.ndarray:
     """A number for each cluster of exact and near copies."""
     hashes = table["phash"].to_numpy(np.uint64)
     return merged(table["sha256"].to_numpy(dtype=object), near_duplicate_clusters(hashes))
-
-
-def stated_groups(table: pd.DataFrame, group: str | None) -> tuple[np.ndarray, list[str]]:
-    """Groups by a column, or a pattern on file names, and what to warn of; a photo that states nothing stands alone."""
-    if group is None:
-        keys = table["observation_id"] if "observation_id" in table.columns else pd.Series("", table.index)
-        return _numbered(keys), []
-    if group in table.columns:
-        keys, source = table[group].astype(str), f"the column {group!r} is empty for"
-    else:
-        keys, source = _by_name(table, group), f"the pattern {group!r} does not match"
-    alone = int((keys == "").sum())
-    if alone == len(keys):
-        columns = ", ".join(name for name in table.columns if name not in OWN_COLUMNS) or "none"
-        example = table["path"].iloc[0].rsplit("/", 1)[1]
-        raise BadInput(
-            f"data.group={group!r} is neither a filled column of the manifest (columns: {columns}) nor a pattern "
-            f"found in any file name (such as {example!r})."
-        )
-    warnings = [f"data.group: {source} {alone} of {len(keys)} photos; each is its own group."] if alone else []
-    numbers = _numbered(keys)
-    mixed = int((table["label"].groupby(numbers).nunique() > 1).sum())
-    if mixed:
-        warnings.append(f"data.group: {mixed} groups hold photos of several classes.")
-    return numbers, warnings
-
-
-def _by_name(table: pd.DataFrame, pattern: str) -> pd.Series:
-    """What the pattern (or the first group in it) matches of each file's name; empty where it does not match."""
-    try:
-        search = re.compile(pattern).search
-    except re.error as error:
-        raise BadInput(f"data.group={pattern!r} is not a regular expression ({error}).") from None
-    matches = [search(path.rsplit("/", 1)[1]) for path in table["path"]]
-    keys = [(match[1 if match.re.groups else 0] or "") if match else "" for match in matches]
-    return pd.Series(keys, index=table.index, dtype=object)
-
-
-def _numbered(keys: pd.Series) -> np.ndarray:
-    """Equal keys, equal numbers; every empty key is a group of its own."""
-    numbers = pd.factorize(keys.to_numpy(dtype=object))[0].astype(np.int64)
-    empty = (keys == "").to_numpy()
-    numbers[empty] = len(keys) + np.arange(empty.sum())
-    return first_seen(numbers)

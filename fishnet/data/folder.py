@@ -20,13 +20,13 @@ from fishnet.errors import BadInput
 
 from .augment import augmented, fixed_key
 from .cache import Decoded, working_images
-from .duplicates import stated_groups
 from .index import Index, build_index, class_counts
 from .listing import FolderSource
 from .loading import PhotoDataset, as_it_is, single_thread
 from .seen import UNSEEN, SeenPhotos
 from .splits import check_counts, load_split, split
 from .store import Stored
+from .subjects import stated_groups
 from .views import Preprocessing, View, working_side
 
 _log = logging.getLogger(__name__)
@@ -66,7 +66,8 @@ class PhotoFolder:
         manifest: Another table of the photos than `manifest.csv` in the folder.
         chosen: A subset of the class folders.
         positive: One class against all others.
-        group: What must not be split: a column of the manifest, or a regular expression on file names.
+        group: What must not be split: a column of the manifest, or a regular expression on file names; `auto`
+            recognises shots of one subject by manifest, names and clocks; `none` takes the manifest's observations.
         duplicates: What happens to exact and near copies: kept in one group, dropped, or ignored.
         max_refused: The share of photos that may be unreadable.
         val: The share of the photos for validation.
@@ -87,7 +88,7 @@ class PhotoFolder:
     manifest: str | None = None
     chosen: Sequence[str] | None = None
     positive: str | None = None
-    group: str | None = None
+    group: str | None = "auto"
     duplicates: Literal["group", "drop", "ignore"] = "group"
     max_refused: float = 0.1
     val: float = 0.15
@@ -120,10 +121,10 @@ class PhotoFolder:
     def seen_by(self, seen: SeenPhotos) -> "PhotoFolder":
         """This folder with what a trained model has seen of it, grouped as the training was.
 
-        A grouping that was set here is kept, and so is the default where that of the training groups no photo here.
+        A grouping that was set here is kept, and so is `auto` where that of the training groups no photo here.
         """
         folder = replace(self, seen=seen)
-        if self.group is not None or seen.group is None:
+        if self.group != "auto" or seen.group in (None, "auto"):
             return folder
         try:
             stated_groups(self.table, seen.group)

@@ -22,26 +22,31 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fishnet.data.duplicates import copies, merged, stated_groups
+from fishnet.data.duplicates import copies, linked, merged
 from fishnet.data.listing import Listing, list_photos
 from fishnet.data.manifest import with_manifest
+from fishnet.data.same_photo import PAIRS, read_pairs
 from fishnet.data.scan import scan
 from fishnet.data.store import with_bar
+from fishnet.data.subjects import stated_groups
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.files import locked, replacing
 
 DUPLICATES = ("group", "drop", "ignore")
 _log = logging.getLogger(__name__)
 _STATE = ("size", "mtime_ns", "ctime_ns")  # ctime: tools that edit may put mtime back
-_FACTS = {"sha256": "object", "phash": "uint64", "width": "int32", "height": "int32", "reason": "object"}
+_FACTS = {
+    **{"sha256": "object", "phash": "uint64", "width": "int32", "height": "int32", "reason": "object"},
+    **{"exif_time": "object", "exif_camera": "object", "file_format": "object", "plain_share": "float32"},
+}
 _FILE = "index.parquet"
-_VERSION = b"2"  # raise it when the loader's verdicts or the hash change
+_VERSION = b"3"  # raise it when the facts, the loader's verdicts or the hash change
 _SAVE_EVERY = 20.0  # seconds
 
 
 @dataclass(frozen=True)
 class Index:
-    """`table` has path, label, class, sha256, phash, width, height, group and the manifest's columns."""
+    """`table` has path, label, class, group, what `scan.read_photo` says of each photo, and the manifest's columns."""
 
     root: Path
     table: pd.DataFrame
@@ -53,7 +58,7 @@ class Index:
 
 def build_index(
     root: Path | str, *, manifest: Path | str | None = None, classes: Sequence[str] | None = None,
-    positive: str | None = None, group: str | None = None, duplicates: str = "group", max_refused: float = 0.1,
+    positive: str | None = None, group: str | None = "auto", duplicates: str = "group", max_refused: float = 0.1,
     workers: int | None = None, progress: bool = True, listing: Listing | None = None, fewest: int = 2,
     forgiving: bool = False,
 ) -> Index:  # fmt: skip
@@ -76,14 +81,14 @@ def build_index(
     unnamed = [row for row in listing.refused if row[0].split("/", 1)[0] in selected]
     broken = photos.loc[photos["reason"] != "", ["path", "reason"]]
     refused = pd.concat([broken, pd.DataFrame(unnamed, columns=["path", "reason"], dtype=object)], ignore_index=True)
-    _check_refused(refused, len(photos) + len(listing.refused), max_refused, listing.root)
     table = photos[photos["reason"] == ""].drop(columns="reason").reset_index(drop=True)
+    _check_refused(refused, len(table), max_refused, listing.root)
     if not forgiving:
         check_classes(table, chosen, refused)
     names, table = _labelled(table, chosen, positive)
     unread = set(listing.classes) - set(chosen)
     table, of_manifest = with_manifest(table, set(refused["path"]), listing.root, manifest, unread)
-    table, of_groups = grouped(table, group, duplicates)
+    table, of_groups = grouped(table, group, duplicates, listing.root)
     if not forgiving:
         check_labels(table, names)
     warnings = [*listing.warnings(), *of_manifest, *of_groups]
@@ -135,16 +140,21 @@ def examples_of(refused: pd.DataFrame) -> str:
     return "; ".join(f"{path}: {reason}" for path, reason in refused[["path", "reason"]].head(3).to_numpy())
 
 
-def _check_refused(refused: pd.DataFrame, count: int, max_refused: float, root: Path) -> None:
+def too_many(refused: int, usable: int, max_refused: float) -> bool:
+    """Whether so many refused photos stop the work, whichever verb it is."""
+    return refused > max_refused * (refused + usable)
+
+
+def _check_refused(refused: pd.DataFrame, usable: int, max_refused: float, root: Path) -> None:
     if refused.empty:
         return
     file = state_folder(root) / "refused.csv"
     with replacing(file) as temporary:
         refused.to_csv(temporary, index=False, quoting=csv.QUOTE_MINIMAL)
-    if len(refused) > max_refused * count:
+    if too_many(len(refused), usable, max_refused):
         raise WorkFailed(
-            f"{len(refused)} of {count} photos cannot be used, more than data.max_refused={max_refused:g} "
-            f"allows ({examples_of(refused)}; all are listed in {file})."
+            f"{len(refused)} of {len(refused) + usable} photos cannot be used, more than data.max_refused="
+            f"{max_refused:g} allows ({examples_of(refused)}; all are listed in {file})."
         )
 
 
@@ -167,8 +177,13 @@ def _labelled(table: pd.DataFrame, chosen: list[str], positive: str | None) -> t
     return names, table.assign(label=label, **{"class": [names[number] for number in label]})
 
 
-def grouped(table: pd.DataFrame, group: str | None, duplicates: str) -> tuple[pd.DataFrame, list[str]]:
-    """The table with its column `group`, without what is dropped, and what to warn of."""
+def grouped(
+    table: pd.DataFrame, group: str | None, duplicates: str, root: Path | None = None
+) -> tuple[pd.DataFrame, list[str]]:
+    """The table with its column `group`, without what is dropped, and what to warn of.
+
+    Pairs that `fishnet check` has recognised as one photo, and written down beside the index of `root`, stay together.
+    """
     stated, warnings = stated_groups(table, group)
     same_picture = copies(table)
     if duplicates == "ignore":
@@ -179,7 +194,11 @@ def grouped(table: pd.DataFrame, group: str | None, duplicates: str) -> tuple[pd
                 "clusters of near copies that may straddle the split; a test score may be too good."
             )
         return table.assign(group=stated), warnings
-    table = table.assign(group=merged(stated, same_picture))
+    pairs, file = _known_pairs(root, table) if root else (np.empty((0, 2), np.int64), "")
+    if len(pairs):
+        sentence = f"data.duplicates={duplicates}: {len(pairs)} pairs of files that show one photo stay together"
+        warnings.append(f"{sentence} ({file}, written by fishnet check).")
+    table = table.assign(group=merged(stated, same_picture, linked(len(table), *pairs.T)))
     if duplicates != "drop":
         return table, warnings
     # One photo of each picture and class stays; equal bytes under two labels all go, for one label is wrong.
@@ -196,6 +215,14 @@ def grouped(table: pd.DataFrame, group: str | None, duplicates: str) -> tuple[pd
             f"were all left out (such as {example})."
         )
     return kept, warnings
+
+
+def _known_pairs(root: Path, table: pd.DataFrame) -> tuple[np.ndarray, str]:
+    """Rows of pairs that show one photo, and the file that says so."""
+    for folder in _state_folders(root):
+        if len(pairs := read_pairs(folder / PAIRS, table)):
+            return pairs, str(folder / PAIRS)
+    return np.empty((0, 2), np.int64), ""
 
 
 def check_labels(table: pd.DataFrame, names: list[str]) -> None:

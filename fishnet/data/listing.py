@@ -4,6 +4,7 @@ Names are taken as they are (quotes, ×, CJK, `${…}`), links never lead out of
 out is counted, so that nobody wonders where the bitmaps went.
 """
 
+import logging
 import os
 import unicodedata
 from collections import Counter
@@ -18,6 +19,7 @@ from fishnet.errors import BadInput
 from fishnet.reef import Settings, reef_folder
 from fishnet.reef.folder import reef_path
 
+_log = logging.getLogger("fishnet")
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif"})
 _SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test"})
 
@@ -97,15 +99,20 @@ def _list_class(listing: Listing, folder: os.DirEntry) -> None:
     if _escaped(folder.name) != folder.name:
         raise BadInput(f"The name of the class folder {_escaped(folder.name)} is not valid UTF-8: rename it.")
     listing.classes.append(folder.name)
-    stack = [(folder.path, folder.name)]
+    _list_below(listing, folder.name, folder.path, f"{folder.name}/")
+
+
+def _list_below(listing: Listing, name: str, folder: str, relative: str) -> None:
+    """Add what lies below a folder to the photos of a class; `relative` stands before the names in their paths."""
+    stack = [(folder, relative)]
     while stack:
         absolute, relative = stack.pop()
         for entry in _entries(absolute):
-            path = f"{relative}/{entry.name}"
+            path = f"{relative}{entry.name}"
             if entry.is_dir(follow_symlinks=False):
-                stack.append((entry.path, path))
+                stack.append((entry.path, f"{path}/"))
             else:
-                _list_file(listing, folder.name, entry, path)
+                _list_file(listing, name, entry, path)
 
 
 def _list_file(listing: Listing, name: str, entry: os.DirEntry, path: str) -> None:
@@ -131,16 +138,18 @@ def _escaped(name: str) -> str:
 
 
 def find_photos(path: Path) -> list[Path]:
-    """A single photo, or every photo below a folder, sorted by path."""
+    """A single photo, or every photo below a folder, sorted by path; what a listing leaves out is logged."""
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise BadInput(f"images={path} does not exist: give a photo or a folder of photos.")
-    files = (Path(folder) / name for folder, _, names in os.walk(path) for name in names)
-    photos = sorted(file for file in files if file.suffix.lower() in EXTENSIONS)
-    if not photos:
+    listing = Listing(path.resolve())
+    _list_below(listing, "", str(path), "")
+    for warning in [*listing.warnings(), *(f"{name}: {reason}" for name, reason in listing.refused)]:
+        _log.warning(warning)
+    if not listing.photos:
         raise BadInput(f"images={path} holds no photos ({', '.join(sorted(EXTENSIONS))}).")
-    return photos
+    return sorted(path / photo for photo, *_ in listing.photos)
 
 
 # ---- where class folders come from

@@ -13,7 +13,12 @@ import pandas as pd
 
 from fishnet.errors import BadInput
 
-OWN_COLUMNS = frozenset({"path", "class", "label", "sha256", "phash", "width", "height", "group"})  # of the index
+OWN_COLUMNS = frozenset(  # of the index
+    {
+        *("path", "class", "label", "sha256", "phash", "width", "height", "group"),
+        *("exif_time", "exif_camera", "file_format", "plain_share"),
+    }
+)
 
 
 def with_manifest(
@@ -67,6 +72,11 @@ def read_manifest(file: Path) -> pd.DataFrame:
 def comparable(path: str) -> str:
     """Paths that lead to one file have one comparable form."""
     return unicodedata.normalize("NFC", posixpath.normpath(path)) if path else ""
+
+
+def class_folder(paths: pd.Series) -> pd.Series:
+    """The class folder of each photo, whichever class `data.positive` makes of it."""
+    return pd.Series([path.partition("/")[0] for path in paths.tolist()], paths.index, dtype=object)
 
 
 def _different(first: pd.DataFrame, name: str, ours: pd.Series, folded: bool = False) -> int:

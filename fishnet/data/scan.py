@@ -35,6 +35,7 @@ FLAT = 0  # the hash of a picture without structure: its bits would be noise
 CPU_SECONDS = 20  # a photo; the largest that the loader admits takes about two
 _HASH_SIDE, _HASH_WAVES = 32, 8
 _DECODED_SIDE = 256  # eight times what the hash looks at: smaller decodings move its bits
+_TONES_SIDE = 64  # enough to count tones
 _FLAT_SPREAD = 2.0  # grey levels, standard deviation
 _CHILD = "from fishnet.data.scan import main; main()"
 _AT_ONCE = 16  # paths
@@ -158,7 +159,10 @@ def read_photo(path: str) -> dict:
         return {"reason": str(refusal), "again": isinstance(refusal, UnreadableFile)}
     width, height = image.info["full_size"]
     digest = hashlib.sha256(data).hexdigest()
-    return {"sha256": digest, "phash": phash(image), "width": width, "height": height, "reason": ""}
+    taken = image.info["taken"]
+    facts = {"sha256": digest, "phash": phash(image), "width": width, "height": height, "reason": ""}
+    facts |= {"exif_time": taken.taken, "exif_camera": taken.camera}
+    return facts | {"file_format": image.info["format"], "plain_share": plain_share(image)}
 
 
 def phash(image: Image.Image) -> int:
@@ -169,6 +173,13 @@ def phash(image: Image.Image) -> int:
         return FLAT
     waves = _cosines() @ pixels @ _cosines().T
     return int.from_bytes(np.packbits((waves > np.median(waves)).ravel()).tobytes(), "big")
+
+
+def plain_share(image: Image.Image) -> float:
+    """The share of the picture that has its most frequent tone: near 1 for a line of text on paper, low for a photo."""
+    grey = image.convert("L").resize((_TONES_SIDE, _TONES_SIDE), Image.Resampling.NEAREST)
+    near = np.convolve(grey.histogram(), np.ones(3), "same")  # compression moves a tone by one
+    return round(float(near.max()) / _TONES_SIDE**2, 4)
 
 
 @cache

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from fishnet.data.checks import Finding
+from fishnet.data.findings import Finding
 from fishnet.errors import BadInput
 from fishnet.fonts import font_for, shown
 from fishnet.headers import RefusedImage

@@ -60,6 +60,11 @@ class Store:
         first = {key.encode(): len(keys) - 1 - back for back, key in enumerate(reversed(keys))}
         return np.array(sorted(position for key, position in first.items() if key not in known), dtype=np.int64)
 
+    def holds(self, keys: Sequence[str]) -> np.ndarray:
+        """Whether the array of each key is here."""
+        known = set(self._known()["key"].tolist())
+        return np.array([key.encode() in known for key in keys], bool)
+
     def read(self, keys: Sequence[str], shapes: np.ndarray | None = None) -> Stored:
         """The arrays of these keys, all of which are here (with these shapes); else the store is damaged."""
         known = self._known()
@@ -142,10 +147,16 @@ class Store:
 
 def is_store(folder: Path) -> bool:
     """Whether a Store has made this folder."""
+    return store_in(folder) is not None
+
+
+def store_in(folder: Path) -> Store | None:
+    """The store that has made this folder, with the settings by which it was made."""
     with suppress(OSError, ValueError):
         about = json.loads((folder / "about.json").read_text())
-        return isinstance(about, dict) and "dtype" in about and (folder / "data.bin").is_file()
-    return False
+        if isinstance(about, dict) and "dtype" in about and (folder / "data.bin").is_file():
+            return Store(folder, dtype=about.pop("dtype"), about=about)
+    return None
 
 
 def _read_rows(file: Path) -> np.ndarray | None:

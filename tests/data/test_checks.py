@@ -1,18 +1,24 @@
 """Each check finds what it is there for, and says nothing about a folder that is well."""
 
+import os
+import re
 import shutil
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from fishnet import fonts as lettering
 from fishnet.data.checks import blocks, check, read_folder
+from fishnet.data.index import build_index
+from fishnet.data.same_photo import PAIRS, write_pairs
 from fishnet.data.sheet import sheet
+from fishnet.data.store import Store
+from fishnet.errors import BadInput
 from tests.support.drawing import draw_folder, draw_photo
 
 SETTINGS = {
-    **{"manifest": None, "classes": None, "positive": None, "group": None, "max_refused": 0.1, "val": 0.15},
+    **{"manifest": None, "classes": None, "positive": None, "group": "none", "max_refused": 0.1, "val": 0.15},
     **{"test": 0.15, "folds": None, "fold": None, "seed": 0, "duplicates": "group", "split_file": None},
 }
 
@@ -48,7 +54,8 @@ def test_a_picture_in_two_classes_and_one_twice_in_a_class(root):
     shutil.copy(root / "disc/photo_000.jpg", root / "box/stolen.jpg")
     shutil.copy(root / "disc/photo_001.jpg", root / "disc/again.jpg")
     folder, findings = found(root)
-    assert "1 picture in two classes or more (2 photos, 1 with equal bytes)" in said(findings, "label conflict")
+    assert "1 picture in two classes or more with equal bytes (2 photos)" in said(findings, "label conflict")
+    assert not said(findings, "look-alikes")
     assert "1 photo with the bytes of another" in said(findings, "duplicated")
     page = sheet(folder.root, findings)
     assert page is not None
@@ -56,11 +63,17 @@ def test_a_picture_in_two_classes_and_one_twice_in_a_class(root):
     assert np.asarray(page).std() > 10
 
 
-def test_near_copies_across_classes_are_conflicts_too(root):
-    Image.open(root / "disc/photo_000.jpg").resize((80, 80)).save(root / "bar/smaller.png")
-    _, findings = found(root)
-    assert "1 picture in two classes" in said(findings, "label conflict")
-    assert "0 with equal bytes" in said(findings, "label conflict")
+def test_near_copies_across_classes_look_alike_the_nearest_first_and_side_by_side(root):
+    Image.open(root / "disc/photo_000.jpg").crop((2, 0, 96, 96)).save(root / "bar/cut.png")
+    Image.open(root / "disc/photo_001.jpg").save(root / "bar/the same.png")
+    folder, findings = found(root)
+    assert not said(findings, "label conflict")
+    (finding,) = [finding for finding in findings if finding.check == "look-alikes"]
+    assert "2 pairs of photos in two classes look alike" in finding.text
+    assert [path for path, _ in finding.photos[:2]] == ["bar/the same.png", "disc/photo_001.jpg"]
+    bits = [int(what.split()[0]) for _, what in finding.photos]
+    assert bits == sorted(bits) and bits[0] == bits[1] == 0 < bits[2]
+    assert sheet(folder.root, findings) is not None
 
 
 def test_tiny_broken_and_unequal(root):
@@ -104,10 +117,143 @@ def test_photos_changed_since_the_manifest_and_without_licences(root):
 
 
 def test_sizes_that_tell_the_class(root):
+    assert not said(found(root)[1], "condition")
     for photo in (root / "bar").iterdir():
         Image.open(photo).resize((300, 300)).save(photo)
+    words = said(found(root)[1], "condition")
+    assert "photo size alone would tell classes apart" in words
+    assert "AUC 1.00 for bar" in words and "0.09 in bar" in words
+    assert "shape" not in words and "format" not in words
+
+
+def test_shape_format_and_camera_that_tell_the_class(root):
+    for photo in (root / "bar").iterdir():
+        Image.open(photo).crop((0, 0, 96, 60)).save(photo)
+    for photo in sorted((root / "box").iterdir()):
+        Image.open(photo).save(photo.with_suffix(".png"))
+        photo.unlink()
+    for photo in (root / "disc").iterdir():
+        exif = Image.Exif()
+        exif[0x0110] = "EOS 30D"
+        Image.open(photo).save(photo, exif=exif)
+    words = said(found(root)[1], "condition")
+    for name in ("photo shape alone", "file format alone", "camera named in EXIF alone", "AUC 1.00 for box"):
+        assert name in words
+    assert "box: mostly PNG" in words and "disc: mostly EOS 30D" in words
+
+
+def test_a_placeholder_among_photos(root):
+    page = Image.new("RGB", (96, 96), "white")
+    ImageDraw.Draw(page).text((4, 40), "image not found", fill="black")
+    page.save(root / "bar/gone.jpg")
     _, findings = found(root)
-    assert "size alone would tell them apart" in said(findings, "balance")
+    (finding,) = [finding for finding in findings if finding.check == "placeholder"]
+    assert [path for path, _ in finding.photos] == ["bar/gone.jpg"]
+    for photo in (root / "bar").glob("photo*"):  # products on paper are what a class looks like
+        drawn = page.copy()
+        drawn.paste(Image.open(photo).resize((20, 20)))
+        drawn.save(photo)
+    assert not said(found(root)[1], "placeholder")
+
+
+def test_what_is_left_out_is_said(root):
+    (root / "bar/scan.bmp").touch()
+    (root / "bar/new.heic").touch()
+    (root / "bar/nowhere.jpg").symlink_to(root / "none.jpg")
+    os.mkfifo(root / "bar/pipe.jpg")
+    words = said(found(root)[1], "left out")
+    for what in ("1 .bmp", "1 .heic", "1 special files", "1 links that lead out of the folder"):
+        assert what in words
+
+
+def test_shots_are_said_with_what_to_type(root):
+    for number, photo in enumerate(sorted(root.glob("*/*.jpg"))):
+        photo.rename(photo.with_name(f"fish{number // 3}_frame{number % 3}.jpg"))
+    assert "36 shots of 12 subjects" in said(found(root, group="auto")[1], "groups")
+    assert "may part subjects" in said(found(root, group="none")[1], "groups")
+    assert "data.group='^(.+?)_frame" in said(found(root, group="none")[1], "groups")
+    assert "largest of 3" in said(found(root, group="auto")[1], "groups")
+
+
+# ---- with features in the cache
+
+
+def keep_features(root, table, features):
+    about = {"view": "plain", "weights": "0"}
+    store = Store(root.with_name(f".{root.name}.fishnet") / "cache/features/0", dtype="float32", about=about)
+    shapes = np.tile([1, 1, features.shape[1]], (len(table), 1)).astype(np.int32)
+    made = lambda missing: ((row, features[row].astype(np.float32)) for row in missing.tolist())  # noqa: E731
+    store.fill(table["sha256"].tolist(), shapes, made, label="", progress=False)
+
+
+def scene(seed):
+    """A picture with corners in it, as photos have."""
+    lots = np.random.default_rng(seed)
+    page = Image.fromarray(lots.integers(60, 200, (12, 16, 3), np.uint8)).resize((320, 240), Image.Resampling.BICUBIC)
+    pen = ImageDraw.Draw(page)
+    for _ in range(120):
+        x, y = lots.integers(0, 320), lots.integers(0, 240)
+        pen.rectangle((x, y, x + lots.integers(3, 20), y + lots.integers(3, 20)), fill=tuple(lots.integers(0, 256, 3)))
+    return page
+
+
+def test_a_crop_is_one_photo_and_a_new_arrangement_is_one_scene(tmp_path):
+    root = tmp_path / "photos"
+    for label, name in enumerate(("perch", "pike")):
+        (root / name).mkdir(parents=True)
+        for number in range(8):
+            scene(100 * label + number).save(root / name / f"{'abcdefgh'[number]}.png")
+    scene(0).crop((40, 20, 300, 200)).resize((200, 140)).save(root / "perch/crop.jpg")
+    ImageOps.mirror(scene(1)).save(root / "pike/mirrored.jpg")
+    again = scene(2)
+    again.paste(scene(900).resize((320, 240)).crop((0, 0, 200, 240)), (120, 0))
+    again.save(root / "perch/again.png")
+    folder = read_folder(str(root), SETTINGS, progress=False)
+    features = np.random.default_rng(0).normal(size=(len(folder.table), 32))
+    row = {path: number for number, path in enumerate(folder.table["path"])}
+    for copy, photo in (
+        ("perch/crop.jpg", "perch/a"),
+        ("pike/mirrored.jpg", "perch/b"),
+        ("perch/again.png", "perch/c"),
+    ):
+        features[row[copy]] = features[row[f"{photo}.png"]] + 0.1
+    keep_features(root, folder.table, features)
+    folder, findings = found(root)
+    assert "2 pairs of files show one photo, 1 of them in two classes" in said(findings, "same photo")
+    assert "1 pair of photos show one place" in said(findings, "same scene")
+    one_photo = [pair for pair in folder.pairs if pair.one_photo]
+    write_pairs(one_photo, folder.table, root.with_name(".photos.fishnet") / PAIRS)
+    index = build_index(root, progress=False)
+    groups = index.table.set_index("path")["group"]
+    assert groups["perch/crop.jpg"] == groups["perch/a.png"] and groups["pike/mirrored.jpg"] == groups["perch/b.png"]
+    assert groups["perch/again.png"] != groups["perch/c.png"] and groups.nunique() == 17
+    assert "2 pairs of files that show one photo stay together" in " ".join(index.warnings)
+    assert build_index(root, progress=False, duplicates="ignore").table["group"].nunique() == 19
+    assert len([pair for pair in found(root)[0].pairs if pair.one_photo]) == 2  # though they are one group now
+    (root / "perch/a.png").unlink()
+    assert build_index(root, progress=False).table["group"].nunique() == 17
+
+
+def test_a_damaged_list_of_pairs_is_refused(root):
+    found(root)
+    (root.with_name(".photos.fishnet") / PAIRS).write_text("what,is,this\n")
+    with pytest.raises(BadInput, match="delete it"):
+        build_index(root, progress=False)
+
+
+def test_what_a_leak_is_worth(root):
+    for number, photo in enumerate(sorted(root.glob("*/*.jpg"))):
+        photo.rename(photo.with_name(f"fish{number // 2}_frame{number % 2}.jpg"))
+    folder, findings = found(root)
+    assert not said(findings, "leak")
+    lots = np.random.default_rng(0)
+    of_fish = {name: lots.normal(size=16) for name in folder.table["path"].str.extract(r"(fish\d+)")[0].unique()}
+    features = np.array([of_fish[name] for name in folder.table["path"].str.extract(r"(fish\d+)")[0]])
+    keep_features(root, folder.table, features + 0.1 * lots.normal(size=features.shape))
+    words = said(found(root, group="auto")[1], "leak")
+    assert "split by photo would look +0." in words
+    by_photo, by_group, _ = map(float, re.findall(r"\d\.\d\d", words))
+    assert by_photo > by_group + 0.3
 
 
 def test_it_groups_and_splits_as_training_would(root, tmp_path):

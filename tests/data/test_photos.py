@@ -1,12 +1,14 @@
 """Loose photos: every one in its order, refused with its reason or shown as the model wants it."""
 
 import hashlib
+import os
+import shutil
 
 import pytest
 import torch
 
 from fishnet import ImageClassifier, ImageFolderData
-from fishnet.data.listing import find_photos
+from fishnet.data.listing import find_photos, list_photos
 from fishnet.data.photos import photo_batches
 from fishnet.errors import BadInput
 from tests.support.models import with_drawn_heads
@@ -47,3 +49,24 @@ def test_photos_below_a_folder_are_found_in_order(shapes, tmp_path):
     for path, word in ((tmp_path / "none", "does not exist"), (tmp_path, "holds no photos")):
         with pytest.raises(BadInput, match=word):
             find_photos(path)
+
+
+def test_what_a_folder_of_class_folders_leaves_out_is_left_out_here_too(shapes, tmp_path, caplog):
+    root = tmp_path / "photos"
+    shutil.copytree(shapes, root)
+    for name in ("scan.bmp", "new.heic", ".hidden.jpg"):
+        (root / "disc" / name).touch()
+    (root / ".cache").mkdir()
+    shutil.copy(root / "disc/photo_000.jpg", root / ".cache/small.jpg")
+    (root / "disc/out.jpg").symlink_to(shapes / "disc/photo_000.jpg")
+    os.mkfifo(root / "disc/pipe.jpg")
+    with open(os.fsencode(root / "disc") + b"/bad\xff.jpg", "wb") as file:
+        file.write(b"x")
+    photos = find_photos(root)
+    listing = list_photos(root)
+    assert [photo.relative_to(root).as_posix() for photo in photos] == [path for path, *_ in listing.photos]
+    assert [record.message for record in caplog.records] == [
+        *listing.warnings(),
+        "disc/bad\\udcff.jpg: the file's name is not valid UTF-8",
+    ]
+    assert "1 .bmp" in caplog.text and "1 special files" in caplog.text
