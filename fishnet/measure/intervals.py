@@ -181,13 +181,14 @@ class _Design(NamedTuple):
     def variance(self, name: str, effects: np.ndarray, alone: float) -> float:
         """Of a metric, by the scatter of the groups' effects on it within classes.
 
-        A class of a single group has no scatter: it gets its part of the variance that is expected (`alone`).
+        Of few groups the scatter says little, and of a single one nothing: in each class the variance of one more
+        group weighs in, as it is expected of a metric with the variance `alone`.
         """
-        mean = np.bincount(self.stratum, effects, len(self.groups)) / np.maximum(self.groups, 1)
-        squares = np.bincount(self.stratum, (effects - mean[self.stratum]) ** 2, len(self.groups))
-        parts, several = self.worth * self.moments(name)[1], self.groups > 1
-        seen = (squares * self.groups / np.maximum(self.groups - 1, 1))[several].sum()
-        return seen + alone * parts[~several].sum() / max(parts.sum(), 1e-12)
+        groups = np.maximum(self.groups, 1)
+        mean = np.bincount(self.stratum, effects, len(groups)) / groups
+        squares = np.bincount(self.stratum, (effects - mean[self.stratum]) ** 2, len(groups))
+        parts = self.worth * self.moments(name)[1]
+        return squares.sum() + alone * (parts / groups).sum() / max(parts.sum(), 1e-12)
 
 
 def _worth(photos: sparse.csr_array) -> np.ndarray:
