@@ -69,7 +69,10 @@ def check(config: DictConfig) -> None:
     if folder.features is not None:
         one_photo = [pair for pair in folder.pairs if pair.one_photo]
         write_pairs(one_photo, folder.table, state_folder(folder.root) / PAIRS)
-        print(f"{counted(len(one_photo), 'pair')} of files that show one photo: {state_folder(folder.root) / PAIRS}")
+        if one_photo:
+            print(
+                f"{counted(len(one_photo), 'pair')} of files that show one photo: {state_folder(folder.root) / PAIRS}"
+            )
     page = sheet(folder.root, findings)
     if page is not None:
         out = Path(config.out).expanduser() if config.out else state_folder(folder.root) / "check.jpg"

@@ -60,6 +60,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     model = load_model(checkpoint)
     require_float32(config)
     data = measured_data(config, model)
+    config.data.group = data.folder.group  # as the run is recorded
     name = f"evaluate-{data.root.name}"
     with run_folder(config.out, name=str(config.name or name), job=job_folder()) as folder:
         if is_first() and not config.tracking.offline:

@@ -76,19 +76,22 @@ def announce(data: ImageFolderData) -> None:
 
 
 def seen_lines(folder: PhotoFolder, part: str) -> list[str]:
-    """What the model has to do with the photos that it is measured on; photos that it learned from are a warning."""
+    """What the model has to do with the photos that it is measured on; those that it learned from are a warning."""
     if folder.seen is None:
         return ["The checkpoint does not say which photos it was trained on: these may be among them."]
-    counts, photos = folder.table["seen"].value_counts(), counted(len(folder.table), "photo")
-    trained, chosen = int(counts.get("train", 0)), int(counts.get("val", 0))
+    seen = folder.table["seen"]
+    measured = seen.iloc[folder.rows(part)]
+    trained, chosen = int((measured == "train").sum()), int((measured == "val").sum())
+    if trained or chosen:
+        text = f"warning: of the {counted(len(measured), 'photo')} measured the model was trained on {trained}"
+        return [
+            f"{text} and chosen by {chosen}: these metrics say little about other photos (part=auto leaves them out)."
+        ]
+    trained, chosen = int((seen == "train").sum()), int((seen == "val").sum())
     if not trained + chosen:
-        return [f"The model was trained on none of these {photos}."]
-    text = f"Of these {photos} the model was trained on {trained} and chosen by {chosen}"
-    if part == "unseen":
-        return [f"{text}: measured are the {len(folder.rows('unseen'))} others (part=all measures them all)."]
-    if part == "test":
-        return [f"{text}; measured are the {len(folder.rows('test'))} of its test part."]
-    return [f"warning: {text}: these metrics say little about other photos (part=auto leaves these out)."]
+        return [f"The model was trained on none of these {counted(len(seen), 'photo')}."]
+    text = f"Of these {counted(len(seen), 'photo')} the model was trained on {trained} and chosen by {chosen}"
+    return [f"{text}: measured are {len(measured)} others (part=all measures everything)."]
 
 
 def refused_lines(data: ImageFolderData | PhotoFolder, most: int = 10) -> list[str]:

@@ -47,7 +47,7 @@ def test_what_the_model_was_trained_on_is_not_measured(fishnet, trained, shapes,
     assert ended.status == 0, ended.err
     assert (
         f"Of these 49 photos the model was trained on {counts['train']} and chosen by {counts['val']}: measured are "
-        f"the {counts['test'] + 1} others" in one_line(ended.err)
+        f"{counts['test'] + 1} others" in one_line(ended.err)
     )
     assert "lake (unseen): value and 95 % interval over groups" in one_line(ended.out)
     assert seen_by_part(tmp_path / "measured" / "report" / "predictions.csv") == {"test": counts["test"], "new": 1}
@@ -59,7 +59,9 @@ def test_a_whole_folder_is_not_called_a_test_set_and_the_run_knows_its_checkpoin
     assert ended.status == 0, ended.err
     assert f"{shapes} (all): value and 95 % interval over groups" in one_line(ended.out)
     assert "test set" not in ended.out + ended.err
-    assert "the model was trained on" in one_line(ended.err) and "say little about other photos" in one_line(ended.err)
+    assert "photos measured the model was trained on" in one_line(
+        ended.err
+    ) and "say little about other photos" in one_line(ended.err)
     run = evaluated(trained.parent)
     assert run.info.run_name == f"evaluate-{shapes.name}"
     assert run.data.params["checkpoint"] == "run/best.ckpt"
@@ -108,6 +110,9 @@ def test_the_parts_are_those_of_the_training_or_of_a_split_file(fishnet, trained
     ended = fishnet("evaluate", BEST, f"data.root={shapes}", *settings, *QUICK)
     assert ended.status == 0, ended.err
     assert seen_by_part(tmp_path / "again" / "report" / "predictions.csv") == {"test": len(tested)}
+    settings = ["part=test", "data.split_file=mirrored.csv", "out=learned"]
+    ended = fishnet("evaluate", BEST, f"data.root={shapes}", *settings, *QUICK)
+    assert "photos measured the model was trained on 0 and chosen by 8" in one_line(ended.err)
 
 
 def test_photos_are_grouped_as_in_the_training(fishnet, shapes, tmp_path):
@@ -119,6 +124,7 @@ def test_photos_are_grouped_as_in_the_training(fishnet, shapes, tmp_path):
     settings = ["data.root=lake", "data.group=(animal.+)_", "out=run", "test=false", "callbacks.heatmaps=null"]
     assert fishnet("train", *TINY, *settings).status == 0
     fishnet("evaluate", BEST, "data.root=lake", "part=all", "out=measured", *QUICK)
+    assert "group: (animal.+)_" in (tmp_path / "measured" / "config" / "config.yaml").read_text()
     with open(tmp_path / "measured" / "report" / "predictions.csv", newline="") as file:
         groups = {row["group"] for row in csv.DictReader(file) if "animal" in row["path"]}
     assert len(groups) < 9
