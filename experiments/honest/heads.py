@@ -3,7 +3,8 @@
     python -m experiments.honest.heads frozen --root DOGCAT --weights MOBILENETV2 --per-class 30 --splits 20
     python -m experiments.honest.heads frozen --root FISHCAM --weights MOBILENETV2 --group '(.+)_frame' --splits 20
     python -m experiments.honest.heads typed  …    the program's defaults, with its random views, from zero alone
-    python -m experiments.honest.heads tuned  …    the whole network learns
+    python -m experiments.honest.heads tuned  …    the whole network learns, from the weights
+    python -m experiments.honest.heads scratch --root DOGCAT --backbone cnn --pad '' --per-class 100 --preset …
 
 `timm` is what timm draws for this network, `linear` nn.Linear's own start, `zero` what the program does. A row a split
 and start: accuracy and log-loss on the test part. With --per-class so many photos of a class are trained on and
@@ -41,6 +42,7 @@ MODES = {
     "frozen": ["model.freeze=backbone", "data.augment=none"],
     "typed": ["model.freeze=backbone"],
     "tuned": [],
+    "scratch": ["data.augment=none"],
 }
 
 
@@ -48,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mode", choices=MODES)
     parser.add_argument("--root", type=Path, required=True, help="class folders of photos")
-    parser.add_argument("--weights", type=Path, required=True, help="of the backbone, for ImageNet's classes")
+    parser.add_argument("--weights", type=Path, help="of the backbone, for ImageNet's classes; not for `scratch`")
     parser.add_argument("--backbone", default="mobilenetv2_100")
     parser.add_argument("--pad", default="same", help="model.backbone_args.pad_type; empty for networks without it")
     parser.add_argument("--classes", default=None, help="some of the class folders: a,b")
@@ -70,7 +72,7 @@ def main() -> None:
             for start in starts:
                 model = trained(data, config, start, split, Path(home))
                 rows.append((start, *measured(model, data, Path(home))))
-            if chosen.mode != "tuned":
+            if chosen.mode in ("frozen", "typed"):
                 rows.append(("logistic regression", *regression(model, data, Path(home))))
             for start, accuracy, loss in rows:
                 print(f"{split:3d}  {start:20s} accuracy {accuracy:.3f}  log-loss {loss:.3f}", flush=True)
@@ -81,7 +83,7 @@ def splitted(chosen: argparse.Namespace, split: int, home: Path) -> tuple[ImageF
     """The data of one split, and the configuration as it would be typed."""
     typed = [
         "data=folder", f"data.root={chosen.root}", f"seed={split}", *MODES[chosen.mode], *chosen.preset,
-        f"model.backbone={chosen.backbone}", f"model.pretrained={chosen.weights}",
+        f"model.backbone={chosen.backbone}", f"model.pretrained={chosen.weights or 'false'}",
     ]  # fmt: skip
     typed += [f"++model.backbone_args.pad_type={chosen.pad}"] if chosen.pad else []
     typed += [f"data.classes=[{chosen.classes}]"] if chosen.classes else []

@@ -11,5 +11,5 @@ common=(
   data.augment=none callbacks.heatmaps=null trainer.precision=32-true
 )
 fishnet train -m "${common[@]}" 'data.group=(.+)_frame' name=by-fish "$@"
-fishnet train -m "${common[@]}" data.group=null data.duplicates=ignore name=by-frame "$@"
+fishnet train -m "${common[@]}" data.group=none data.duplicates=ignore name=by-frame "$@"
 fishnet compare last=12 csv=leak.csv overwrite=true

@@ -101,7 +101,7 @@ def _data_set(config: DictConfig, model: "ImageClassifier") -> Shown:
     from fishnet.runs.run import refused_lines
 
     source = FolderSource(str(config.images))
-    folder = PhotoFolder(source=source, duplicates="ignore", cache=str(config.cache), fewest=1)
+    folder = PhotoFolder(source=source, duplicates="ignore", cache=str(config.cache), fewest=1, max_refused=1.0)
     folder, understood = _labelled(folder, model.classes)
     folder = replace(folder, seen=model.seen)
     for line in refused_lines(folder):

@@ -29,6 +29,7 @@ log = logging.getLogger("fishnet")
 
 # keys of `trainer` that Lightning does not know; runs/precision.py uses them
 OWN_TRAINER_KEYS = ("channels_last", "compile")
+WHOLLY_OTHER = ("16-true", "16", "bf16-true", "bf16", "64-true", "64", "transformer-engine", "transformer-engine-float16")
 
 
 def quieten() -> None:
@@ -53,6 +54,11 @@ def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, wat
     guards: list[L.Callback] = [SeededSteps(seed=config.seed), watch]
     if not config.get("tune"):  # the loss of a range test is meant to run away, and its epochs mean nothing
         guards += [FiniteNumbers(), Speed(), EpochLines()]
+    if config.trainer.precision in WHOLLY_OTHER:
+        raise BadInput(
+            f"trainer.precision={config.trainer.precision} changes the weights themselves, and a model is measured in "
+            "float32: say 32-true, bf16-mixed or 16-mixed, or leave it to auto."
+        )
     settings = OmegaConf.create({key: value for key, value in config.trainer.items() if key not in OWN_TRAINER_KEYS})
     try:
         return instantiate(settings, _convert_="all", _partial_=True)(

@@ -86,7 +86,7 @@ def _by_names(table: pd.DataFrame) -> tuple[np.ndarray, str]:
     naming = naming_of(table)
     if naming is None or not naming.sure:
         return np.arange(len(table)), ""
-    why = f"because {look_of(naming)} ({typed(naming.pattern)})"
+    why = f"by names that look like {shots_of(naming)} ({typed(naming.pattern)})"
     return _numbered(keys_of(table["path"], naming.pattern)), why
 
 
@@ -98,7 +98,12 @@ def _by_clocks(table: pd.DataFrame) -> tuple[np.ndarray, str]:
 
 def look_of(naming: Naming) -> str:
     """`the names look like 1053 shots of 149 subjects`."""
-    return f"the names look like {naming.photos} shots of {naming.subjects} subjects"
+    return f"the names look like {shots_of(naming)}"
+
+
+def shots_of(naming: Naming) -> str:
+    """`1053 shots of 149 subjects`."""
+    return f"{naming.photos} shots of {naming.subjects} subjects"
 
 
 def _column(table: pd.DataFrame, name: str) -> pd.Series:

@@ -168,6 +168,7 @@ def test_a_constructor_that_refuses_is_heard_without_hydras_words(fishnet, tmp_p
         (["data.batch_size=1", "model.backbone=resnet10t", "data.image_size=32"], ["data.batch_size=1", "batch norm"]),
         (["trainer.accelerator=gpu", "trainer.devices=9"], ["trainer"]),
         (["trainer.precision=17"], ["trainer"]),
+        (["trainer.precision=bf16-true"], ["trainer.precision=bf16-true", "float32", "bf16-mixed"]),
         (["out=full"], ["out=", "in use"]),
         (["model.backbone=restnet50"], ["resnet50"]),
         (["model.freeze=99"], ["model.freeze=99"]),

@@ -75,6 +75,17 @@ def test_one_photo_for_all_classes_and_a_broken_one_beside_it(fishnet, checkpoin
     assert [path.name for path in (tmp_path / "why" / "pictures").iterdir()] == ["000_a b.jpg"]
 
 
+def test_photos_that_cannot_be_read_are_listed_and_stop_nothing(fishnet, checkpoint, shapes, tmp_path):
+    folder = tmp_path / "spoilt"
+    shutil.copytree(shapes, folder)
+    for photo in sorted(folder.glob("disc/*.jpg"))[:8]:
+        photo.write_bytes(b"\xff\xd8\xff")
+    ended = fishnet("explain", f"checkpoint={checkpoint}", "images=spoilt", "out=why", "pictures=0")
+    assert ended.status == 0, ended.err
+    assert len(pd.read_csv(tmp_path / "why" / "maps.csv")) == 40
+    assert "8 photos" in ended.err
+
+
 def test_a_full_disk_is_told_before_the_first_map(fishnet, checkpoint, shapes, tmp_path, monkeypatch):
     def full(file, start, size):
         raise OSError(errno.ENOSPC, "No space left on device")
