@@ -6,7 +6,8 @@
     python -m experiments.honest.heads tuned  …    the whole network learns, from the weights
     python -m experiments.honest.heads scratch --root DOGCAT --backbone cnn --pad '' --per-class 100 --preset …
 
-`timm` is what timm draws for this network, `linear` nn.Linear's own start, `zero` what the program does. A row a split
+`timm` is what timm draws for this network, `linear` nn.Linear's own start (the program's from nothing), `zero` the
+program's behind weights. A row a split
 and start: accuracy and log-loss on the test part. With --per-class so many photos of a class are trained on and
 validated (one in six), and the test part is all others; without it the split is the program's own. --preset takes
 settings such as `model.optimizer=adam model.lr=0.001` of a study.
@@ -116,8 +117,10 @@ def trained(data: ImageFolderData, config, start: str, seed: int, home: Path) ->
     if start == "timm":
         drawn = single_head(timm.create_model(config.model.backbone, num_classes=len(data.classes)))
         head.load_state_dict(drawn.state_dict())
-    elif start == "linear":
+    else:
         nn.Linear.reset_parameters(head)
+    for parameter in head.parameters() if start == "zero" else ():
+        nn.init.zeros_(parameter)
     best = BestCheckpoint(monitor=config.monitor)
     patience = Patience(monitor=config.monitor, patience=config.callbacks.early_stopping.patience)
     trainer = L.Trainer(

@@ -24,7 +24,7 @@ for _class in own_backbones().values():  # each file registers its networks with
 def build_backbone(
     name: str, *, num_classes: int, pretrained: bool | str, dropout: float, arguments: dict | None
 ) -> nn.Module:
-    """The network with a head of the wanted size and the wanted weights; a head that is not loaded starts at zero."""
+    """The network with a head of the wanted size and the wanted weights; a head that is not loaded starts small."""
     local = Path(pretrained).expanduser() if isinstance(pretrained, str) else None
     if local and not local.is_file():
         raise BadInput(
@@ -46,24 +46,27 @@ def build_backbone(
         raise not_here(name) from error
     published: Any = network.pretrained_cfg if pretrained is True else {}
     if published.get("num_classes") != num_classes:  # timm loads the published head only for as many classes
-        zero_head(network)
+        start_head(network, learned=bool(pretrained))
     if local:
         load_local_weights(network, local)
     return network
 
 
-def zero_head(network: nn.Module) -> None:
-    """Start a new classifier at zero: before the first step every class is equally probable.
+def start_head(network: nn.Module, *, learned: bool) -> None:
+    """Start a new classifier: at zero behind a backbone that has `learned`, else as `nn.Linear` starts.
 
     timm draws the classifiers of MobileNet, EfficientNet and Inception families 8 to 25 times as large as `nn.Linear`
     does. Training does not undo that: the drawn part stays in the logits of a frozen backbone's head, in the
-    temperature and in the heat-maps, and its gradients damage a backbone that is fine-tuned. `experiments/honest`
-    compares the starts.
+    temperature and in the heat-maps, and its gradients damage a backbone that is fine-tuned. From zero every class is
+    equally probable before the first step; but through zeros no gradient reaches the backbone, and a network that
+    learns from nothing loses a few steps by that. `experiments/honest` compares the starts.
     """
     for name in head_names(network):
         layers = [m for m in network.get_submodule(name).modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
-        for parameter in layers[-1].parameters() if layers else ():
-            nn.init.zeros_(parameter)
+        for layer in layers[-1:]:
+            type(layer).reset_parameters(layer)
+            for parameter in layer.parameters() if learned else ():
+                nn.init.zeros_(parameter)
 
 
 def check_name(name: str, *, published: bool) -> None:

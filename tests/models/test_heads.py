@@ -1,4 +1,4 @@
-"""Before the first step a new classifier prefers no class, whatever the family of its network."""
+"""Before the first step a new classifier prefers no class by much, whatever the family of its network."""
 
 import pytest
 import timm
@@ -31,16 +31,18 @@ BACKBONES = {  # by the side of the photos that they are shown
 
 
 def logits_of(network: torch.nn.Module, side: int) -> torch.Tensor:
-    network.eval()
     with torch.no_grad():
         return network(torch.randn(3, 3, side, side, generator=torch.Generator().manual_seed(0)))
 
 
 @pytest.mark.parametrize(("name", "side"), BACKBONES.items())
-def test_every_class_is_equally_probable_at_first(name, side, tmp_path):
+def test_a_new_head_is_small_from_nothing_and_zero_behind_weights(name, side, tmp_path):
     torch.manual_seed(0)
     new = build_backbone(name, num_classes=3, pretrained=False, dropout=0, arguments=None)
-    assert logits_of(new, side).abs().max() < 1e-6
+    for head in head_names(new):
+        weight = [p for p in new.get_submodule(head).parameters() if p.ndim > 1][-1]
+        assert 0 < weight.abs().max() <= weight[0].numel() ** -0.5 + 1e-6
+    assert logits_of(new.train(), side).std(dim=1).max() < 1  # an untrained network's norms know no statistics yet
     if name == "vgg11":
         return  # its file would have half a gigabyte
 
@@ -48,13 +50,13 @@ def test_every_class_is_equally_probable_at_first(name, side, tmp_path):
     file = tmp_path / "weights.pth"
     torch.save(learned.state_dict(), file)
     tuned = build_backbone(name, num_classes=3, pretrained=str(file), dropout=0, arguments=None)
-    assert logits_of(tuned, side).abs().max() < 1e-6
+    assert logits_of(tuned.eval(), side).abs().max() < 1e-6
     heads = tuple(f"{head}." for head in head_names(tuned))
     backbone = {key: value for key, value in tuned.state_dict().items() if not key.startswith(heads)}
     assert all(torch.equal(value, learned.state_dict()[key]) for key, value in backbone.items())
 
     kept = build_backbone(name, num_classes=5, pretrained=str(file), dropout=0, arguments=None)
-    assert torch.allclose(logits_of(kept, side), logits_of(learned, side))
+    assert torch.allclose(logits_of(kept.eval(), side), logits_of(learned.eval(), side))
 
 
 def test_a_published_head_for_as_many_classes_is_kept(monkeypatch):
@@ -92,6 +94,7 @@ def test_whether_a_network_has_features_is_known_before_its_head_is_trained():
 
 def test_a_drawn_head_is_there_for_the_block_alone():
     network = build_backbone("cnn", num_classes=3, pretrained=False, dropout=0, arguments=None)
+    torch.nn.init.zeros_(single_head(network).weight)
     with drawn_head(network):
         assert single_head(network).weight.abs().max() > 0
     assert single_head(network).weight.abs().max() == 0
