@@ -1,0 +1,153 @@
+"""The donor exchange test: does a class's probability rise in photos of other classes that are given the surroundings,
+the light or the coding of its photos?
+
+Each donor is laid into a few fixed hosts. What counts is how much more a class rises with its own donors than with
+those of other classes: a cue that the model has learned travels with the donor, and the animal does not.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fishnet.data.store import Made, Store
+from fishnet.models.interface import Classifier
+from fishnet.models.isolation import eval_mode_restored
+
+from .kinds import KINDS, Views, exchanged
+
+HOSTS = 12  # photos that every donor is laid into
+BATCH = 192  # exchanged photos that the model is asked about at once
+
+ViewsOf = Callable[[Sequence[int]], Views]  # row numbers → photos with their protected regions
+
+
+@dataclass(frozen=True)
+class Effects:
+    """How much each class rises in hosts of other classes, for each kind, donor and class.
+
+    Args:
+        kinds: what was exchanged.
+        logits: (kinds, donors, classes), the mean change of the logit less the mean over the classes.
+        probabilities: (kinds, donors, classes), the mean change of the probability.
+        labels: the class of each donor.
+        groups: what each donor belongs to: photos of a group are no independent evidence.
+    """
+
+    kinds: tuple[str, ...]
+    logits: np.ndarray
+    probabilities: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+
+    @property
+    def classes(self) -> int:
+        return self.logits.shape[-1]
+
+
+def choose_hosts(labels: np.ndarray, sha256: Sequence[str], rows: np.ndarray, count: int = HOSTS) -> np.ndarray:
+    """Rows of photos that donors are laid into, alternating between the classes; the same for the same photos."""
+    order = sorted(rows.tolist(), key=lambda row: sha256[row])
+    by_class = {label: [row for row in order if labels[row] == label] for label in np.unique(labels[rows])}
+    turns = [(turn, label) for label, own in by_class.items() for turn in range(len(own))]
+    return np.array([by_class[label][turn] for turn, label in sorted(turns)[:count]])
+
+
+def choose_donors(
+    labels: np.ndarray, groups: np.ndarray, sha256: Sequence[str], rows: np.ndarray, most: int
+) -> np.ndarray:
+    """Up to `most` photos of each class, as many groups as there are before a second photo of any of them."""
+    chosen: list[int] = []
+    for label in np.unique(labels[rows]):
+        own = sorted(rows[labels[rows] == label].tolist(), key=lambda row: sha256[row])
+        turn: dict[object, int] = {}
+        ranked = []
+        for row in own:
+            turn[groups[row]] = turn.get(groups[row], -1) + 1
+            ranked.append((turn[groups[row]], len(ranked), row))
+        chosen += [row for _, _, row in sorted(ranked)[:most]]
+    return np.array(sorted(chosen))
+
+
+def measure_effects(
+    model: Classifier,
+    views_of: ViewsOf,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    sha256: Sequence[str],
+    *,
+    hosts: np.ndarray,
+    donors: np.ndarray,
+    folder: Path,
+    about: dict,
+    kinds: Sequence[str] = KINDS,
+    progress: bool = True,
+) -> Effects:
+    """Lay every donor into every host and ask the model; what `folder` holds of it already is not asked again.
+
+    Args:
+        model: in evaluation, on its device.
+        views_of: the photos of the table's rows.
+        labels: the class of each row.
+        groups: the group of each row.
+        sha256: the digest of each row's bytes.
+        hosts: rows that donors are laid into.
+        donors: rows whose surroundings and properties are laid into the hosts.
+        folder: where finished donors are kept.
+        about: names the model and the protected regions: what was kept under other names is made again.
+        kinds: what is exchanged.
+        progress: whether to show a bar.
+    """
+    store = Store(folder, dtype="float32", about={**about, "hosts": [sha256[row] for row in hosts], "kinds": [*kinds]})
+    shape = (2, len(kinds), len(model.classes))
+
+    def compute(positions: np.ndarray) -> Made:
+        exchange = Exchange(model, views_of(hosts.tolist()), labels[hosts], kinds)
+        for start in range(0, len(positions), exchange.at_once):
+            part = positions[start : start + exchange.at_once]
+            yield from zip(part.tolist(), exchange.effects(views_of(donors[part].tolist())), strict=True)
+
+    keys, shapes = [sha256[row] for row in donors], np.tile(np.array(shape, np.int32), (len(donors), 1))
+    with eval_mode_restored(model):
+        store.fill(keys, shapes, compute, label="exchanging", progress=progress)
+    stored = store.read(keys, shapes)
+    logits, probabilities = np.stack([stored[number] for number in range(len(donors))]).transpose(1, 2, 0, 3)
+    return Effects(tuple(kinds), logits, probabilities, labels[donors], groups[donors])
+
+
+class Exchange:
+    """A model and its hosts; asked about donors.
+
+    Args:
+        model: in evaluation.
+        hosts: photos that donors are laid into.
+        labels: their classes: what a donor does to a class is measured in hosts of other classes.
+        kinds: what is exchanged.
+    """
+
+    def __init__(self, model: Classifier, hosts: Views, labels: np.ndarray, kinds: Sequence[str] = KINDS) -> None:
+        self.model, self.hosts, self.kinds = model, hosts, tuple(kinds)
+        self.at_once = max(1, BATCH // len(hosts))  # donors
+        others = torch.from_numpy(labels)[:, None] != torch.arange(len(model.classes))
+        self.weights = (others / others.sum(dim=0).clamp(min=1)).to(model.device)  # (hosts, classes)
+        self.before = self._answers(hosts.pixels)
+
+    def effects(self, donors: Views) -> np.ndarray:
+        """(donors, 2, kinds, classes): mean changes of the centred logit and of the probability."""
+        by_kind = [self._changes(exchanged(kind, self.hosts, donors)) for kind in self.kinds]
+        return torch.stack(by_kind, dim=2).cpu().numpy()
+
+    def _changes(self, photos: Tensor) -> Tensor:
+        """(donors, hosts, 3, side, side) → (donors, 2, classes)."""
+        after = self._answers(photos.flatten(0, 1)).unflatten(1, photos.shape[:2])
+        return ((after - self.before[:, None]) * self.weights).sum(dim=2).transpose(0, 1)
+
+    @torch.inference_mode()
+    def _answers(self, photos: Tensor) -> Tensor:
+        """(2, photos, classes): centred logits and probabilities."""
+        with torch.autocast(photos.device.type, enabled=False):
+            logits = self.model(photos)
+        return torch.stack([logits - logits.mean(dim=1, keepdim=True), self.model.probabilities(logits)])
