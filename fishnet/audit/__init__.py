@@ -1,0 +1,1 @@
+"""The shortcut audit: maps and answers over a data set → verdicts → fixes."""
