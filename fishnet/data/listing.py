@@ -193,7 +193,7 @@ class ReefSource(FolderSource):
         return list_photos(reef_folder(self.parent, **self.drawing))
 
     def counts(self) -> dict[str, int]:
-        return dict.fromkeys(sorted(kind.name for kind in self.settings.kinds), self.settings.photos)
+        return dict(sorted(self.settings.counts.items()))
 
     def check(self) -> None:
         """Its settings were checked when it was made."""
@@ -205,7 +205,7 @@ def source_of(settings: Mapping[str, Any]) -> FolderSource | None:
         case "fishnet.data.datamodule.ImageFolderData":
             return FolderSource(str(settings["root"]))
         case "fishnet.data.reef.ReefData":
-            drawing = {name: settings[name] for name in ("species", "photos", "plant")}
+            drawing = {name: settings[name] for name in ("species", "photos", "plant", "layout")}
             drawing |= {"size": settings["draw_size"], "seed": settings["draw_seed"]}
             return ReefSource(str(settings["root"]), **drawing)
     return None

@@ -15,17 +15,19 @@ class ReefData(ImageFolderData):
     Args:
         root: The folder in which the reef is drawn.
         species: How many species of fish, each a class.
-        photos: Photos of each species.
+        photos: Photos of each species, or how many of each: `{bandfin_perch: 540, ladder_perch: 60}`.
         draw_size: The photos' longer side, in pixels.
         draw_seed: What the drawing follows from.
-        plant: A cue that is not the fish, and where it is planted: `{cue: angler, class: …, share: 0.9}`.
+        plant: A cue that is not the fish, or a list of them: `{cue: float, class: arrow_pike, share: 0.5, leak: 0.02}`
+            plants a float in half of the photos of a class, and in 2 % of those of each other; `class: all` in all.
+        layout: `centred`, or `free`: fish off the middle, near and far, cut by the frame, two in a photo.
         folder: The settings of ImageFolderData.
     """
 
     def __init__(
-        self, *, root: str = "data", species: int = 6, photos: int = 150, draw_size: int = 224, draw_seed: int = 0,
-        plant: dict | None = None, **folder: Any,
+        self, *, root: str = "data", species: int = 6, photos: int | dict = 150, draw_size: int = 224,
+        draw_seed: int = 0, plant: dict | list | None = None, layout: str = "centred", **folder: Any,
     ) -> None:  # fmt: skip
         super().__init__(root=root, **folder)
-        reef = ReefSource(root, species=species, photos=photos, size=draw_size, seed=draw_seed, plant=plant)
-        self.folder = replace(self.folder, source=reef)
+        drawing = {"species": species, "photos": photos, "size": draw_size, "seed": draw_seed}
+        self.folder = replace(self.folder, source=ReefSource(root, plant=plant, layout=layout, **drawing))

@@ -46,7 +46,8 @@ class Angler:
     bare_arms: bool
 
     def layers(self, size: int, grips: np.ndarray, thickness: float, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
-        """The person behind the fish, and the fingers before it (see cues.Cue)."""
+        """Square RGBA layers: the person behind the fish, whose left and right `grips` (2, 2) are where it is held, and
+        the fingers before it, over a fish of this `thickness`."""
         return person(self, size, grips, rng), fingers(self, size, grips, thickness)
 
 

@@ -105,3 +105,26 @@ def blend(under: np.ndarray, over: np.ndarray, mask: np.ndarray) -> np.ndarray:
     weight = cv2.merge([mask] * under.shape[2])
     below = cv2.multiply(under, cv2.bitwise_not(weight), scale=1 / 255)
     return cv2.add(cv2.multiply(over, weight, scale=1 / 255), below)
+
+
+def posed(
+    patch: np.ndarray, pose: np.ndarray, shape: tuple[int, int], margin: int = 0
+) -> tuple[tuple[slice, slice], np.ndarray]:
+    """The rows and columns of a photo that a patch can touch, `pose` (2, 3) leading from it to the photo, and what it
+    has there; `shape` is the photo's height and width."""
+    rows, columns = patch.shape[:2]
+    limit = np.array(shape[::-1])
+    corners = np.array([[0, 0, 1], [columns, 0, 1], [0, rows, 1], [columns, rows, 1]]) @ pose.T
+    low = np.clip(corners.min(0) - margin, 0, limit - 8).astype(int)
+    high = np.clip(np.ceil(corners.max(0)) + margin, low + 8, limit).astype(int)
+    moved = pose - np.c_[np.zeros((2, 2)), low]
+    part = cv2.warpAffine(patch, moved, tuple((high - low).tolist()), flags=cv2.INTER_LINEAR)
+    return (slice(low[1], high[1]), slice(low[0], high[0])), part
+
+
+def overlay(pixels: np.ndarray, layer: np.ndarray) -> np.ndarray:
+    """Scale an RGBA layer to the RGB photo, lay it over the photo in place, and return how opaque it is (0 to 255)."""
+    layer = cv2.resize(layer, pixels.shape[1::-1], interpolation=cv2.INTER_AREA)
+    alpha = cv2.extractChannel(layer, 3)
+    pixels[:] = blend(pixels, cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB), alpha)
+    return alpha

@@ -1,35 +1,74 @@
-"""Planted cues: what is drawn into a photo besides the fish, so that a model may learn it instead of the fish.
+"""Planted cues: what is in a photo besides the fish, so that a model may learn it instead of the fish.
 
-A cue draws RGBA layers, clear where it covers nothing: one that lies behind the fish and one before it. What a mask
-calls cue is exactly what these layers cover, less the fish that is seen before the first of them.
+A cue lies `on` the animal, `off` it (behind it, or beside it), or changes the `whole` photo. All but those that need
+the reef's own scenes can be drawn into any photo in which it is known where the animal is.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
 
-from fishnet.reef.angler import draw_angler
-from fishnet.reef.brush import blend
+from fishnet.reef import effects, layers
+from fishnet.reef.brush import blend, posed
+from fishnet.reef.layers import Layer
 
 Rng = np.random.Generator
+Apply = Callable[[np.ndarray, np.ndarray, Rng], tuple[np.ndarray, np.ndarray]]
 
 
-class Cue(Protocol):
-    """Something drawn once for an observation, and laid around the fish in each of its photos."""
+@dataclass(frozen=True)
+class Cue:
+    """Where a cue lies, and how it is drawn.
 
-    def layers(self, size: int, grips: np.ndarray, thickness: float, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
-        """Square RGBA layers behind and before the fish, which may be held at its left and right `grips` (2, 2)."""
+    `apply` takes a photo (RGB), how opaque the animal is in each of its pixels (0 to 255) and a generator, and returns
+    a new photo and the pixels that the cue covers: none, if it changes the whole photo. None: photo.py draws the scene.
+    """
+
+    where: Literal["on", "off", "whole"]
+    apply: Apply | None = None
+    after_camera: bool = False  # added by a lens or a program, not seen by the camera
 
 
-# a cue's name in Settings → draws the cue of an observation from the generator that belongs to it
-CUES: dict[str, Callable[[Rng], Cue]] = {"angler": draw_angler}
+def layered(draw: Callable[[np.ndarray, Rng], Layer], where: Literal["on", "off"], *, printed: bool = False) -> Cue:
+    """A cue that is a layer: on the animal, behind it, or `printed` over all of the photo."""
+
+    def apply(pixels: np.ndarray, animal: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
+        layer, pixels = draw(animal, rng), pixels.copy()
+        window, part = posed(layer.patch, layer.pose, pixels.shape[:2])
+        alpha = cv2.extractChannel(part, 3)
+        if not printed:
+            room = animal[window] if where == "on" else cv2.bitwise_not(animal[window])
+            alpha = cv2.multiply(alpha, room, scale=1 / 255)
+        seen = cv2.convertScaleAbs(alpha, alpha=layer.opacity)
+        pixels[window] = blend(pixels[window], cv2.cvtColor(part, cv2.COLOR_RGBA2RGB), seen)
+        covered = np.zeros(pixels.shape[:2], bool)
+        covered[window] = alpha > 127
+        return pixels, covered
+
+    return Cue(where, apply, after_camera=printed)
 
 
-def overlay(pixels: np.ndarray, layer: np.ndarray) -> np.ndarray:
-    """Scale an RGBA layer to the RGB photo, lay it over the photo in place, and return where it covers (bool)."""
-    layer = cv2.resize(layer, pixels.shape[1::-1], interpolation=cv2.INTER_AREA)
-    alpha = cv2.extractChannel(layer, 3)
-    pixels[:] = blend(pixels, cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB), alpha)
-    return alpha > 127
+def whole(change: Callable[[np.ndarray, Rng], np.ndarray]) -> Cue:
+    """A cue that changes every pixel."""
+
+    def apply(pixels: np.ndarray, _animal: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
+        return change(pixels, rng), np.zeros(pixels.shape[:2], bool)
+
+    return Cue("whole", apply, after_camera=True)
+
+
+# in the order in which they are drawn; settings.CUES has the names for those who cannot import OpenCV
+CUES: dict[str, Cue] = {
+    "angler": Cue("off"),
+    "background": Cue("off"),
+    "float": layered(layers.draw_float, "off"),
+    "vignette": whole(effects.vignette),
+    "tint": whole(effects.tint),
+    "blur": whole(effects.blur),
+    "watermark": layered(layers.draw_watermark, "off", printed=True),
+    "border": layered(layers.draw_border, "off", printed=True),
+    "jpeg": whole(effects.jpeg),
+}

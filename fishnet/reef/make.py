@@ -13,16 +13,15 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rich.progress import track
 
 from fishnet.errors import BadInput
-from fishnet.reef.observations import observations_of
-from fishnet.reef.photo import draw_photo
+from fishnet.reef.drawing import drawn_photos
 from fishnet.reef.settings import Settings
 
 MASKS = ".masks.zip"
 COLUMNS = ["path", "class", "sha256", "source", "photo_id", "observation_id", "observer", "licence"]
 COLUMNS += ["attribution", "url", "taken_on", "lat", "lon", "fetched_at"]
+PLANTED = "cues"  # the column of a planted reef that names what is in each photo besides the fish, joined by +
 ATTRIBUTION = "drawn by fishnet, no rights reserved (CC0)"
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 90]
 PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
@@ -45,9 +44,8 @@ def draw(root: Path, chosen: Settings, *, progress: bool) -> None:
         open(root / "manifest.csv", "w", newline="", encoding="utf-8") as file,
     ):
         manifest = csv.writer(file, lineterminator="\n")
-        manifest.writerow(COLUMNS)
-        count = len(chosen.kinds) * chosen.photos
-        manifest.writerows(track(_drawn(root, masks, chosen), "drawing the reef", count, disable=not progress))
+        manifest.writerow(COLUMNS + ([PLANTED] if chosen.planted else []))
+        manifest.writerows(_drawn(root, masks, chosen, progress))
 
 
 def read_mask(root: str | Path, photo: str) -> np.ndarray:
@@ -57,19 +55,16 @@ def read_mask(root: str | Path, photo: str) -> np.ndarray:
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE))
 
 
-def _drawn(root: Path, masks: zipfile.ZipFile, chosen: Settings) -> Iterator[list]:
+def _drawn(root: Path, masks: zipfile.ZipFile, chosen: Settings, progress: bool) -> Iterator[list]:
     """Draw all photos, and yield their rows of the manifest."""
-    plant, seed, size = chosen.planted, chosen.seed, chosen.size
-    for kind in chosen.kinds:
-        for number, observation in enumerate(observations_of(kind, seed=seed, photos=chosen.photos)):
-            cue = plant.cue if plant and plant.falls_on(kind.name, number) else None
-            photo = draw_photo(kind, seed=seed, number=number, observation=observation.number, size=size, cue=cue)
-            name = f"{kind.name}_{number:05d}"
-            jpeg = cv2.imencode(".jpg", photo.pixels[:, :, ::-1], JPEG)[1].tobytes()
-            (root / kind.name / f"{name}.jpg").write_bytes(jpeg)
-            png = cv2.imencode(".png", photo.mask, PNG)[1].tobytes()
-            masks.writestr(zipfile.ZipInfo(f"{kind.name}/{name}.png"), png)
-            day = observation.taken_on
-            row = [f"{kind.name}/{name}.jpg", kind.name, hashlib.sha256(jpeg).hexdigest(), "reef", name]
-            row += [f"{kind.name}-{observation.number:05d}", observation.observer, "cc0", ATTRIBUTION, ""]
-            yield [*row, day, observation.lat, observation.lon, f"{day}T12:00:00+00:00"]
+    for entry, photo in drawn_photos(chosen, progress=progress):
+        folder, name, observation = entry.kind.name, entry.name, entry.observation
+        jpeg = cv2.imencode(".jpg", photo.pixels[:, :, ::-1], JPEG)[1].tobytes()
+        (root / folder / f"{name}.jpg").write_bytes(jpeg)
+        png = cv2.imencode(".png", photo.mask, PNG)[1].tobytes()
+        masks.writestr(zipfile.ZipInfo(f"{folder}/{name}.png"), png)
+        day = observation.taken_on
+        row = [f"{folder}/{name}.jpg", folder, hashlib.sha256(jpeg).hexdigest(), "reef", name]
+        row += [f"{folder}-{observation.number:05d}", observation.observer, "cc0", ATTRIBUTION, ""]
+        row += [day, observation.lat, observation.lon, f"{day}T12:00:00+00:00"]
+        yield row + (["+".join(entry.cues)] if chosen.planted else [])

@@ -24,6 +24,9 @@ GROUNDS = (
     (textures.pebbles, (0.04, 0.14), (0.02, 0.3), (0.5, 0.8), 0.55),
     (partial(textures.noise, 7), (0.07, 0.13), (0.1, 0.4), (0.55, 0.85), 0.3),
 )
+# of the boathouse, in shares of the photo's side from the middle of its foot
+HUT_WALL = [(-0.07, 0.0), (0.07, 0.0), (0.07, -0.08), (-0.07, -0.08)]
+HUT_ROOF = [(-0.095, -0.075), (0.095, -0.075), (0.05, -0.14), (-0.05, -0.14)]
 
 
 @dataclass(frozen=True)
@@ -204,3 +207,21 @@ def bubbles(image: np.ndarray, colour: tuple, rng: Rng) -> None:
     speck = tuple(0.5 * np.array(colour) + 110)
     for x, y, radius in rng.uniform((0, 0, 0.3), (1, 1, 1.2), (int(rng.integers(0, 40)), 3)).tolist():
         brush.disc(image, (x * size, y * size), radius * size / 224, speck)
+
+
+def jetty(rng: Rng, size: int) -> Scene:
+    """The lake with a jetty that leads from the front to the water, and a boathouse on the far shore."""
+    scene = lake(rng, size)
+    image, horizon = scene.pixels, scene.horizon
+    wood = rgb(rng.uniform(0.05, 0.09), rng.uniform(0.3, 0.5), rng.uniform(0.4, 0.55))
+    hut = np.array([rng.uniform(0.62, 0.74) * size, horizon])
+    wall, roof = (hut + size * np.array(shape) for shape in (HUT_WALL, HUT_ROOF))
+    brush.fill(image, wall, rgb(rng.uniform(0.0, 0.04), 0.65, 0.55))
+    brush.fill(image, roof, brush.shade(wood, 0.5)[:3])
+    foot, head = np.array([rng.uniform(0.12, 0.3) * size, size]), np.array([0.45 * size, horizon + 0.07 * size])
+    for k, light in enumerate(np.linspace(0.55, 1.1, 14)):
+        near, far = (foot + (head - foot) * (1 - (1 - step / 14) ** 2) for step in (k, k + 0.8))
+        widths = [size * (0.2 - 0.15 * (1 - at[1] / size) / (1 - head[1] / size)) for at in (near, far)]
+        plank = np.array([near, near, far, far]) + np.outer((-1, 1, 1, -1), (1, 0)) * np.repeat(widths, 2)[:, None]
+        brush.fill(image, plank, brush.shade(wood, 1.65 - light)[:3])
+    return scene

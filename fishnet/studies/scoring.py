@@ -23,7 +23,7 @@ from .selection import Selection
 from .trials import Cell, Trial
 
 LISTED = ("_target_", "root", "manifest", "classes", "positive", "group", "duplicates", "max_refused")
-DRAWN = ("species", "photos", "draw_size", "draw_seed", "plant")
+DRAWN = ("species", "photos", "draw_size", "draw_seed", "plant", "layout")
 BY_PHOTO = {metric.name for metric in METRICS if metric.of_counts is not None}  # known from predictions alone
 ALARMS = 0.05  # false ones, over all comparisons of a stage
 OTHER_PHOTOS = "trainings were given different photos (the folder was changed meanwhile): compare with care."
