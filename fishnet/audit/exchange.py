@@ -64,7 +64,7 @@ def choose_donors(
     for label in np.unique(labels[rows]):
         own = sorted(rows[labels[rows] == label].tolist(), key=lambda row: sha256[row])
         turn: dict[object, int] = {}
-        ranked = []
+        ranked: list[tuple[int, int, int]] = []
         for row in own:
             turn[groups[row]] = turn.get(groups[row], -1) + 1
             ranked.append((turn[groups[row]], len(ranked), row))
