@@ -39,4 +39,4 @@ def blur(pixels: np.ndarray, rng: Rng) -> np.ndarray:
 def jpeg(pixels: np.ndarray, rng: Rng) -> np.ndarray:
     """Saved at a low quality, as a messenger does: the grid of eight pixels shows."""
     packed = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(8, 15))])[1]
-    return cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1].copy()
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))[..., ::-1].copy()

@@ -16,7 +16,7 @@ import numpy as np
 from fishnet.reef import textures
 from fishnet.reef.angler import Angler, draw_angler
 from fishnet.reef.brush import blend, overlay, posed
-from fishnet.reef.cues import CUES
+from fishnet.reef.cues import CUES, hiding
 from fishnet.reef.layout import ARRANGEMENTS, Painted, pose_matrix
 from fishnet.reef.markings import Individual, draw_individual
 from fishnet.reef.observations import ANGLER, FISH_AND_SCENE, PHOTO, generator
@@ -139,7 +139,7 @@ def hold(pixels: np.ndarray, fish: Painted, angler: Angler, rng: Rng, *, aside: 
 
 def move(drawing: Drawing, place: np.ndarray) -> None:
     """Take what is in front to another place."""
-    drawing.pixels = blend(place, drawing.pixels, drawing.front)
+    drawing.pixels = blend(place, drawing.pixels, hiding(drawing.front))
     drawing.covered["background"] = drawing.front <= 127
 
 
