@@ -13,6 +13,7 @@ from zlib import crc32
 import cv2
 import numpy as np
 
+from fishnet.errors import BadInput
 from fishnet.reef import textures
 from fishnet.reef.angler import Angler, draw_angler
 from fishnet.reef.brush import blend, overlay, posed
@@ -64,8 +65,10 @@ def draw_photo(
 ) -> Photo:  # fmt: skip
     """Photo `number` of a species in the reef of this seed, `size` pixels wide and high.
 
-    `cues` are names of CUES; they are drawn in its order, whatever theirs is.
+    `cues` are names of CUES; they are drawn in its order, whatever theirs is. An angler holds the first of two fish.
     """
+    if unknown := set(cues) - set(CUES):
+        raise BadInput(f"There is no cue {sorted(unknown)[0]!r}; the cues are {', '.join(CUES)}.")
     individual, scene = shared(kind, seed, observation, size)
     rng = generator(seed, kind, PHOTO, number)
     paint, pose = ARRANGEMENTS[layout]
@@ -90,7 +93,7 @@ def draw_photo(
 
 @lru_cache(maxsize=2)
 def home(seed: int, size: int) -> Scene:
-    """The only place of the cue `background` in the reef of this seed."""
+    """The place of the cue `background`: one for the whole reef of this seed."""
     return jetty(np.random.default_rng([seed, crc32(b"background")]), size)
 
 

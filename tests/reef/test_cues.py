@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from fishnet.errors import BadInput
 from fishnet.reef import SPECIES, settings
 from fishnet.reef.cues import CUES
 from fishnet.reef.photo import Photo, draw_photo
@@ -105,6 +106,11 @@ def test_a_cue_varies_between_photos_and_not_between_drawings(cue: str) -> None:
     photos = [drawn(number, cue).pixels.astype(int) - drawn(number).pixels for number in (0, 1)]
     assert (photos[0] != photos[1]).any()
     assert (drawn(0, cue).pixels == drawn(0, cue).pixels).all()
+
+
+def test_a_cue_that_is_not_there_is_refused_and_not_left_out() -> None:
+    with pytest.raises(BadInput, match="float"):
+        drawn(0, "bobber")
 
 
 @pytest.mark.parametrize("size", [32, 48])
