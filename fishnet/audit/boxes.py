@@ -86,7 +86,8 @@ def _of_table(table: pd.DataFrame) -> Iterator[Box]:
         raise KeyError("no column names the photo")
     if set(CORNERS) <= set(table):
         for row in table.itertuples():
-            yield Box(str(getattr(row, name)), *(float(getattr(row, key)) for key in CORNERS), relative=False)
+            left, top, right, bottom = (float(getattr(row, key)) for key in CORNERS)
+            yield Box(str(getattr(row, name)), left, top, right, bottom, relative=False)
         return
     for row in table[(table[list(CAMTRAP)] != "").all(axis=1)].itertuples():
         left, top, width, height = (float(getattr(row, key)) for key in CAMTRAP)

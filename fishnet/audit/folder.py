@@ -1,7 +1,9 @@
 """The audit of a model on a folder of photos: from rows to tests."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +79,7 @@ def audit_folder(
         rows: of its table.
         protected: for each of these rows, where the animal may be.
         stored: the folder in which effects are kept, so that a run that was ended goes on.
-        about: names model and regions, see `measure_effects`.
+        about: names the model, see `measure_effects`.
         most_donors: of a class.
         hosts: photos that each donor is laid into.
         alpha: expected false alarms in all.
@@ -88,21 +90,32 @@ def audit_folder(
     labels, groups = photos["label"].to_numpy(), photos["group"].to_numpy()
     digests, every = photos["sha256"].tolist(), np.arange(len(photos))
 
-    def views_of(positions: Sequence[int]) -> Views:
-        images = folder.photos(rows[list(positions)].tolist(), model.preprocessing).to(model.device)
-        return Views(images.float() / 255, protected[list(positions)][:, None].to(model.device))
-
+    views_of = partial(views, model, folder, rows, protected)
     chosen_hosts = choose_hosts(labels, digests, every, hosts)
     donors = choose_donors(labels, groups, digests, every, most_donors)
     logits = answers(model, folder, rows, batch_size)
+    keys = [digest + region_digest(mask) for digest, mask in zip(digests, protected, strict=True)]
     effects = measure_effects(
-        model, views_of, labels, groups, digests, hosts=chosen_hosts, donors=donors, folder=stored, about=about,
+        model, views_of, labels, groups, keys, hosts=chosen_hosts, donors=donors, folder=stored, about=about,
         kinds=KINDS, progress=progress,
     )  # fmt: skip
     tests, nulls = exchange_test(effects, alpha), relabelled_p_values(effects)
     return FolderAudit(
         photos, list(model.classes), logits, protected, chosen_hosts, donors, effects, tests, nulls
     )  # fmt: skip
+
+
+def region_digest(region: Tensor) -> str:
+    """Sixteen digits that differ where the regions do."""
+    return hashlib.sha256(region.bool().cpu().numpy().tobytes()).hexdigest()[:16]
+
+
+def views(
+    model: Classifier, folder: PhotoFolder, rows: np.ndarray, protected: Tensor, positions: Sequence[int]
+) -> Views:
+    """Photos by their position among the rows, on the model's device."""
+    images = folder.photos(rows[list(positions)].tolist(), model.preprocessing).to(model.device)
+    return Views(images.float() / 255, protected[list(positions)][:, None].to(model.device))
 
 
 @torch.inference_mode()

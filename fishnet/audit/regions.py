@@ -6,7 +6,7 @@ Every region is (n, side, side), 1 where the animal may be.
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import timm
@@ -53,7 +53,7 @@ def animal_regions(
     folder: PhotoFolder, rows: np.ndarray, preprocessing: Preprocessing, name: str, weights: Path
 ) -> Regions:
     """Boxes around what an ImageNet network takes for an animal."""
-    network = timm.create_model(name, num_classes=1000).eval()
+    network: Any = timm.create_model(name, num_classes=1000).eval()
     load_local_weights(network, weights)
     mean, std = (torch.tensor(network.pretrained_cfg[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
     evidence = [
@@ -102,19 +102,16 @@ def _spanned(chosen: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def animal_evidence(network: nn.Module, pixels: Tensor) -> Tensor:
+def animal_evidence(network: Any, pixels: Tensor) -> Tensor:
     """How much more an ImageNet classifier sees any animal than anything else, cell by cell: (n, rows, columns).
 
     Args:
         network: of timm, with its own head for ImageNet's 1,000 classes.
         pixels: normalised as the network takes them; larger photos give finer maps.
     """
-    layers = network.forward_features(pixels)  # type: ignore[operator]
-    head = network.get_classifier()  # type: ignore[operator]
-    if isinstance(head, nn.Conv2d):
-        logits = torch.einsum("nchw,kc->nkhw", layers, head.weight.flatten(1)) + head.bias[None, :, None, None]
-    else:
-        logits = torch.einsum("nchw,kc->nkhw", layers, head.weight) + head.bias[None, :, None, None]
+    head = network.get_classifier()
+    weight = head.weight.flatten(1)  # of a linear layer, or of a convolution over single cells
+    logits = torch.einsum("nchw,kc->nkhw", network.forward_features(pixels), weight) + head.bias[:, None, None]
     return logits[:, :ANIMALS].logsumexp(dim=1) - logits[:, ANIMALS:].logsumexp(dim=1)
 
 

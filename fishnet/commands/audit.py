@@ -13,6 +13,7 @@ Examples
 
 import hashlib
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,6 +23,7 @@ from fishnet.config.compose import job_folder
 from fishnet.config.entry import start
 from fishnet.config.validate import validate
 from fishnet.errors import BadInput, WorkFailed
+from fishnet.files import write_whole
 from fishnet.ranges import Above, AtLeast, Between, FreeText, Probability
 
 if TYPE_CHECKING:
@@ -62,10 +64,12 @@ def audit(config: DictConfig) -> dict[str, float]:
     validate(config, "audit")
     import torch
 
-    from fishnet.audit.folder import audit_folder
+    from fishnet.audit.folder import audit_folder, views
+    from fishnet.audit.page import audit_page
     from fishnet.audit.tables import metrics_of, write_tables
     from fishnet.audit.verdicts import reliance_max, verdicts
     from fishnet.config import building
+    from fishnet.data.index import state_folder
     from fishnet.models.checkpoint import load_model
     from fishnet.runs import records, run
     from fishnet.runs.folders import run_folder
@@ -75,6 +79,7 @@ def audit(config: DictConfig) -> dict[str, float]:
     building.quieten()
     checkpoint = Path(config.checkpoint).expanduser().absolute()
     model = load_model(checkpoint).to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # half the time on a CPU
     data = judged_data(config, model)
     rows = judged_rows(config, data)
     name = f"audit-{data.root.name}"
@@ -89,12 +94,15 @@ def audit(config: DictConfig) -> dict[str, float]:
             logger.set_tags({names.CHECKPOINT: str(checkpoint)})
             regions = protected_regions(config, data, rows, model)
             measured = audit_folder(
-                model, data.folder, rows, regions.protected, stored=folder / "effects",
-                about=about(model, regions), most_donors=config.donors, hosts=config.hosts, alpha=config.alpha,
+                model, data.folder, rows, regions.protected, stored=state_folder(data.root) / "effects",
+                about=about(model), most_donors=config.donors, hosts=config.hosts, alpha=config.alpha,
                 batch_size=config.batch_size,
             )  # fmt: skip
             found = verdicts(measured, regions_given=regions.given)
             write_tables(measured, found, folder / "audit")
+            views_of = partial(views, model, data.folder, rows, regions.protected)
+            page = audit_page(measured, found, regions, model, views_of, name=f"{checkpoint.parent.parent.name}")
+            write_whole(folder / "audit" / "report.html", page)
             logger.log_artifacts(folder / "audit", "audit")
             metrics = metrics_of(measured, found)
             logger.log_metrics(metrics)
@@ -161,17 +169,12 @@ def protected_regions(
     return regions.animal_regions(data.folder, rows, model.preprocessing, config.network, Path(config.weights))
 
 
-def about(model: "ImageClassifier", regions: "Regions") -> dict[str, str]:
-    """Names the model and the regions: effects that were measured with others are measured again."""
+def about(model: "ImageClassifier") -> dict[str, str]:
+    """Names the model: effects that were measured with another are measured again."""
     digest = hashlib.sha256()
     for name, tensor in model.state_dict().items():
         digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
-    protected = hashlib.sha256(regions.protected.to(dtype=regions.protected.dtype).numpy().tobytes())
-    return {
-        "model": digest.hexdigest(),
-        "regions": protected.hexdigest(),
-        "preprocessing": str(sorted(model.preprocessing.as_dict().items())),
-    }
+    return {"model": digest.hexdigest(), "preprocessing": str(sorted(model.preprocessing.as_dict().items()))}
 
 
 def print_verdicts(measured: "FolderAudit", found: "list[Verdict]", folder: Path) -> None:
@@ -189,7 +192,7 @@ def print_verdicts(measured: "FolderAudit", found: "list[Verdict]", folder: Path
         table.add_row(verdict.name, sentence(verdict), shown, f"{verdict.test.p:.2g}")
     console = Console()
     console.print(table)
-    console.print(f"{'audit':12s}{folder / 'audit'}", soft_wrap=True, highlight=False)
+    console.print(f"{'page':12s}{folder / 'audit' / 'report.html'}", soft_wrap=True, highlight=False)
 
 
 if __name__ == "__main__":
