@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 FREE_TEXT_OF_SEAMS = {
-    *("data.root", "data.manifest", "data.group", "data.positive", "data.split_file", "data.cache"),
+    *("data.root", "data.manifest", "data.curation", "data.group", "data.positive", "data.split_file", "data.cache"),
     *("model.pretrained", "tracking.uri", "tracking.experiment"),
 }
 KEYS_ELSEWHERE = {"collect": "fishnet.collect.plan.Plan"}  # others: class Keys of commands/<verb>.py

@@ -33,7 +33,7 @@ RARE = 0.1  # of a class: more pictures of that kind than this are what the clas
 def read_folder(root: str, settings: dict[str, Any], *, progress: bool = True) -> Folder:
     """The folder as the checks see it."""
     listing = list_photos(root)
-    same = {name: settings[name] for name in ("manifest", "classes", "positive")}
+    same = {name: settings[name] for name in ("manifest", "curation", "classes", "positive")}
     index = build_index(
         root, **same, group="none", duplicates="ignore", progress=progress, listing=listing, forgiving=True
     )

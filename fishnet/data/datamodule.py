@@ -41,6 +41,8 @@ class ImageFolderData(L.LightningDataModule):
     Args:
         root: The folder that holds one folder for each class.
         manifest: Another table of the photos than `manifest.csv` in the folder.
+        curation: A list of photos to leave out (`drop`), to call by another class (`relabel`), or whose training loss
+            counts for more or less (`weigh`).
         classes: A subset of the class folders.
         positive: One class against all others.
         group: What must not be split: a column of the manifest, or a regular expression such as `(.+)_frame`; `auto`
@@ -81,6 +83,7 @@ class ImageFolderData(L.LightningDataModule):
         *,
         root: str,
         manifest: str | None = None,
+        curation: str | None = None,
         classes: list[str] | None = None,
         positive: str | None = None,
         group: str | None = "auto",
@@ -107,8 +110,8 @@ class ImageFolderData(L.LightningDataModule):
         if balance not in ("none", "weights", "sampler"):
             raise BadInput(f"data.balance={balance} is unknown: choose from none, weights, sampler.")
         self.folder = PhotoFolder(
-            source=FolderSource(root), chosen=classes, manifest=manifest, positive=positive, group=group,
-            duplicates=duplicates, max_refused=max_refused, val=val, test=test, folds=folds, fold=fold,
+            source=FolderSource(root), chosen=classes, manifest=manifest, curation=curation, positive=positive,
+            group=group, duplicates=duplicates, max_refused=max_refused, val=val, test=test, folds=folds, fold=fold,
             split_file=split_file, seed=seed, cache=cache, cache_limit=cache_limit,
         )  # fmt: skip
         self.image_size, self.augment, self.balance = image_size, augment, balance
@@ -188,10 +191,12 @@ class ImageFolderData(L.LightningDataModule):
         self._features = features
 
     def _dataset(self, part: str) -> Dataset:
+        training = part == "train"
+        weights = self.folder.weights if training else None
         if self._features is None:
-            return self.folder.dataset(self.preprocessing, self.augment if part == "train" else "none")
+            return self.folder.dataset(self.preprocessing, self.augment if training else "none", weights)
         rows = self.rows(part)
-        return FeatureDataset(self._features(rows, part == "train"), self.table.label.to_numpy(), rows)
+        return FeatureDataset(self._features(rows, training), self.table.label.to_numpy(), rows, weights)
 
     def _loader(self, dataset: Dataset, sampler: Any, **more: Any) -> DataLoader:
         more["pin_memory"] = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"

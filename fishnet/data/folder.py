@@ -64,6 +64,7 @@ class PhotoFolder:
     Args:
         source: Where the class folders come from.
         manifest: Another table of the photos than `manifest.csv` in the folder.
+        curation: A list of photos to leave out, relabel or weigh.
         chosen: A subset of the class folders.
         positive: One class against all others.
         group: What must not be split: a column of the manifest, or a regular expression on file names; `auto`
@@ -86,6 +87,7 @@ class PhotoFolder:
 
     source: FolderSource
     manifest: str | None = None
+    curation: str | None = None
     chosen: Sequence[str] | None = None
     positive: str | None = None
     group: str | None = "auto"
@@ -149,7 +151,7 @@ class PhotoFolder:
 
     def check(self) -> None:
         """Refuse a class with too few photos for any split."""
-        if not (self.whole or self.split_file or self.seen):
+        if not (self.whole or self.split_file or self.seen or self.curation):  # which may move photos between classes
             check_counts(self.counts(), self.folds)
 
     # ---- the table
@@ -159,6 +161,7 @@ class PhotoFolder:
         index = build_index(
             self.root, listing=self.source.listing, classes=self.chosen, fewest=self.fewest, manifest=self.manifest,
             positive=self.positive, group=self.group, duplicates=self.duplicates, max_refused=self.max_refused,
+            curation=self.curation,
         )  # fmt: skip
         table, classes = index.table, index.classes
         if self.seen is not None:
@@ -219,10 +222,17 @@ class PhotoFolder:
             )  # fmt: skip
         return self._images[key]
 
-    def dataset(self, preprocessing: Preprocessing, augment: str = "none") -> PhotoDataset:
+    @property
+    def weights(self) -> np.ndarray | None:
+        """Of each photo in the training loss; None where no curation weighs any."""
+        return self.table["loss_weight"].to_numpy() if "loss_weight" in self.table else None
+
+    def dataset(
+        self, preprocessing: Preprocessing, augment: str = "none", weights: np.ndarray | None = None
+    ) -> PhotoDataset:
         """Batches of draws (row, key), as far as they are made on the processor."""
         labels, view = self.table.label.to_numpy(), View(preprocessing.size, augment)
-        return PhotoDataset(self.images(preprocessing), labels, view)
+        return PhotoDataset(self.images(preprocessing), labels, view, weights)
 
     def photos(self, rows: Sequence[int], preprocessing: Preprocessing) -> Tensor:
         dataset = self.dataset(preprocessing)

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fishnet.data.curation import curated
 from fishnet.data.duplicates import copies, linked, merged
 from fishnet.data.listing import Listing, list_photos
 from fishnet.data.manifest import with_manifest
@@ -60,7 +61,7 @@ def build_index(
     root: Path | str, *, manifest: Path | str | None = None, classes: Sequence[str] | None = None,
     positive: str | None = None, group: str | None = "auto", duplicates: str = "group", max_refused: float = 0.1,
     workers: int | None = None, progress: bool = True, listing: Listing | None = None, fewest: int = 2,
-    forgiving: bool = False,
+    forgiving: bool = False, curation: str | None = None,
 ) -> Index:  # fmt: skip
     """Read each photo once, ever; a second call on an unchanged folder only looks at names and times.
 
@@ -83,16 +84,27 @@ def build_index(
     refused = pd.concat([broken, pd.DataFrame(unnamed, columns=["path", "reason"], dtype=object)], ignore_index=True)
     table = photos[photos["reason"] == ""].drop(columns="reason").reset_index(drop=True)
     _check_refused(refused, len(table), max_refused, listing.root)
+    unread = set(listing.classes) - set(chosen)
+    table, of_manifest = with_manifest(table, set(refused["path"]), listing.root, manifest, unread)
+    table, of_curation = with_curation(table, curation, listing.classes, chosen, refused)
     if not forgiving:
         check_classes(table, chosen, refused)
     names, table = _labelled(table, chosen, positive)
-    unread = set(listing.classes) - set(chosen)
-    table, of_manifest = with_manifest(table, set(refused["path"]), listing.root, manifest, unread)
     table, of_groups = grouped(table, group, duplicates, listing.root)
     if not forgiving:
         check_labels(table, names)
-    warnings = [*listing.warnings(), *of_manifest, *of_groups]
+    warnings = [*listing.warnings(), *of_manifest, *of_curation, *of_groups]
     return Index(listing.root, table, refused, names, data_digest(table), warnings)
+
+
+def with_curation(
+    table: pd.DataFrame, curation: str | None, folders: list[str], chosen: list[str], refused: pd.DataFrame
+) -> tuple[pd.DataFrame, list[str]]:
+    """The table as the list says, and what to say of it; a photo that now belongs to no chosen class is left out."""
+    if curation is None:
+        return table, []
+    table, sentences = curated(table, curation, classes=folders, known=refused["path"].tolist())
+    return table[table["class"].isin(chosen)].reset_index(drop=True), sentences
 
 
 def data_digest(table: pd.DataFrame) -> str:

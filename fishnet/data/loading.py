@@ -24,18 +24,20 @@ class WorkingImages(Protocol):
 class PhotoDataset(Dataset):
     """Whole batches of draws `(row, key)`: the key decides the view, a negative row is a repeat that fills up.
 
-    A batch is image, label and index (-1 for repeats); with augmentation also `noise`, for what the device does of it.
+    A batch is image, label and index (-1 for repeats); with augmentation also `noise`, for what the device does of it,
+    and `weight` where photos are weighed.
     """
 
     images: WorkingImages
     labels: np.ndarray
     view: View
+    weights: np.ndarray | None = None  # of the photos in the loss, where a curation weighs them
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitems__(self, draws: Sequence[tuple[int, int]]) -> dict[str, Any]:
-        positions, keys, batch = _rows_of(draws, self.labels)
+        positions, keys, batch = _rows_of(draws, self.labels, self.weights)
         plain = self.view.augment == "none"
         noise = np.zeros((len(keys), 0), np.float32) if plain else hashed_noise(keys, DRAWS)
         images = np.empty((len(keys), self.view.size, self.view.size, 3), np.uint8)
@@ -51,8 +53,10 @@ class PhotoDataset(Dataset):
 class FeatureDataset(Dataset):
     """Stored features of some rows instead of photos; of several fixed views the draw's key chooses one."""
 
-    def __init__(self, views: Sequence[Stored], labels: np.ndarray, rows: np.ndarray) -> None:
-        self.views, self.labels = views, labels
+    def __init__(
+        self, views: Sequence[Stored], labels: np.ndarray, rows: np.ndarray, weights: np.ndarray | None = None
+    ) -> None:
+        self.views, self.labels, self.weights = views, labels, weights
         self.position = np.full(len(labels), -1)
         self.position[rows] = np.arange(len(rows))
 
@@ -60,17 +64,22 @@ class FeatureDataset(Dataset):
         return len(self.labels)
 
     def __getitems__(self, draws: Sequence[tuple[int, int]]) -> dict[str, Any]:
-        rows, keys, batch = _rows_of(draws, self.labels)
+        rows, keys, batch = _rows_of(draws, self.labels, self.weights)
         pairs = zip(keys % len(self.views), self.position[rows], strict=True)
         features = [self.views[view][position].reshape(-1) for view, position in pairs]
         return {"features": torch.from_numpy(np.stack(features)), **batch}
 
 
-def _rows_of(draws: Sequence[tuple[int, int]], labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-    """Rows and keys of draws, and what a batch says of them: labels and row numbers, those of repeats -1."""
+def _rows_of(
+    draws: Sequence[tuple[int, int]], labels: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Rows and keys of draws, and what a batch says of them: labels, weights, and row numbers, those of repeats -1."""
     rows, keys = (np.array(column, dtype=np.int64) for column in zip(*draws, strict=True))
     real = np.where(rows >= 0, rows, -1 - rows)
-    return real, keys, {"label": torch.from_numpy(labels[real]), "index": torch.from_numpy(np.maximum(rows, -1))}
+    batch = {"label": torch.from_numpy(labels[real]), "index": torch.from_numpy(np.maximum(rows, -1))}
+    if weights is not None:
+        batch["weight"] = torch.from_numpy(weights[real].astype(np.float32))
+    return real, keys, batch
 
 
 def as_it_is(batch: Any) -> Any:

@@ -16,7 +16,7 @@ from fishnet.errors import BadInput
 OWN_COLUMNS = frozenset(  # of the index
     {
         *("path", "class", "label", "sha256", "phash", "width", "height", "group"),
-        *("exif_time", "exif_camera", "file_format", "plain_share"),
+        *("exif_time", "exif_camera", "file_format", "plain_share", "loss_weight"),
     }
 )
 

@@ -158,14 +158,22 @@ class ImageClassifier(L.LightningModule):
         if not bool(real.all()):
             logits, batch = logits[real], {key: value[real] for key, value in batch.items()}
         labels = batch["label"]
-        weights = self.class_weights if stage == "train" else None
-        loss = nn.functional.cross_entropy(logits, labels, weight=weights) if len(labels) else logits.sum()
+        loss = self._loss(logits, batch, stage) if len(labels) else logits.sum()
         if len(labels):
             getattr(self, f"{stage}_loss").update(loss.detach(), len(labels))
             getattr(self, f"{stage}_metrics").update(logits.detach(), labels)
             if stage != "train":
                 getattr(self, f"{stage}_classes").update(logits, labels)
         return loss, {"index": batch["index"], "label": labels, "logits": logits.detach()}
+
+    def _loss(self, logits: Tensor, batch: dict[str, Tensor], stage: str) -> Tensor:
+        """The mean cross-entropy; in training weighted by class and, where the batch has a `weight`, by photo."""
+        labels, weights = batch["label"], self.class_weights if stage == "train" else None
+        if "weight" not in batch:
+            return nn.functional.cross_entropy(logits, labels, weight=weights)
+        losses = nn.functional.cross_entropy(logits, labels, weight=weights, reduction="none")
+        total = (batch["weight"] * self.class_weights[labels]).sum()
+        return (batch["weight"] * losses).sum() / total.clamp(min=torch.finfo(total.dtype).tiny)
 
     # ---- logging, once an epoch
 

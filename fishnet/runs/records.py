@@ -46,6 +46,7 @@ def write_records(
     config: DictConfig, data: "ImageFolderData", folder: Path, logger: "MlflowLogger", *, command: str = "train"
 ) -> None:
     """Configuration, split and data set of a training or measurement, in its folder and in MLflow."""
+    from fishnet.data.curation import curation_digest
     from fishnet.data.splits import save_split, split_digest
 
     if logger.run_id is None:
@@ -57,6 +58,9 @@ def write_records(
     write_whole(folder / RECORD, json.dumps(record, ensure_ascii=False))
     split = split_digest(data.table, data.assignment)
     logger.set_tags({names.SPLIT_DIGEST: split, names.DATA_DIGEST: data.index.digest})
+    if (curation := data.folder.curation) is not None:
+        write_whole(folder / "config" / "curation.csv", Path(curation).expanduser().read_text(encoding="utf-8"))
+        logger.set_tags({names.CURATION_DIGEST: curation_digest(curation)})
     logger.log_hyperparams(run_parameters(config))
     logger.log_artifacts(folder / "config", "config")
     logger.log_artifacts(folder / "split", "split")
@@ -82,7 +86,7 @@ HOUSEKEEPING = {
 
 # Of a checkpoint that is only measured: what can change the figures.
 MEASURED = {
-    "data": ("classes", "positive", "group", "duplicates", "image_size", "batch_size"),
+    "data": ("curation", "classes", "positive", "group", "duplicates", "image_size", "batch_size"),
     "trainer": ("accelerator", "devices", "num_nodes", "precision", "limit_test_batches"),
 }
 AUDITED = ("region", "donors", "hosts", "alpha")  # keys at the top, of an audit

@@ -14,6 +14,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from fishnet.data.curation import curation_digest
+
 from .protocol import Stage
 from .selection import Candidate
 from .settings import Settings, centred, grid
@@ -28,6 +30,8 @@ FORMER_NAMES = {
     "fishnet.data.reef.ReefData": "fishnet.data.reef.data.ReefData",
     "fishnet.callbacks.lr_range.RangeTest": "fishnet.callbacks.range_test.RangeTest",
 }
+# Settings that came later, with the value by which a training is what it was without them.
+LATER = {"data.curation": None, "data.layout": "centred"}
 PATHS = ("data.root", "data.manifest", "data.split_file", "model.pretrained")
 
 
@@ -209,6 +213,13 @@ def digest_of(config: Mapping[str, Any], without: tuple[str, ...] = ()) -> str:
         if isinstance(node.get(last), str):
             path = os.path.abspath(os.path.expanduser(node[last]))
             node[last] = os.path.relpath(path, home) if os.path.commonpath([home, path]) == home else path
+    for key, usual in LATER.items():
+        node, last = _node(tree, key)
+        if last in node and node[last] == usual:
+            del node[last]
+    node, last = _node(tree, "data.curation")
+    if last in node:
+        node[last] = curation_digest(node[last])  # an edited list is another training, a moved one is not
     text = json.dumps(tree, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -29,6 +29,7 @@ CONFIG_DIGEST = "fishnet.config_digest"
 GIT_COMMIT = "fishnet.git_commit"
 SPLIT_DIGEST = "fishnet.split_digest"
 DATA_DIGEST = "fishnet.data_digest"
+CURATION_DIGEST = "fishnet.curation_digest"
 CHECKPOINT = "fishnet.checkpoint"
 PRECISION = "fishnet.precision"
 PARAMETERS = "fishnet.parameters"  # of the network: how many numbers it holds
