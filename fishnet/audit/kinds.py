@@ -106,10 +106,22 @@ class Views:
 
 def exchanged(kind: str, hosts: Views, donors: Views) -> Tensor:
     """Every host with what every donor brings of this kind: (donors, hosts, 3, side, side), 0 to 1."""
+    return _laid(kind, hosts, donors, own=lambda values: values[None], brought=lambda values: values[:, None])
+
+
+def exchanged_pairs(kind: str, hosts: Views, donors: Views) -> Tensor:
+    """Each host with what the donor of the same number brings: (hosts, 3, side, side), 0 to 1."""
+    return _laid(kind, hosts, donors, own=lambda values: values, brought=lambda values: values)
+
+
+Aligned = Callable[[Tensor], Tensor]  # values of each photo → the same, so that hosts and donors meet as they should
+
+
+def _laid(kind: str, hosts: Views, donors: Views, *, own: Aligned, brought: Aligned) -> Tensor:
     if kind in REGIONS:
-        mask = region(kind, hosts.side, hosts.pixels.device) * hosts.soft_outside[None] * donors.soft_outside[:, None]
-        return hosts.pixels[None] * (1 - mask) + donors.pixels[:, None] * mask
-    return _APPLIED[kind](hosts, donors).clamp(0, 1)
+        mask = region(kind, hosts.side, hosts.pixels.device) * own(hosts.soft_outside) * brought(donors.soft_outside)
+        return own(hosts.pixels) * (1 - mask) + brought(donors.pixels) * mask
+    return _APPLIED[kind](hosts, donors, own, brought).clamp(0, 1)
 
 
 def exchanged_share(kind: str, hosts: Views, donors: Views) -> float:
@@ -153,29 +165,30 @@ def _by_phase(values: Tensor, weights: Tensor) -> Tensor:
     return sums / counts.clamp(min=1) + 1e-3
 
 
-def _colour(hosts: Views, donors: Views) -> Tensor:
+def _colour(hosts: Views, donors: Views, own: Aligned, brought: Aligned) -> Tensor:
     (host_mean, host_spread), (mean, spread) = hosts.colour, donors.colour
-    contrast = (spread[:, None] / host_spread[None]).clamp(0.5, 2)
-    return (hosts.pixels - host_mean)[None] * contrast + mean[:, None]
+    contrast = (brought(spread) / own(host_spread)).clamp(0.5, 2)
+    return own(hosts.pixels - host_mean) * contrast + brought(mean)
 
 
-def _light(hosts: Views, donors: Views) -> Tensor:
-    return hosts.pixels[None] * (donors.light[:, None] / hosts.light[None]).clamp(0.2, 5)
+def _light(hosts: Views, donors: Views, own: Aligned, brought: Aligned) -> Tensor:
+    return own(hosts.pixels) * (brought(donors.light) / own(hosts.light)).clamp(0.2, 5)
 
 
-def _grid(hosts: Views, donors: Views) -> Tensor:
+def _grid(hosts: Views, donors: Views, own: Aligned, brought: Aligned) -> Tensor:
     phase = torch.arange(hosts.side, device=hosts.pixels.device) % CODING_BLOCK
-    columns, rows = (theirs[:, None] / own[None] for theirs, own in zip(donors.grid, hosts.grid, strict=True))
+    columns, rows = (brought(theirs) / own(ours) for theirs, ours in zip(donors.grid, hosts.grid, strict=True))
     factor = (columns[..., phase][..., None, :] * rows[..., phase][..., :, None]).clamp(0, 9).sqrt()
-    return hosts.pixels[None] + hosts.detail[None] * (factor - 1)
+    return own(hosts.pixels) + own(hosts.detail) * (factor - 1)
 
 
-def _sharp(hosts: Views, donors: Views) -> Tensor:
-    own, base = hosts.bands
-    factors = (donors.sharpness[:, :, None] / hosts.sharpness[:, None]).clamp(0.2, 4)
-    return base[None] + sum(band[None] * factor for band, factor in zip(own, factors, strict=True))
+def _sharp(hosts: Views, donors: Views, own: Aligned, brought: Aligned) -> Tensor:
+    bands, base = hosts.bands
+    strengths = zip(donors.sharpness, hosts.sharpness, strict=True)
+    factors = [(brought(theirs) / own(ours)).clamp(0.2, 4) for theirs, ours in strengths]
+    return own(base) + sum(own(band) * factor for band, factor in zip(bands, factors, strict=True))
 
 
-_APPLIED: dict[str, Callable[[Views, Views], Tensor]] = {
+_APPLIED: dict[str, Callable[[Views, Views, Aligned, Aligned], Tensor]] = {
     "colour": _colour, "light": _light, "grid": _grid, "sharp": _sharp,
 }  # fmt: skip

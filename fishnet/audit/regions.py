@@ -64,10 +64,10 @@ def animal_regions(
     return Regions(protected, False, f"boxes around what {name}, trained on ImageNet, takes for an animal")
 
 
-def ellipse(side: int) -> Tensor:
+def ellipse(side: int, wide: float = WIDE, high: float = HIGH) -> Tensor:
     """The middle of the photo, (side, side): where most photographers put the animal."""
     across = torch.linspace(-1, 1, side)
-    return ((across[None] / WIDE) ** 2 + (across[:, None] / HIGH) ** 2 <= 1).float()
+    return ((across[None] / wide) ** 2 + (across[:, None] / high) ** 2 <= 1).float()
 
 
 def above(evidence: Tensor, share: float, side: int, *, margin: float = 1.0, boxed: bool = True) -> Tensor:

@@ -14,6 +14,8 @@ from fishnet.data.store import Stored
 from fishnet.models.features import features_of, has_features
 from fishnet.models.interface import Classifier
 
+from .exchange import ExchangeAugmentation
+
 log = logging.getLogger("fishnet")
 
 
@@ -30,6 +32,9 @@ class FrozenFeatures(L.Callback):
         if data.augment != "none" and not data.views:
             log.info("The backbone is frozen, but data.augment=%s shows it new views each epoch.", data.augment)
             log.info("data.augment=none, or data.views=4 for four fixed views a photo, runs it only once.")
+            return
+        if any(isinstance(callback, ExchangeAugmentation) for callback in trainer.callbacks):  # type: ignore[attr-defined]
+            log.info("The backbone is frozen, but callbacks.exchange shows it new photos in each epoch.")
             return
         model = cast(Classifier, pl_module)
         if not has_features(model):

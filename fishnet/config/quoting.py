@@ -11,6 +11,7 @@ from pathlib import Path
 FREE_TEXT_OF_SEAMS = {
     *("data.root", "data.manifest", "data.curation", "data.group", "data.positive", "data.split_file", "data.cache"),
     *("model.pretrained", "tracking.uri", "tracking.experiment"),
+    *("callbacks.exchange.carriers", "callbacks.exchange.mended_from"),
 }
 KEYS_ELSEWHERE = {"collect": "fishnet.collect.plan.Plan"}  # others: class Keys of commands/<verb>.py
 _GROUPS = {"study", "experiment", "data", "model", "trainer", "callbacks", "tracking"}

@@ -65,7 +65,7 @@ def _refusal(row) -> str:
 def curated(
     table: pd.DataFrame, file: str, *, classes: Sequence[str], known: Sequence[str]
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The table with other classes, without what is dropped, with `loss_weight` where photos are weighed; and what to say.
+    """The table with other classes, without what is dropped, with `loss_weight` if any is weighed; and what to say.
 
     Args:
         table: path, sha256 and class (the folder's name) of each photo.
@@ -78,7 +78,7 @@ def curated(
         if row.value not in classes:
             raise BadInput(
                 f"data.curation={file}, line {row.number}: there is no class {row.value!r}; "
-                f"{nearest(row.value, list(classes))}"
+                f"{nearest(str(row.value), list(classes))}"
             )
     pairs = _matches(table, lines)
     twice = pairs.duplicated(["row", "action"])
@@ -103,7 +103,7 @@ _PAST = {"drop": "dropped", "relabel": "relabelled", "weigh": "weighed"}
 
 def _matches(table: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
     """Each line with each row of the table that it means: by path, by bytes, or by both where it names both."""
-    rows = pd.DataFrame({"row": np.arange(len(table)), "path": table["path"].map(comparable), "sha256": table["sha256"]})
+    rows = table[["path", "sha256"]].assign(row=np.arange(len(table)), path=table["path"].map(comparable))
     lines = lines.assign(path=lines["path"].map(comparable))
     by_path = lines[lines["path"] != ""].merge(rows, on="path", suffixes=("", "_found"))
     by_path = by_path[(by_path["sha256"] == "") | (by_path["sha256"] == by_path["sha256_found"])]
@@ -117,7 +117,7 @@ def _sentences(file: str, lines: pd.DataFrame, pairs: pd.DataFrame, known: Seque
     sentences = [f"data.curation={file}: {', '.join(done)}."] if done else []
     missing = lines[~lines["number"].isin(pairs["number"]) & ~lines["path"].isin(known)]
     if len(missing):
-        named = [row.path or row.sha256 for row in missing.head(MOST_NAMED).itertuples()]
+        named = [str(row.path or row.sha256) for row in missing.head(MOST_NAMED).itertuples()]
         more = " …" if len(missing) > MOST_NAMED else ""
         sentences.append(
             f"data.curation={file}: {len(missing)} of {len(lines)} lines fit no photo of the folder "

@@ -7,7 +7,7 @@ from fishnet.files import replacing
 from fishnet.models.checkpoint import write_checkpoint
 
 # What predictions need; the optimiser's state, which would double the file, stays in the run's own checkpoints.
-KEPT = ("state_dict", "hyper_parameters", "seen", "epoch", "global_step", "pytorch-lightning_version")
+KEPT = ("state_dict", "hyper_parameters", "seen", "mended", "epoch", "global_step", "pytorch-lightning_version")
 
 NOTE = """model.ckpt: the weights of the best epoch (epoch {epoch}), with the temperature fitted on validation photos.
 

@@ -98,6 +98,7 @@ class ImageClassifier(L.LightningModule):
         self.train_loss, self.val_loss, self.test_loss = MeanMetric(), MeanMetric(), MeanMetric()
         self.resume_state = ResumeState()
         self.seen: SeenPhotos | None = None  # what it was trained, validated and tested on, where that is known
+        self.mended: dict[str, Any] | None = None  # of a model that an audit has mended: from which, and how
 
     def setup(self, stage: str) -> None:
         """Take up the size that the data module asks for; the module then reads it from `preprocessing`."""
@@ -242,10 +243,13 @@ class ImageClassifier(L.LightningModule):
         state.save(checkpoint, report)
         if self.seen is not None:
             checkpoint["seen"] = self.seen.state()
+        if self.mended is not None:
+            checkpoint["mended"] = self.mended
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.resume_state.load(checkpoint)
         self.seen = SeenPhotos.from_state(checkpoint["seen"]) if "seen" in checkpoint else None
+        self.mended = checkpoint.get("mended")
 
     def on_train_start(self) -> None:
         self.seen = getattr(self.trainer.datamodule, "seen_photos", None)  # type: ignore[attr-defined]

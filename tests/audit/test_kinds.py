@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fishnet.audit.kinds import KINDS, REGIONS, Views, blurred, exchanged, exchanged_share
+from fishnet.audit.kinds import KINDS, REGIONS, Views, blurred, exchanged, exchanged_pairs, exchanged_share
 from fishnet.audit.regions import ellipse
 
 SIDE = 48
@@ -69,3 +69,11 @@ def test_a_property_is_taken_over():
         return (x - blurred(x.flatten(0, 1), 0.7).view_as(x)).abs().mean()
 
     assert fine(exchanged("sharp", hosts, soft)) < 0.7 * fine(exchanged("sharp", hosts, donors))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pairs_are_the_diagonal_of_all_donors_in_all_hosts(kind):
+    hosts, donors = views(0), views(1)
+    everything = exchanged(kind, hosts, donors)
+    for number, pair in enumerate(exchanged_pairs(kind, hosts, donors)):
+        assert torch.allclose(pair, everything[number, number], atol=1e-5)

@@ -30,7 +30,8 @@ def data(shapes, curation: str | None, **settings) -> ImageFolderData:
 
 def test_photos_are_dropped_and_relabelled(shapes, plain, tmp_path):
     by_bytes = plain.loc[plain["path"] == "bar/photo_003.jpg", "sha256"].item()
-    file = write(tmp_path, "disc/photo_000.jpg,,drop,,", "box/photo_001.jpg,,relabel,disc,", f",{by_bytes},relabel,box,")
+    lines = ["disc/photo_000.jpg,,drop,,", "box/photo_001.jpg,,relabel,disc,", f",{by_bytes},relabel,box,"]
+    file = write(tmp_path, *lines)
     index = build_index(shapes, progress=False, curation=file)
     assert set(plain["path"]) - set(index.table["path"]) == {"disc/photo_000.jpg"}
     classes = index.table.set_index("path")["class"]
