@@ -64,7 +64,7 @@ def tiny() -> Iterator[Case]:
 def small() -> Iterator[Case]:
     """Under an hour on two cores: what a change of the audit is tried on."""
     ways = ("ellipse", "learned", "mask")
-    centred, free = ("border", "float", "vignette", "ruler"), ("border", "ruler", "vignette", "person")
+    centred, _free = ("border", "float", "vignette", "ruler"), ("border", "ruler", "vignette", "person")
     for number in range(4):
         yield Case(FIRST_SEED + 20 + number, control="clean", layout="free", regions=ways)
         yield Case(FIRST_SEED + number, control="clean")
