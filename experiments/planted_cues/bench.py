@@ -4,15 +4,15 @@
     python -m experiments.planted_cues.bench small --out bench.csv --jobs 2
     python -m experiments.planted_cues.bench full  --out bench.csv --jobs 2 --hours 1.5    goes on where it stopped
 
-A row a case and class. `rho` is the truth: how much the class's probability rises in unseen photos of other classes
-when the cue is really drawn into them.
+A row a case, region and class. `rho` is the truth: how much the class's probability rises in unseen photos of other
+classes when the cue is really drawn into them.
 """
 
 import argparse
 import csv
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,12 +21,14 @@ import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 
-from fishnet.audit.exchange import choose_donors, choose_hosts, measure_effects
-from fishnet.audit.regions import ellipse
-from fishnet.audit.significance import exchange_test
+from fishnet.audit.exchange import Effects, choose_donors, choose_hosts, measure_effects
+from fishnet.audit.kinds import Views
+from fishnet.audit.regions import above, ellipse, learned_regions, widened
+from fishnet.audit.significance import ClassTest, exchange_test
+from fishnet.explain.maps import batch_maps
 
 from .cases import GRIDS, PLANTED_CLASS, Case
-from .reefs import answers, draw_folder, reliance, views
+from .reefs import DrawnFolder, answers, as_images, draw_folder, reliance, views
 from .training import train
 
 DONORS = 60
@@ -66,35 +68,68 @@ def run_case(case: Case, until: float = float("inf")) -> list[dict]:
     unseen = np.flatnonzero(~folder.trained)
     accuracy = (answers(model, folder.pixels[unseen]).argmax(axis=1) == folder.labels[unseen]).mean()
     rho = reliance(model, folder, case.cue) if case.cue else np.zeros(case.species)
+    hosts = choose_hosts(folder.labels, folder.keys, unseen)
+    donors = choose_donors(folder.labels, folder.groups, folder.keys, unseen, DONORS)
+    sample = np.union1d(hosts, donors)
+    rows = []
+    for region in case.regions:
+        protected = region_of(region, model, folder, sample)
+        effects = measured(model, folder, sample, protected, hosts, donors)
+        tests = exchange_test(effects)
+        carrying = folder.carries(case.cue)[donors] if case.cue else np.zeros(len(donors), bool)
+        fish = torch.from_numpy(folder.fish[sample]).float()
+        covered = (protected * fish).sum(dim=(1, 2)) / fish.sum(dim=(1, 2)).clamp(min=1)
+        common = {
+            "case": case.name, "seed": case.seed, "cue": case.cue, "share": case.share, "leak": case.leak,
+            "control": case.control, "layout": case.layout, "accuracy": round(float(accuracy), 4), "region": region,
+            "fish_covered": round(float(covered.mean()), 4), "protected": round(float(protected.mean()), 4),
+            "seconds": round(time.monotonic() - started),
+        }  # fmt: skip
+        rows += [{**common, **of_class(c, tests[c], effects, carrying, rho, case)} for c in range(case.species)]
+    return rows
+
+
+def measured(model, folder: DrawnFolder, sample: np.ndarray, protected: torch.Tensor, hosts, donors) -> Effects:
+    """The effects of donors on hosts, under regions of the sample's photos."""
+    by_row = {row: number for number, row in enumerate(sample.tolist())}
+
+    def views_of(rows: Sequence[int]) -> Views:
+        return views(folder, np.asarray(rows), protected[[by_row[row] for row in rows]])
+
     with tempfile.TemporaryDirectory() as home:
-        protected = ellipse(case.side)
-        donors = choose_donors(folder.labels, folder.groups, folder.keys, unseen, DONORS)
-        effects = measure_effects(
-            model, lambda rows: views(folder, np.asarray(rows), protected), folder.labels, folder.groups, folder.keys,
-            hosts=choose_hosts(folder.labels, folder.keys, unseen), donors=donors, folder=Path(home), about={},
-            progress=False,
+        return measure_effects(
+            model, views_of, folder.labels, folder.groups, folder.keys, hosts=hosts, donors=donors, folder=Path(home),
+            about={}, progress=False,
         )  # fmt: skip
-    tests = exchange_test(effects)
-    carrying = folder.carries(case.cue)[donors] if case.cue else np.zeros(len(donors), bool)
-    common = {
-        "case": case.name, "seed": case.seed, "cue": case.cue, "share": case.share, "leak": case.leak,
-        "control": case.control, "layout": case.layout, "accuracy": round(float(accuracy), 4),
-        "seconds": round(time.monotonic() - started),
-    }  # fmt: skip
-    return [{**common, **of_class(c, tests[c], effects, carrying, rho, case)} for c in range(case.species)]
 
 
-def of_class(c: int, test, effects, carrying: np.ndarray, rho: np.ndarray, case: Case) -> dict:
+def region_of(name: str, model, folder: DrawnFolder, sample: np.ndarray) -> torch.Tensor:
+    """Where the fish may be in each photo of the sample: estimated, or as it was drawn."""
+    fish = torch.from_numpy(folder.fish[sample]).float()
+    side, images = fish.shape[-1], as_images(folder.pixels[sample])
+    batches = [images[start : start + 32] for start in range(0, len(images), 32)]
+    if name == "ellipse":
+        return ellipse(side)[None].expand(len(sample), side, side)
+    if name == "learned":
+        return learned_regions(model, lambda: batches, folder.labels[sample]).protected
+    if name == "evidence":  # the model's own, for any class
+        maps = torch.cat([batch_maps(model, batch, all_classes=True)[0] for batch in batches])
+        return above(maps.clamp(min=0).amax(dim=1), 0.5, side, boxed=False)
+    if name == "box":
+        return above(fish, 0.5, side, margin=2)
+    return widened(fish, 2)
+
+
+def of_class(c: int, test: ClassTest, effects: Effects, carrying: np.ndarray, rho: np.ndarray, case: Case) -> dict:
+    """What was found of a class, beside what is true of it."""
     own = effects.labels == c
     values = effects.logits[effects.kinds.index(test.kind), own, c]
     known = 0 < carrying[own].sum() < own.sum()
-    return {
-        "class": c, "planted": bool(case.cue and not case.control and c == PLANTED_CLASS), "rho": round(float(rho[c]), 4),
-        "donors": test.donors, "p": f"{test.p:.3g}", "kind": test.kind, "flagged": test.flagged,
-        "effect": round(test.effect[0], 4), "effect_low": round(test.effect[1], 4),
-        "carriers_auroc": round(float(roc_auc_score(carrying[own], values)), 4) if known else "",
-        **{f"p_{kind}": f"{p:.4g}" for kind, p in test.by_kind.items()},
-    }  # fmt: skip
+    truth = {"planted": bool(case.cue and not case.control and c == PLANTED_CLASS), "rho": round(float(rho[c]), 4)}
+    auroc = round(float(roc_auc_score(carrying[own], values)), 4) if known else ""
+    found = {"donors": test.donors, "p": f"{test.p:.3g}", "kind": test.kind, "flagged": test.flagged}
+    found |= {"effect": round(test.effect[0], 4), "effect_low": round(test.effect[1], 4), "carriers_auroc": auroc}
+    return {"class": c, **truth, **found, **{f"p_{kind}": f"{p:.4g}" for kind, p in test.by_kind.items()}}
 
 
 def read(file: Path) -> Iterator[dict]:

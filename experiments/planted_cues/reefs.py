@@ -99,6 +99,5 @@ def reliance(model: Classifier, folder: DrawnFolder, cue: str, most: int = 40) -
 
 
 def views(folder: DrawnFolder, rows: np.ndarray, protected: torch.Tensor) -> Views:
-    """`protected`: one region for all photos (side, side), or one for each photo of the folder (n, side, side)."""
-    region = protected.expand(len(rows), *protected.shape[-2:]) if protected.ndim == 2 else protected[rows]
-    return Views(as_images(folder.pixels[rows]), region[:, None].float())
+    """`protected`: a region for each of the rows, (n, side, side)."""
+    return Views(as_images(folder.pixels[rows]), protected[:, None].float())

@@ -1,7 +1,7 @@
 """The audit of a model on a folder of photos: from rows to tests."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from fishnet.models.isolation import eval_mode_restored
 from .exchange import HOSTS, Effects, choose_donors, choose_hosts, measure_effects
 from .kinds import KINDS, Views
 from .nulls import relabelled_p_values
+from .regions import Regions
 from .significance import ALPHA, ClassTest, exchange_test
 
 
@@ -26,10 +27,13 @@ class FolderAudit:
     """What was measured.
 
     Args:
-        photos: the photos that were judged, a row each: path, class, label, group and, where known, seen.
+        photos: hosts and donors, a row each: path, class, label, group and, where known, seen.
+        rows: of the folder's table, of each of `photos`.
         classes: names, in the order of the labels.
-        logits: (photos, classes), the model's answers.
-        protected: (photos, side, side), where the animal may be.
+        judged: photos that the model answered on, hosts and donors among them.
+        accuracy: of its answers.
+        recalls: the share of each class's photos that it recognises.
+        regions: where the animal may be in each of `photos`.
         hosts: positions in `photos` that donors were laid into.
         donors: positions that were laid into the hosts.
         effects: of the donors.
@@ -38,30 +42,24 @@ class FolderAudit:
     """
 
     photos: pd.DataFrame
+    rows: np.ndarray
     classes: list[str]
-    logits: np.ndarray
-    protected: Tensor
+    judged: int
+    accuracy: float
+    recalls: list[float]
+    regions: Regions
     hosts: np.ndarray
     donors: np.ndarray
     effects: Effects
     tests: list[ClassTest]
     nulls: np.ndarray
 
-    @property
-    def accuracy(self) -> float:
-        return float((self.logits.argmax(axis=1) == self.photos["label"]).mean())
-
-    def recall(self, label: int) -> float:
-        """The share of a class's photos that is recognised."""
-        own = self.photos["label"] == label
-        return float((self.logits[own].argmax(axis=1) == label).mean()) if own.any() else float("nan")
-
 
 def audit_folder(
     model: Classifier,
     folder: PhotoFolder,
     rows: np.ndarray,
-    protected: Tensor,
+    regions_of: Callable[[np.ndarray], Regions],
     *,
     stored: Path,
     about: dict,
@@ -77,7 +75,7 @@ def audit_folder(
         model: on its device.
         folder: with the model's labels.
         rows: of its table.
-        protected: for each of these rows, where the animal may be.
+        regions_of: where the animal may be in the photos of given rows; asked about hosts and donors alone.
         stored: the folder in which effects are kept, so that a run that was ended goes on.
         about: names the model, see `measure_effects`.
         most_donors: of a class.
@@ -86,22 +84,27 @@ def audit_folder(
         batch_size: photos whose answers are asked for at once.
         progress: whether to show a bar.
     """
-    photos = folder.table.iloc[rows].reset_index(drop=True)
-    labels, groups = photos["label"].to_numpy(), photos["group"].to_numpy()
-    digests, every = photos["sha256"].tolist(), np.arange(len(photos))
-
-    views_of = partial(views, model, folder, rows, protected)
+    judged = folder.table.iloc[rows]
+    labels, groups, digests = judged["label"].to_numpy(), judged["group"].to_numpy(), judged["sha256"].tolist()
+    right = answers(model, folder, rows, batch_size).argmax(axis=1) == labels
+    every = np.arange(len(rows))
     chosen_hosts = choose_hosts(labels, digests, every, hosts)
-    donors = choose_donors(labels, groups, digests, every, most_donors)
-    logits = answers(model, folder, rows, batch_size)
-    keys = [digest + region_digest(mask) for digest, mask in zip(digests, protected, strict=True)]
+    chosen_donors = choose_donors(labels, groups, digests, every, most_donors)
+    sample = np.union1d(chosen_hosts, chosen_donors)  # the rest is not needed any more: memory does not grow with it
+    photos = judged.iloc[sample].reset_index(drop=True)
+    host_positions, donor_positions = np.searchsorted(sample, chosen_hosts), np.searchsorted(sample, chosen_donors)
+    regions = regions_of(rows[sample])
+    keys = [digest + region_digest(mask) for digest, mask in zip(photos["sha256"], regions.protected, strict=True)]
     effects = measure_effects(
-        model, views_of, labels, groups, keys, hosts=chosen_hosts, donors=donors, folder=stored, about=about,
-        kinds=KINDS, progress=progress,
+        model, partial(views, model, folder, rows[sample], regions.protected), labels[sample], groups[sample], keys,
+        hosts=host_positions, donors=donor_positions, folder=stored, about=about, kinds=KINDS, progress=progress,
     )  # fmt: skip
-    tests, nulls = exchange_test(effects, alpha), relabelled_p_values(effects)
+    own = [right[labels == label] for label in range(len(model.classes))]
+    recalls = [float(of_class.mean()) if len(of_class) else np.nan for of_class in own]
     return FolderAudit(
-        photos, list(model.classes), logits, protected, chosen_hosts, donors, effects, tests, nulls
+        photos=photos, rows=rows[sample], classes=list(model.classes), judged=len(rows), accuracy=float(right.mean()),
+        recalls=recalls, regions=regions, hosts=host_positions, donors=donor_positions, effects=effects,
+        tests=exchange_test(effects, alpha), nulls=relabelled_p_values(effects),
     )  # fmt: skip
 
 

@@ -12,7 +12,6 @@ from . import pictures
 from .folder import FolderAudit
 from .kinds import PROPERTIES, Views
 from .nulls import is_silent
-from .regions import Regions
 from .verdicts import CARRIED_BY, Verdict
 
 SHOWN = 12  # carriers, and photos with their regions
@@ -23,15 +22,12 @@ _prose = functools.partial(prose, "fishnet.audit", "prose.html")
 ViewsOf = Callable[[Sequence[int]], Views]
 
 
-def audit_page(
-    audit: FolderAudit, found: list[Verdict], regions: Regions, model: Classifier, views_of: ViewsOf, *, name: str
-) -> str:
+def audit_page(audit: FolderAudit, found: list[Verdict], model: Classifier, views_of: ViewsOf, *, name: str) -> str:
     """The whole page as HTML.
 
     Args:
         audit: the figures.
         found: a verdict a class.
-        regions: where the animals may be.
         model: asked again for the examples.
         views_of: photos by their position in `audit.photos`.
         name: of the model, as the page calls it.
@@ -39,8 +35,8 @@ def audit_page(
     ranked = sorted(found, key=lambda verdict: (verdict.word != "shortcut", -verdict.reliance))
     chapters = [opening(audit, found)]
     chapters += [class_chapter(audit, v, model, views_of) for v in ranked if v.word == "shortcut"]
-    chapters += [*others(ranked), evidence_chapter(audit, regions, views_of)]
-    about = _prose().about(len(audit.photos), len(audit.classes), name, f"{audit.accuracy:.0%}")
+    chapters += [*others(ranked), evidence_chapter(audit, views_of)]
+    about = _prose().about(audit.judged, len(audit.classes), name, f"{audit.accuracy:.0%}")
     answers = [_prose().answer(verdict, 0) for verdict in ranked if verdict.word != "nothing"]
     return render_page(
         "Does any class rest on something other than the animal?", about, chapters,
@@ -59,7 +55,7 @@ def opening(audit: FolderAudit, found: list[Verdict]) -> Chapter:
             words,
             reliance,
             f"{verdict.test.p:.1g}",
-            f"{audit.recall(label):.2f}",
+            f"{audit.recalls[label]:.2f}",
             verdict.test.donors,
         ]
         rows.append(Row(cells, "bad" if verdict.word == "shortcut" else ""))
@@ -114,11 +110,11 @@ def others(found: list[Verdict]) -> list[Chapter]:
     return [chapter] if chapter.blocks else []
 
 
-def evidence_chapter(audit: FolderAudit, regions: Regions, views_of: ViewsOf) -> Chapter:
+def evidence_chapter(audit: FolderAudit, views_of: ViewsOf) -> Chapter:
     """The regions on a dozen photos, so that a person can object, and the checks."""
     chapter = Chapter("What the verdicts rest on")
-    share = f"{float(audit.protected.float().mean()):.0%}"
-    chapter.add_text(_prose().region(regions.how, share))
+    share = f"{float(audit.regions.protected.mean()):.0%}"
+    chapter.add_text(_prose().region(audit.regions.how, share))
     rows = np.linspace(0, len(audit.photos) - 1, min(SHOWN, len(audit.photos))).round().astype(int).tolist()
     views = views_of(rows)
     tiles = [

@@ -39,7 +39,7 @@ def verdict_table(audit: FolderAudit, found: list[Verdict]) -> pd.DataFrame:
         test = verdict.test
         figures = {"kind": test.kind, "p": test.p, "reliance": verdict.reliance}
         figures |= dict(zip(("effect", "effect_low", "effect_high"), test.effect, strict=True))
-        figures |= {"donors": test.donors, "carriers": len(test.carriers), "recall": audit.recall(label)}
+        figures |= {"donors": test.donors, "carriers": len(test.carriers), "recall": audit.recalls[label]}
         figures |= {f"p_{kind}": p for kind, p in test.by_kind.items()}
         words = {"verdict": verdict.word, "basis": verdict.basis, "reason": verdict.reason}
         rows.append({"class": verdict.name, **words, **figures})

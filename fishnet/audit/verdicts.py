@@ -49,7 +49,7 @@ class Verdict:
         return CARRIED_BY[self.test.kind]
 
 
-def verdicts(audit: FolderAudit, *, regions_given: bool) -> list[Verdict]:
+def verdicts(audit: FolderAudit) -> list[Verdict]:
     """One for each class, in the order of the labels."""
     silent, share = is_silent(audit.nulls)
     general = ""
@@ -57,27 +57,24 @@ def verdicts(audit: FolderAudit, *, regions_given: bool) -> list[Verdict]:
         general = f"the model is right on {audit.accuracy:.0%} of these photos: too weak to judge what it rests on"
     elif not silent:
         general = f"re-labelled donors are told apart in {share:.0%} of the draws where 5 % are expected"
-    return [
-        _verdict(audit, label, test, regions_given=regions_given, withheld=general)
-        for label, test in enumerate(audit.tests)
-    ]
+    return [_verdict(audit, label, test, general) for label, test in enumerate(audit.tests)]
 
 
-def _verdict(audit: FolderAudit, label: int, test: ClassTest, *, regions_given: bool, withheld: str) -> Verdict:
-    name, low = audit.classes[label], test.effect[1]
+def _verdict(audit: FolderAudit, label: int, test: ClassTest, withheld: str) -> Verdict:
+    name, low, given = audit.classes[label], test.effect[1], audit.regions.given
     if not withheld and test.donors < FEWEST:
         withheld = f"{test.donors} photos that the model has not learned from, and {FEWEST} are needed"
     if withheld:
         return Verdict(name, "withheld", withheld, "", 0.0, test)
-    if test.flagged and low >= PRICE["given" if regions_given else "estimated"]:
-        return Verdict(name, "shortcut", "", _basis(audit, label, test, regions_given), max(0.0, low), test)
+    if test.flagged and low >= PRICE["given" if given else "estimated"]:
+        return Verdict(name, "shortcut", "", _basis(audit, label, test), max(0.0, low), test)
     return Verdict(name, "nothing", "", "", 0.0, test)
 
 
-def _basis(audit: FolderAudit, label: int, test: ClassTest, regions_given: bool) -> str:
+def _basis(audit: FolderAudit, label: int, test: ClassTest) -> str:
     own = int((audit.effects.labels == label).sum())
     partial = 0 < len(test.carriers) < WHOLE * own
-    return ", ".join([*(["A"] if partial else []), "D" if regions_given else "C"])
+    return ", ".join([*(["A"] if partial else []), "D" if audit.regions.given else "C"])
 
 
 def reliance_max(found: list[Verdict]) -> float:

@@ -27,7 +27,10 @@ from fishnet.files import write_whole
 from fishnet.ranges import Above, AtLeast, Between, FreeText, Probability
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
+    from torch import Tensor
 
     from fishnet.audit.folder import FolderAudit
     from fishnet.audit.regions import Regions
@@ -45,7 +48,7 @@ class Keys:
 
     checkpoint: FreeText
     part: Literal["auto", "all", "val", "test"]
-    region: Literal["ellipse", "boxes", "animals"]
+    region: Literal["learned", "ellipse", "boxes", "animals"]
     boxes: FreeText | None
     weights: FreeText | None
     network: str
@@ -92,16 +95,15 @@ def audit(config: DictConfig) -> dict[str, float]:
         with run.tracked_run(logger.start, config):
             records.write_records(config, data, folder, logger, command="audit")
             logger.set_tags({names.CHECKPOINT: str(checkpoint)})
-            regions = protected_regions(config, data, rows, model)
+            regions_of = partial(protected_regions, config, data, model)
             measured = audit_folder(
-                model, data.folder, rows, regions.protected, stored=state_folder(data.root) / "effects",
-                about=about(model), most_donors=config.donors, hosts=config.hosts, alpha=config.alpha,
-                batch_size=config.batch_size,
+                model, data.folder, rows, regions_of, stored=state_folder(data.root) / "effects", about=about(model),
+                most_donors=config.donors, hosts=config.hosts, alpha=config.alpha, batch_size=config.batch_size,
             )  # fmt: skip
-            found = verdicts(measured, regions_given=regions.given)
+            found = verdicts(measured)
             write_tables(measured, found, folder / "audit")
-            views_of = partial(views, model, data.folder, rows, regions.protected)
-            page = audit_page(measured, found, regions, model, views_of, name=f"{checkpoint.parent.parent.name}")
+            views_of = partial(views, model, data.folder, measured.rows, measured.regions.protected)
+            page = audit_page(measured, found, model, views_of, name=f"{checkpoint.parent.parent.name}")
             write_whole(folder / "audit" / "report.html", page)
             logger.log_artifacts(folder / "audit", "audit")
             metrics = metrics_of(measured, found)
@@ -151,22 +153,35 @@ def judged_rows(config: DictConfig, data: "ImageFolderData") -> "np.ndarray":
 
 
 def protected_regions(
-    config: DictConfig, data: "ImageFolderData", rows: "np.ndarray", model: "ImageClassifier"
+    config: DictConfig, data: "ImageFolderData", model: "ImageClassifier", rows: "np.ndarray"
 ) -> "Regions":
-    """Where the animal may be in each of these photos, and how that is known."""
+    """Where the animal may be in the photos of these rows, and how that is known."""
     from fishnet.audit import regions
+    from fishnet.explain.gradcam import NothingToExplain
+
+    folder, look, labels = data.folder, model.preprocessing, data.table["label"].to_numpy()[rows]
+
+    def batches() -> "Iterator[Tensor]":
+        for batch in folder.batches(rows, look, batch_size=config.batch_size, device=model.device):
+            yield batch["image"]
 
     if config.region == "ellipse":
-        return regions.elliptic(len(rows), model.preprocessing.size)
+        return regions.elliptic(len(rows), look.size)
+    if config.region == "learned":
+        try:
+            return regions.learned_regions(model, batches, labels)
+        except NothingToExplain as error:
+            log.warning("region=learned is not possible (%s): region=ellipse is taken.", str(error).rstrip("."))
+            return regions.elliptic(len(rows), look.size)
     if config.region == "boxes":
         from fishnet.audit.boxes import boxed_regions
 
         if config.boxes is None:
             raise BadInput("region=boxes: name their file with boxes=FILE.")
-        return boxed_regions(Path(config.boxes).expanduser(), data.folder.table.iloc[rows], model.preprocessing)
+        return boxed_regions(Path(config.boxes).expanduser(), data.table.iloc[rows], look)
     if config.weights is None:
         raise BadInput("region=animals: name weights of an ImageNet network with weights=FILE (and network=NAME).")
-    return regions.animal_regions(data.folder, rows, model.preprocessing, config.network, Path(config.weights))
+    return regions.animal_regions(batches(), look.size, config.network, Path(config.weights))
 
 
 def about(model: "ImageClassifier") -> dict[str, str]:
@@ -184,7 +199,7 @@ def print_verdicts(measured: "FolderAudit", found: "list[Verdict]", folder: Path
 
     from fishnet.audit.tables import sentence
 
-    table = Table(title=f"{len(measured.photos)} photos, accuracy {measured.accuracy:.3f}")
+    table = Table(title=f"{measured.judged} photos, accuracy {measured.accuracy:.3f}")
     for column in ("class", "verdict", "rises by at least", "p"):
         table.add_column(column, justify="right" if column in ("rises by at least", "p") else "left")
     for verdict in found:

@@ -66,8 +66,12 @@ class SmallCNN(nn.Module):
         self.dropout = nn.Dropout(dropout)  # the head's own: a frozen neck must not silence it
         self.head = nn.Linear(dense or width, num_classes)
 
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Maps before they are summarised, as timm's networks give them."""
+        return self.features(images)
+
     def forward(self, images: Tensor) -> Tensor:
-        summary = torch.flatten(self.summary(self.features(images)), 1)
+        summary = torch.flatten(self.summary(self.forward_features(images)), 1)
         return self.head(self.dropout(self.neck(summary)))
 
     def get_classifier(self) -> nn.Module:

@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from fishnet.audit.boxes import box_regions, boxed_regions, read_boxes
-from fishnet.audit.regions import above, animal_likeness, ellipse, widened
+from fishnet.audit.regions import Likeness, above, ellipse, widened
 from fishnet.data.views import PlainPreprocessing, centre, working_image, working_side
 from fishnet.errors import BadInput
 
@@ -122,7 +122,10 @@ def test_likeness_is_learned_from_the_other_classes():
     cue = labels == 1
     cells[cue, 1, 7, :] += 1
     evidence[cue, 7, :] += 2  # the model relies on it
-    scores = animal_likeness(cells, evidence, labels)
+    likeness = Likeness(3)
+    for part in (slice(0, 25), slice(25, 60)):
+        likeness.learn(cells[part], evidence[part], labels[part])
+    scores = likeness.score(cells, labels, likeness.weights())
     animal, beside = scores[cells[:, 0] > 0.9].mean(), scores[cue][:, 7].mean()
     assert animal > 0.5
     assert beside < 0.0
