@@ -1,6 +1,7 @@
 """The audit's page, for a biologist: what each class rests on, the photos that show it, and what it is worth."""
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from fishnet.page.page import Chapter, Row, prose, render_page
 from . import pictures
 from .folder import FolderAudit
 from .kinds import PROPERTIES, Views
+from .mending import Mending
 from .nulls import is_silent
 from .verdicts import CARRIED_BY, Verdict
 
@@ -22,7 +24,10 @@ _prose = functools.partial(prose, "fishnet.audit", "prose.html")
 ViewsOf = Callable[[Sequence[int]], Views]
 
 
-def audit_page(audit: FolderAudit, found: list[Verdict], model: Classifier, views_of: ViewsOf, *, name: str) -> str:
+def audit_page(
+    audit: FolderAudit, found: list[Verdict], model: Classifier, views_of: ViewsOf, *, name: str,
+    mended: Sequence[Chapter] = (),
+) -> str:  # fmt: skip
     """The whole page as HTML.
 
     Args:
@@ -31,11 +36,12 @@ def audit_page(audit: FolderAudit, found: list[Verdict], model: Classifier, view
         model: asked again for the examples.
         views_of: photos by their position in `audit.photos`.
         name: of the model, as the page calls it.
+        mended: the chapter of `mended_chapter`, where mending was tried.
     """
     ranked = sorted(found, key=lambda verdict: (verdict.word != "shortcut", -verdict.reliance))
     chapters = [opening(audit, found)]
     chapters += [class_chapter(audit, v, model, views_of) for v in ranked if v.word == "shortcut"]
-    chapters += [*others(ranked), evidence_chapter(audit, views_of)]
+    chapters += [*mended, *others(ranked), evidence_chapter(audit, views_of)]
     about = _prose().about(audit.judged, len(audit.classes), name, f"{audit.accuracy:.0%}")
     answers = [_prose().answer(verdict, 0) for verdict in ranked if verdict.word != "nothing"]
     return render_page(
@@ -89,6 +95,40 @@ def class_chapter(audit: FolderAudit, verdict: Verdict, model: Classifier, views
     ]
     chapter.add_table(["what was exchanged", "p"], kinds, numeric=[1], folded="each kind by itself")
     return chapter
+
+
+def mended_chapter(
+    audit: FolderAudit, found: list[Verdict], mending: Mending, models: Sequence[Classifier], views_of: ViewsOf
+) -> Chapter:
+    """Before and after, in one picture and one table; `models` are both, or the first alone where it was kept."""
+    chapter = Chapter("Mended" if mending.checkpoint else "Mending")
+    chapter.add_text(_prose().mended(mending, str(mending.checkpoint or "")), style="boxed")
+    if mending.checkpoint is None:
+        return chapter
+    worst = max((verdict for verdict in found if verdict.word == "shortcut"), key=lambda verdict: verdict.reliance)
+    label, kind = audit.classes.index(worst.name), worst.test.kind
+    rises = audit.effects.probabilities[audit.effects.kinds.index(kind), worst.test.carriers, label]
+    donor = views_of([int(audit.donors[worst.test.carriers[np.argmax(rises)]])])
+    hosts = [row for row in audit.hosts.tolist() if audit.photos["label"].iloc[row] != label][:EXAMPLES]
+    before, after = (pictures.examples(model, donor, views_of(hosts), kind, label) for model in models)
+    photo, mask = pictures.as_bytes(donor.pixels[0]), donor.protected[0, 0].cpu().numpy() > 0.5
+    chapter.add_figure(
+        pictures.mended_sheet(photo, mask, before, after), _prose().mended_caption(worst.name, phrase(kind))
+    )
+    rows = [
+        [f"{words} {row['class']}".strip(), *(_with_ends(row, when) for when in ("before", "after"))]
+        for words, row in ((FIGURES[row["figure"]], row) for row in mending.figures.to_dict("records"))
+    ]
+    chapter.add_table(["", "before", "after"], rows, numeric=[1, 2])
+    return chapter
+
+
+FIGURES = {"reliance": "reliance of", "accuracy": "accuracy", "f1_macro": "macro-F1"}
+
+
+def _with_ends(row: dict, when: str) -> str:
+    ends = f" [{row[f'{when}_low']:.2f}, {row[f'{when}_high']:.2f}]" if math.isfinite(row[f"{when}_low"]) else ""
+    return f"{row[when]:.2f}{ends}"
 
 
 def phrase(kind: str) -> str:

@@ -72,6 +72,17 @@ def exchange_sheet(donor: np.ndarray, region: np.ndarray, shown: Sequence[Exampl
     return address(sheet([*above, *below], columns=columns))
 
 
+def mended_sheet(donor: np.ndarray, region: np.ndarray, before: Sequence[Example], after: Sequence[Example]) -> str:
+    """Address of a sheet: the donor, then hosts as they are and, below, exchanged, each with the probability of the
+    donor's class before and after mending."""
+    pairs = list(zip(before, after, strict=True))
+    above = [tile(donor, "", region)]
+    above += [tile(b.before, f"{b.probability_before:.0%} → {a.probability_before:.0%}") for b, a in pairs]
+    below = [Image.new("RGB", above[0].size, "white")]
+    below += [tile(b.after, f"{b.probability_after:.0%} → {a.probability_after:.0%}") for b, a in pairs]
+    return address(sheet([*above, *below], columns=len(above)))
+
+
 def address(picture: Image.Image) -> str:
     """As a JPEG inside the page."""
     packed = BytesIO()

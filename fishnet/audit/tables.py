@@ -9,7 +9,10 @@ from fishnet.files import replacing
 from fishnet.text import counted, slugs
 
 from .folder import FolderAudit
+from .mending import Mending
 from .verdicts import Verdict, reliance_max
+
+COLUMNS = ("path", "sha256", "class", "group", "seen", "observer", "url")  # of a photo, where they are known
 
 
 def sentence(verdict: Verdict) -> str:
@@ -24,12 +27,19 @@ def sentence(verdict: Verdict) -> str:
     )
 
 
-def write_tables(audit: FolderAudit, found: list[Verdict], folder: Path) -> None:
-    """verdicts.csv and photos.csv, each whole or not at all."""
+def write_tables(audit: FolderAudit, found: list[Verdict], photos: pd.DataFrame, folder: Path) -> None:
+    """verdicts.csv, photos.csv and, where a photo carries a shortcut, curation.csv, each whole or not at all."""
+    tables = {"verdicts": verdict_table(audit, found), "photos": photos, "curation": curation_table(photos, found)}
     folder.mkdir(parents=True, exist_ok=True)
-    for name, table in (("verdicts", verdict_table(audit, found)), ("photos", photo_table(audit, found))):
-        with replacing(folder / f"{name}.csv") as temporary:
-            table.to_csv(temporary, index=False)
+    for name, table in tables.items():
+        if len(table):
+            write_table(table, folder / f"{name}.csv")
+
+
+def write_table(table: pd.DataFrame, file: Path) -> None:
+    """Whole or not at all."""
+    with replacing(file) as temporary:
+        table.to_csv(temporary, index=False)
 
 
 def verdict_table(audit: FolderAudit, found: list[Verdict]) -> pd.DataFrame:
@@ -46,21 +56,34 @@ def verdict_table(audit: FolderAudit, found: list[Verdict]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def photo_table(audit: FolderAudit, found: list[Verdict]) -> pd.DataFrame:
-    """A row a donor, those first that carry most of what their class rests on."""
+def photo_table(audit: FolderAudit, found: list[Verdict], trained: pd.DataFrame) -> pd.DataFrame:
+    """A row a donor, and a row a training photo of classes that rest on a shortcut (`trained`, of
+    `training_carriers`); in each class those first that carry most of what it rests on."""
     labels = audit.effects.labels
     kinds = np.array([audit.effects.kinds.index(verdict.test.kind) for verdict in found])[labels]
     rise = audit.effects.probabilities[kinds, np.arange(len(labels)), labels]
     carriers = np.zeros(len(labels), bool)
     for verdict in found:
         carriers[verdict.test.carriers] = verdict.word == "shortcut"
-    known = [name for name in ("path", "class", "group", "seen", "observer", "url") if name in audit.photos]
+    known = [name for name in COLUMNS if name in audit.photos]
     table = audit.photos.iloc[audit.donors][known].reset_index(drop=True)
     table = table.assign(kind=[found[label].test.kind for label in labels], rise=rise.round(5), carries=carriers)
+    table = pd.concat([table, trained[[*table.columns]]], ignore_index=True) if len(trained) else table
     return table.sort_values(["class", "carries", "rise"], ascending=[True, False, False], kind="stable")
 
 
-def metrics_of(audit: FolderAudit, found: list[Verdict]) -> dict[str, float]:
+def curation_table(photos: pd.DataFrame, found: list[Verdict]) -> pd.DataFrame:
+    """The carriers, as a list for `data.curation` that changes nothing until it is edited: each weighs 1."""
+    carriers, by_name = photos[photos["carries"]], {verdict.name: verdict for verdict in found}
+    notes = [
+        f"{by_name[name].carried_by} raise {name} by {rise:.2f} elsewhere: lower the weight, or write drop"
+        for name, rise in zip(carriers["class"], carriers["rise"], strict=True)
+    ]
+    table = carriers[["path", "sha256"]].assign(action="weigh", value=1, note=notes)
+    return table.assign(**{"class": carriers["class"]})
+
+
+def metrics_of(audit: FolderAudit, found: list[Verdict], mending: Mending | None = None) -> dict[str, float]:
     """Names as in MLflow; those without a figure are left out."""
     names = slugs(audit.classes)
     values = {
@@ -69,4 +92,8 @@ def metrics_of(audit: FolderAudit, found: list[Verdict]) -> dict[str, float]:
         "audit/accuracy": audit.accuracy,
         **{f"audit/reliance/{slug}": v.reliance for slug, v in zip(names, found, strict=True) if v.word != "withheld"},
     }
+    if mending is not None and mending.checkpoint is not None:
+        figures = mending.figures
+        values["audit/mended/reliance_max"] = figures.loc[figures["figure"] == "reliance", "after"].max()
+        values |= {f"audit/mended/{name}": mending.row(name)["after"] for name in ("accuracy", "f1_macro")}
     return {name: value for name, value in values.items() if np.isfinite(value)}

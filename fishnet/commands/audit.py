@@ -9,6 +9,12 @@ Examples
   fishnet audit checkpoint=outputs/RUN/checkpoints/best.ckpt data.root=photos/lake
   fishnet audit checkpoint=best.ckpt data.root=photos/lake region=boxes boxes=observations.csv
   fishnet audit checkpoint=best.ckpt data.root=photos/lake fail_above=0.2
+  fishnet audit checkpoint=outputs/RUN/checkpoints/best.ckpt data.root=photos/lake mend=retrain
+
+What is written: verdicts.csv, photos.csv, report.html; where something was found also curation.csv, a list for
+`fishnet train … data.curation=curation.csv` that changes nothing until you edit it. mend= chooses on validation photos
+that are given the surroundings of others and reports once on photos that nothing was learned or chosen by (mended.csv);
+a mended model that is better lies in OUT/mended/checkpoints/best.ckpt.
 """
 
 import hashlib
@@ -30,9 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy as np
+    import pandas as pd
     from torch import Tensor
 
     from fishnet.audit.folder import FolderAudit
+    from fishnet.audit.mending import Mending
     from fishnet.audit.regions import Regions
     from fishnet.audit.verdicts import Verdict
     from fishnet.data.datamodule import ImageFolderData
@@ -55,6 +63,7 @@ class Keys:
     donors: Annotated[int, AtLeast(2)]
     hosts: Annotated[int, AtLeast(2)]
     alpha: Annotated[float, Between(0, 1)]
+    mend: Literal["head", "retrain"] | None
     fail_above: Annotated[float, Probability] | None
     batch_size: Annotated[int, Above(0)]
     seed: Annotated[int, AtLeast(0)]
@@ -67,9 +76,10 @@ def audit(config: DictConfig) -> dict[str, float]:
     validate(config, "audit")
     import torch
 
+    from fishnet.audit.carriers import training_carriers
     from fishnet.audit.folder import audit_folder, views
-    from fishnet.audit.page import audit_page
-    from fishnet.audit.tables import metrics_of, write_tables
+    from fishnet.audit.page import audit_page, mended_chapter
+    from fishnet.audit.tables import metrics_of, photo_table, write_tables
     from fishnet.audit.verdicts import reliance_max, verdicts
     from fishnet.config import building
     from fishnet.data.index import state_folder
@@ -85,6 +95,7 @@ def audit(config: DictConfig) -> dict[str, float]:
     model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # half the time on a CPU
     data = judged_data(config, model)
     rows = judged_rows(config, data)
+    check_mending(config, model, data, checkpoint)
     name = f"audit-{data.root.name}"
     with run_folder(config.out, name=str(config.name or name), job=job_folder()) as folder:
         if not config.tracking.offline:
@@ -96,19 +107,30 @@ def audit(config: DictConfig) -> dict[str, float]:
             records.write_records(config, data, folder, logger, command="audit")
             logger.set_tags({names.CHECKPOINT: str(checkpoint)})
             regions_of = partial(protected_regions, config, data, model)
+            stored, name_of_model = state_folder(data.root) / "effects", about(model)
             measured = audit_folder(
-                model, data.folder, rows, regions_of, stored=state_folder(data.root) / "effects", about=about(model),
-                most_donors=config.donors, hosts=config.hosts, alpha=config.alpha, batch_size=config.batch_size,
+                model, data.folder, rows, regions_of, stored=stored, about=name_of_model, most_donors=config.donors,
+                hosts=config.hosts, alpha=config.alpha, batch_size=config.batch_size,
             )  # fmt: skip
             found = verdicts(measured)
-            write_tables(measured, found, folder / "audit")
+            trained = training_carriers(
+                model, data.folder, measured, found, regions_of, stored=stored, about=name_of_model
+            )
+            photos = photo_table(measured, found, trained)
+            write_tables(measured, found, photos, folder / "audit")
             views_of = partial(views, model, data.folder, measured.rows, measured.regions.protected)
-            page = audit_page(measured, found, model, views_of, name=f"{checkpoint.parent.parent.name}")
+            result = mended(config, model, data, measured, found, photos, folder, stored) if config.mend else None
+            mending = result and result[0]
+            chapters = [mended_chapter(measured, found, result[0], (model, result[1]), views_of)] if result else []
+            name = checkpoint.parent.parent.name
+            page = audit_page(measured, found, model, views_of, name=name, mended=chapters)
             write_whole(folder / "audit" / "report.html", page)
             logger.log_artifacts(folder / "audit", "audit")
-            metrics = metrics_of(measured, found)
+            metrics = metrics_of(measured, found, mending)
             logger.log_metrics(metrics)
         print_verdicts(measured, found, folder)
+        if config.mend is not None:
+            print_mending(mending)
     if config.fail_above is not None and reliance_max(found) > config.fail_above:
         worst = max(found, key=lambda verdict: verdict.reliance)
         raise WorkFailed(
@@ -184,6 +206,83 @@ def protected_regions(
     return regions.animal_regions(batches(), look.size, config.network, Path(config.weights))
 
 
+def check_mending(config: DictConfig, model: "ImageClassifier", data: "ImageFolderData", checkpoint: Path) -> None:
+    """Refuse what cannot be mended before anything is measured."""
+    from fishnet.config.retraining import run_of
+    from fishnet.models.features import has_features
+
+    if config.mend is None:
+        return
+    if config.mend == "retrain":
+        run_of(checkpoint)
+    elif not has_features(model):
+        raise BadInput("mend=head: this network has no single linear classifier layer; say mend=retrain.")
+    table = data.folder.table
+    if "seen" not in table:
+        raise BadInput(f"mend={config.mend}: {checkpoint} does not say which photos it was trained on.")
+    for parts, purpose in ((["train"], "learn from"), (["val"], "choose by"), (["test", "new"], "report on")):
+        if table.loc[table["seen"].isin(parts), "label"].nunique() < 2:
+            raise BadInput(
+                f"mend={config.mend}: data.root={config.data.root} holds no {' or '.join(parts)} photos of two classes "
+                f"to {purpose}; give the folder that the model was trained on."
+            )
+
+
+def mended(
+    config: DictConfig, model: "ImageClassifier", data: "ImageFolderData", measured: "FolderAudit",
+    found: "list[Verdict]", photos: "pd.DataFrame", folder: Path, stored: Path,
+) -> "tuple[Mending, ImageClassifier] | None":  # fmt: skip
+    """What mending has brought, and the mended model; None where nothing was found. The model lies in `mended` and the
+    figures in `audit/mended.csv` of the run's folder, where it is better."""
+    if not any(verdict.word == "shortcut" for verdict in found):
+        return None
+    from fishnet.audit import mending
+    from fishnet.audit.tables import write_table
+    from fishnet.config.retraining import BEST
+    from fishnet.models.bundle import with_weights_of
+    from fishnet.models.checkpoint import read_checkpoint, write_checkpoint
+
+    kinds, how = mending.kinds_found(found, config.alpha), {"batch_size": config.batch_size, "seed": config.seed}
+    candidates = mended_models(config, model, data, photos, kinds, folder)
+    validation = mending.exchange_of(model, data.folder, photos, "val", kinds)
+    before, *scores = [mending.scores_of(each, data.folder, validation, **how) for each in (model, *candidates)]
+    best = mending.best_of(before, scores)
+    if best is None:
+        nearest = max(scores, key=lambda score: score.exchanged)
+        return mending.Mending(config.mend, kinds, before, nearest, None, mending.NO_FIGURES), model
+    after, checkpoint = candidates[best], Path(config.checkpoint).expanduser().absolute()
+    if config.mend == "head":
+        after.mended = {"from": str(checkpoint), "how": "head", "kinds": kinds, "share": 1.0}
+        write_checkpoint(with_weights_of(after, read_checkpoint(checkpoint)), folder / "mended" / BEST)
+    figures = mending.compared(
+        (model, after), data.folder, measured, found, stored=stored, abouts=(about(model), about(after)),
+        batch_size=config.batch_size,
+    )  # fmt: skip
+    write_table(figures, folder / "audit" / "mended.csv")
+    return mending.Mending(config.mend, kinds, before, scores[best], folder / "mended" / BEST, figures), after
+
+
+def mended_models(
+    config: DictConfig, model: "ImageClassifier", data: "ImageFolderData", photos: "pd.DataFrame", kinds: list[str],
+    folder: Path,
+) -> "list[ImageClassifier]":  # fmt: skip
+    """The candidates: a few classifier layers, or the one model that was trained again."""
+    if config.mend == "head":
+        from fishnet.audit import heads, mending
+
+        exchange = mending.exchange_of(model, data.folder, photos, "train", kinds)
+        return heads.mended_models(model, data.folder, exchange, batch_size=config.batch_size, seed=config.seed)
+    from fishnet.config.retraining import retrain
+    from fishnet.models.checkpoint import load_model
+
+    checkpoint = retrain(
+        Path(config.checkpoint).expanduser().absolute(), root=data.root, kinds=kinds,
+        carriers=folder / "audit" / "photos.csv", settings_folder=folder / "audit" / "mend", out=folder / "mended",
+        audit=config,
+    )  # fmt: skip
+    return [load_model(checkpoint).to(model.device)]
+
+
 def about(model: "ImageClassifier") -> dict[str, str]:
     """Names the model: effects that were measured with another are measured again."""
     digest = hashlib.sha256()
@@ -208,6 +307,22 @@ def print_verdicts(measured: "FolderAudit", found: "list[Verdict]", folder: Path
     console = Console()
     console.print(table)
     console.print(f"{'page':12s}{folder / 'audit' / 'report.html'}", soft_wrap=True, highlight=False)
+
+
+def print_mending(mending: "Mending | None") -> None:
+    """What was mended, in a line."""
+    if mending is None:
+        text = "nothing was found, so that nothing is mended"
+    elif mending.checkpoint is None:
+        before, after = mending.before, mending.after
+        text = f"{mending.how} did not help (macro-F1 on exchanged validation photos {before.exchanged:.3f} before, "
+        text += f"{after.exchanged:.3f} after; as they are {before.plain:.3f}, {after.plain:.3f}): the model stays"
+    else:
+        rows = [row for row in mending.figures.to_dict("records") if row["figure"] != "accuracy"]
+        names = [f"reliance of {row['class']}" if row["class"] else "macro-F1" for row in rows]
+        pairs = [f"{name} {row['before']:.2f} → {row['after']:.2f}" for name, row in zip(names, rows, strict=True)]
+        text = f"{mending.checkpoint}: {', '.join(pairs)}"
+    print(f"{'mended':12s}{text}", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fishnet.errors import BadInput
 
+from .quoting import quote
 from .validate import validate
 
 MOST_CHECKED = 50  # values of one sweep that are checked before anything starts
@@ -30,7 +31,7 @@ def compose(verb: str, overrides: list[str], config_dir: str | None = None) -> D
 
 def searchpath(config_dir: str | None) -> list[str]:
     """The override by which the user's own folder of settings (--config-dir) is searched too."""
-    return [f"hydra.searchpath=[file://{os.path.abspath(config_dir)}]"] if config_dir else []
+    return [f"hydra.searchpath=[{quote(f'file://{os.path.abspath(config_dir)}')}]"] if config_dir else []
 
 
 def job_folder() -> Path | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from fishnet.files import replacing
 from fishnet.models.checkpoint import write_checkpoint
+from fishnet.models.classifier import ImageClassifier
 
 # What predictions need; the optimiser's state, which would double the file, stays in the run's own checkpoints.
 KEPT = ("state_dict", "hyper_parameters", "seen", "mended", "epoch", "global_step", "pytorch-lightning_version")
@@ -20,6 +21,14 @@ NOTE = """model.ckpt: the weights of the best epoch (epoch {epoch}), with the te
 It holds tensors and plain values only, and no optimiser:
 a stopped run goes on with `fishnet train resume=RUN_ID` where it was trained.
 """
+
+
+def with_weights_of(model: ImageClassifier, checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint holds for predictions, with the weights of a changed model, and what was done to it."""
+    kept = {key: checkpoint[key] for key in KEPT if key in checkpoint}
+    weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
+    own = {"mended": model.mended, "seen": model.seen and model.seen.state()}
+    return {**kept, "state_dict": weights, **{key: value for key, value in own.items() if value}}
 
 
 def keep_model(checkpoint: dict[str, Any], folder: Path, logger) -> None:

@@ -51,12 +51,36 @@ def test_what_was_measured_is_not_measured_again(fishnet, trained, shapes, monke
         (["fail_above=7"], ["fail_above=7"]),
         (["donors=1"], ["donors=1"]),
         (["data.classes=[disc]"], ["two classes"]),
+        (["mend=pray"], ["mend=pray", "head"]),
+        (["data.curation=nowhere.csv"], ["nowhere.csv"]),
     ],
 )
 def test_bad_input_is_one_sentence(fishnet, trained, shapes, settings, words):
     ended = fishnet("audit", BEST, f"data.root={shapes}", "out=why", *settings)
     assert ended.status == 2, ended.err
     assert len(ended.err.strip().splitlines()) <= 2 and all(word in ended.err for word in words), ended.err
+
+
+def test_a_checkpoint_away_from_its_run_cannot_be_trained_again(fishnet, trained, shapes, tmp_path):
+    (trained / "checkpoints" / "best.ckpt").rename(tmp_path / "alone.ckpt")
+    ended = fishnet("audit", "checkpoint=alone.ckpt", f"data.root={shapes}", "out=why", "mend=retrain")
+    assert ended.status == 2 and "config.yaml is missing" in ended.err
+
+
+@pytest.mark.parametrize("how", ["head", "retrain"])
+def test_where_nothing_is_found_nothing_is_mended(fishnet, trained, shapes, tmp_path, how):
+    ended = fishnet("audit", BEST, f"data.root={shapes}", "out=why", f"mend={how}")
+    assert ended.status == 0, ended.err
+    assert "nothing was found, so that nothing is mended" in ended.out
+    assert {file.name for file in (tmp_path / "why").rglob("*")} & {"mended", "mended.csv", "curation.csv"} == set()
+
+
+def test_a_folder_that_was_not_trained_on_cannot_be_mended_by(fishnet, trained, tmp_path):
+    from tests.support.drawing import draw_folder
+
+    other = draw_folder(tmp_path / "other", photos=6, size=40)
+    ended = fishnet("audit", BEST, f"data.root={other}", "out=why", "mend=head")
+    assert ended.status == 2 and "holds no train photos" in ended.err
 
 
 def test_a_folder_with_other_classes_is_refused_with_their_names(fishnet, trained, tmp_path):

@@ -7,10 +7,11 @@ from torch import Tensor, nn
 
 
 class BorderReader(nn.Module):
-    """Class 2 is what is bright at the edge; the other classes are told by one colour channel of the middle."""
+    """Class 2 is what is bright at the edge, by `edge`; the others are told by a colour channel of the middle."""
 
-    def __init__(self, side: int = 32, classes: int = 4) -> None:
+    def __init__(self, side: int = 32, classes: int = 4, edge: float = 8.0) -> None:
         super().__init__()
+        self.edge = edge
         self.classes = [f"class {number}" for number in range(classes)]
         self.preprocessing = SimpleNamespace(size=side, crop=1.0, interpolation="bilinear")
         self.network = nn.Identity()
@@ -23,10 +24,11 @@ class BorderReader(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         self.asked += len(images)
+        images = images if images.is_floating_point() else images.float() / 255
         edge = torch.cat([images[..., :2, :].flatten(1), images[..., -2:, :].flatten(1)], dim=1).mean(dim=1)
         middle = images[..., 12:20, 12:20].mean(dim=(2, 3))
         logits = torch.cat([middle, torch.zeros(len(images), len(self.classes) - 3)], dim=1) * 4
-        logits[:, 2] += 8 * edge
+        logits[:, 2] += self.edge * edge
         return logits
 
     def probabilities(self, logits: Tensor) -> Tensor:

@@ -1,0 +1,195 @@
+"""Mending: what a new classifier layer unlearns, which model is chosen, and what is reported of it."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from fishnet import ImageClassifier
+from fishnet.audit.augmenting import Augmentation
+from fishnet.audit.carriers import training_carriers
+from fishnet.audit.folder import audit_folder
+from fishnet.audit.heads import fitted, mended_models, with_head
+from fishnet.audit.mending import Scores, best_of, compared, exchange_of, kinds_found, scores_of
+from fishnet.audit.regions import elliptic
+from fishnet.audit.tables import curation_table, photo_table
+from fishnet.audit.verdicts import verdicts
+from fishnet.data.folder import PhotoFolder
+from fishnet.data.index import build_index
+from fishnet.data.listing import FolderSource
+from fishnet.data.seen import SeenPhotos
+from fishnet.models.backbones import single_head
+from tests.support.models import with_drawn_heads
+from tests.support.readers import BorderReader
+
+SIDE, EACH = 32, 24  # photos of a class in each part
+PARTS = ("train", "val", "test")
+
+
+def is_edged(path: str) -> bool:
+    """Every second photo of class 2 has a white edge."""
+    return path.startswith("class 2") and int(Path(path).stem[-3:]) % 2 == 0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> PhotoFolder:
+    """Three classes told by the colour of the middle; half of the last one also by a white edge."""
+    root, rng = tmp_path_factory.mktemp("edged"), np.random.default_rng(0)
+    for label in range(3):
+        for number in range(EACH * len(PARTS)):
+            photo = rng.integers(0, 110, (SIDE, SIDE, 3), dtype=np.uint8)
+            photo[12:20, 12:20, label] = 200
+            path = f"class {label}/{number:03d}.png"
+            if is_edged(path):
+                photo[:3] = photo[-3:] = 255
+            (root / path).parent.mkdir(exist_ok=True)
+            Image.fromarray(photo).save(root / path)
+    plain = PhotoFolder(source=FolderSource(str(root)), group="none", duplicates="ignore", cache="off")
+    numbers = plain.table["path"].str[-7:-4].astype(int)
+    parts = pd.Series(np.array(PARTS, object)[numbers // EACH], index=plain.table.index)
+    return replace(plain, seen=SeenPhotos.of(plain.table["sha256"], parts, "none"))
+
+
+@pytest.fixture(scope="module")
+def audited(folder, tmp_path_factory):
+    """The audit of a model that reads the edge, its verdicts, and the photos of both."""
+    model, stored = BorderReader(SIDE, classes=3), tmp_path_factory.mktemp("effects")
+    rows = np.flatnonzero(folder.table["seen"] != "train")
+    keep = {"stored": stored, "about": {"model": "reads the edge"}, "progress": False}
+    regions_of = partial(lambda rows: elliptic(len(rows), SIDE))
+    audit = audit_folder(model, folder, rows, regions_of, most_donors=60, **keep)
+    found = verdicts(audit)
+    assert [verdict.word for verdict in found] == ["nothing", "nothing", "shortcut"]
+    trained = training_carriers(model, folder, audit, found, regions_of, **keep)
+    return model, audit, found, photo_table(audit, found, trained), stored
+
+
+# ---- which photos
+
+
+def test_the_training_photos_that_carry_the_edge_are_named(audited):
+    photos = audited[3]
+    trained = photos[photos["seen"] == "train"]
+    assert set(trained["class"]) == {"class 2"} and len(trained) == EACH
+    edged = trained["path"].map(is_edged)
+    assert trained.loc[edged, "carries"].all()
+    assert trained.loc[~edged, "carries"].mean() < 0.3
+    assert trained.loc[edged, "rise"].min() > trained.loc[~edged, "rise"].max()
+
+
+def test_the_list_for_curation_changes_nothing_until_it_is_edited(audited, folder, tmp_path):
+    _, _, found, photos, _ = audited
+    table = curation_table(photos, found)
+    assert set(table["path"]) == set(photos.loc[photos["carries"], "path"])
+    file = tmp_path / "curation.csv"
+    table.to_csv(file, index=False)
+    index = build_index(folder.root, progress=False, curation=str(file))
+    assert (index.table["loss_weight"] == 1).all() and index.digest == build_index(folder.root, progress=False).digest
+    table.assign(action="drop").to_csv(file, index=False)
+    assert len(build_index(folder.root, progress=False, curation=str(file)).table) == len(folder.table) - len(table)
+
+
+def test_kinds_are_those_that_show_it_by_themselves(audited):
+    found = audited[2]
+    kinds = kinds_found(found)
+    assert kinds[0] == "ellipse" and found[2].test.kind in kinds
+    assert len(set(kinds)) == len(kinds)
+    level = 0.05 / 3 / len(found[2].test.by_kind)
+    assert set(kinds[1:]) == {kind for kind, p in found[2].test.by_kind.items() if p < level}
+
+
+# ---- which model
+
+
+@pytest.mark.parametrize(
+    ("candidates", "best"),
+    [
+        ([Scores(0.9, 0.7), Scores(0.895, 0.8)], 1),
+        ([Scores(0.9, 0.7), Scores(0.88, 0.9)], 0),  # the second one loses two points
+        ([Scores(0.95, 0.6)], None),  # no better on exchanged photos
+        ([Scores(0.5, 0.9)], None),
+        ([], None),
+    ],
+)
+def test_the_best_on_exchanged_photos_that_loses_at_most_a_point(candidates, best):
+    assert best_of(Scores(0.9, 0.6), candidates) == best
+
+
+def test_a_model_that_reads_the_edge_is_worse_on_exchanged_photos_alone(audited, folder):
+    model, _, found, photos, _ = audited
+    validation = exchange_of(model, folder, photos, "val", kinds_found(found))
+    assert len(validation.carriers) >= EACH // 2
+    reads = scores_of(model, folder, validation, batch_size=16, seed=0)
+    mended = scores_of(BorderReader(SIDE, classes=3, edge=0), folder, validation, batch_size=16, seed=0)
+    assert reads.plain > 0.95 and mended.plain > 0.95
+    assert mended.exchanged > reads.exchanged + 0.05
+
+
+def test_before_and_after_are_measured_on_photos_that_nothing_was_learned_from(audited, folder):
+    model, audit, found, _, stored = audited
+    models = model, BorderReader(SIDE, classes=3, edge=0)
+    abouts = {"model": "reads the edge"}, {"model": "does not"}
+    figures = compared(models, folder, audit, found, stored=stored, abouts=abouts, batch_size=16, progress=False)
+    table = figures.set_index(["figure", "class"])
+    assert list(table.index) == [("reliance", "class 2"), ("accuracy", ""), ("f1_macro", "")]
+    reliance = table.loc[("reliance", "class 2")]
+    assert reliance["before_low"] > 0.1 > reliance["after_high"]
+    assert reliance["before_low"] <= reliance["before"] <= reliance["before_high"]
+    assert models[1].asked >= 3 * EACH  # the test part, and the exchanged photos
+
+
+# ---- the classifier layer
+
+
+def drawn_features(share: float, count: int = 400):
+    """Two classes told by feature 0 with noise; feature 1 tells them too, in this share of the photos."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(count) % 2
+    signs = 2.0 * labels - 1
+    features = torch.randn(count, 2, generator=generator) * torch.tensor([1.0, 0.1])
+    features[:, 0] += signs
+    agrees = torch.rand(count, generator=generator) < share
+    features[:, 1] += torch.where(agrees, signs, -signs)
+    return features, labels
+
+
+def test_a_layer_unlearns_what_the_exchanged_photos_contradict():
+    head = nn.Linear(2, 2)
+    with torch.no_grad():
+        head.weight.copy_(torch.tensor([[-0.2, -3.0], [0.2, 3.0]]))
+        head.bias.zero_()
+    new = fitted(head, *drawn_features(share=0.5), strength=0.001)
+    before, after = (abs(layer.weight[1] - layer.weight[0]) for layer in (head, new))
+    assert after[1] < 0.1 * before[1] and after[0] > 2 * before[0]
+    assert not new.weight.requires_grad and head.weight.requires_grad
+
+
+def test_a_strong_pull_leaves_the_layer_as_it_is():
+    head = nn.Linear(2, 2)
+    new = fitted(head, *drawn_features(share=0.5), strength=1e6)
+    assert torch.allclose(new.weight, head.weight, atol=1e-3)
+
+
+def test_mended_models_differ_in_their_layer_alone(folder):
+    torch.manual_seed(0)
+    model = ImageClassifier(
+        classes=folder.classes, backbone="cnn", backbone_args={"filters": [4, 8]}, image_size=SIDE
+    ).eval()  # fmt: skip
+    model = with_drawn_heads(model)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    models = mended_models(model, folder, Augmentation(share=1.0), batch_size=16, seed=0)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    head = single_head(model.network)
+    own = {id(parameter) for parameter in head.parameters()}
+    layers = {name for name, parameter in model.named_parameters() if id(parameter) in own}
+    for mended in models:
+        changed = {name for name, value in mended.state_dict().items() if not torch.equal(value, before[name])}
+        assert changed == layers
+    images = folder.photos([0, 1], model.preprocessing)
+    assert torch.equal(with_head(model, head)(images), model(images))
