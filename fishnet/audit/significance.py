@@ -120,8 +120,8 @@ def price_of(effects: Effects, c: int, kind: str, carriers: np.ndarray) -> tuple
 def smallest_found(effects: Effects, c: int, *, share: float = 0.5, power: float = 0.8, alpha: float = ALPHA) -> float:
     """How much carriers must raise the class's logit to be found with this probability, if a share of its photos are.
 
-    From the spread of the other classes' donors, which carry nothing of the class, with the kind that spreads most; so it
-    holds for this folder, this model and these donors. Infinite where there are too few.
+    From the spread of the other classes' donors, which carry nothing of the class, with the kind that spreads most; so
+    it holds for this folder, this model and these donors. Infinite where there are too few.
     """
     own = len(np.unique(effects.groups[effects.labels == c]))
     others = effects.labels != c
