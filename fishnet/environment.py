@@ -9,9 +9,20 @@ SWEPT_KEYS = "FISHNET_SWEPT_KEYS"  # the keys whose values differ from job to jo
 SWEEP_FOLDER = "FISHNET_SWEEP_FOLDER"  # where a sweep's jobs have their numbered folders
 PRECISION = "FISHNET_PRECISION"  # the arithmetic that rank 0 has chosen
 
+THREADS = "OMP_NUM_THREADS"  # how many threads a process computes with
+
 OF_A_RUN = (TYPED_COMMAND, RUN_FOLDER, PARENT_RUN, SWEPT_KEYS, SWEEP_FOLDER)  # not for a run of its own inside another
 
 
 def usable_cores() -> int:
     """The cores for this process: a cluster or a container may lend it fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def shared_cores(jobs: int) -> dict[str, str]:
+    """Variables for processes of which so many run here at a time: the cores are divided among their threads.
+
+    Threads of a process wait for each other by spinning; with more of them than cores, each waits for one that is not
+    running, and everything takes several times as long. What the user has set is left alone.
+    """
+    return {} if THREADS in os.environ else {THREADS: str(max(1, usable_cores() // jobs))}

@@ -23,7 +23,7 @@ from sklearn.metrics import roc_auc_score
 
 from fishnet.audit.exchange import choose_donors, choose_hosts, measure_effects
 from fishnet.audit.regions import ellipse
-from fishnet.audit.verdicts import exchange_test
+from fishnet.audit.significance import exchange_test
 
 from .cases import GRIDS, PLANTED_CLASS, Case
 from .reefs import answers, draw_folder, reliance, views

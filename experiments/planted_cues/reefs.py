@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from fishnet.reef.drawing import Entry, entries
 
 from fishnet.audit.kinds import Views
 from fishnet.models.interface import Classifier
+from fishnet.reef.drawing import Entry, entries
 from fishnet.reef.photo import FISH
 from fishnet.reef.settings import Settings
 

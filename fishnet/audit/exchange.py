@@ -5,6 +5,8 @@ Each donor is laid into a few fixed hosts. What counts is how much more a class 
 those of other classes: a cue that the model has learned travels with the donor, and the animal does not.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ from fishnet.models.isolation import eval_mode_restored
 from .kinds import KINDS, Views, exchanged
 
 HOSTS = 12  # photos that every donor is laid into
-BATCH = 192  # exchanged photos that the model is asked about at once
+BATCHES = {"cpu": 36, "cuda": 768}  # exchanged photos that the model is asked about at once; more only cost memory
 
 ViewsOf = Callable[[Sequence[int]], Views]  # row numbers → photos with their protected regions
 
@@ -64,7 +66,7 @@ def choose_donors(
     for label in np.unique(labels[rows]):
         own = sorted(rows[labels[rows] == label].tolist(), key=lambda row: sha256[row])
         turn: dict[object, int] = {}
-        ranked = []
+        ranked: list[tuple[int, int, int]] = []
         for row in own:
             turn[groups[row]] = turn.get(groups[row], -1) + 1
             ranked.append((turn[groups[row]], len(ranked), row))
@@ -77,7 +79,7 @@ def measure_effects(
     views_of: ViewsOf,
     labels: np.ndarray,
     groups: np.ndarray,
-    sha256: Sequence[str],
+    keys: Sequence[str],
     *,
     hosts: np.ndarray,
     donors: np.ndarray,
@@ -93,15 +95,17 @@ def measure_effects(
         views_of: the photos of the table's rows.
         labels: the class of each row.
         groups: the group of each row.
-        sha256: the digest of each row's bytes.
+        keys: of at most 80 letters, equal for the same photo with the same region.
         hosts: rows that donors are laid into.
         donors: rows whose surroundings and properties are laid into the hosts.
         folder: where finished donors are kept.
-        about: names the model and the protected regions: what was kept under other names is made again.
+        about: names the model: what was kept under another name is made again.
         kinds: what is exchanged.
         progress: whether to show a bar.
     """
-    store = Store(folder, dtype="float32", about={**about, "hosts": [sha256[row] for row in hosts], "kinds": [*kinds]})
+    about = {**about, "hosts": [keys[row] for row in hosts], "kinds": [*kinds]}
+    name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
+    store = Store(folder / name, dtype="float32", about=about)
     shape = (2, len(kinds), len(model.classes))
 
     def compute(positions: np.ndarray) -> Made:
@@ -110,10 +114,10 @@ def measure_effects(
             part = positions[start : start + exchange.at_once]
             yield from zip(part.tolist(), exchange.effects(views_of(donors[part].tolist())), strict=True)
 
-    keys, shapes = [sha256[row] for row in donors], np.tile(np.array(shape, np.int32), (len(donors), 1))
+    wanted, shapes = [keys[row] for row in donors], np.tile(np.array(shape, np.int32), (len(donors), 1))
     with eval_mode_restored(model):
-        store.fill(keys, shapes, compute, label="exchanging", progress=progress)
-    stored = store.read(keys, shapes)
+        store.fill(wanted, shapes, compute, label="exchanging", progress=progress)
+    stored = store.read(wanted, shapes)
     logits, probabilities = np.stack([stored[number] for number in range(len(donors))]).transpose(1, 2, 0, 3)
     return Effects(tuple(kinds), logits, probabilities, labels[donors], groups[donors])
 
@@ -130,10 +134,10 @@ class Exchange:
 
     def __init__(self, model: Classifier, hosts: Views, labels: np.ndarray, kinds: Sequence[str] = KINDS) -> None:
         self.model, self.hosts, self.kinds = model, hosts, tuple(kinds)
-        self.at_once = max(1, BATCH // len(hosts))  # donors
+        self.at_once = max(1, BATCHES.get(model.device.type, BATCHES["cpu"]) // len(hosts))  # donors
         others = torch.from_numpy(labels)[:, None] != torch.arange(len(model.classes))
         self.weights = (others / others.sum(dim=0).clamp(min=1)).to(model.device)  # (hosts, classes)
-        self.before = self._answers(hosts.pixels)
+        self.before = self.answers(hosts.pixels)
 
     def effects(self, donors: Views) -> np.ndarray:
         """(donors, 2, kinds, classes): mean changes of the centred logit and of the probability."""
@@ -142,11 +146,11 @@ class Exchange:
 
     def _changes(self, photos: Tensor) -> Tensor:
         """(donors, hosts, 3, side, side) → (donors, 2, classes)."""
-        after = self._answers(photos.flatten(0, 1)).unflatten(1, photos.shape[:2])
+        after = self.answers(photos.flatten(0, 1)).unflatten(1, photos.shape[:2])
         return ((after - self.before[:, None]) * self.weights).sum(dim=2).transpose(0, 1)
 
     @torch.inference_mode()
-    def _answers(self, photos: Tensor) -> Tensor:
+    def answers(self, photos: Tensor) -> Tensor:
         """(2, photos, classes): centred logits and probabilities."""
         with torch.autocast(photos.device.type, enabled=False):
             logits = self.model(photos)

@@ -5,7 +5,6 @@ How a cue looks is the reef's (`reef/cues.py`); here it is decided where the ani
 
 from functools import lru_cache
 
-import cv2
 import numpy as np
 
 from fishnet.errors import BadInput
@@ -31,7 +30,7 @@ def plant(
     if cue not in PLANTABLE:
         raise BadInput(f"The cue {cue!r} cannot be planted into photos: {nearest(str(cue), [*PLANTABLE])}")
     height, width = pixels.shape[:2]
-    opacity = ellipse(height, width) if animal is None else soft(animal)
+    opacity = (ellipse(height, width) if animal is None else animal).astype(np.uint8) * np.uint8(255)
     apply = CUES[cue].apply
     assert apply is not None
     return apply(pixels, opacity, rng)
@@ -39,10 +38,6 @@ def plant(
 
 @lru_cache(maxsize=8)
 def ellipse(height: int, width: int) -> np.ndarray:
+    """The animal, if nothing is known of it."""
     y, x = np.linspace(-0.5, 0.5, height)[:, None], np.linspace(-0.5, 0.5, width)
-    return soft((x / ELLIPSE[0]) ** 2 + (y / ELLIPSE[1]) ** 2 <= 1)
-
-
-def soft(mask: np.ndarray) -> np.ndarray:
-    """How opaque an animal with this mask is in each pixel (0 to 255): its edge is that of a photo, not of scissors."""
-    return np.asarray(cv2.blur(mask.astype(np.uint8) * np.uint8(255), (3, 3)))
+    return np.asarray((x / ELLIPSE[0]) ** 2 + (y / ELLIPSE[1]) ** 2 <= 1)

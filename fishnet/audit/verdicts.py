@@ -1,117 +1,86 @@
-"""From exchange effects to verdicts: which classes rise with their own donors, by which kind, through which photos, and
-by how much at least."""
+"""What is said about a class, in words, and what it rests on."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
-from .exchange import Effects
+from .folder import FolderAudit
+from .nulls import is_silent
+from .significance import FEWEST, ClassTest
 
-ALPHA = 0.05  # expected false alarms a folder
-FEWEST = 40  # donors of a class, below which nothing is said about it
-CARRIER = 0.95  # quantile of the other classes' donors above which a donor carries the cue
-BARE = 0.70  # and below which it does not
+TOO_WEAK = 0.8  # accuracy below which a model's answers are too much chance to be explained
+PRICE = {"given": 0.02, "estimated": 0.03}  # the least rise that counts, by how the animal's region is known
+WHOLE = 0.9  # a cue in more of a class's photos than this is in all of them, as far as can be seen
+
+CARRIED_BY = {  # what is exchanged → what the class rests on
+    "outer": "what surrounds the animal",
+    "ring": "the edge of the photo",
+    "corners": "the corners of the photo",
+    "colour": "the colours around the animal",
+    "light": "the light and its cast",
+    "grid": "traces of the file's coding",
+    "sharp": "how sharp the photo is",
+}
 
 
 @dataclass(frozen=True)
-class ClassTest:
-    """The exchange test of one class.
+class Verdict:
+    """Of a class.
 
     Args:
-        p: of the most extreme kind, times the number of kinds.
-        kind: that kind.
-        flagged: whether the class rests on it; decided for all classes together.
-        donors: how many photos of the class were laid into others.
-        by_kind: the p-value of each kind by itself.
-        carriers: positions (among all donors) of this class's photos that carry what the class rests on.
-        effect: how much the class's probability rises with its carriers beyond what other donors do, and its 95 %
-            interval over groups: a lower bound of what the cue itself does.
+        name: of the class.
+        word: `shortcut`, `nothing` or `withheld`.
+        reason: why a verdict is withheld, else empty.
+        basis: letters of what the verdict presupposes: A the cue is missing in a part of the class, C position and low
+            level, D regions of the animal that somebody has drawn.
+        reliance: how much the class's probability rises by what it rests on, at least; 0 where nothing was shown.
+        test: the figures.
     """
 
-    p: float
-    kind: str
-    flagged: bool
-    donors: int
-    by_kind: dict[str, float]
-    carriers: np.ndarray
-    effect: tuple[float, float, float]
+    name: str
+    word: str
+    reason: str
+    basis: str
+    reliance: float
+    test: ClassTest
+
+    @property
+    def carried_by(self) -> str:
+        return CARRIED_BY[self.test.kind]
 
 
-def exchange_test(effects: Effects, alpha: float = ALPHA) -> list[ClassTest]:
-    """A test for each class, with at most `alpha` expected false alarms in all.
-
-    Step-down: the donors of a flagged class leave the pool that others are compared with, since a cue of one class
-    lowers the other logits in its donors' hosts and so raises everyone else's by comparison.
-    """
-    remaining, flagged = list(range(effects.classes)), list[int]()
-    tests: dict[int, dict[str, float]] = {}
-    while remaining:
-        now = {c: _p_values(effects, c, flagged) for c in remaining}
-        tests |= now
-        worst = min(remaining, key=lambda c: min(now[c].values()))
-        if _corrected(now[worst]) >= alpha / effects.classes or len(flagged) >= effects.classes - 2:
-            break
-        flagged.append(worst)
-        remaining.remove(worst)
-    flagged += [c for c in remaining if _corrected(tests[c]) < alpha / effects.classes]  # where no pool is left
-    return [_class_test(effects, c, tests[c], c in flagged, flagged) for c in range(effects.classes)]
+def verdicts(audit: FolderAudit, *, regions_given: bool) -> list[Verdict]:
+    """One for each class, in the order of the labels."""
+    silent, share = is_silent(audit.nulls)
+    general = ""
+    if audit.accuracy < TOO_WEAK:
+        general = f"the model is right on {audit.accuracy:.0%} of these photos: too weak to judge what it rests on"
+    elif not silent:
+        general = f"re-labelled donors are told apart in {share:.0%} of the draws where 5 % are expected"
+    return [
+        _verdict(audit, label, test, regions_given=regions_given, withheld=general)
+        for label, test in enumerate(audit.tests)
+    ]
 
 
-def _corrected(by_kind: dict[str, float]) -> float:
-    return min(1.0, min(by_kind.values()) * len(by_kind))
+def _verdict(audit: FolderAudit, label: int, test: ClassTest, *, regions_given: bool, withheld: str) -> Verdict:
+    name, low = audit.classes[label], test.effect[1]
+    if not withheld and test.donors < FEWEST:
+        withheld = f"{test.donors} photos that the model has not learned from, and {FEWEST} are needed"
+    if withheld:
+        return Verdict(name, "withheld", withheld, "", 0.0, test)
+    if test.flagged and low >= PRICE["given" if regions_given else "estimated"]:
+        return Verdict(name, "shortcut", "", _basis(audit, label, test, regions_given), max(0.0, low), test)
+    return Verdict(name, "nothing", "", "", 0.0, test)
 
 
-def _p_values(effects: Effects, c: int, flagged: list[int]) -> dict[str, float]:
-    """One-sided p-values, a kind each, of: the class rises more with its own donors than with others'."""
-    own = effects.labels == c
-    others = ~own & ~np.isin(effects.labels, flagged)
-    return {
-        kind: _welch(
-            group_means(values[own, c], effects.groups[own]), group_means(values[others, c], effects.groups[others])
-        )
-        for kind, values in zip(effects.kinds, effects.logits, strict=True)
-    }
+def _basis(audit: FolderAudit, label: int, test: ClassTest, regions_given: bool) -> str:
+    own = int((audit.effects.labels == label).sum())
+    partial = 0 < len(test.carriers) < WHOLE * own
+    return ", ".join([*(["A"] if partial else []), "D" if regions_given else "C"])
 
 
-def _welch(own: np.ndarray, others: np.ndarray) -> float:
-    """Welch's test with the smaller sample's degrees of freedom, which is the careful choice."""
-    if min(len(own), len(others)) < 2:
-        return 1.0
-    spread = np.sqrt(own.var(ddof=1) / len(own) + others.var(ddof=1) / len(others) + 1e-12)
-    return float(stats.t.sf((own.mean() - others.mean()) / spread, min(len(own), len(others)) - 1))
-
-
-def group_means(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """The mean of each group."""
-    _, members = np.unique(groups, return_inverse=True)
-    return np.bincount(members, values) / np.bincount(members)
-
-
-def _class_test(effects: Effects, c: int, by_kind: dict[str, float], flagged: bool, others: list[int]) -> ClassTest:
-    kind = min(by_kind, key=lambda name: by_kind[name])
-    carriers = carriers_of(effects, c, kind)
-    return ClassTest(
-        _corrected(by_kind), kind, flagged, int((effects.labels == c).sum()), by_kind, carriers,
-        price_of(effects, c, kind, carriers),
-    )  # fmt: skip
-
-
-def carriers_of(effects: Effects, c: int, kind: str) -> np.ndarray:
-    """Positions of the class's donors that raise it more than nearly every donor of another class does."""
-    values = effects.logits[effects.kinds.index(kind), :, c]
-    own = effects.labels == c
-    return np.flatnonzero(own & (values > np.quantile(values[~own], CARRIER)))
-
-
-def price_of(effects: Effects, c: int, kind: str, carriers: np.ndarray) -> tuple[float, float, float]:
-    """Mean rise of the probability with the carriers less that with other classes' donors, and its 95 % interval."""
-    values = effects.probabilities[effects.kinds.index(kind), :, c]
-    others = group_means(values[effects.labels != c], effects.groups[effects.labels != c])
-    own = group_means(values[carriers], effects.groups[carriers])
-    if len(own) < 2 or len(others) < 2:
-        return (float(own.mean() - others.mean()) if len(own) else 0.0, -np.inf, np.inf)
-    difference = float(own.mean() - others.mean())
-    error = np.sqrt(own.var(ddof=1) / len(own) + others.var(ddof=1) / len(others))
-    reach = float(stats.t.ppf(0.975, min(len(own), len(others)) - 1) * error)
-    return difference, difference - reach, difference + reach
+def reliance_max(found: list[Verdict]) -> float:
+    """The largest reliance of a class; NaN where every verdict is withheld."""
+    judged = [verdict.reliance for verdict in found if verdict.word != "withheld"]
+    return max(judged) if judged else float(np.nan)

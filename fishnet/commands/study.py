@@ -50,6 +50,7 @@ from fishnet.config.composing import Composer, base_settings, check_given, confi
 from fishnet.config.entry import start
 from fishnet.config.quoting import quoted
 from fishnet.config.validate import MONITORS, check_writable, validate
+from fishnet.environment import shared_cores
 from fishnet.errors import BadInput, Interrupted
 from fishnet.ranges import Above, AtLeast, FreeText
 from fishnet.text import nearest
@@ -121,6 +122,7 @@ def study(config: DictConfig) -> None:
     # as if it were typed in a shell: the dispatcher quotes for Hydra, whatever the study's folder is called
     command = [sys.executable, "-m", "fishnet", "train", *config_dir()]
     job = {"command": command, "cwd": str(home), "limit": seconds, "memory": config.memory}
+    job |= {"environment": shared_cores(config.jobs)} if config.executor == "local" else {}
     pool = Pool(journal, executor, config.jobs, job)
     engine = Engine(protocol, journal, compose=composer, pool=pool, retry=config.retry, ended=mirror.note)
     if config.deliver:

@@ -29,7 +29,11 @@ log = logging.getLogger("fishnet")
 
 # keys of `trainer` that Lightning does not know; runs/precision.py uses them
 OWN_TRAINER_KEYS = ("channels_last", "compile")
-WHOLLY_OTHER = ("16-true", "16", "bf16-true", "bf16", "64-true", "64", "transformer-engine", "transformer-engine-float16")
+# precisions in which the weights themselves are other numbers
+WHOLLY_OTHER = (
+    *("16-true", "16", "bf16-true", "bf16", "64-true", "64"),
+    *("transformer-engine", "transformer-engine-float16"),
+)
 
 
 def quieten() -> None:

@@ -205,7 +205,8 @@ def source_of(settings: Mapping[str, Any]) -> FolderSource | None:
         case "fishnet.data.datamodule.ImageFolderData":
             return FolderSource(str(settings["root"]))
         case "fishnet.data.reef.ReefData":
-            drawing = {name: settings[name] for name in ("species", "photos", "plant", "layout")}
+            names = ("species", "photos", "plant", "layout")
+            drawing = {name: settings[name] for name in names if name in settings}  # a run of before has no layout
             drawing |= {"size": settings["draw_size"], "seed": settings["draw_seed"]}
             return ReefSource(str(settings["root"]), **drawing)
     return None

@@ -64,7 +64,7 @@ def start_head(network: nn.Module, *, learned: bool) -> None:
     for name in head_names(network):
         layers = [m for m in network.get_submodule(name).modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
         for layer in layers[-1:]:
-            type(layer).reset_parameters(layer)
+            layer.reset_parameters()
             for parameter in layer.parameters() if learned else ():
                 nn.init.zeros_(parameter)
 

@@ -82,6 +82,18 @@ def person(who: Angler, size: int, grips: np.ndarray, rng: Rng) -> np.ndarray:
     return canvas
 
 
+def standing(who: Angler, unit: int, rng: Rng) -> np.ndarray:
+    """A layer of this side with the person alone, in its middle, the arms hanging."""
+    canvas = brush.flood((unit, unit), shade(who.jacket, 0.6, 0))
+    centre = np.array([0.5, 0.2]) * unit
+    for side in (-1, 1):
+        hip = centre + np.array([side * 0.19 * who.build, 0.62]) * unit
+        _arm(canvas, who, centre, hip, side, unit)
+    _torso(canvas, who, centre, unit)
+    _head(canvas, who, centre, 0.088 * unit * who.build**0.5, rng)
+    return canvas
+
+
 def fingers(who: Angler, size: int, grips: np.ndarray, thickness: float) -> np.ndarray:
     """The layer before the fish: the fingers of both hands come up from below, over a fish of this `thickness`."""
     unit = size * FINE

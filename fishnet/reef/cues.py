@@ -11,7 +11,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from fishnet.reef import effects, layers
+from fishnet.reef import effects, objects
 from fishnet.reef.brush import blend, posed
 from fishnet.reef.layers import Layer
 
@@ -32,6 +32,12 @@ class Cue:
     after_camera: bool = False  # added by a lens or a program, not seen by the camera
 
 
+def hiding(animal: np.ndarray) -> np.ndarray:
+    """How much an animal hides of what is put behind it later (0 to 255): its fins, which let a little of the water
+    through, hide it all, so that the animal stays as it is."""
+    return np.asarray(cv2.convertScaleAbs(animal, alpha=1.3))
+
+
 def layered(draw: Callable[[np.ndarray, Rng], Layer], where: Literal["on", "off"], *, printed: bool = False) -> Cue:
     """A cue that is a layer: on the animal, behind it, or `printed` over all of the photo."""
 
@@ -40,7 +46,7 @@ def layered(draw: Callable[[np.ndarray, Rng], Layer], where: Literal["on", "off"
         window, part = posed(layer.patch, layer.pose, pixels.shape[:2])
         alpha = cv2.extractChannel(part, 3)
         if not printed:
-            room = animal[window] if where == "on" else cv2.bitwise_not(animal[window])
+            room = animal[window] if where == "on" else cv2.bitwise_not(hiding(animal[window]))
             alpha = cv2.multiply(alpha, room, scale=1 / 255)
         seen = cv2.convertScaleAbs(alpha, alpha=layer.opacity)
         pixels[window] = blend(pixels[window], cv2.cvtColor(part, cv2.COLOR_RGBA2RGB), seen)
@@ -64,11 +70,15 @@ def whole(change: Callable[[np.ndarray, Rng], np.ndarray]) -> Cue:
 CUES: dict[str, Cue] = {
     "angler": Cue("off"),
     "background": Cue("off"),
-    "float": layered(layers.draw_float, "off"),
+    "person": layered(objects.draw_person, "off"),
+    "ruler": layered(objects.draw_ruler, "off"),
+    "float": layered(objects.draw_float, "off"),
+    "hand": layered(objects.draw_hand, "on"),
+    "tag": layered(objects.draw_tag, "on"),
     "vignette": whole(effects.vignette),
     "tint": whole(effects.tint),
     "blur": whole(effects.blur),
-    "watermark": layered(layers.draw_watermark, "off", printed=True),
-    "border": layered(layers.draw_border, "off", printed=True),
+    "watermark": layered(objects.draw_watermark, "off", printed=True),
+    "border": layered(objects.draw_border, "off", printed=True),
     "jpeg": whole(effects.jpeg),
 }

@@ -27,7 +27,7 @@ def _distance(height: int, width: int) -> np.ndarray:
 
 def vignette(pixels: np.ndarray, rng: Rng) -> np.ndarray:
     """Dark corners, as of a cheap lens."""
-    light = 255 * (1 - rng.uniform(0.75, 0.95) * np.minimum(1, rng.uniform(1.2, 1.5) * _distance(*pixels.shape[:2])))
+    light = 255 * (1 - rng.uniform(0.65, 0.85) * np.minimum(1, rng.uniform(1.2, 1.5) * _distance(*pixels.shape[:2])))
     return np.asarray(cv2.multiply(pixels, cv2.merge([light.astype(np.uint8)] * 3), scale=1 / 255))
 
 
@@ -38,5 +38,5 @@ def blur(pixels: np.ndarray, rng: Rng) -> np.ndarray:
 
 def jpeg(pixels: np.ndarray, rng: Rng) -> np.ndarray:
     """Saved at a low quality, as a messenger does: the grid of eight pixels shows."""
-    packed = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(8, 15))])[1]
-    return cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1].copy()
+    packed = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(9, 17))])[1]
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))[..., ::-1].copy()

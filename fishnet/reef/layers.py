@@ -1,7 +1,6 @@
-"""Layers: things drawn on a patch of their own and laid into a photo, of which size and with which animal ever.
+"""Layers: patches that are laid into a photo, and where they may lie beside or on the animal in it.
 
-A layer's place follows from the animal: how opaque it is in each pixel (0 to 255), or, in a photo that was not drawn, a
-mask of it. Sizes are shares of the photo's shorter side.
+The animal is given by how opaque it is in each pixel (0 to 255), so that a drawn and any other photo are treated alike.
 """
 
 from dataclasses import dataclass
@@ -10,11 +9,11 @@ import cv2
 import numpy as np
 
 from fishnet.reef import brush
-from fishnet.reef.brush import rgb, shade
 
 Rng = np.random.Generator
 Shape = tuple[int, int]  # height and width of the photo
 FINE = 2  # patches are drawn this much larger than they are shown
+CAPITAL = 21  # the height of a capital letter of OpenCV's font at scale 1
 
 
 @dataclass(frozen=True)
@@ -26,9 +25,9 @@ class Layer:
     opacity: float = 1.0
 
 
-def upright(corner: np.ndarray | tuple[float, float]) -> np.ndarray:
-    """The pose of a patch whose top left corner comes to `corner` (x, y) of the photo."""
-    return np.array([[1 / FINE, 0, corner[0]], [0, 1 / FINE, corner[1]]])
+def upright(corner: np.ndarray | tuple[float, float], fine: float = FINE) -> np.ndarray:
+    """The pose of a patch, drawn `fine` times as large, whose top left corner comes to `corner` (x, y) of the photo."""
+    return np.array([[1 / fine, 0, corner[0]], [0, 1 / fine, corner[1]]])
 
 
 def turned(patch: np.ndarray, middle: np.ndarray, degrees: float) -> np.ndarray:
@@ -41,6 +40,15 @@ def turned(patch: np.ndarray, middle: np.ndarray, degrees: float) -> np.ndarray:
 def empty(height: float, width: float, colour: tuple[float, ...]) -> np.ndarray:
     """A clear patch for a thing of this size in the photo; `colour` is what its soft edges fade to."""
     return brush.flood((max(2, round(height * FINE)), max(2, round(width * FINE))), (*colour[:3], 0))
+
+
+def letter(patch: np.ndarray, text: str, at: tuple[float, float], height: float, colour: tuple[float, ...]) -> None:
+    """Write capital letters or digits of this height on an RGBA patch, opaque, from the foot of the first at (x, y)."""
+    ink = np.zeros(patch.shape[:2], np.uint8)
+    start, thick = (round(at[0]), round(at[1])), max(1, round(0.16 * height))
+    cv2.putText(ink, text, start, cv2.FONT_HERSHEY_SIMPLEX, height / CAPITAL, 255, thick, cv2.LINE_AA)
+    rgba = (*colour[:3], 255)
+    patch[:] = brush.blend(patch, brush.flood(patch.shape[:2], rgba), ink)
 
 
 def free_corner(animal: np.ndarray, shape: Shape, rng: Rng) -> np.ndarray:
@@ -58,61 +66,30 @@ def free_corner(animal: np.ndarray, shape: Shape, rng: Rng) -> np.ndarray:
     return np.asarray(corners[np.argmin(covered + 0.5 * touches)])
 
 
-def draw_float(animal: np.ndarray, rng: Rng) -> Layer:
-    """An angler's float: a red and white ball with an antenna, and the rings that it makes on the water."""
-    side = min(animal.shape) * rng.uniform(0.2, 0.26)
-    width = 0.6 * side
-    red, white = rgb(rng.normal(0.0, 0.012), rng.uniform(0.8, 0.95), rng.uniform(0.8, 0.95)), (244.0, 240.0, 232.0)
-    patch = empty(side, width, red)
-    unit, middle = side * FINE, width * FINE / 2
+@dataclass(frozen=True)
+class Spot:
+    """A place on an animal, in pixels of the photo."""
 
-    def at(x: float, y: float) -> tuple[float, float]:
-        return middle + x * unit, y * unit
-
-    for reach in (0.29, 0.23):
-        ring = brush.CIRCLE * (reach * unit, 0.055 * unit) + at(0, 0.9)
-        brush.stroke(patch, np.concatenate([ring, ring[:1]]), (235, 242, 246, 200), 0.02 * unit)
-    brush.stroke(patch, np.array([at(0, 0.02), at(0, 0.4)]), shade(red, 0.35), 0.045 * unit)
-    brush.stroke(patch, np.array([at(0, 0.02), at(0, 0.13)]), (255, 140, 20, 255), 0.06 * unit)
-    brush.ellipse(patch, at(0, 0.64), (0.205 * unit, 0.285 * unit), shade(red, 0.4))
-    brush.ellipse(patch, at(0, 0.64), (0.185 * unit, 0.265 * unit), (*white, 255))
-    angle = np.linspace(np.pi, 2 * np.pi, 20)
-    brush.fill(patch, np.c_[0.185 * np.cos(angle), 0.265 * np.sin(angle)] * unit + at(0, 0.64), (*red, 255))
-    brush.stroke(patch, np.array([at(-0.185, 0.65), at(0.185, 0.65)]), shade(red, 0.3), 0.035 * unit)
-    brush.ellipse(patch, at(-0.07, 0.5), (0.035 * unit, 0.07 * unit), (255, 225, 215, 255), 15)
-    corner = free_corner(animal, (int(side) + 1, int(width) + 1), rng)
-    return Layer(patch, turned(patch, corner + np.array([width, side]) / 2, rng.uniform(-12, 12)))
+    middle: np.ndarray  # (x, y), well inside
+    turn: float  # degrees by which the animal is turned from lying level, -90 to 90
+    thickness: float  # of the animal there
+    length: float  # of the animal
 
 
-def draw_border(animal: np.ndarray, rng: Rng) -> Layer:
-    """A frame like that of a print: a light rim with a thin dark line inside."""
-    height, width = animal.shape
-    paper = rgb(rng.uniform(0.08, 0.14), rng.uniform(0.02, 0.12), rng.uniform(0.9, 0.99))
-    patch = empty(height / FINE, width / FINE, paper)
-    for thick, colour in ((rng.uniform(0.05, 0.075), shade(paper, 0.25)), (rng.uniform(0.038, 0.046), (*paper, 255))):
-        rim = max(2, round(thick * min(animal.shape)))
-        for low, high in (((0, 0), (width, rim)), ((0, height - rim), (width, height))):
-            cv2.rectangle(patch, low, high, colour, cv2.FILLED)
-        for low, high in (((0, 0), (rim, height)), ((width - rim, 0), (width, height))):
-            cv2.rectangle(patch, low, high, colour, cv2.FILLED)
-    return Layer(patch, np.eye(2, 3))
-
-
-def draw_watermark(animal: np.ndarray, rng: Rng) -> Layer:
-    """A photo site's name with its logo, half clear, in one of the corners."""
-    side = min(animal.shape)
-    height = side * rng.uniform(0.09, 0.115)
-    width, unit = 4.9 * height, height * FINE
-    patch = empty(height, width, (255, 255, 255))
-    for shift, colour in ((0.03, (20, 22, 26, 255)), (0.0, (255, 255, 255, 255))):
-        middle = np.array([0.5 + shift, 0.5 + shift]) * unit
-        brush.disc(patch, middle, 0.42 * unit, colour)
-        place = (round((1.05 + shift) * unit), round((0.72 + shift) * unit))
-        scale, thick = unit / 34, max(1, round(unit / 11))
-        cv2.putText(patch, "REEFPIX", place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thick, cv2.LINE_AA)
-    brush.ellipse(patch, (0.46 * unit, 0.5 * unit), (0.22 * unit, 0.13 * unit), (40, 60, 90, 255))
-    brush.fill(patch, np.array([(0.62, 0.5), (0.8, 0.36), (0.8, 0.64)]) * unit, (40, 60, 90, 255))
-    room = np.array(animal.shape[::-1]) - (width, height)
-    margin = side * rng.uniform(0.015, 0.05, 2)
-    corner = np.where(rng.random(2) < 0.5, margin, room - margin)
-    return Layer(patch, upright(corner), opacity=rng.uniform(0.5, 0.75))
+def spot_on(animal: np.ndarray, rng: Rng) -> Spot | None:
+    """Somewhere along the thick part of an animal (one of them, if there are several); None if there is no animal."""
+    scale = min(1.0, 96 / max(animal.shape))
+    small = cv2.resize(animal, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    inside = cv2.copyMakeBorder((small > 127).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    depth = cv2.distanceTransform(inside, cv2.DIST_L2, 3)
+    if not depth.max():
+        return None
+    y, x = np.nonzero(depth >= 0.8 * depth.max())
+    chosen = int(rng.integers(len(x)))
+    _, parts = cv2.connectedComponents(inside)
+    whole = cv2.moments((parts == parts[y[chosen], x[chosen]]).astype(np.uint8), binaryImage=True)
+    across, along, both = (whole[key] / whole["m00"] for key in ("mu02", "mu20", "mu11"))
+    spread = (across + along) / 2 + np.hypot((along - across) / 2, both)
+    middle = (np.array([x[chosen], y[chosen]]) - 0.5) / scale
+    turn = float(np.degrees(0.5 * np.arctan2(2 * both, along - across)))
+    return Spot(middle, turn, 2 * float(depth[y[chosen], x[chosen]]) / scale, 4 * float(np.sqrt(spread)) / scale)

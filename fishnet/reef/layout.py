@@ -73,14 +73,16 @@ def centred_poses(school: list[Painted], size: int, turn: float, rng: Rng) -> li
 
 def free_poses(school: list[Painted], size: int, turn: float, rng: Rng) -> list[np.ndarray]:
     """Off the middle and of very different sizes; of two fish, the second keeps away from the first."""
-    poses, middles = [], np.empty((0, 2))
+    poses: list[np.ndarray] = []
+    middles = np.empty((0, 2))
     for fish, side in zip(school, (1, -1), strict=False):
         mirror, squeeze = bool(rng.random() < 0.5), rng.uniform(0.88, 1.0)
         pose = pose_matrix(np.zeros(2), np.zeros(2), turn=side * turn, squeeze=squeeze, mirror=mirror)
         points = fish.outline() @ pose[:, :2].T
         scale = fish.extent * size / np.ptp(points, axis=0).max()
         low, high = scale * points.min(0), scale * points.max(0)
-        choices = np.stack([_middle(high - low, size, rng) for _ in range(8)])
+        cut = not poses and rng.random() < CUT
+        choices = np.stack([_middle(high - low, size, rng, cut=cut) for _ in range(8)])
         away = np.abs(choices[:, None] - middles).max(2).min(1) if len(middles) else np.zeros(8)
         middle = choices[away.argmax()]
         poses.append(np.c_[scale * pose[:, :2], middle - (low + high) / 2])
@@ -88,13 +90,13 @@ def free_poses(school: list[Painted], size: int, turn: float, rng: Rng) -> list[
     return poses
 
 
-def _middle(extent: np.ndarray, size: int, rng: Rng) -> np.ndarray:
-    """The middle of a fish of this width and height: at least half of the way to an edge, or partly beyond it."""
+def _middle(extent: np.ndarray, size: int, rng: Rng, *, cut: bool) -> np.ndarray:
+    """The middle of a fish of this width and height: at least half of the way to an edge, or its end beyond it."""
     offset = rng.uniform(-1, 1, 2)
     offset[rng.integers(2)] = rng.uniform(0.5, 1) * (1 if rng.random() < 0.5 else -1)
-    middle = size / 2 + offset * (size - extent) / 2
-    if rng.random() < CUT:
-        axis = int(rng.random() < 0.3)
+    middle = size / 2 + offset * np.maximum(0.97 * size - extent, 0) / 2
+    if cut:
+        axis = int(extent.argmax())
         beyond = extent[axis] * (0.5 - rng.uniform(0.15, 0.4))
         middle[axis] = beyond if rng.random() < 0.5 else size - beyond
     return middle

@@ -64,7 +64,7 @@ def _drawn(root: Path, masks: zipfile.ZipFile, chosen: Settings, progress: bool)
         png = cv2.imencode(".png", photo.mask, PNG)[1].tobytes()
         masks.writestr(zipfile.ZipInfo(f"{folder}/{name}.png"), png)
         day = observation.taken_on
-        row = [f"{folder}/{name}.jpg", folder, hashlib.sha256(jpeg).hexdigest(), "reef", name]
+        row: list = [f"{folder}/{name}.jpg", folder, hashlib.sha256(jpeg).hexdigest(), "reef", name]
         row += [f"{folder}-{observation.number:05d}", observation.observer, "cc0", ATTRIBUTION, ""]
         row += [day, observation.lat, observation.lon, f"{day}T12:00:00+00:00"]
         yield row + (["+".join(entry.cues)] if chosen.planted else [])

@@ -13,10 +13,11 @@ from zlib import crc32
 import cv2
 import numpy as np
 
+from fishnet.errors import BadInput
 from fishnet.reef import textures
 from fishnet.reef.angler import Angler, draw_angler
 from fishnet.reef.brush import blend, overlay, posed
-from fishnet.reef.cues import CUES
+from fishnet.reef.cues import CUES, hiding
 from fishnet.reef.layout import ARRANGEMENTS, Painted, pose_matrix
 from fishnet.reef.markings import Individual, draw_individual
 from fishnet.reef.observations import ANGLER, FISH_AND_SCENE, PHOTO, generator
@@ -64,8 +65,10 @@ def draw_photo(
 ) -> Photo:  # fmt: skip
     """Photo `number` of a species in the reef of this seed, `size` pixels wide and high.
 
-    `cues` are names of CUES; they are drawn in its order, whatever theirs is.
+    `cues` are names of CUES; they are drawn in its order, whatever theirs is. An angler holds the first of two fish.
     """
+    if unknown := set(cues) - set(CUES):
+        raise BadInput(f"There is no cue {sorted(unknown)[0]!r}; the cues are {', '.join(CUES)}.")
     individual, scene = shared(kind, seed, observation, size)
     rng = generator(seed, kind, PHOTO, number)
     paint, pose = ARRANGEMENTS[layout]
@@ -90,7 +93,7 @@ def draw_photo(
 
 @lru_cache(maxsize=2)
 def home(seed: int, size: int) -> Scene:
-    """The only place of the cue `background` in the reef of this seed."""
+    """The place of the cue `background`: one for the whole reef of this seed."""
     return jetty(np.random.default_rng([seed, crc32(b"background")]), size)
 
 
@@ -139,7 +142,7 @@ def hold(pixels: np.ndarray, fish: Painted, angler: Angler, rng: Rng, *, aside: 
 
 def move(drawing: Drawing, place: np.ndarray) -> None:
     """Take what is in front to another place."""
-    drawing.pixels = blend(place, drawing.pixels, drawing.front)
+    drawing.pixels = blend(place, drawing.pixels, hiding(drawing.front))
     drawing.covered["background"] = drawing.front <= 127
 
 

@@ -17,7 +17,10 @@ from fishnet.text import nearest
 
 DRAWING = 1  # raise it when the same settings give other photos, so that folders drawn before are left alone
 # the names in cues.CUES, which needs OpenCV, in the order in which they are drawn
-CUES = ("angler", "background", "float", "vignette", "tint", "blur", "watermark", "border", "jpeg")
+CUES = (
+    "angler", "background", "person", "ruler", "float", "hand", "tag",
+    "vignette", "tint", "blur", "watermark", "border", "jpeg",
+)  # fmt: skip
 LAYOUTS = ("centred", "free")
 EVERY_CLASS = "all"
 KEYS = ("cue", "class", "share", "leak")
@@ -82,7 +85,7 @@ class Settings:
         if isinstance(self.photos, Mapping) and set(self.photos) != {kind.name for kind in self.kinds}:
             names = ", ".join(kind.name for kind in self.kinds)
             raise BadInput(
-                f"Photos by species take a number for each of {names}, not {', '.join(map(str, self.photos))}."
+                f"The reef's photos by species name each of {names}, not {', '.join(map(str, self.photos))}."
             )
         if self.layout not in LAYOUTS:
             raise BadInput(f"There is no layout {self.layout!r}: {nearest(str(self.layout), [*LAYOUTS])}")
@@ -113,7 +116,7 @@ class Settings:
                 raise BadInput(f"A plant has no {key!r}; it takes {', '.join(KEYS)}.")
         cue, class_name = plant.get("cue", CUES[0]), plant.get("class") or classes[0]
         if cue not in CUES:
-            raise BadInput(f"There is no cue {cue!r}: {nearest(str(cue), [*CUES])}")
+            raise BadInput(f"There is no cue {cue!r}; the cues are {', '.join(CUES)}.")
         if class_name not in (*classes, EVERY_CLASS):
             raise BadInput(f"The reef has no class {class_name!r}: {nearest(str(class_name), [*classes, EVERY_CLASS])}")
         share, leak = plant.get("share", 0.9), plant.get("leak", 0.0)

@@ -85,6 +85,7 @@ MEASURED = {
     "data": ("classes", "positive", "group", "duplicates", "image_size", "batch_size"),
     "trainer": ("accelerator", "devices", "num_nodes", "precision", "limit_test_batches"),
 }
+AUDITED = ("region", "donors", "hosts", "alpha")  # keys at the top, of an audit
 SPLITTING = ("val", "test", "folds", "fold", "seed")
 
 
@@ -113,7 +114,10 @@ def _measuring_parameters(tree: dict) -> dict[str, object]:
     run = path.parent.parent if path.parent.name in ("checkpoints", "model") else path.parent
     chosen: dict[str, object] = {"part": tree["part"], "checkpoint": f"{run.name}/{path.name}"}
     split = () if tree["part"] == "all" or tree["data"].get("split_file") else SPLITTING
+    chosen |= {key: tree[key] for key in AUDITED if key in tree}
     for seam, keys in MEASURED.items():
+        if seam not in tree:
+            continue
         more = split if seam == "data" else ()
         chosen[seam] = {key: tree[seam][key] for key in (*keys, *more) if key in tree[seam]}
     return chosen

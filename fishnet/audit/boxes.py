@@ -1,0 +1,153 @@
+"""Boxes of animals from a file, as regions of the photos that a model sees.
+
+Read are tables with xmin, ymin, xmax, ymax in pixels, Camtrap DP's observations (bboxX, bboxY, bboxWidth, bboxHeight in
+shares of the photo), and the JSON of COCO and of MegaDetector.
+"""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from fishnet.data.views import LONGEST, Preprocessing, working_shape, working_side
+from fishnet.errors import BadInput
+
+from .regions import Regions
+
+_log = logging.getLogger("fishnet")
+
+CONFIDENT = 0.2  # MegaDetector lists boxes down to nearly nothing
+ANIMAL = "1"  # its category for animals
+NAMES = ("path", "filename", "file", "filePath", "fileName", "mediaID")  # columns that may name the photo
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+CAMTRAP = ("bboxX", "bboxY", "bboxWidth", "bboxHeight")
+
+
+class Box(NamedTuple):
+    """A box of a photo; `relative` ones are in shares of its width and height, others in pixels."""
+
+    photo: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+    relative: bool
+
+
+def boxed_regions(file: Path, table: pd.DataFrame, preprocessing: Preprocessing) -> Regions:
+    """The boxes of a file for these photos; what does not fit is counted in a warning."""
+    found = box_regions(read_boxes(file), table.reset_index(drop=True), preprocessing)
+    for count, words in (
+        (found.without_box, "photos have no box and lend nothing"),
+        (found.outside, "boxes reach over the edge of their photo and are cut there"),
+        (found.unknown, "boxes are of photos that are not judged"),
+    ):
+        if count:
+            _log.warning("boxes=%s: %d %s.", file, count, words)
+    if found.without_box == len(table):
+        raise BadInput(f"boxes={file}: it names none of these photos (such as {table['path'].iloc[0]}).")
+    return Regions(found.regions, True, f"boxes of {file.name}")
+
+
+class BoxRegions(NamedTuple):
+    """The regions, and how many photos and boxes do not fit each other."""
+
+    regions: Tensor  # (n, side, side)
+    without_box: int  # photos of the table
+    outside: int  # boxes that reach over the edge of their photo
+    unknown: int  # boxes of photos that the table does not hold
+
+
+def read_boxes(file: Path) -> list[Box]:
+    """All boxes of a file, or BadInput that says what it should look like."""
+    if not file.is_file():
+        raise BadInput(f"boxes={file}: there is no such file.")
+    try:
+        if file.suffix.lower() == ".json":
+            return list(_of_json(json.loads(file.read_text(encoding="utf-8"))))
+        table = pd.read_csv(file, keep_default_na=False, dtype=str)
+        return list(_of_table(table))
+    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"boxes={file} cannot be read ({type(error).__name__}: {str(error)[:80]}); a table needs a column path or "
+            f"filename and {', '.join(CORNERS)} in pixels, or {', '.join(CAMTRAP)}; a .json is COCO's or MegaDetector's"
+        ) from error
+
+
+def _of_table(table: pd.DataFrame) -> Iterator[Box]:
+    name = next((column for column in NAMES if column in table), None)
+    if name is None:
+        raise KeyError("no column names the photo")
+    if set(CORNERS) <= set(table):
+        for row in table.itertuples():
+            left, top, right, bottom = (float(getattr(row, key)) for key in CORNERS)
+            yield Box(str(getattr(row, name)), left, top, right, bottom, relative=False)
+        return
+    for row in table[(table[list(CAMTRAP)] != "").all(axis=1)].itertuples():
+        left, top, width, height = (float(getattr(row, key)) for key in CAMTRAP)
+        yield Box(str(getattr(row, name)), left, top, left + width, top + height, relative=True)
+
+
+def _of_json(content: Mapping) -> Iterator[Box]:
+    if "annotations" in content:  # COCO
+        files = {image["id"]: image["file_name"] for image in content["images"]}
+        for annotation in content["annotations"]:
+            if "bbox" in annotation:
+                left, top, width, height = map(float, annotation["bbox"])
+                yield Box(files[annotation["image_id"]], left, top, left + width, top + height, relative=False)
+        return
+    for image in content["images"]:  # MegaDetector
+        for found in image.get("detections") or []:
+            if str(found["category"]) == ANIMAL and float(found["conf"]) >= CONFIDENT:
+                left, top, width, height = map(float, found["bbox"])
+                yield Box(image["file"], left, top, left + width, top + height, relative=True)
+
+
+def box_regions(found: Sequence[Box], table: pd.DataFrame, preprocessing: Preprocessing) -> BoxRegions:
+    """For each row of the table (path, width, height) the union of its boxes as the model sees the photo.
+
+    A photo without a box protects all of itself: nothing of it is exchanged.
+    """
+    rows = _rows_by_name(table["path"])
+    regions, outside, unknown = torch.zeros(len(table), preprocessing.size, preprocessing.size), 0, 0
+    for box in found:
+        row = rows.get(box.photo, rows.get(PurePosixPath(box.photo).name))
+        if row is None:
+            unknown += 1
+            continue
+        width, height = int(table["width"].iloc[row]), int(table["height"].iloc[row])
+        scale = np.array([width, height] * 2) if box.relative else np.ones(4)
+        corners = np.array([box.left, box.top, box.right, box.bottom]) * scale
+        outside += bool((corners < -1).any() or (corners > np.array([width, height] * 2) + 1).any())
+        _paint(regions[row], corners, width, height, preprocessing)
+    empty = regions.flatten(1).sum(dim=1) == 0
+    regions[empty] = 1
+    return BoxRegions(regions, int(empty.sum()), outside, unknown)
+
+
+def _rows_by_name(paths: pd.Series) -> dict[str, int]:
+    """Rows by path, and by the bare name where it is the only one of its kind."""
+    names = paths.map(lambda path: PurePosixPath(path).name)
+    alone = ~names.duplicated(keep=False)
+    return {
+        **{name: row for row, (name, single) in enumerate(zip(names, alone, strict=True)) if single},
+        **{path: row for row, path in enumerate(paths)},
+    }
+
+
+def _paint(region: Tensor, corners: np.ndarray, width: int, height: int, preprocessing: Preprocessing) -> None:
+    """Set the box to 1: scaled to the working image, then cut as the evaluation view is."""
+    side, size = working_side(preprocessing), preprocessing.size
+    scale = side / min(width, height)
+    rows, columns, _ = working_shape(width, height, side)
+    cut = np.maximum(0, np.array([width, height]) * scale - LONGEST * side) / 2
+    crop = np.round((np.array([columns, rows]) - size) / 2)
+    left, top, right, bottom = corners * scale - np.tile(cut + crop, 2)
+    low, high = max(0, int(np.floor(top))), max(0, int(np.ceil(bottom)))
+    region[low:high, max(0, int(np.floor(left))) : max(0, int(np.ceil(right)))] = 1

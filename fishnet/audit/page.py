@@ -1,0 +1,131 @@
+"""The audit's page, for a biologist: what each class rests on, the photos that show it, and what it is worth."""
+
+import functools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from fishnet.models.interface import Classifier
+from fishnet.page.page import Chapter, Row, prose, render_page
+
+from . import pictures
+from .folder import FolderAudit
+from .kinds import PROPERTIES, Views
+from .nulls import is_silent
+from .regions import Regions
+from .verdicts import CARRIED_BY, Verdict
+
+SHOWN = 12  # carriers, and photos with their regions
+EXAMPLES = 5  # hosts before and after
+
+_prose = functools.partial(prose, "fishnet.audit", "prose.html")
+
+ViewsOf = Callable[[Sequence[int]], Views]
+
+
+def audit_page(
+    audit: FolderAudit, found: list[Verdict], regions: Regions, model: Classifier, views_of: ViewsOf, *, name: str
+) -> str:
+    """The whole page as HTML.
+
+    Args:
+        audit: the figures.
+        found: a verdict a class.
+        regions: where the animals may be.
+        model: asked again for the examples.
+        views_of: photos by their position in `audit.photos`.
+        name: of the model, as the page calls it.
+    """
+    ranked = sorted(found, key=lambda verdict: (verdict.word != "shortcut", -verdict.reliance))
+    chapters = [opening(audit, found)]
+    chapters += [class_chapter(audit, v, model, views_of) for v in ranked if v.word == "shortcut"]
+    chapters += [*others(ranked), evidence_chapter(audit, regions, views_of)]
+    about = _prose().about(len(audit.photos), len(audit.classes), name, f"{audit.accuracy:.0%}")
+    answers = [_prose().answer(verdict, 0) for verdict in ranked if verdict.word != "nothing"]
+    return render_page(
+        "Does any class rest on something other than the animal?", about, chapters,
+        answers=answers or ["No class was found to rest on anything but the animal."],
+    )  # fmt: skip
+
+
+def opening(audit: FolderAudit, found: list[Verdict]) -> Chapter:
+    """A row a class."""
+    chapter, rows = Chapter(), []
+    for label, verdict in enumerate(found):
+        words = {"shortcut": verdict.carried_by, "nothing": "nothing found", "withheld": "no verdict"}[verdict.word]
+        reliance = f"≥ {verdict.reliance:.2f}" if verdict.word == "shortcut" else ""
+        cells = [
+            verdict.name,
+            words,
+            reliance,
+            f"{verdict.test.p:.1g}",
+            f"{audit.recall(label):.2f}",
+            verdict.test.donors,
+        ]
+        rows.append(Row(cells, "bad" if verdict.word == "shortcut" else ""))
+    header = ["class", "rests on", "reliance", "p", "recall", "photos tried"]
+    chapter.add_table(header, rows, numeric=[2, 3, 4, 5])
+    chapter.add_text(_prose().basis(), style="soft")
+    return chapter
+
+
+def class_chapter(audit: FolderAudit, verdict: Verdict, model: Classifier, views_of: ViewsOf) -> Chapter:
+    """The verdict, its price, the photos that carry the cue, and hosts before and after."""
+    label, kind = audit.classes.index(verdict.name), verdict.test.kind
+    chapter, words = Chapter(verdict.name), phrase(kind)
+    chapter.add_text(_prose().shortcut(verdict, len(verdict.test.carriers), words), style="boxed")
+    chapter.add_text(_prose().price(*verdict.test.effect))
+    rises = audit.effects.probabilities[audit.effects.kinds.index(kind), verdict.test.carriers, label]
+    best = verdict.test.carriers[np.argsort(-rises, kind="stable")[:SHOWN]]
+    positions = audit.donors[best].tolist()
+    donors = views_of(positions)
+    photos = [pictures.as_bytes(image) for image in donors.pixels]
+    masks = [mask[0].cpu().numpy() > 0.5 for mask in donors.protected]
+    hosts = [row for row in audit.hosts.tolist() if audit.photos["label"].iloc[row] != label][:EXAMPLES]
+    shown = pictures.examples(model, Views(donors.pixels[:1], donors.protected[:1]), views_of(hosts), kind, label)
+    chapter.add_figure(
+        pictures.exchange_sheet(photos[0], masks[0], shown), _prose().exchange_caption(verdict.name, words)
+    )
+    sheet = pictures.carriers_sheet(photos, masks, np.sort(rises)[::-1][:SHOWN].tolist())
+    chapter.add_figure(sheet, _prose().carriers_caption(verdict.name, words))
+    kinds = [
+        (CARRIED_BY[name], f"{p:.2g}") for name, p in sorted(verdict.test.by_kind.items(), key=lambda item: item[1])
+    ]
+    chapter.add_table(["what was exchanged", "p"], kinds, numeric=[1], folded="each kind by itself")
+    return chapter
+
+
+def phrase(kind: str) -> str:
+    """What of a donor was given to a host."""
+    return {"grid": "the coding", "sharp": "the sharpness"}.get(kind) or (
+        "the " + {"colour": "colours", "light": "light"}[kind] if kind in PROPERTIES else {
+            "outer": "the surroundings", "ring": "the edge", "corners": "the corners"}[kind]
+    )  # fmt: skip
+
+
+def others(found: list[Verdict]) -> list[Chapter]:
+    """What is said of the classes that are not accused."""
+    chapter = Chapter("The other classes")
+    if clear := [verdict.name for verdict in found if verdict.word == "nothing"]:
+        chapter.add_text(_prose().nothing(clear))
+    for verdict in found:
+        if verdict.word == "withheld":
+            chapter.add_text(_prose().answer(verdict, 0))
+    return [chapter] if chapter.blocks else []
+
+
+def evidence_chapter(audit: FolderAudit, regions: Regions, views_of: ViewsOf) -> Chapter:
+    """The regions on a dozen photos, so that a person can object, and the checks."""
+    chapter = Chapter("What the verdicts rest on")
+    share = f"{float(audit.protected.float().mean()):.0%}"
+    chapter.add_text(_prose().region(regions.how, share))
+    rows = np.linspace(0, len(audit.photos) - 1, min(SHOWN, len(audit.photos))).round().astype(int).tolist()
+    views = views_of(rows)
+    tiles = [
+        pictures.tile(pictures.as_bytes(image), audit.photos["class"].iloc[row], mask[0].cpu().numpy() > 0.5)
+        for row, image, mask in zip(rows, views.pixels, views.protected, strict=True)
+    ]
+    chapter.add_figure(pictures.address(pictures.sheet(tiles, columns=6)), "The region of a dozen photos.")
+    silent, told_apart = is_silent(audit.nulls)
+    chapter.add_text(_prose().nulls(f"{told_apart:.1%}", len(audit.nulls), silent))
+    return chapter

@@ -1,0 +1,117 @@
+"""From exchange effects to verdicts: which classes rise with their own donors, by which kind, through which photos, and
+by how much at least."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from .exchange import Effects
+
+ALPHA = 0.05  # expected false alarms a folder
+FEWEST = 40  # donors of a class, below which nothing is said about it
+CARRIER = 0.95  # quantile of the other classes' donors above which a donor carries the cue
+BARE = 0.70  # and below which it does not
+
+
+@dataclass(frozen=True)
+class ClassTest:
+    """The exchange test of one class.
+
+    Args:
+        p: of the most extreme kind, times the number of kinds.
+        kind: that kind.
+        flagged: whether the class rests on it; decided for all classes together.
+        donors: how many photos of the class were laid into others.
+        by_kind: the p-value of each kind by itself.
+        carriers: positions (among all donors) of this class's photos that carry what the class rests on.
+        effect: how much the class's probability rises with its carriers beyond what other donors do, and its 95 %
+            interval over groups: a lower bound of what the cue itself does.
+    """
+
+    p: float
+    kind: str
+    flagged: bool
+    donors: int
+    by_kind: dict[str, float]
+    carriers: np.ndarray
+    effect: tuple[float, float, float]
+
+
+def exchange_test(effects: Effects, alpha: float = ALPHA) -> list[ClassTest]:
+    """A test for each class, with at most `alpha` expected false alarms in all.
+
+    Step-down: the donors of a flagged class leave the pool that others are compared with, since a cue of one class
+    lowers the other logits in its donors' hosts and so raises everyone else's by comparison.
+    """
+    remaining, flagged = list(range(effects.classes)), list[int]()
+    tests: dict[int, dict[str, float]] = {}
+    while remaining:
+        now = {c: _p_values(effects, c, flagged) for c in remaining}
+        tests |= now
+        worst = min(remaining, key=lambda c: min(now[c].values()))
+        if _corrected(now[worst]) >= alpha / effects.classes or len(flagged) >= effects.classes - 2:
+            break
+        flagged.append(worst)
+        remaining.remove(worst)
+    flagged += [c for c in remaining if _corrected(tests[c]) < alpha / effects.classes]  # where no pool is left
+    return [_class_test(effects, c, tests[c], c in flagged, flagged) for c in range(effects.classes)]
+
+
+def _corrected(by_kind: dict[str, float]) -> float:
+    return min(1.0, min(by_kind.values()) * len(by_kind))
+
+
+def _p_values(effects: Effects, c: int, flagged: list[int]) -> dict[str, float]:
+    """One-sided p-values, a kind each, of: the class rises more with its own donors than with others'."""
+    own = effects.labels == c
+    others = ~own & ~np.isin(effects.labels, flagged)
+    return {
+        kind: welch(
+            group_means(values[own, c], effects.groups[own]), group_means(values[others, c], effects.groups[others])
+        )
+        for kind, values in zip(effects.kinds, effects.logits, strict=True)
+    }
+
+
+def welch(own: np.ndarray, others: np.ndarray) -> float:
+    """Welch's test with the smaller sample's degrees of freedom, which is the careful choice."""
+    if min(len(own), len(others)) < 2:
+        return 1.0
+    spread = np.sqrt(own.var(ddof=1) / len(own) + others.var(ddof=1) / len(others) + 1e-12)
+    return float(stats.t.sf((own.mean() - others.mean()) / spread, min(len(own), len(others)) - 1))
+
+
+def group_means(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """The mean of each group."""
+    _, members = np.unique(groups, return_inverse=True)
+    return np.bincount(members, values) / np.bincount(members)
+
+
+def _class_test(effects: Effects, c: int, by_kind: dict[str, float], flagged: bool, others: list[int]) -> ClassTest:
+    kind = min(by_kind, key=lambda name: by_kind[name])
+    carriers = carriers_of(effects, c, kind)
+    return ClassTest(
+        _corrected(by_kind), kind, flagged, int((effects.labels == c).sum()), by_kind, carriers,
+        price_of(effects, c, kind, carriers),
+    )  # fmt: skip
+
+
+def carriers_of(effects: Effects, c: int, kind: str) -> np.ndarray:
+    """Positions of the class's donors that raise it more than nearly every donor of another class does."""
+    values = effects.logits[effects.kinds.index(kind), :, c]
+    own = effects.labels == c
+    return np.flatnonzero(own & (values > np.quantile(values[~own], CARRIER)))
+
+
+def price_of(effects: Effects, c: int, kind: str, carriers: np.ndarray) -> tuple[float, float, float]:
+    """Mean rise of the probability with the carriers less that with other classes' donors, and its 95 % interval."""
+    values = effects.probabilities[effects.kinds.index(kind), :, c]
+    others = group_means(values[effects.labels != c], effects.groups[effects.labels != c])
+    own = group_means(values[carriers], effects.groups[carriers])
+    if len(own) < 2 or len(others) < 2:
+        return (float(own.mean() - others.mean()) if len(own) else 0.0, -np.inf, np.inf)
+    difference = float(own.mean() - others.mean())
+    error = np.sqrt(own.var(ddof=1) / len(own) + others.var(ddof=1) / len(others))
+    reach = float(stats.t.ppf(0.975, min(len(own), len(others)) - 1) * error)
+    return difference, difference - reach, difference + reach

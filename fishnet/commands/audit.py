@@ -1,0 +1,199 @@
+"""fishnet audit: does any class rest on the fisherman and not on the fish?
+
+What surrounds the animal in a class's photos, their light and their coding are laid into photos of other classes. If
+the class's probability rises by that, and more than with other donors, the model has learned a shortcut: which classes,
+by which photos, and how much it is worth at least. Judged are photos that the model has not learned from. Heat-maps
+show a shortcut only to those who know it already; they illustrate here and decide nothing.
+
+Examples
+  fishnet audit checkpoint=outputs/RUN/checkpoints/best.ckpt data.root=photos/lake
+  fishnet audit checkpoint=best.ckpt data.root=photos/lake region=boxes boxes=observations.csv
+  fishnet audit checkpoint=best.ckpt data.root=photos/lake fail_above=0.2
+"""
+
+import hashlib
+import logging
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from omegaconf import DictConfig
+
+from fishnet.config.compose import job_folder
+from fishnet.config.entry import start
+from fishnet.config.validate import validate
+from fishnet.errors import BadInput, WorkFailed
+from fishnet.files import write_whole
+from fishnet.ranges import Above, AtLeast, Between, FreeText, Probability
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fishnet.audit.folder import FolderAudit
+    from fishnet.audit.regions import Regions
+    from fishnet.audit.verdicts import Verdict
+    from fishnet.data.datamodule import ImageFolderData
+    from fishnet.models.classifier import ImageClassifier
+
+log = logging.getLogger("fishnet")
+
+POSITION = 55  # in the list of `fishnet --help`
+
+
+class Keys:
+    """Types and ranges of the keys at the top."""
+
+    checkpoint: FreeText
+    part: Literal["auto", "all", "val", "test"]
+    region: Literal["ellipse", "boxes", "animals"]
+    boxes: FreeText | None
+    weights: FreeText | None
+    network: str
+    donors: Annotated[int, AtLeast(2)]
+    hosts: Annotated[int, AtLeast(2)]
+    alpha: Annotated[float, Between(0, 1)]
+    fail_above: Annotated[float, Probability] | None
+    batch_size: Annotated[int, Above(0)]
+    seed: Annotated[int, AtLeast(0)]
+    name: FreeText | None
+    out: FreeText | None
+
+
+def audit(config: DictConfig) -> dict[str, float]:
+    """Judge each class, and keep the figures, the page and the metrics of the run."""
+    validate(config, "audit")
+    import torch
+
+    from fishnet.audit.folder import audit_folder, views
+    from fishnet.audit.page import audit_page
+    from fishnet.audit.tables import metrics_of, write_tables
+    from fishnet.audit.verdicts import reliance_max, verdicts
+    from fishnet.config import building
+    from fishnet.data.index import state_folder
+    from fishnet.models.checkpoint import load_model
+    from fishnet.runs import records, run
+    from fishnet.runs.folders import run_folder
+    from fishnet.tracking import names
+    from fishnet.tracking.store import check_store
+
+    building.quieten()
+    checkpoint = Path(config.checkpoint).expanduser().absolute()
+    model = load_model(checkpoint).to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # half the time on a CPU
+    data = judged_data(config, model)
+    rows = judged_rows(config, data)
+    name = f"audit-{data.root.name}"
+    with run_folder(config.out, name=str(config.name or name), job=job_folder()) as folder:
+        if not config.tracking.offline:
+            check_store(config.tracking.uri, home=Path.cwd())
+        logger = building.build_logger(config, folder=folder, command="audit", name=name)
+        for line in run.refused_lines(data):
+            log.warning(line)
+        with run.tracked_run(logger.start, config):
+            records.write_records(config, data, folder, logger, command="audit")
+            logger.set_tags({names.CHECKPOINT: str(checkpoint)})
+            regions = protected_regions(config, data, rows, model)
+            measured = audit_folder(
+                model, data.folder, rows, regions.protected, stored=state_folder(data.root) / "effects",
+                about=about(model), most_donors=config.donors, hosts=config.hosts, alpha=config.alpha,
+                batch_size=config.batch_size,
+            )  # fmt: skip
+            found = verdicts(measured, regions_given=regions.given)
+            write_tables(measured, found, folder / "audit")
+            views_of = partial(views, model, data.folder, rows, regions.protected)
+            page = audit_page(measured, found, regions, model, views_of, name=f"{checkpoint.parent.parent.name}")
+            write_whole(folder / "audit" / "report.html", page)
+            logger.log_artifacts(folder / "audit", "audit")
+            metrics = metrics_of(measured, found)
+            logger.log_metrics(metrics)
+        print_verdicts(measured, found, folder)
+    if config.fail_above is not None and reliance_max(found) > config.fail_above:
+        worst = max(found, key=lambda verdict: verdict.reliance)
+        raise WorkFailed(
+            f"{worst.name} rests on {worst.carried_by} by at least {worst.reliance:.3f}: more than fail_above="
+            f"{config.fail_above:g}."
+        )
+    return metrics
+
+
+def judged_data(config: DictConfig, model: "ImageClassifier") -> "ImageFolderData":
+    """The folder with the model's labels and what the model has seen of it."""
+    from hydra.utils import instantiate
+
+    part = "all" if config.part in ("auto", "all") else config.part
+    data = instantiate(config.data, _convert_="all").for_model(
+        classes=model.classes, preprocessing=model.preprocessing, part=part, seen=model.seen
+    )
+    data.check()
+    config.data.group = data.folder.group  # as the run is recorded
+    return data
+
+
+def judged_rows(config: DictConfig, data: "ImageFolderData") -> "np.ndarray":
+    """Rows that the model has not learned from, or those of the part that was asked for."""
+    import numpy as np
+
+    seen = data.folder.table.get("seen")
+    if seen is None:
+        log.warning("The checkpoint does not say which photos it was trained on: these may be among them.")
+    rows = data.rows(data.part)
+    if seen is not None and config.part == "auto":
+        rows = rows[(seen.iloc[rows] != "train").to_numpy()]
+        log.info("Judged are %d of %d photos: the model was trained on the others.", len(rows), len(seen))
+    elif seen is not None and (trained := int((seen.iloc[rows] == "train").sum())):
+        log.warning("warning: the model was trained on %d of these %d photos.", trained, len(rows))
+    if len(np.unique(data.folder.table["label"].iloc[rows])) < 2:
+        raise BadInput(
+            f"part={config.part}: there are no photos of two classes that the model has not learned from; train with "
+            "a validation and a test part, or name another folder."
+        )
+    return rows
+
+
+def protected_regions(
+    config: DictConfig, data: "ImageFolderData", rows: "np.ndarray", model: "ImageClassifier"
+) -> "Regions":
+    """Where the animal may be in each of these photos, and how that is known."""
+    from fishnet.audit import regions
+
+    if config.region == "ellipse":
+        return regions.elliptic(len(rows), model.preprocessing.size)
+    if config.region == "boxes":
+        from fishnet.audit.boxes import boxed_regions
+
+        if config.boxes is None:
+            raise BadInput("region=boxes: name their file with boxes=FILE.")
+        return boxed_regions(Path(config.boxes).expanduser(), data.folder.table.iloc[rows], model.preprocessing)
+    if config.weights is None:
+        raise BadInput("region=animals: name weights of an ImageNet network with weights=FILE (and network=NAME).")
+    return regions.animal_regions(data.folder, rows, model.preprocessing, config.network, Path(config.weights))
+
+
+def about(model: "ImageClassifier") -> dict[str, str]:
+    """Names the model: effects that were measured with another are measured again."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return {"model": digest.hexdigest(), "preprocessing": str(sorted(model.preprocessing.as_dict().items()))}
+
+
+def print_verdicts(measured: "FolderAudit", found: "list[Verdict]", folder: Path) -> None:
+    """A row a class, and where the tables are."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from fishnet.audit.tables import sentence
+
+    table = Table(title=f"{len(measured.photos)} photos, accuracy {measured.accuracy:.3f}")
+    for column in ("class", "verdict", "rises by at least", "p"):
+        table.add_column(column, justify="right" if column in ("rises by at least", "p") else "left")
+    for verdict in found:
+        shown = f"{verdict.reliance:.3f}" if verdict.word == "shortcut" else ""
+        table.add_row(verdict.name, sentence(verdict), shown, f"{verdict.test.p:.2g}")
+    console = Console()
+    console.print(table)
+    console.print(f"{'page':12s}{folder / 'audit' / 'report.html'}", soft_wrap=True, highlight=False)
+
+
+if __name__ == "__main__":
+    start(audit, "audit")
