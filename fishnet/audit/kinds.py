@@ -73,6 +73,11 @@ class Views:
         return blurred(self.pixels * self.outside, SLOW * self.side) / reach + 0.03
 
     @cached_property
+    def surroundings(self) -> Tensor:
+        """The photo with the animal painted over by the light around it, so that no edge of it is measured."""
+        return self.pixels * self.outside + self.light * self.protected
+
+    @cached_property
     def detail(self) -> Tensor:
         """What is finer than the coding grid's own steps."""
         return self.pixels - blurred(self.pixels, 0.8)
@@ -80,19 +85,19 @@ class Views:
     @cached_property
     def grid(self) -> tuple[Tensor, Tensor]:
         """Fine detail outside by column and by row of the coding grid, (n, 3, 8) each."""
-        strength = self.detail.abs() * self.outside
+        strength = (self.surroundings - blurred(self.surroundings, 0.8)).abs() * self.outside
         return _by_phase(strength.sum(2), self.outside.sum(2)), _by_phase(strength.sum(3), self.outside.sum(3))
 
     @cached_property
     def bands(self) -> tuple[list[Tensor], Tensor]:
         """The photo as three bands of detail, from fine to coarse, and what is left."""
-        levels = [self.pixels, *(blurred(self.pixels, sigma) for sigma in BANDS)]
-        return [fine - coarse for fine, coarse in pairwise(levels)], levels[-1]
+        return in_bands(self.pixels)
 
     @cached_property
     def sharpness(self) -> Tensor:
         """Mean strength of each band outside, (3, n, 1, 1, 1)."""
-        means = [self._outside_mean(band.abs()).mean(dim=1, keepdim=True) for band in self.bands[0]]
+        bands = in_bands(self.surroundings)[0]
+        means = [self._outside_mean(band.abs()).mean(dim=1, keepdim=True) for band in bands]
         return torch.stack(means) + 2e-3
 
     def _outside_mean(self, values: Tensor) -> Tensor:
@@ -125,6 +130,12 @@ def region(kind: str, side: int, device: torch.device) -> Tensor:
         corner = round(CORNER * side)
         mask[corner : side - corner] = mask[:, corner : side - corner] = 0
     return mask if kind == "outer" else blurred(mask[None, None], 1.0)[0, 0]
+
+
+def in_bands(pixels: Tensor) -> tuple[list[Tensor], Tensor]:
+    """Three bands of detail, from fine to coarse, and what is left; their sum is the photo."""
+    levels = [pixels, *(blurred(pixels, sigma) for sigma in BANDS)]
+    return [fine - coarse for fine, coarse in pairwise(levels)], levels[-1]
 
 
 def blurred(values: Tensor, sigma: float) -> Tensor:

@@ -1,0 +1,33 @@
+"""Models whose answers are known, for what only asks a model."""
+
+from types import SimpleNamespace
+
+import torch
+from torch import Tensor, nn
+
+
+class BorderReader(nn.Module):
+    """Class 2 is what is bright at the edge; the other classes are told by one colour channel of the middle."""
+
+    def __init__(self, side: int = 32, classes: int = 4) -> None:
+        super().__init__()
+        self.classes = [f"class {number}" for number in range(classes)]
+        self.preprocessing = SimpleNamespace(size=side, crop=1.0, interpolation="bilinear")
+        self.network = nn.Identity()
+        self.register_buffer("temperature", torch.ones(()))
+        self.asked = 0  # photos
+
+    @property
+    def device(self) -> torch.device:
+        return self.temperature.device
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.asked += len(images)
+        edge = torch.cat([images[..., :2, :].flatten(1), images[..., -2:, :].flatten(1)], dim=1).mean(dim=1)
+        middle = images[..., 12:20, 12:20].mean(dim=(2, 3))
+        logits = torch.cat([middle, torch.zeros(len(images), len(self.classes) - 3)], dim=1) * 4
+        logits[:, 2] += 8 * edge
+        return logits
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        return (logits / self.temperature).softmax(dim=-1)
