@@ -44,7 +44,7 @@ def boxed_regions(file: Path, table: pd.DataFrame, preprocessing: Preprocessing)
     """The boxes of a file for these photos; what does not fit is counted in a warning."""
     found = box_regions(read_boxes(file), table.reset_index(drop=True), preprocessing)
     for count, words in (
-        (found.without_box, "photos have no box and lend nothing"),
+        (found.without_box, "photos have no box that the model sees, and lend nothing"),
         (found.outside, "boxes reach over the edge of their photo and are cut there"),
         (found.unknown, "boxes are of photos that are not judged"),
     ):
@@ -59,7 +59,7 @@ class BoxRegions(NamedTuple):
     """The regions, and how many photos and boxes do not fit each other."""
 
     regions: Tensor  # (n, side, side)
-    without_box: int  # photos of the table
+    without_box: int  # photos of the table, or none that the model sees of it
     outside: int  # boxes that reach over the edge of their photo
     unknown: int  # boxes of photos that the table does not hold
 

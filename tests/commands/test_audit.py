@@ -1,0 +1,85 @@
+"""fishnet audit: too little to judge, what it leaves behind, going on, bad input; and the founding story, drawn."""
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+BEST = "checkpoint=run/checkpoints/best.ckpt"
+ANGLER = "data.plant={cue: angler, class: bandfin_perch, share: 0.8}"
+REEF = ["data=reef", "data.species=4", "data.photos=170", "data.draw_size=64", "data.test=0.25", "data.val=0.2"]
+
+
+def test_too_few_photos_are_no_verdict_and_everything_is_kept(fishnet, trained, shapes, tmp_path):
+    ended = fishnet("audit", BEST, f"data.root={shapes}", "out=why")
+    assert ended.status == 0, ended.err
+    assert "Judged are 15 of 48 photos" in ended.err
+    table = pd.read_csv(tmp_path / "why" / "audit" / "verdicts.csv")
+    assert table["verdict"].tolist() == ["withheld"] * 3
+    assert table["reason"].str.contains("too weak|40 are needed").all()
+    photos = pd.read_csv(tmp_path / "why" / "audit" / "photos.csv")
+    assert len(photos) == 15 and set(photos["seen"]) == {"val", "test"}
+    page = (tmp_path / "why" / "audit" / "report.html").read_text()
+    assert "no verdict" in page and "http" not in page.split("</style>")[1]
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    run = next(run for run in runs if run.data.tags["fishnet.command"] == "audit")
+    assert run.data.metrics["audit/shortcuts"] == 0
+    assert {file.path for file in client.list_artifacts(run.info.run_id, "audit")} == {
+        "audit/verdicts.csv", "audit/photos.csv", "audit/report.html",
+    }  # fmt: skip
+
+
+def test_what_was_measured_is_not_measured_again(fishnet, trained, shapes, monkeypatch):
+    assert fishnet("audit", BEST, f"data.root={shapes}", "out=first").status == 0
+
+    def asked(self, donors):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr("fishnet.audit.exchange.Exchange.effects", asked)
+    ended = fishnet("audit", BEST, f"data.root={shapes}", "out=second")
+    assert ended.status == 0, ended.err
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["region=boxes"], ["boxes=FILE"]),
+        (["region=boxes", "boxes=nowhere.csv"], ["nowhere.csv", "no such file"]),
+        (["region=animals"], ["weights=FILE"]),
+        (["region=square"], ["region=square", "ellipse"]),
+        (["alpha=2"], ["alpha=2"]),
+        (["fail_above=7"], ["fail_above=7"]),
+        (["donors=1"], ["donors=1"]),
+        (["data.classes=[disc]"], ["two classes"]),
+    ],
+)
+def test_bad_input_is_one_sentence(fishnet, trained, shapes, settings, words):
+    ended = fishnet("audit", BEST, f"data.root={shapes}", "out=why", *settings)
+    assert ended.status == 2, ended.err
+    assert len(ended.err.strip().splitlines()) <= 2 and all(word in ended.err for word in words), ended.err
+
+
+def test_a_folder_with_other_classes_is_refused_with_their_names(fishnet, trained, tmp_path):
+    from tests.support.drawing import draw_folder
+
+    ended = fishnet("audit", BEST, f"data.root={draw_folder(tmp_path / 'other', ['disc', 'cross'])}", "out=why")
+    assert ended.status == 2
+    assert "cross" in ended.err
+
+
+@pytest.mark.slow
+def test_the_class_that_the_angler_holds_is_found_and_no_other(fishnet, tmp_path):
+    """A network learns a drawn reef in which one species is mostly held; the audit names it, and pipelines stop."""
+    small = ["data.image_size=64", "trainer.max_epochs=20", "callbacks.heatmaps=null", "test=false"]
+    settings = [*small, "data.species=4", "data.photos=170", "data.draw_size=64", "data.test=0.25", "data.val=0.2"]
+    ended = fishnet("train", "experiment=demo", ANGLER, *settings, "out=run")
+    assert ended.status == 0, ended.err
+    ended = fishnet("audit", BEST, *REEF, ANGLER, "out=why", "fail_above=0.02")
+    table = pd.read_csv(tmp_path / "why" / "audit" / "verdicts.csv").set_index("class")
+    assert table.index[table["verdict"] == "shortcut"].tolist() == ["bandfin_perch"], table
+    assert ended.status == 1
+    assert "bandfin_perch rests on" in ended.err and "fail_above=0.02" in ended.err
+    photos = pd.read_csv(tmp_path / "why" / "audit" / "photos.csv").query("carries")
+    assert set(photos["class"]) == {"bandfin_perch"}
+    manifest = pd.read_csv(next(tmp_path.glob("data/reef-*/manifest.csv")), keep_default_na=False).set_index("path")
+    assert (manifest.loc[photos["path"], "cues"] == "angler").mean() > 0.9
