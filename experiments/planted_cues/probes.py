@@ -107,27 +107,27 @@ def packed(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.imdecode(cv2.imencode(".jpg", pixels[:, :, ::-1], JPEG)[1], cv2.IMREAD_COLOR))[:, :, ::-1]
 
 
-def asked(folder: Drawn, label: np.ndarray, probes: list = SEES_NOTHING) -> Iterator[dict]:
+def measured(folder: Drawn, label: np.ndarray, probes: list = SEES_NOTHING) -> Iterator[dict]:
     """A row a probe; `right` is whether the class that carries the cue is the first that is named."""
     for probe, values in folder.values(probes):
-        told = usable_information(values, label, folder.group)
-        named, likeness = standing_out(told), told.likeness.min()
+        information = usable_information(values, label, folder.group)
+        named, likeness = standing_out(information), information.likeness.min()
         if folder.planted is None:
-            yield folder.row(probe.name, alarm=named.any(), bits=told.bits, likeness=likeness)
+            yield folder.row(probe.name, alarm=named.any(), bits=information.bits, likeness=likeness)
         else:
-            right = named.any() and np.where(named, told.class_bits, -np.inf).argmax() == folder.planted
-            bits = told.class_bits[folder.planted]
+            right = named.any() and np.where(named, information.class_bits, -np.inf).argmax() == folder.planted
+            bits = information.class_bits[folder.planted]
             yield folder.row(probe.name, alarm=named.any(), right=right, bits=bits, likeness=likeness)
 
 
 def as_it_is(folder: Drawn) -> Iterator[dict]:
-    yield from asked(folder, folder.label, [*LOOKS] if folder.planted is None else SEES_NOTHING)
+    yield from measured(folder, folder.label, [*LOOKS] if folder.planted is None else SEES_NOTHING)
 
 
 def noise(folder: Drawn) -> Iterator[dict]:
     """Permuted labels of six classes; for ShortKit-ML's probe the first class against the others, coded either way."""
     label = folder.shuffled()
-    yield from asked(folder, label)
+    yield from measured(folder, label)
     thumbnails = np.stack([cv2.resize(photo, (8, 8), interpolation=cv2.INTER_AREA).ravel() for photo in folder.pixels])
     values = StandardScaler().fit_transform(thumbnails.astype(float))
     sure = cross_val_predict(LogisticRegression(max_iter=1000), values, label, cv=5, method="predict_proba")
@@ -137,8 +137,8 @@ def noise(folder: Drawn) -> Iterator[dict]:
     yield folder.row("cleanlab, label issues", alarm=issues > 0, figure=issues / len(label))
     for least in (0.1, 0.5):
         yield folder.row(f"deepchecks, any of 5 properties above {least}", alarm=most >= least, figure=most)
-    for name, one in (("one class of six", label == 0), ("the five others", label != 0)):
-        score = rivals.probe_f1(values, one)
+    for name, group in (("one class of six", label == 0), ("the five others", label != 0)):
+        score = rivals.probe_f1(values, group)
         yield folder.row(f"ShortKit-ML, coded 1: {name}", alarm=score > 0.7, figure=score)
 
 
@@ -148,9 +148,11 @@ def fits(folder: Drawn) -> Iterator[dict]:
         if values.dtype == object:
             continue
         begun = time.perf_counter()
-        told = usable_information(values, folder.label, folder.group)
+        information = usable_information(values, folder.label, folder.group)
         spent = time.perf_counter() - begun
-        yield folder.row(f"{probe.name}, ours and 199 copies", bits=told.bits, figure=told.accuracy, seconds=spent)
+        yield folder.row(
+            f"{probe.name}, ours and 199 copies", bits=information.bits, figure=information.accuracy, seconds=spent
+        )
         for name, model in models().items():
             begun = time.perf_counter()
             bits, accuracy = fitted(model, values, folder)

@@ -56,7 +56,7 @@ def properties(pixels: np.ndarray) -> dict[str, np.ndarray]:
     return {"brightness": grey.mean(axis=(1, 2)), "contrast": grey.std(axis=(1, 2)), **colours}
 
 
-def probe_f1(values: np.ndarray, is_one: np.ndarray, seed: int = 42) -> float:
+def probe_f1(values: np.ndarray, coded_one: np.ndarray, seed: int = 42) -> float:
     """ShortKit-ML: F1 of the group coded 1, by a logistic regression, on a fifth of the photos."""
-    known, asked, truth, expected = train_test_split(values, is_one, test_size=0.2, random_state=seed)
-    return float(f1_score(expected, LogisticRegression(max_iter=1000).fit(known, truth).predict(asked)))
+    fitted, unseen, truth, expected = train_test_split(values, coded_one, test_size=0.2, random_state=seed)
+    return float(f1_score(expected, LogisticRegression(max_iter=1000).fit(fitted, truth).predict(unseen)))

@@ -41,11 +41,11 @@ def metadata(folder: Folder, rows: np.ndarray) -> Iterator[tuple[str, np.ndarray
         return stated[name].fillna("") if known else pd.Series("", index=paths)  # type: ignore[index]
 
     lat, lon = (pd.to_numeric(column(name), errors="coerce").round() for name in ("lat", "lon"))
-    place = (lat.astype(str) + " " + lon.astype(str)).where(lat.notna() & lon.notna(), "")
+    square = (lat.astype(str) + " " + lon.astype(str)).where(lat.notna() & lon.notna(), "")
     day = column("taken_on").to_numpy(object)
     clock = folder.table["exif_time"].iloc[rows].to_numpy(object)
     yield "observer", column("observer").to_numpy(object)
-    yield "place", place.to_numpy(object)
+    yield "place", square.to_numpy(object)
     yield "month", np.array([str(stated or own)[5:7] for stated, own in zip(day, clock, strict=True)], object)
     yield "source", column("source").to_numpy(object)
     yield "camera", folder.table["exif_camera"].iloc[rows].to_numpy(object)

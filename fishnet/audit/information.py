@@ -116,15 +116,15 @@ def _discriminant(values: np.ndarray, group: np.ndarray, held: np.ndarray, class
     The means of classes are drawn towards that of all photos, as if each class had further groups there, one for each
     number; and the part of a mean's length that is its own error, greater in a small class, is taken off.
     """
-    known, asked = _whitened(values[~held], values[held])
-    members, numbers = _Members.of(known, group[~held]), known.shape[1]
+    seen, unseen = _whitened(values[~held], values[held])
+    members, numbers = _Members.of(seen, group[~held]), seen.shape[1]
 
     def scores(permuted: np.ndarray) -> np.ndarray:
         totals, counts = members.by_class(permuted, classes)
         trust = 1 / (counts + numbers)
         means = totals * trust[:, :, None]
         lengths = (means**2).sum(axis=2) - numbers * counts * trust**2
-        return np.tensordot(asked, means, axes=(1, 2)) - lengths / 2
+        return np.tensordot(unseen, means, axes=(1, 2)) - lengths / 2
 
     return scores
 
@@ -146,20 +146,20 @@ def _table(values: np.ndarray, group: np.ndarray, held: np.ndarray, classes: int
     return scores
 
 
-def _whitened(known: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both on axes that are uncorrelated and of variance 1 over the known photos, constant numbers left out."""
+def _whitened(seen: np.ndarray, unseen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both on axes that are uncorrelated and of variance 1 over the seen photos, constant numbers left out."""
     from sklearn.covariance import ledoit_wolf
 
-    middle, spread = known.mean(axis=0), known.std(axis=0)
+    middle, spread = seen.mean(axis=0), seen.std(axis=0)
     varied = spread > 1e-6 * np.maximum(1, np.abs(middle))
     if not varied.any():
-        return np.zeros((len(known), 1)), np.zeros((len(asked), 1))
-    known, asked = (
-        np.clip((each[:, varied] - middle[varied]) / spread[varied], -FARTHEST, FARTHEST) for each in (known, asked)
+        return np.zeros((len(seen), 1)), np.zeros((len(unseen), 1))
+    seen, unseen = (
+        np.clip((each[:, varied] - middle[varied]) / spread[varied], -FARTHEST, FARTHEST) for each in (seen, unseen)
     )
-    variances, axes = np.linalg.eigh(ledoit_wolf(known, assume_centered=True)[0])
+    variances, axes = np.linalg.eigh(ledoit_wolf(seen, assume_centered=True)[0])
     turned = axes / np.sqrt(np.maximum(variances, 1e-4))
-    return known @ turned, asked @ turned
+    return seen @ turned, unseen @ turned
 
 
 class _Members(NamedTuple):

@@ -93,27 +93,27 @@ def probed_rows(folder: Folder) -> np.ndarray:
     return rows[groups["class"].isin(large)] if len(large) > 1 else rows[:0]
 
 
-def as_rows(probe: Probe, told: Information, names: np.ndarray, photos: np.ndarray) -> pd.DataFrame:
+def as_rows(probe: Probe, information: Information, names: np.ndarray, photos: np.ndarray) -> pd.DataFrame:
     """What a probe tells as rows of the table: all classes first."""
-    alarms = standing_out(told) & (not probe.sees_animal)
+    alarms = standing_out(information) & (not probe.sees_animal)
     each = {
         "class": ["", *names],
         "photos": [photos.sum(), *photos],
-        "bits": [told.bits, *told.class_bits],
-        "low": [told.low, *told.class_low],
-        "accuracy": [told.accuracy, *told.class_accuracy],
+        "bits": [information.bits, *information.class_bits],
+        "low": [information.low, *information.class_low],
+        "accuracy": [information.accuracy, *information.class_accuracy],
         "guessing": 1 / len(names),
-        "likeness": [told.likeness.min(), *told.likeness],
+        "likeness": [information.likeness.min(), *information.likeness],
         "alarm": [alarms.any(), *alarms],
     }
     about = {"probe": probe.name, "prior": probe.prior, "sees_animal": probe.sees_animal}
     return pd.DataFrame({**each, **about})[list(COLUMNS)]
 
 
-def standing_out(told: Information) -> np.ndarray:
+def standing_out(information: Information) -> np.ndarray:
     """The classes that a probe names: as few copies of the folder do, worth knowing, and not only by contrast."""
-    least = max(WORTH, LEADING * told.class_bits.max())
-    return (told.likeness <= RARE) & (told.class_bits >= least)
+    least = max(WORTH, LEADING * information.class_bits.max())
+    return (information.likeness <= RARE) & (information.class_bits >= least)
 
 
 def findings_of(table: pd.DataFrame) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""What values tell of a label: nothing where nothing is to be told, with unequal classes and with many words too."""
+"""What values tell of a label: nothing where nothing is to be result, with unequal classes and with many words too."""
 
 import numpy as np
 import pytest
@@ -31,16 +31,16 @@ def test_the_class_that_half_carries_something_is_named_and_no_other(kind):
     values = rng.normal(size=(len(label), 6)) + 5 * carries[:, None] * (np.arange(6) == 1)
     if kind == "words":
         values = np.where(carries, "Ann", rng.choice(["Bob", "Cid", "Dan"], len(label))).astype(object)
-    told = usable_information(values, label, group)
-    assert standing_out(told).tolist() == [False, False, True, False]
-    assert told.class_bits[2] == told.class_bits.max() > 0.3
-    assert told.low < told.bits < 2 and told.accuracy > 0.3
+    result = usable_information(values, label, group)
+    assert standing_out(result).tolist() == [False, False, True, False]
+    assert result.class_bits[2] == result.class_bits.max() > 0.3
+    assert result.low < result.bits < 2 and result.accuracy > 0.3
 
 
 def test_all_of_the_label_is_log2_of_the_classes():
     label, group = photos([40, 40, 40, 40])
-    told = usable_information(np.eye(4)[label], label, group)
-    assert told.accuracy == 1 and 1.8 < told.bits <= 2
+    result = usable_information(np.eye(4)[label], label, group)
+    assert result.accuracy == 1 and 1.8 < result.bits <= 2
 
 
 @pytest.mark.parametrize("kind", ["numbers", "words"])
@@ -52,30 +52,30 @@ def test_nine_tenths_in_one_class_are_no_information(kind):
         values = rng.normal(size=(len(label), 6))
         if kind == "words":
             values = rng.choice(["a", "b", "c", "d"], group.max() + 1).astype(object)[group]
-        told = usable_information(values, label, group, copies=99)
-        alarms.append(standing_out(told).any())
-        assert abs(told.bits) < 0.05 and told.accuracy < 0.65
+        result = usable_information(values, label, group, copies=99)
+        alarms.append(standing_out(result).any())
+        assert abs(result.bits) < 0.05 and result.accuracy < 0.65
     assert sum(alarms) <= 1
 
 
 def test_a_shortcut_of_the_rare_class_is_found():
     rng = np.random.default_rng(1)
     label, group = photos([180, 20])
-    told = usable_information(rng.normal(size=(len(label), 6)) + 3 * label[:, None], label, group)
-    assert standing_out(told).any() and told.class_accuracy.min() > 0.9
+    result = usable_information(rng.normal(size=(len(label), 6)) + 3 * label[:, None], label, group)
+    assert standing_out(result).any() and result.class_accuracy.min() > 0.9
 
 
 def test_many_words_that_never_come_again_tell_nothing():
     label, group = photos([30, 30])
-    names = np.array([f"person {number}" for number in group], object)  # all photos of a group by one person
-    told = usable_information(names, label, group)
-    assert told.bits == 0 and not standing_out(told).any()
+    names = np.array([f"person {number}" for number in group], object)  # all photos of a group by its own person
+    result = usable_information(names, label, group)
+    assert result.bits == 0 and not standing_out(result).any()
     alarms = 0
     for seed in range(10):
         some = np.random.default_rng(seed).integers(25, size=group.max() + 1)[group]
-        told = usable_information(some.astype(str).astype(object), label, group, copies=99)
-        alarms += standing_out(told).any()
-        assert told.bits < 0.1
+        result = usable_information(some.astype(str).astype(object), label, group, copies=99)
+        alarms += standing_out(result).any()
+        assert result.bits < 0.1
     assert alarms <= 1
 
 
@@ -91,7 +91,7 @@ def test_it_is_the_same_every_time_and_however_the_copies_are_taken_together(mon
     rng = np.random.default_rng(4)
     label, group = photos([20, 20, 20])
     values = rng.normal(size=(len(label), 5))
-    one = usable_information(values, label, group, copies=50)
+    first = usable_information(values, label, group, copies=50)
     monkeypatch.setattr("fishnet.audit.information.CELLS", 1)
-    two = usable_information(values, label, group, copies=50)
-    assert one.bits == two.bits and (one.likeness == two.likeness).all()
+    second = usable_information(values, label, group, copies=50)
+    assert first.bits == second.bits and (first.likeness == second.likeness).all()

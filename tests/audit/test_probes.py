@@ -94,8 +94,8 @@ def test_what_the_mask_of_the_animal_covers_is_not_looked_at():
     other[animal] = (250, 10, 10)
     free = surroundings.outside_mask(animal)
     for look in (surroundings.border_ring, surroundings.outside_colour):
-        one, two = (look(surroundings.small_copy(each), free) for each in (photo, other))
-        assert np.allclose(one, two, atol=1e-3)
+        first, second = (look(surroundings.small_copy(each), free) for each in (photo, other))
+        assert np.allclose(first, second, atol=1e-3)
     assert not np.allclose(*(surroundings.border_ring(surroundings.small_copy(p), free | True) for p in (photo, other)))
 
 
@@ -119,8 +119,8 @@ def test_the_manifest_names_observers_places_and_months(root):
     rng = np.random.default_rng(0)
     for photo in sorted(root.glob("*/*.jpg")):
         whose = "Ann" if photo.parent.name == "bar" and rng.random() < 0.8 else f"Bob {rng.integers(4)}"
-        place = (47.2, 13.1) if photo.parent.name == "box" else (47 + rng.integers(3), 13 + rng.integers(3))
-        rows.append(f"{photo.parent.name}/{photo.name},{whose},2024-{rng.integers(1, 13):02d}-01,{place[0]},{place[1]}")
+        lat, lon = (47.2, 13.1) if photo.parent.name == "box" else (47 + rng.integers(3), 13 + rng.integers(3))
+        rows.append(f"{photo.parent.name}/{photo.name},{whose},2024-{rng.integers(1, 13):02d}-01,{lat},{lon}")
     (root / "manifest.csv").write_text("\n".join(rows))
     table = probed(root)
     assert named(table) == {"observer": {"bar"}, "place": {"box"}}
