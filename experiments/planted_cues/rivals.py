@@ -12,7 +12,7 @@
   properties of images are brightness, aspect ratio, area, RMS contrast and mean relative intensity of red, green and
   blue; aspect ratio and area are left out, for drawn photos are of one size.
 - ShortKit-ML (documentation, "Probe-based Detection", "Benchmark Methods"): a logistic regression on embeddings with a
-  fifth of the photos held out; a shortcut is there if F1 is above a threshold, 0.7 in the example. F1 is that of one
+  fifth of the photos held out; a shortcut is there if F1 is above a threshold, taken as 0.7 here. F1 is that of one
   group, the one coded 1, which is the rarer or the commoner by accident of the coding; with several groups the
   documentation does not say which mean is taken, so two groups are asked for. The split ignores groups.
 """
