@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fishnet.headers import Capture, capture
+from fishnet.headers import Capture, capture, coarseness
 from fishnet.images import RefusedImage, UnreadableFile, load_image, load_pixels
 
 rng = np.random.default_rng(0)
@@ -343,3 +343,19 @@ def test_a_broken_exif_block_costs_and_breaks_nothing():
         assert 1 <= capture(bytes(block)).turn <= 8
     huge = b"II*\0\x08\0\0\0\xff\xff" + b"\x10\x01\x02\0\xff\xff\xff\x7f\x08\0\0\0" * 5400
     assert len(capture(huge).camera) <= 64
+
+
+def test_how_coarsely_a_jpeg_is_coded_is_read_from_its_beginning():
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+
+    def packed(format, **settings):
+        stream = BytesIO()
+        photo.save(stream, format, **settings)
+        return stream.getvalue()
+
+    coarse = [coarseness(packed("JPEG", quality=quality)) for quality in (95, 75, 30)]
+    assert 0 < coarse[0] < coarse[1] < coarse[2]
+    tables = Image.open(BytesIO(packed("JPEG", quality=75))).quantization
+    assert coarse[1] == sum(map(sum, tables.values()))
+    assert coarseness(packed("JPEG", quality=75)[:700]) == coarse[1]
+    assert coarseness(packed("PNG")) == coarseness(b"") == coarseness(b"\xff\xd8\xff\xdb\x00") == 0

@@ -64,14 +64,12 @@ def tiny() -> Iterator[Case]:
 def small() -> Iterator[Case]:
     """Under an hour on two cores: what a change of the audit is tried on."""
     ways = ("ellipse", "learned", "mask")
-    centred, _free = ("border", "float", "vignette", "ruler"), ("border", "ruler", "vignette", "person")
+    centred, free = ("border", "float", "vignette", "ruler"), ("border", "ruler", "vignette", "person")
     for number in range(4):
         yield Case(FIRST_SEED + 20 + number, control="clean", layout="free", regions=ways)
         yield Case(FIRST_SEED + number, control="clean")
         yield Case(FIRST_SEED + number, centred[number])
-        yield Case(
-            FIRST_SEED + 40 + number, ("border", "ruler", "vignette", "person")[number], layout="free", regions=ways
-        )
+        yield Case(FIRST_SEED + 40 + number, free[number], layout="free", regions=ways)
     for number, cue in enumerate(("border", "ruler", "vignette")):
         yield Case(FIRST_SEED + 10 + number, cue, 0.5)
     yield from (Case(FIRST_SEED + 60, cue, regions=("ellipse",)) for cue in ON_ANIMAL)

@@ -14,6 +14,7 @@ from .folder import FolderAudit
 from .kinds import PROPERTIES, Views
 from .mending import Mending
 from .nulls import is_silent
+from .significance import smallest_found
 from .verdicts import CARRIED_BY, Verdict
 
 SHOWN = 12  # carriers, and photos with their regions
@@ -65,10 +66,16 @@ def opening(audit: FolderAudit, found: list[Verdict]) -> Chapter:
             verdict.test.donors,
         ]
         rows.append(Row(cells, "bad" if verdict.word == "shortcut" else ""))
-    header = ["class", "rests on", "reliance", "p", "recall", "photos tried"]
-    chapter.add_table(header, rows, numeric=[2, 3, 4, 5])
+    header = ["class", "rests on", "reliance", "p", "recall", "photos tried", "would be found"]
+    chapter.add_table(header, rows, numeric=[2, 3, 4, 5, 6])
     chapter.add_text(_prose().basis(), style="soft")
     return chapter
+
+
+def odds(audit: FolderAudit, label: int) -> str:
+    """The smallest factor of the class's odds that would have been found."""
+    rise = smallest_found(audit.effects, label) * len(audit.classes) / (len(audit.classes) - 1)
+    return f"× {np.exp(rise):.2g}" if rise < 7 else "–"
 
 
 def class_chapter(audit: FolderAudit, verdict: Verdict, model: Classifier, views_of: ViewsOf) -> Chapter:

@@ -4,7 +4,7 @@ by how much at least."""
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 from .exchange import Effects
 
@@ -115,3 +115,34 @@ def price_of(effects: Effects, c: int, kind: str, carriers: np.ndarray) -> tuple
     error = np.sqrt(own.var(ddof=1) / len(own) + others.var(ddof=1) / len(others))
     reach = float(stats.t.ppf(0.975, min(len(own), len(others)) - 1) * error)
     return difference, difference - reach, difference + reach
+
+
+def smallest_found(effects: Effects, c: int, *, share: float = 0.5, power: float = 0.8, alpha: float = ALPHA) -> float:
+    """How much carriers must raise the class's logit to be found with this probability, if a share of its photos are.
+
+    From the spread of the other classes' donors, which carry nothing of the class, with the kind that spreads most; so
+    it holds for this folder, this model and these donors. Infinite where there are too few.
+    """
+    own = len(np.unique(effects.groups[effects.labels == c]))
+    others = effects.labels != c
+    level = alpha / effects.classes / len(effects.kinds)
+    found = [
+        _needed(group_means(v[others, c], effects.groups[others]), own, share, power, level) for v in effects.logits
+    ]
+    return max(found)
+
+
+def _needed(others: np.ndarray, own: int, share: float, power: float, level: float) -> float:
+    """The rise at which Welch's statistic reaches its critical value with the given probability."""
+    if min(len(others), own) < 3:
+        return float("inf")
+    noise, df = others.var(ddof=1), min(len(others), own) - 1
+    wanted = stats.t.isf(level, df) + stats.norm.ppf(power)
+
+    def short_of(rise: float) -> float:
+        error = np.sqrt((noise + share * (1 - share) * rise**2) / own + noise / len(others))
+        return float(share * rise / error - wanted)
+
+    if share / np.sqrt(share * (1 - share) / own) <= wanted:  # even a cue that decides alone is hidden by its rarity
+        return float("inf")
+    return float(optimize.brentq(short_of, 0, 1e6 * (np.sqrt(noise) + 1e-9)))

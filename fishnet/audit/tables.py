@@ -10,6 +10,7 @@ from fishnet.text import counted, slugs
 
 from .folder import FolderAudit
 from .mending import Mending
+from .significance import smallest_found
 from .verdicts import Verdict, reliance_max
 
 COLUMNS = ("path", "sha256", "class", "group", "seen", "observer", "url")  # of a photo, where they are known
@@ -50,6 +51,7 @@ def verdict_table(audit: FolderAudit, found: list[Verdict]) -> pd.DataFrame:
         figures = {"kind": test.kind, "p": test.p, "reliance": verdict.reliance}
         figures |= dict(zip(("effect", "effect_low", "effect_high"), test.effect, strict=True))
         figures |= {"donors": test.donors, "carriers": len(test.carriers), "recall": audit.recalls[label]}
+        figures["detectable"] = smallest_found(audit.effects, label)
         figures |= {f"p_{kind}": p for kind, p in test.by_kind.items()}
         words = {"verdict": verdict.word, "basis": verdict.basis, "reason": verdict.reason}
         rows.append({"class": verdict.name, **words, **figures})

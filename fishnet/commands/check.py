@@ -6,14 +6,21 @@ training with model.freeze=backbone has left features in the cache: crops of one
 together, and what a split by photo would be worth. Exit status 1 if training would refuse the folder, 2 if there are
 no class folders with photos to look at.
 
+probes=true asks in addition how much of the class can be told from what is not the animal: the photo's border, colour
+and texture outside the middle, how the file is coded, and from the manifest observer, place, month and source. A line
+each says for how many photos the class is named right, classes counted alike, and which class stands out as none does
+when this folder's labels are shuffled; probes.csv beside the folder's index has all figures.
+
 Examples
   fishnet check data.root=data/lake
+  fishnet check data.root=data/lake probes=true
   fishnet check data.root=data/lake data.group='(.+)_frame' out=worst.jpg time=false
 """
 
 import logging
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,9 +47,11 @@ class Keys:
     seed: Annotated[int, AtLeast(0)]
     out: FreeText | None
     time: bool
+    probes: bool
 
 
 STEP = 2  # photos
+PROBES = "probes.csv"
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
 
@@ -64,7 +73,8 @@ def check(config: DictConfig) -> None:
     from fishnet.data.sheet import save_sheet, sheet
 
     folder = read_folder(config.data.root, settings)  # type: ignore[arg-type]
-    findings = run(folder, [*CHECKS, training_time(config)] if config.time else CHECKS)
+    of_verb = [*([blind_probes(config)] if config.probes else []), *([training_time(config)] if config.time else [])]
+    findings = run(folder, [*CHECKS, *of_verb])
     print(table(folder, findings), flush=True)
     if folder.features is not None:
         one_photo = [pair for pair in folder.pairs if pair.one_photo]
@@ -73,6 +83,8 @@ def check(config: DictConfig) -> None:
             print(
                 f"{counted(len(one_photo), 'pair')} of files that show one photo: {state_folder(folder.root) / PAIRS}"
             )
+    if any(finding.check == "probe" for finding in findings):
+        print(f"all that the probes measured: {state_folder(folder.root) / PROBES}")
     page = sheet(folder.root, findings)
     if page is not None:
         out = Path(config.out).expanduser() if config.out else state_folder(folder.root) / "check.jpg"
@@ -89,6 +101,48 @@ def table(folder: "Folder", findings: "list[Finding]") -> str:
     return "\n".join(lines)
 
 
+def blind_probes(config: DictConfig) -> "Check":
+    """What can be told from beside the animal; photos come at the size, and from the cache, of the coming training."""
+
+    def check_probes(folder: "Folder") -> "Iterator[Finding]":
+        if len(folder.classes) < 2:
+            return
+        from fishnet.audit.probes import findings_of, probe_folder
+        from fishnet.data.cache import working_images
+        from fishnet.data.findings import Finding
+        from fishnet.data.index import state_folder
+        from fishnet.data.views import working_side
+        from fishnet.files import replacing
+
+        preprocessing = network(config, folder.classes).preprocessing
+        images = partial(
+            working_images, folder.root, side=working_side(preprocessing), interpolation=preprocessing.interpolation,
+            cache=config.data.cache, limit=config.data.cache_limit, progress=folder.progress,
+        )  # fmt: skip
+        probed = probe_folder(folder, lambda rows: images(folder.table.iloc[rows]))
+        with replacing(state_folder(folder.root) / PROBES) as temporary:
+            probed.to_csv(temporary, index=False, float_format="%.4f")
+        if probed.empty:
+            yield Finding("probe", "notes", "too few groups of photos for blind probes: two classes need five each")
+        elif small := set(folder.classes) - set(probed["class"]):
+            yield Finding("probe", "notes", f"not probed, with fewer than five groups: {', '.join(sorted(small)[:5])}")
+        yield from findings_of(probed)
+
+    return check_probes
+
+
+def network(config: DictConfig, classes: list[str]) -> "ImageClassifier":
+    """The network of a training with these settings, untrained."""
+    from fishnet.models.classifier import ImageClassifier
+
+    return ImageClassifier(
+        classes=classes,
+        backbone=config.model.backbone,
+        backbone_args=OmegaConf.to_container(config.model.backbone_args) or {},  # type: ignore[arg-type]
+        image_size=config.data.image_size,
+    )
+
+
 def training_time(config: DictConfig) -> "Check":
     """What a training would take here, from two steps of its network in float32; the guess is of the right order."""
 
@@ -98,15 +152,9 @@ def training_time(config: DictConfig) -> "Check":
         import torch
 
         from fishnet.data.findings import Finding
-        from fishnet.models.classifier import ImageClassifier
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        model = ImageClassifier(
-            classes=folder.classes,
-            backbone=config.model.backbone,
-            backbone_args=OmegaConf.to_container(config.model.backbone_args) or {},  # type: ignore[arg-type]
-            image_size=config.data.image_size,
-        ).to(device)
+        model = network(config, folder.classes).to(device)
         seconds = _photo_seconds(model, device)
         share = 1 - config.data.val - config.data.test
         epoch = seconds * len(folder.table) * (share + config.data.val / 3)  # asking costs a third of learning

@@ -21,7 +21,7 @@ _FEWEST_OF_A_KIND = 5  # photos of a camera or format
 
 def hidden_conditions(folder: Folder) -> Iterator[Finding]:
     """Size, shape, format or camera alone, through a small tree, against guessing."""
-    rows = _sampled(folder)
+    rows = whole_groups(folder.groups, _MOST)
     label, groups = folder.table["label"].to_numpy()[rows], folder.groups[rows]
     if not _can_be_folded(label, groups):
         return
@@ -77,7 +77,7 @@ def leak(folder: Folder) -> Iterator[Finding]:
     if folder.features is None:
         return
     known, features = folder.features
-    chosen = np.isin(known, _sampled(folder))
+    chosen = np.isin(known, whole_groups(folder.groups, _MOST))
     rows, features = known[chosen], features[chosen]
     label, groups = folder.table["label"].to_numpy()[rows], folder.groups[rows]
     if len(np.unique(groups)) > 0.95 * len(groups) or not _can_be_folded(label, groups):
@@ -98,12 +98,11 @@ def _accuracy(features: np.ndarray, label: np.ndarray, groups: np.ndarray) -> fl
     return float((cross_val_predict(model, features, label, groups=groups, cv=folds) == label).mean())
 
 
-def _sampled(folder: Folder) -> np.ndarray:
-    """Rows of whole groups, drawn by lot, until there are enough."""
-    groups = folder.groups
+def whole_groups(groups: np.ndarray, most: int) -> np.ndarray:
+    """Rows of whole groups (numbers from 0), drawn by lot, until there are enough."""
     lots = np.random.default_rng(0).permutation(groups.max(initial=-1) + 1)
     order = np.argsort(lots[groups], kind="stable")
-    return np.sort(order[:_MOST]) if len(order) > _MOST else np.arange(len(groups))
+    return np.sort(order[:most]) if len(order) > most else np.arange(len(groups))
 
 
 def _can_be_folded(label: np.ndarray, groups: np.ndarray) -> bool:

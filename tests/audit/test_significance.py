@@ -6,7 +6,7 @@ from scipy import stats
 
 from fishnet.audit.exchange import Effects
 from fishnet.audit.nulls import is_silent, relabelled_p_values
-from fishnet.audit.significance import exchange_test
+from fishnet.audit.significance import exchange_test, smallest_found
 
 KINDS = ("outer", "ring", "colour")
 
@@ -78,3 +78,17 @@ def test_relabelled_donors_are_silent_and_bad_groups_are_not():
     drawn = effects(rng, classes=3, donors=40)
     drawn.logits[:, rng.integers(0, len(drawn.labels), 2)] += 200  # two donors decide everything
     assert (relabelled_p_values(drawn) < 0.05).mean() < 0.05  # Welch's test is careful there
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_what_is_said_to_be_found_in_four_of_five_folders_is(share):
+    needed = smallest_found(effects(np.random.default_rng(9)), 3, share=share)
+    found = 0
+    for seed in range(80):
+        drawn = effects(np.random.default_rng(seed), cue=3, strength=needed, share=share)
+        found += exchange_test(drawn)[3].flagged
+    assert 0.65 < found / 80 < 0.95
+
+
+def test_with_few_donors_nothing_would_be_found():
+    assert smallest_found(effects(np.random.default_rng(0), donors=2), 0) == np.inf

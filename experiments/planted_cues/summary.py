@@ -1,0 +1,80 @@
+"""What a table of the bench says: recall, false alarms, uniformity, carriers, by region.
+
+python -m experiments.planted_cues.summary bench.csv
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+from scipy import stats
+
+from fishnet.audit.kinds import KINDS
+from fishnet.audit.verdicts import PRICE
+
+LEARNED = 0.1  # reliance from which a cue counts as learned
+WEAK = 0.8  # accuracy below which no verdict is given
+ON_ANIMAL = ("hand", "tag")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", type=Path, nargs="+")
+    table = pd.concat(pd.read_csv(file, keep_default_na=True) for file in parser.parse_args().table)
+    table["shortcut"] = table["flagged"] & (table["effect_low"] >= PRICE["estimated"]) & (table["accuracy"] >= WEAK)
+    for column in ("cue", "control"):
+        table[column] = table[column].fillna("")
+    for (layout, region), rows in table.groupby(["layout", "region"]):
+        print(f"\n{layout}, region={region}: fish covered {rows['fish_covered'].mean():.2f}, of the photo "
+              f"{rows['protected'].mean():.2f} protected")  # fmt: skip
+        for line in (*recalls(rows), *alarms(rows)):
+            print("  " + line)
+
+
+def recalls(rows: pd.DataFrame) -> list[str]:
+    """Learned cues off the animal, found or not; and those on it."""
+    planted = rows[rows["planted"] & (rows["rho"] >= LEARNED) & (rows["accuracy"] >= WEAK)]
+    lines = []
+    for where, chosen in (
+        ("off the animal", planted[~planted["cue"].isin(ON_ANIMAL)]),
+        ("on the animal", planted[planted["cue"].isin(ON_ANIMAL)]),
+    ):
+        if len(chosen):
+            found, accused = int(chosen["shortcut"].sum()), int(chosen["flagged"].sum())
+            interval = ends(found, len(chosen))
+            lines.append(f"learned cues {where}: {found} of {len(chosen)} found {interval}, {accused} by p alone")
+    if len(auroc := planted["carriers_auroc"].dropna()):
+        lines.append(f"carriers: AUROC {auroc.mean():.3f}, lowest {auroc.min():.3f}")
+    if len(planted):
+        lines.append(f"price less truth: {(planted['effect'] - planted['rho']).mean():+.3f}")
+    return lines
+
+
+def alarms(rows: pd.DataFrame) -> list[str]:
+    """Of folders without a cue, and of the other classes of folders with one."""
+    lines, clean = [], rows[(rows["control"] == "clean") & (rows["accuracy"] >= WEAK)]
+    if len(clean):
+        by_folder = clean.groupby("case")[["shortcut", "flagged"]].any().sum()
+        folders = clean["case"].nunique()
+        lines.append(
+            f"clean folders with an alarm: {by_folder['shortcut']} of {folders} ({by_folder['flagged']} by p alone)"
+        )
+        uniform = {kind: stats.kstest(clean[f"p_{kind}"], "uniform").pvalue for kind in KINDS}
+        lines.append("uniform p (KS): " + ", ".join(f"{kind} {p:.2g}" for kind, p in uniform.items()))
+    planted = rows[rows["cue"].ne("") & rows["control"].eq("") & (rows["accuracy"] >= WEAK)]
+    if len(planted):
+        wrong = planted[~planted["planted"] & planted["shortcut"]]
+        share = (planted["shortcut"] & ~planted["planted"]).groupby(planted["case"]).sum()
+        total = planted.groupby("case")["shortcut"].sum()
+        lines.append(f"planted folders: {len(wrong)} other classes accused; false discovery share "
+                     f"{(share / total.clip(lower=1)).mean():.3f} over {len(total)}")  # fmt: skip
+    return lines
+
+
+def ends(found: int, count: int) -> str:
+    interval = stats.binomtest(found, count).proportion_ci()
+    return f"[{interval.low:.2f}, {interval.high:.2f}]"
+
+
+if __name__ == "__main__":
+    main()
