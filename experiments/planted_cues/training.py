@@ -5,6 +5,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from fishnet import ImageClassifier
+from fishnet.audit.augmenting import Augmentation
 from fishnet.runs.precision import CPU_UNITS, cpu_flags
 
 from .reefs import DrawnFolder, as_images
@@ -15,9 +16,13 @@ RATE = 0.004
 SHIFT = 4  # pixels, at random
 
 
-def train(folder: DrawnFolder, *, epochs: int, seed: int, rows: np.ndarray | None = None) -> ImageClassifier:
-    """Train on the rows (all that are for training) with mirrored and shifted photos, one cycle of the rate."""
+def train(
+    folder: DrawnFolder, *, epochs: int, seed: int, rows: np.ndarray | None = None, change: Augmentation | None = None
+) -> ImageClassifier:
+    """Train on the rows (all that are for training) with mirrored and shifted photos, one cycle of the rate; what
+    `change` does to a batch is done last."""
     torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
     rows = np.flatnonzero(folder.trained) if rows is None else rows
     images, labels = as_images(folder.pixels[rows]), torch.from_numpy(folder.labels[rows])
     model = ImageClassifier(
@@ -33,8 +38,11 @@ def train(folder: DrawnFolder, *, epochs: int, seed: int, rows: np.ndarray | Non
         order = torch.randperm(len(rows))
         for start in range(0, len(rows) - BATCH + 1, BATCH):
             chosen = order[start : start + BATCH]
+            batch = moved(images[chosen])
+            if change is not None:
+                batch = change(batch, rng).contiguous(memory_format=torch.channels_last)
             with torch.autocast("cpu", torch.bfloat16, enabled=fast):
-                loss = cross_entropy(model(moved(images[chosen])), labels[chosen])
+                loss = cross_entropy(model(batch), labels[chosen])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

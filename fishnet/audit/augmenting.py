@@ -21,6 +21,7 @@ LAID = (ELLIPSE, *KINDS)
 SMALLEST, LARGEST = (0.55, 0.28), (0.95, 0.66)  # half-axes of that ellipse, in halves of the photo's side
 OF_CARRIERS = 0.5  # share of the donors
 SHARE = 0.55  # of the photos of a batch
+BANK = 256  # carriers that are kept in memory, at most
 
 
 @dataclass(frozen=True)

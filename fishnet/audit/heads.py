@@ -21,6 +21,7 @@ from fishnet.models.isolation import eval_mode_restored
 
 from .augmenting import Augmentation
 
+MOST = 5000  # training photos, which is plenty for one layer and keeps memory small
 COPIES = 2  # of each training photo that are exchanged, beside the photo as it is
 STRENGTHS = (1.0, 0.1, 0.01)  # of the pull back to the present layer, tried in turn
 STEPS = 60  # of L-BFGS
@@ -54,7 +55,7 @@ def mended_models(
 ) -> list[Model]:
     """The model with classifier layers that were fitted to its training photos, as they are and exchanged, one for each
     of STRENGTHS."""
-    rows = np.random.default_rng(seed).permutation(np.flatnonzero(folder.table["seen"] == "train"))
+    rows = np.random.default_rng(seed).permutation(np.flatnonzero(folder.table["seen"] == "train"))[:MOST]
     ways = [None, *[augmentation] * COPIES]
     parts = [
         features_of_photos(model, shown_photos(model, folder, rows, way, batch_size=batch_size, seed=seed + number))

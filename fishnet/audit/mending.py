@@ -16,12 +16,13 @@ import torch
 
 from fishnet.data.folder import PhotoFolder
 from fishnet.data.seen import UNSEEN
+from fishnet.measure.calibration import fit_temperature
 from fishnet.measure.intervals import Interval, intervals
 from fishnet.measure.predictions import Predictions
 from fishnet.models.interface import Classifier
 from fishnet.models.isolation import eval_mode_restored
 
-from .augmenting import ELLIPSE, Augmentation
+from .augmenting import BANK, ELLIPSE, Augmentation
 from .exchange import HOSTS, choose_hosts, measure_effects
 from .folder import FolderAudit, answers, region_digest, views
 from .heads import shown_photos
@@ -31,8 +32,6 @@ from .verdicts import Verdict
 
 MOST_LOST = 0.01  # of the macro-F1 on validation photos as they are
 RESAMPLES = 200  # of groups; only intervals of losses, which are not reported, hang on it
-
-
 NO_FIGURES = pd.DataFrame(columns=["figure", "class"])
 
 
@@ -81,7 +80,7 @@ def exchange_of(
 ) -> Augmentation:
     """Every photo of a part exchanged, by these kinds; half of the donors are that part's carriers (of `photos`)."""
     carriers = photos.loc[photos["carries"] & (photos["seen"] == part), "path"]
-    rows = np.flatnonzero(folder.table["path"].isin(carriers))
+    rows = np.random.default_rng(0).permutation(np.flatnonzero(folder.table["path"].isin(carriers)))[:BANK]
     return Augmentation(kinds, 1.0, folder.photos(rows.tolist(), model.preprocessing) if len(rows) else None)
 
 
@@ -101,6 +100,13 @@ def scores_of(
         _logits(model, folder, rows, way, batch_size=batch_size, seed=seed) for way in (None, augmentation)
     )
     return Scores(macro_f1(plain, labels), macro_f1(exchanged, labels))
+
+
+def recalibrate(model: Classifier, folder: PhotoFolder, *, batch_size: int) -> None:
+    """Fit the temperature anew, on the photos that the first model was chosen by."""
+    rows = np.flatnonzero(folder.table["seen"] == "val")
+    logits = answers(model, folder, rows, batch_size)
+    model.temperature.fill_(fit_temperature(logits, folder.table["label"].to_numpy()[rows]))
 
 
 @torch.inference_mode()

@@ -78,7 +78,7 @@ def curation_table(photos: pd.DataFrame, found: list[Verdict]) -> pd.DataFrame:
     """The carriers, as a list for `data.curation` that changes nothing until it is edited: each weighs 1."""
     carriers, by_name = photos[photos["carries"]], {verdict.name: verdict for verdict in found}
     notes = [
-        f"{by_name[name].carried_by} raise {name} by {rise:.2f} elsewhere: lower the weight, or write drop"
+        f"carries {by_name[name].carried_by}: raises {name} by {rise:.2f} elsewhere; lower the weight, or write drop"
         for name, rise in zip(carriers["class"], carriers["rise"], strict=True)
     ]
     table = carriers[["path", "sha256"]].assign(action="weigh", value=1, note=notes)

@@ -10,7 +10,7 @@ import pytorch_lightning as L
 import torch
 from torch import Tensor
 
-from fishnet.audit.augmenting import SHARE, Augmentation
+from fishnet.audit.augmenting import BANK, SHARE, Augmentation
 from fishnet.data.folder import PhotoSource
 from fishnet.errors import BadInput
 from fishnet.ranges import AtLeast, FreeText, Probability, check_ranges
@@ -41,7 +41,7 @@ class ExchangeAugmentation(L.Callback):
         share: Annotated[float, Probability] = SHARE,
         kinds: list[str] | None = None,
         carriers: FreeText | None = None,
-        bank: Annotated[int, AtLeast(1)] = 256,
+        bank: Annotated[int, AtLeast(1)] = BANK,
         seed: Annotated[int, AtLeast(0)] = 0,
         mended_from: FreeText | None = None,
     ) -> None:

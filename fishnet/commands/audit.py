@@ -252,6 +252,7 @@ def mended(
         return mending.Mending(config.mend, kinds, before, nearest, None, mending.NO_FIGURES), model
     after, checkpoint = candidates[best], Path(config.checkpoint).expanduser().absolute()
     if config.mend == "head":
+        mending.recalibrate(after, data.folder, batch_size=config.batch_size)
         after.mended = {"from": str(checkpoint), "how": "head", "kinds": kinds, "share": 1.0}
         write_checkpoint(with_weights_of(after, read_checkpoint(checkpoint)), folder / "mended" / BEST)
     figures = mending.compared(

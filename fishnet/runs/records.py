@@ -89,7 +89,7 @@ MEASURED = {
     "data": ("curation", "classes", "positive", "group", "duplicates", "image_size", "batch_size"),
     "trainer": ("accelerator", "devices", "num_nodes", "precision", "limit_test_batches"),
 }
-AUDITED = ("region", "donors", "hosts", "alpha")  # keys at the top, of an audit
+AUDITED = ("region", "donors", "hosts", "alpha", "mend")  # keys at the top, of an audit
 SPLITTING = ("val", "test", "folds", "fold", "seed")
 
 

@@ -4,6 +4,8 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from fishnet.models.checkpoint import load_model
+
 BEST = "checkpoint=run/checkpoints/best.ckpt"
 ANGLER = "data.plant={cue: angler, class: bandfin_perch, share: 0.8}"
 REEF = ["data=reef", "data.species=4", "data.photos=170", "data.draw_size=64", "data.test=0.25", "data.val=0.2"]
@@ -89,6 +91,39 @@ def test_a_folder_with_other_classes_is_refused_with_their_names(fishnet, traine
     ended = fishnet("audit", BEST, f"data.root={draw_folder(tmp_path / 'other', ['disc', 'cross'])}", "out=why")
     assert ended.status == 2
     assert "cross" in ended.err
+
+
+BORDER = [
+    *("data.species=3", "data.photos=135", "data.draw_size=64", "data.test=0.2", "data.val=0.2"),
+    "data.plant={cue: border, class: bandfin_perch, share: 0.8}",
+]
+
+
+@pytest.mark.slow
+def test_a_class_that_its_border_gives_away_is_mended_by_training_again(fishnet, tmp_path):
+    """The mended run is an ordinary one, and leans less on the border; so does a new classifier layer."""
+    settings = ["data.image_size=64", "trainer.max_epochs=15", "callbacks.heatmaps=null", "test=false", "seed=1"]
+    ended = fishnet("train", "experiment=demo", *BORDER, *settings, "out=run")
+    assert ended.status == 0, ended.err
+    for how in ("retrain", "head"):
+        ended = fishnet("audit", BEST, "data=reef", *BORDER, "region=ellipse", f"mend={how}", f"out={how}")
+        assert ended.status == 0, ended.err
+        assert "reliance of bandfin_perch" in ended.out.splitlines()[-1]
+        figures = pd.read_csv(tmp_path / how / "audit" / "mended.csv", keep_default_na=False)
+        reliance = figures[figures["class"] == "bandfin_perch"].iloc[0]
+        assert reliance["after"] < 0.5 * reliance["before"], figures
+        assert "Mended" in (tmp_path / how / "audit" / "report.html").read_text()
+        mended = load_model(tmp_path / how / "mended" / "checkpoints" / "best.ckpt")
+        assert mended.mended["how"] == how and mended.mended["from"].endswith("run/checkpoints/best.ckpt")
+        assert mended.mended["kinds"][0] == "ellipse" and len(mended.mended["kinds"]) > 1
+    ended = fishnet("predict", "checkpoint=retrain/mended/model/model.ckpt", "images=data", "out=answers.csv")
+    assert ended.status == 0, ended.err
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    tags = [run.data.tags for run in runs if "fishnet.mended_from" in run.data.tags]
+    splits = {run.data.tags["fishnet.split_digest"] for run in runs if run.data.tags["fishnet.command"] == "train"}
+    assert len(tags) == 1 and tags[0]["fishnet.mended_from"] == str(tmp_path / "run" / "checkpoints" / "best.ckpt")
+    assert len(splits) == 1  # the mended run has the split of the first one
 
 
 @pytest.mark.slow
