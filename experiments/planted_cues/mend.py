@@ -10,7 +10,8 @@ cue really drawn into every photo by a coin, of whatever class: nothing that is 
 
 `rho`: how much the class's probability rises in photos of other classes when the cue is really drawn into them.
 `worst`: the lowest accuracy over class × with or without the cue, really drawn. `recovered`: the share of what `coin`
-gains in it. All are measured on photos that the model has neither learned from nor was chosen by.
+gains in it. `accepted`: whether exchange validation takes the mended model; if not, fishnet keeps the one before.
+All are measured on photos that the model has neither learned from nor was chosen by.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from fishnet.audit.augmenting import ELLIPSE, Augmentation
 from fishnet.audit.exchange import Effects, choose_donors, choose_hosts, measure_effects
 from fishnet.audit.heads import COPIES, STRENGTHS, features_of_photos, fitted, with_head
 from fishnet.audit.kinds import KINDS
-from fishnet.audit.mending import Scores, best_of, macro_f1
+from fishnet.audit.mending import best_of, macro_f1, scores_of
 from fishnet.audit.regions import ellipse
 from fishnet.audit.significance import ALPHA, CARRIER, exchange_test
 from fishnet.models.backbones import single_head
@@ -71,10 +72,10 @@ def run_case(case: Case) -> list[dict]:
     report, validation = (unseen[folder.groups[unseen] // case.species % 2 == part] for part in (0, 1))
     truth = Truth(folder, case.cue, report)
     before = train(folder, epochs=case.epochs, seed=case.seed)
-    models = {"before": before}
+    models, accepted = {"before": before}, {}
     found = audit(before, folder, unseen, case)
     for arm in ("head", "retrain"):
-        models[arm] = before if found is None else mended(arm, before, folder, validation, *found, case)
+        models[arm], accepted[arm] = mended(arm, before, folder, validation, found, case)
     for arm in ("half", "coin"):
         models[arm] = train(redrawn(folder, case, arm), epochs=case.epochs, seed=case.seed)
     figures = {arm: truth.of(model) for arm, model in models.items()}
@@ -84,6 +85,7 @@ def run_case(case: Case) -> list[dict]:
         {
             **common, "arm": arm, **{name: round(value, 4) for name, value in values.items()},
             "recovered": round((values["worst"] - low) / (high - low), 4) if high > low else "",
+            "accepted": accepted.get(arm, ""),
             "kinds": " ".join(found[0]) if found else "", "seconds": round(time.monotonic() - started),
         }
         for arm, values in figures.items()
@@ -141,19 +143,26 @@ def effects_of(model, folder: DrawnFolder, hosts: np.ndarray, donors: np.ndarray
 
 
 def mended(
-    arm: str, model: ImageClassifier, folder: DrawnFolder, validation: np.ndarray, kinds: list[str],
-    carriers: np.ndarray, case: Case,
-) -> ImageClassifier:  # fmt: skip
-    """The model that exchange validation chooses, with what the audit has found and no more."""
+    arm: str, model: ImageClassifier, folder: DrawnFolder, validation: np.ndarray,
+    found: tuple[list[str], np.ndarray] | None, case: Case,
+) -> tuple[ImageClassifier, bool]:  # fmt: skip
+    """The candidate that exchange validation prefers, and whether it is taken; the model itself where nothing was
+    found. What the audit has found is used, and no more."""
+    if found is None:
+        return model, False
+    kinds, carriers = found
     of_training = as_images(folder.pixels[carriers[folder.trained[carriers]]])
     of_validation = as_images(folder.pixels[np.intersect1d(carriers, validation)])
     candidates = heads(model, folder, Augmentation(kinds, 1.0, of_training), case) if arm == "head" else [
         train(folder, epochs=case.epochs, seed=case.seed, change=Augmentation(kinds, carriers=of_training))
     ]  # fmt: skip
     exchange = Augmentation(kinds, 1.0, of_validation if len(of_validation) else None)
-    before, *scores = [scores_of(each, folder, validation, exchange, case.seed) for each in (model, *candidates)]
+    rows = np.random.default_rng(case.seed).permutation(validation)
+    logits = [logits_of(each, folder, rows, exchange, case.seed) for each in (model, *candidates)]
+    before, *scores = scores_of(logits, folder.labels[rows], folder.groups[rows])
+    preferred = max(range(len(scores)), key=lambda number: scores[number].exchanged)
     best = best_of(before, scores)
-    return model if best is None else candidates[best]
+    return candidates[preferred if best is None else best], best is not None
 
 
 def heads(model: ImageClassifier, folder: DrawnFolder, augmentation: Augmentation, case: Case) -> list[ImageClassifier]:
@@ -176,12 +185,12 @@ def batches(folder: DrawnFolder, rows: np.ndarray, augmentation: Augmentation | 
 
 
 @torch.inference_mode()
-def scores_of(model: ImageClassifier, folder: DrawnFolder, rows: np.ndarray, augmentation: Augmentation, seed: int):
-    """Macro-F1 on photos as they are and exchanged."""
-    rows = np.random.default_rng(seed).permutation(rows)
+def logits_of(
+    model: ImageClassifier, folder: DrawnFolder, rows: np.ndarray, augmentation: Augmentation, seed: int
+) -> list[np.ndarray]:
+    """Of photos as they are and exchanged."""
     ways = ((None, None), (augmentation, np.random.default_rng(seed)))
-    logits = [torch.cat([model(images) for images in batches(folder, rows, *way)]).numpy() for way in ways]
-    return Scores(*(macro_f1(each, folder.labels[rows]) for each in logits))
+    return [torch.cat([model(images) for images in batches(folder, rows, *way)]).numpy() for way in ways]
 
 
 def redrawn(folder: DrawnFolder, case: Case, arm: str) -> DrawnFolder:

@@ -23,7 +23,7 @@ from .augmenting import Augmentation
 
 MOST = 5000  # training photos, which is plenty for one layer and keeps memory small
 COPIES = 2  # of each training photo that are exchanged, beside the photo as it is
-STRENGTHS = (1.0, 0.1, 0.01)  # of the pull back to the present layer, tried in turn
+STRENGTHS = (1.0, 0.1, 0.01, 0.001)  # of the pull back to the present layer, tried in turn
 STEPS = 60  # of L-BFGS
 
 Model = TypeVar("Model", bound=Classifier)

@@ -18,6 +18,7 @@ from fishnet.data.folder import PhotoFolder
 from fishnet.data.seen import UNSEEN
 from fishnet.measure.calibration import fit_temperature
 from fishnet.measure.intervals import Interval, intervals
+from fishnet.measure.pairs import Pair
 from fishnet.measure.predictions import Predictions
 from fishnet.models.interface import Classifier
 from fishnet.models.isolation import eval_mode_restored
@@ -36,10 +37,17 @@ NO_FIGURES = pd.DataFrame(columns=["figure", "class"])
 
 
 class Scores(NamedTuple):
-    """Macro-F1 on validation photos as they are, and on the same photos exchanged."""
+    """On validation photos.
+
+    Attributes:
+        plain: macro-F1 on the photos as they are, in which a cue still helps whoever rests on it.
+        exchanged: macro-F1 on the same photos exchanged.
+        lost: how much lower `plain` is than that of the model before, beyond one standard error of the difference.
+    """
 
     plain: float
     exchanged: float
+    lost: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -90,16 +98,39 @@ def macro_f1(logits: np.ndarray, labels: np.ndarray) -> float:
     return intervals(predictions, np.zeros(len(labels)), logits.shape[1], resamples=0)["f1_macro"].value
 
 
-def scores_of(
-    model: Classifier, folder: PhotoFolder, augmentation: Augmentation, *, batch_size: int, seed: int
-) -> Scores:
-    """Of the photos that the first model was chosen by; each model is shown the same exchanged photos."""
+def validated(
+    models: Sequence[Classifier], folder: PhotoFolder, augmentation: Augmentation, *, batch_size: int, seed: int
+) -> list[Scores]:
+    """Of the model before and its candidates, by the photos that the first one was chosen by; each is shown the same
+    exchanged photos."""
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(folder.table["seen"] == "val"))
-    labels = folder.table["label"].to_numpy()[rows]
-    plain, exchanged = (
-        _logits(model, folder, rows, way, batch_size=batch_size, seed=seed) for way in (None, augmentation)
-    )
-    return Scores(macro_f1(plain, labels), macro_f1(exchanged, labels))
+    ways = (None, augmentation)
+    answers = [
+        [_logits(model, folder, rows, way, batch_size=batch_size, seed=seed) for way in ways] for model in models
+    ]
+    return scores_of(answers, *(folder.table[name].to_numpy()[rows] for name in ("label", "group")))
+
+
+def scores_of(answers: Sequence[Sequence[np.ndarray]], labels: np.ndarray, groups: np.ndarray) -> list[Scores]:
+    """From the logits of each model, the one before first, on the photos as they are and exchanged."""
+    scores = []
+    for plain, exchanged in answers:
+        predicted = [logits.argmax(axis=1)[None] for logits in (answers[0][0], plain)]
+        pair = Pair(
+            label=labels, first=predicted[0], second=predicted[1], group=groups, classes=plain.shape[1],
+            metric="f1_macro",
+        )  # fmt: skip
+        lost = pair.value - pair.error()
+        scores.append(Scores(macro_f1(plain, labels), macro_f1(exchanged, labels), lost))
+    return scores
+
+
+def best_of(before: Scores, candidates: Sequence[Scores]) -> int | None:
+    """The number of the best candidate on exchanged photos; None where none is better, or each surely loses too much on
+    the photos as they are. A few validation photos say little: a point of theirs may be a single photo."""
+    allowed = [number for number, scores in enumerate(candidates) if scores.lost <= MOST_LOST]
+    best = max(allowed, key=lambda number: candidates[number].exchanged, default=None)
+    return best if best is not None and candidates[best].exchanged > before.exchanged else None
 
 
 def recalibrate(model: Classifier, folder: PhotoFolder, *, batch_size: int) -> None:
@@ -114,14 +145,6 @@ def _logits(model: Classifier, folder, rows, augmentation, *, batch_size: int, s
     photos = shown_photos(model, folder, rows, augmentation, batch_size=batch_size, seed=seed)
     with eval_mode_restored(model), torch.autocast(model.device.type, enabled=False):
         return torch.cat([model(images).cpu() for images in photos]).numpy()
-
-
-def best_of(before: Scores, candidates: Sequence[Scores]) -> int | None:
-    """The number of the best candidate on exchanged photos; None where none is better, or each loses too much on the
-    photos as they are."""
-    allowed = [number for number, scores in enumerate(candidates) if scores.plain >= before.plain - MOST_LOST]
-    best = max(allowed, key=lambda number: candidates[number].exchanged, default=None)
-    return best if best is not None and candidates[best].exchanged > before.exchanged else None
 
 
 def compared(

@@ -245,7 +245,7 @@ def mended(
     kinds, how = mending.kinds_found(found, config.alpha), {"batch_size": config.batch_size, "seed": config.seed}
     candidates = mended_models(config, model, data, photos, kinds, folder)
     validation = mending.exchange_of(model, data.folder, photos, "val", kinds)
-    before, *scores = [mending.scores_of(each, data.folder, validation, **how) for each in (model, *candidates)]
+    before, *scores = mending.validated([model, *candidates], data.folder, validation, **how)
     best = mending.best_of(before, scores)
     if best is None:
         nearest = max(scores, key=lambda score: score.exchanged)

@@ -16,7 +16,7 @@ from fishnet.audit.augmenting import Augmentation
 from fishnet.audit.carriers import training_carriers
 from fishnet.audit.folder import audit_folder
 from fishnet.audit.heads import fitted, mended_models, with_head
-from fishnet.audit.mending import Scores, best_of, compared, exchange_of, kinds_found, scores_of
+from fishnet.audit.mending import Scores, best_of, compared, exchange_of, kinds_found, scores_of, validated
 from fishnet.audit.regions import elliptic
 from fishnet.audit.tables import curation_table, photo_table
 from fishnet.audit.verdicts import verdicts
@@ -110,10 +110,10 @@ def test_kinds_are_those_that_show_it_by_themselves(audited):
 @pytest.mark.parametrize(
     ("candidates", "best"),
     [
-        ([Scores(0.9, 0.7), Scores(0.895, 0.8)], 1),
-        ([Scores(0.9, 0.7), Scores(0.88, 0.9)], 0),  # the second one loses two points
+        ([Scores(0.9, 0.7), Scores(0.88, 0.8, lost=0.005)], 1),
+        ([Scores(0.9, 0.7), Scores(0.88, 0.9, lost=0.02)], 0),  # the second one surely loses two points
         ([Scores(0.95, 0.6)], None),  # no better on exchanged photos
-        ([Scores(0.5, 0.9)], None),
+        ([Scores(0.5, 0.9, lost=0.3)], None),
         ([], None),
     ],
 )
@@ -121,12 +121,26 @@ def test_the_best_on_exchanged_photos_that_loses_at_most_a_point(candidates, bes
     assert best_of(Scores(0.9, 0.6), candidates) == best
 
 
+def test_a_loss_counts_as_far_as_it_is_sure():
+    """Two photos of a hundred may be chance; two groups in a hundred of ten thousand photos are not."""
+    rng = np.random.default_rng(0)
+    for count, sure in ((100, False), (10_000, True)):
+        labels = np.arange(count) % 2
+        before = np.eye(2)[labels]
+        after = before.copy()
+        worse = rng.choice(count, count // 50, replace=False)
+        after[worse] = 1 - after[worse]
+        scores = scores_of([(before, before), (after, before)], labels, np.arange(count))
+        assert scores[0].lost == pytest.approx(0) and scores[1].plain == pytest.approx(0.98, abs=0.005)
+        assert (scores[1].lost > 0.01) == sure, scores
+
+
 def test_a_model_that_reads_the_edge_is_worse_on_exchanged_photos_alone(audited, folder):
     model, _, found, photos, _ = audited
     validation = exchange_of(model, folder, photos, "val", kinds_found(found))
     assert len(validation.carriers) >= EACH // 2
-    reads = scores_of(model, folder, validation, batch_size=16, seed=0)
-    mended = scores_of(BorderReader(SIDE, classes=3, edge=0), folder, validation, batch_size=16, seed=0)
+    models = model, BorderReader(SIDE, classes=3, edge=0)
+    reads, mended = validated(models, folder, validation, batch_size=16, seed=0)
     assert reads.plain > 0.95 and mended.plain > 0.95
     assert mended.exchanged > reads.exchanged + 0.05
 
