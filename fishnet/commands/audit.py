@@ -12,6 +12,7 @@ Examples
 """
 
 import hashlib
+import json
 import logging
 from functools import partial
 from pathlib import Path
@@ -108,6 +109,7 @@ def audit(config: DictConfig) -> dict[str, float]:
             logger.log_artifacts(folder / "audit", "audit")
             metrics = metrics_of(measured, found)
             logger.log_metrics(metrics)
+        note_on_training(config, checkpoint, metrics)
         print_verdicts(measured, found, folder)
     if config.fail_above is not None and reliance_max(found) > config.fail_above:
         worst = max(found, key=lambda verdict: verdict.reliance)
@@ -182,6 +184,18 @@ def protected_regions(
     if config.weights is None:
         raise BadInput("region=animals: name weights of an ImageNet network with weights=FILE (and network=NAME).")
     return regions.animal_regions(batches(), look.size, config.network, Path(config.weights))
+
+
+def note_on_training(config: DictConfig, checkpoint: Path, metrics: dict[str, float]) -> None:
+    """The metrics on the run that made the checkpoint, too, so that trainings can be ranked by what they rest on."""
+    from fishnet.runs.records import RECORD
+    from fishnet.tracking.runs import add_metrics
+    from fishnet.tracking.store import open_store
+
+    record = checkpoint.parent.parent / RECORD
+    if record.is_file() and not config.tracking.offline:
+        run_id = json.loads(record.read_text(encoding="utf-8"))["run_id"]
+        add_metrics(open_store(config.tracking.uri, home=Path.cwd()), run_id, metrics)
 
 
 def about(model: "ImageClassifier") -> dict[str, str]:
