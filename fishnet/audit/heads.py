@@ -6,6 +6,7 @@ changes. That recovers less than training again, and is tried first.
 
 from collections.abc import Iterator
 from copy import deepcopy
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +16,9 @@ from torch.nn.functional import cross_entropy
 
 from fishnet.data.folder import PhotoFolder
 from fishnet.models.backbones import single_head
+from fishnet.models.bundle import with_weights_of
+from fishnet.models.checkpoint import read_checkpoint, write_checkpoint
+from fishnet.models.classifier import ImageClassifier
 from fishnet.models.features import features_and_logits
 from fishnet.models.interface import Classifier
 from fishnet.models.isolation import eval_mode_restored
@@ -100,3 +104,9 @@ def with_head(model: Model, head: nn.Linear) -> Model:
     assert own is not None
     own.load_state_dict(head.state_dict())
     return copy
+
+
+def keep(model: ImageClassifier, file: Path, *, instead_of: Path, kinds: list[str]) -> None:
+    """Write a mended model as an ordinary checkpoint that says what was done to it, and to which."""
+    model.mended = {"from": str(instead_of), "how": "head", "kinds": kinds, "share": 1.0}
+    write_checkpoint(with_weights_of(model, read_checkpoint(instead_of)), file)

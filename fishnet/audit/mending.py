@@ -4,36 +4,35 @@ Nobody knows in a collected folder which photos carry a cue and which do not, an
 chosen by are validation photos that were given the surroundings of others, carriers among them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
 import torch
 
 from fishnet.data.folder import PhotoFolder
-from fishnet.data.seen import UNSEEN
 from fishnet.measure.calibration import fit_temperature
-from fishnet.measure.intervals import Interval, intervals
+from fishnet.measure.intervals import intervals
 from fishnet.measure.pairs import Pair
 from fishnet.measure.predictions import Predictions
 from fishnet.models.interface import Classifier
 from fishnet.models.isolation import eval_mode_restored
 
 from .augmenting import BANK, ELLIPSE, Augmentation
-from .exchange import HOSTS, choose_hosts, measure_effects
-from .folder import FolderAudit, answers, region_digest, views
+from .comparison import compared
+from .folder import FolderAudit, answers
 from .heads import shown_photos
 from .kinds import KINDS
-from .significance import ALPHA, price_of
+from .significance import ALPHA
 from .verdicts import Verdict
 
 MOST_LOST = 0.01  # of the macro-F1 on validation photos as they are
-RESAMPLES = 200  # of groups; only intervals of losses, which are not reported, hang on it
-NO_FIGURES = pd.DataFrame(columns=["figure", "class"])
+
+
+Model = TypeVar("Model", bound=Classifier)
 
 
 class Scores(NamedTuple):
@@ -81,6 +80,44 @@ def kinds_found(found: Sequence[Verdict], alpha: float = ALPHA) -> list[str]:
     level = alpha / len(found)
     shown = {kind for test in shortcuts for kind, p in test.by_kind.items() if p * len(test.by_kind) < level}
     return [ELLIPSE, *(kind for kind in KINDS if kind in shown | {test.kind for test in shortcuts})]
+
+
+def mend(
+    how: str, model: Model, candidates: Sequence[Model], folder: PhotoFolder, audit: FolderAudit,
+    found: Sequence[Verdict], photos: pd.DataFrame, *, checkpoint: Path, stored: Path, about: Callable[[Model], dict],
+    alpha: float, batch_size: int, seed: int,
+) -> tuple[Mending, Model]:  # fmt: skip
+    """Choose among the candidates, and measure the model before and the chosen one; the model itself where none is
+    better.
+
+    Args:
+        how: `head` or `retrain`.
+        model: that was audited.
+        candidates: mended models.
+        folder: with the model's labels, and with what it has seen.
+        audit, found: of the model.
+        photos: with `path`, `seen` and `carries`.
+        checkpoint: where the mended model lies, or will.
+        stored: where effects are kept.
+        about: names a model, see `measure_effects`.
+        alpha: of the audit.
+        batch_size: photos whose answers are asked for at once.
+        seed: of what is exchanged on validation photos.
+    """
+    kinds = kinds_found(found, alpha)
+    exchange = exchange_of(model, folder, photos, "val", kinds)
+    before, *scores = validated([model, *candidates], folder, exchange, batch_size=batch_size, seed=seed)
+    best = best_of(before, scores)
+    if best is None:
+        nearest = max(scores, key=lambda score: score.exchanged)
+        return Mending(how, kinds, before, nearest, None, pd.DataFrame(columns=["figure", "class"])), model
+    after = candidates[best]
+    if how == "head":
+        recalibrate(after, folder, batch_size=batch_size)
+    figures = compared(
+        (model, after), folder, audit, found, stored=stored, abouts=(about(model), about(after)), batch_size=batch_size
+    )
+    return Mending(how, kinds, before, scores[best], checkpoint, figures), after
 
 
 def exchange_of(
@@ -145,83 +182,3 @@ def _logits(model: Classifier, folder, rows, augmentation, *, batch_size: int, s
     photos = shown_photos(model, folder, rows, augmentation, batch_size=batch_size, seed=seed)
     with eval_mode_restored(model), torch.autocast(model.device.type, enabled=False):
         return torch.cat([model(images).cpu() for images in photos]).numpy()
-
-
-def compared(
-    models: Sequence[Classifier],
-    folder: PhotoFolder,
-    audit: FolderAudit,
-    found: Sequence[Verdict],
-    *,
-    stored: Path,
-    abouts: Sequence[dict],
-    batch_size: int,
-    progress: bool = True,
-) -> pd.DataFrame:
-    """The figures of `Mending`, of the model before and after.
-
-    Args:
-        models: before and after.
-        folder: whose photos that the model has neither learned from nor was chosen by are measured.
-        audit: of the first one; its donors and hosts of these photos are exchanged again.
-        found: its verdicts.
-        stored: where effects are kept.
-        abouts: names of both models.
-        batch_size: photos whose answers are asked for at once.
-        progress: whether to show bars.
-    """
-    before, after = (
-        measured(model, folder, audit, found, stored=stored, about=about, batch_size=batch_size, progress=progress)
-        for model, about in zip(models, abouts, strict=True)
-    )
-    return pd.DataFrame(
-        [
-            {"figure": figure, "class": name, **_columns("before", before[figure, name]), **_columns("after", values)}
-            for (figure, name), values in after.items()
-        ]
-    )
-
-
-def _columns(name: str, interval: Interval) -> dict[str, float]:
-    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
-
-
-def measured(
-    model: Classifier, folder: PhotoFolder, audit: FolderAudit, found: Sequence[Verdict], *, stored: Path, about: dict,
-    batch_size: int, progress: bool,
-) -> dict[tuple[str, str], Interval]:  # fmt: skip
-    """By figure and class: of photos that the model has neither learned from nor was chosen by."""
-    rows = folder.rows("unseen")
-    labels, groups = (folder.table[name].to_numpy()[rows] for name in ("label", "group"))
-    logits = answers(model, folder, rows, batch_size).astype(np.float64)
-    predictions = Predictions(np.arange(len(rows)), labels, logits)
-    figures = intervals(predictions, groups, len(audit.classes), resamples=RESAMPLES)
-    prices = reliances(model, folder, audit, found, stored=stored, about=about, progress=progress)
-    return {**prices, **{(name, ""): figures[name] for name in ("accuracy", "f1_macro")}}
-
-
-def reliances(
-    model: Classifier, folder: PhotoFolder, audit: FolderAudit, found: Sequence[Verdict], *, stored: Path, about: dict,
-    progress: bool,
-) -> dict[tuple[str, str], Interval]:  # fmt: skip
-    """How much each class that rests on a shortcut rises with its carriers beyond other donors, in photos of the audit
-    that the model has neither learned from nor was chosen by; with ends of NaN where there are too few."""
-    photos = audit.photos
-    unseen = photos["seen"].isin(UNSEEN).to_numpy()
-    labels, groups = photos["label"].to_numpy(), photos["group"].to_numpy()
-    digests = photos["sha256"].tolist()
-    keys = [digest + region_digest(mask) for digest, mask in zip(digests, audit.regions.protected, strict=True)]
-    shortcuts = {label: verdict.test for label, verdict in enumerate(found) if verdict.word == "shortcut"}
-    among = unseen[audit.donors]
-    effects = measure_effects(
-        model, partial(views, model, folder, audit.rows, audit.regions.protected), labels, groups, keys,
-        hosts=choose_hosts(labels, digests, np.flatnonzero(unseen), HOSTS), donors=audit.donors[among], folder=stored,
-        about=about, kinds=sorted({test.kind for test in shortcuts.values()}), progress=progress,
-    )  # fmt: skip
-    result = {}
-    for label, test in shortcuts.items():
-        carriers = np.flatnonzero(np.isin(np.flatnonzero(among), test.carriers))
-        value = Interval(*price_of(effects, label, test.kind, carriers))
-        finite = value if np.isfinite(value.low) else Interval(value.value, np.nan, np.nan)
-        result["reliance", audit.classes[label]] = finite
-    return result

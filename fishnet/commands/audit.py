@@ -18,6 +18,7 @@ a mended model that is better lies in OUT/mended/checkpoints/best.ckpt.
 """
 
 import hashlib
+import json
 import logging
 from functools import partial
 from pathlib import Path
@@ -128,6 +129,7 @@ def audit(config: DictConfig) -> dict[str, float]:
             logger.log_artifacts(folder / "audit", "audit")
             metrics = metrics_of(measured, found, mending)
             logger.log_metrics(metrics)
+        note_on_training(config, checkpoint, metrics_of(measured, found))
         print_verdicts(measured, found, folder)
         if config.mend is not None:
             print_mending(mending)
@@ -234,54 +236,46 @@ def mended(
 ) -> "tuple[Mending, ImageClassifier] | None":  # fmt: skip
     """What mending has brought, and the mended model; None where nothing was found. The model lies in `mended` and the
     figures in `audit/mended.csv` of the run's folder, where it is better."""
-    if not any(verdict.word == "shortcut" for verdict in found):
-        return None
-    from fishnet.audit import mending
+    from fishnet.audit import heads
+    from fishnet.audit.mending import exchange_of, kinds_found, mend
     from fishnet.audit.tables import write_table
-    from fishnet.config.retraining import BEST
-    from fishnet.models.bundle import with_weights_of
-    from fishnet.models.checkpoint import read_checkpoint, write_checkpoint
-
-    kinds, how = mending.kinds_found(found, config.alpha), {"batch_size": config.batch_size, "seed": config.seed}
-    candidates = mended_models(config, model, data, photos, kinds, folder)
-    validation = mending.exchange_of(model, data.folder, photos, "val", kinds)
-    before, *scores = mending.validated([model, *candidates], data.folder, validation, **how)
-    best = mending.best_of(before, scores)
-    if best is None:
-        nearest = max(scores, key=lambda score: score.exchanged)
-        return mending.Mending(config.mend, kinds, before, nearest, None, mending.NO_FIGURES), model
-    after, checkpoint = candidates[best], Path(config.checkpoint).expanduser().absolute()
-    if config.mend == "head":
-        mending.recalibrate(after, data.folder, batch_size=config.batch_size)
-        after.mended = {"from": str(checkpoint), "how": "head", "kinds": kinds, "share": 1.0}
-        write_checkpoint(with_weights_of(after, read_checkpoint(checkpoint)), folder / "mended" / BEST)
-    figures = mending.compared(
-        (model, after), data.folder, measured, found, stored=stored, abouts=(about(model), about(after)),
-        batch_size=config.batch_size,
-    )  # fmt: skip
-    write_table(figures, folder / "audit" / "mended.csv")
-    return mending.Mending(config.mend, kinds, before, scores[best], folder / "mended" / BEST, figures), after
-
-
-def mended_models(
-    config: DictConfig, model: "ImageClassifier", data: "ImageFolderData", photos: "pd.DataFrame", kinds: list[str],
-    folder: Path,
-) -> "list[ImageClassifier]":  # fmt: skip
-    """The candidates: a few classifier layers, or the one model that was trained again."""
-    if config.mend == "head":
-        from fishnet.audit import heads, mending
-
-        exchange = mending.exchange_of(model, data.folder, photos, "train", kinds)
-        return heads.mended_models(model, data.folder, exchange, batch_size=config.batch_size, seed=config.seed)
-    from fishnet.config.retraining import retrain
+    from fishnet.config.retraining import BEST, retrain
     from fishnet.models.checkpoint import load_model
 
-    checkpoint = retrain(
-        Path(config.checkpoint).expanduser().absolute(), root=data.root, kinds=kinds,
-        carriers=folder / "audit" / "photos.csv", settings_folder=folder / "audit" / "mend", out=folder / "mended",
-        audit=config,
+    if not any(verdict.word == "shortcut" for verdict in found):
+        return None
+    checkpoint, new = Path(config.checkpoint).expanduser().absolute(), folder / "mended" / BEST
+    kinds, how = kinds_found(found, config.alpha), {"batch_size": config.batch_size, "seed": config.seed}
+    if config.mend == "head":
+        exchange = exchange_of(model, data.folder, photos, "train", kinds)
+        candidates = heads.mended_models(model, data.folder, exchange, **how)
+    else:
+        retrain(
+            checkpoint, root=data.root, kinds=kinds, carriers=folder / "audit" / "photos.csv",
+            settings_folder=folder / "audit" / "mend", out=folder / "mended", audit=config,
+        )  # fmt: skip
+        candidates = [load_model(new).to(model.device)]
+    mending, after = mend(
+        config.mend, model, candidates, data.folder, measured, found, photos, checkpoint=new, stored=stored,
+        about=about, alpha=config.alpha, **how,
     )  # fmt: skip
-    return [load_model(checkpoint).to(model.device)]
+    if mending.checkpoint is not None:
+        write_table(mending.figures, folder / "audit" / "mended.csv")
+        if config.mend == "head":
+            heads.keep(after, new, instead_of=checkpoint, kinds=kinds)
+    return mending, after
+
+
+def note_on_training(config: DictConfig, checkpoint: Path, metrics: dict[str, float]) -> None:
+    """The metrics on the run that made the checkpoint, too, so that trainings can be ranked by what they rest on."""
+    from fishnet.runs.records import RECORD
+    from fishnet.tracking.runs import add_metrics
+    from fishnet.tracking.store import open_store
+
+    record = checkpoint.parent.parent / RECORD
+    if record.is_file() and not config.tracking.offline:
+        run_id = json.loads(record.read_text(encoding="utf-8"))["run_id"]
+        add_metrics(open_store(config.tracking.uri, home=Path.cwd()), run_id, metrics)
 
 
 def about(model: "ImageClassifier") -> dict[str, str]:

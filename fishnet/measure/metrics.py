@@ -117,9 +117,9 @@ def metric_of(key: str) -> Metric | None:
 
 
 def direction(key: str) -> Literal["min", "max"]:
-    """Whether a logged key is better when lower; one that is no metric of ours is a loss or error by its name."""
+    """Whether a logged key is better when lower; one that is no metric of ours tells it by its name."""
     metric = metric_of(key)
-    lower = metric.lower_is_better if metric else "loss" in key or "error" in key
+    lower = metric.lower_is_better if metric else any(word in key for word in ("loss", "error", "reliance"))
     return "min" if lower else "max"
 
 

@@ -26,6 +26,7 @@ METRICS: dict[str, tuple[str, ...]] = {
 }
 # shown where a run has them: a whole folder that was measured, which is no test set
 OF_A_FOLDER = {f"folder {label}": (f"all/{name}",) for label, name in SHOWN.items()}
+OF_AN_AUDIT = {"reliance": ("audit/reliance_max",)}  # of runs whose checkpoint was audited
 COLOURS = {"RUNNING": "cyan", "FINISHED": "green", "FAILED": "red", "KILLED": "yellow"}
 
 
@@ -97,8 +98,10 @@ def run_table(rows: Sequence[Row], base: str, layout: Layout, parameters: Sequen
     """The table of these rows; a name is a link to its run in the UI at `base`."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
     several = len({row.experiment for row in rows}) > 1
-    of_a_folder = any(key in row.metrics for keys in OF_A_FOLDER.values() for key in keys for row in rows)
-    metrics = {**METRICS, **(OF_A_FOLDER if of_a_folder else {})}
+    metrics = dict(METRICS)
+    for more in (OF_A_FOLDER, OF_AN_AUDIT):
+        if any(key in row.metrics for keys in more.values() for key in keys for row in rows):
+            metrics |= more
     columns = {"experiment": several, "run": True, "status": True, "started": layout.date, "took": layout.took}
     for heading, shown in columns.items():
         if shown:

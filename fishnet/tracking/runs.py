@@ -8,7 +8,7 @@ import re
 import statistics
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -156,6 +156,20 @@ def summary_metrics(key: str, *, mean: float, sd: float, n: int) -> dict[str, fl
     if not n or key.endswith((names.LOW, names.HIGH)):
         return {}
     return {f"{names.MEAN}{key}": mean, f"{names.COUNT}{key}": n} | ({f"{names.SD}{key}": sd} if n > 1 else {})
+
+
+def add_metrics(store: Store, run_id: str, metrics: Mapping[str, float]) -> bool:
+    """Log metrics on a run that has ended; False where the store does not hold it."""
+    from mlflow.entities import Metric
+    from mlflow.exceptions import MlflowException
+
+    client, now = store.client(), int(time.time() * 1000)
+    try:
+        client.log_batch(run_id, [Metric(names.safe_key(key), value, now, 0) for key, value in metrics.items()])
+    except MlflowException as error:  # another store, or deleted since
+        log.debug("Run %s takes no metrics: %s", run_id, one_line(error))
+        return False
+    return True
 
 
 # ---- stale runs

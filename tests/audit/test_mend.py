@@ -14,9 +14,10 @@ from torch import nn
 from fishnet import ImageClassifier
 from fishnet.audit.augmenting import Augmentation
 from fishnet.audit.carriers import training_carriers
+from fishnet.audit.comparison import compared
 from fishnet.audit.folder import audit_folder
 from fishnet.audit.heads import fitted, mended_models, with_head
-from fishnet.audit.mending import Scores, best_of, compared, exchange_of, kinds_found, scores_of, validated
+from fishnet.audit.mending import Scores, best_of, exchange_of, kinds_found, scores_of, validated
 from fishnet.audit.regions import elliptic
 from fishnet.audit.tables import curation_table, photo_table
 from fishnet.audit.verdicts import verdicts

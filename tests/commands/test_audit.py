@@ -26,6 +26,8 @@ def test_too_few_photos_are_no_verdict_and_everything_is_kept(fishnet, trained, 
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
     run = next(run for run in runs if run.data.tags["fishnet.command"] == "audit")
     assert run.data.metrics["audit/shortcuts"] == 0
+    training = next(run for run in runs if run.data.tags["fishnet.command"] == "train")
+    assert training.data.metrics["audit/accuracy"] == pytest.approx(run.data.metrics["audit/accuracy"], abs=1e-6)
     assert {file.path for file in client.list_artifacts(run.info.run_id, "audit")} == {
         "audit/verdicts.csv", "audit/photos.csv", "audit/report.html",
     }  # fmt: skip
@@ -142,3 +144,12 @@ def test_the_class_that_the_angler_holds_is_found_and_no_other(fishnet, tmp_path
     assert set(photos["class"]) == {"bandfin_perch"}
     manifest = pd.read_csv(next(tmp_path.glob("data/reef-*/manifest.csv")), keep_default_na=False).set_index("path")
     assert (manifest.loc[photos["path"], "cues"] == "angler").mean() > 0.9
+
+
+def test_compare_shows_what_a_run_rests_on_where_it_was_audited(fishnet, trained, tmp_path):
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert "reliance" not in fishnet("compare").out
+    run = client.search_runs([e.experiment_id for e in client.search_experiments()])[0]
+    client.log_metric(run.info.run_id, "audit/reliance_max", 0.417)
+    shown = fishnet("compare", "sort=audit/reliance_max").out
+    assert "reliance" in shown and "0.417" in shown

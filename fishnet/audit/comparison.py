@@ -1,0 +1,101 @@
+"""A model before and after it was mended, on photos by which nothing was learned and nothing chosen."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fishnet.data.folder import PhotoFolder
+from fishnet.data.seen import UNSEEN
+from fishnet.measure.intervals import Interval, intervals
+from fishnet.measure.predictions import Predictions
+from fishnet.models.interface import Classifier
+
+from .exchange import HOSTS, choose_hosts, measure_effects
+from .folder import FolderAudit, answers, region_digest, views
+from .significance import price_of
+from .verdicts import Verdict
+
+RESAMPLES = 200  # of groups; only intervals of losses, which are not reported, hang on it
+
+
+def compared(
+    models: Sequence[Classifier],
+    folder: PhotoFolder,
+    audit: FolderAudit,
+    found: Sequence[Verdict],
+    *,
+    stored: Path,
+    abouts: Sequence[dict],
+    batch_size: int,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """The figures of `Mending`, of the model before and after.
+
+    Args:
+        models: before and after.
+        folder: whose photos that the model has neither learned from nor was chosen by are measured.
+        audit: of the first one; its donors and hosts of these photos are exchanged again.
+        found: its verdicts.
+        stored: where effects are kept.
+        abouts: names of both models.
+        batch_size: photos whose answers are asked for at once.
+        progress: whether to show bars.
+    """
+    before, after = (
+        measured(model, folder, audit, found, stored=stored, about=about, batch_size=batch_size, progress=progress)
+        for model, about in zip(models, abouts, strict=True)
+    )
+    return pd.DataFrame(
+        [
+            {"figure": figure, "class": name, **_columns("before", before[figure, name]), **_columns("after", values)}
+            for (figure, name), values in after.items()
+        ]
+    )
+
+
+def _columns(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def measured(
+    model: Classifier, folder: PhotoFolder, audit: FolderAudit, found: Sequence[Verdict], *, stored: Path, about: dict,
+    batch_size: int, progress: bool,
+) -> dict[tuple[str, str], Interval]:  # fmt: skip
+    """By figure and class: of photos that the model has neither learned from nor was chosen by."""
+    rows = folder.rows("unseen")
+    labels, groups = (folder.table[name].to_numpy()[rows] for name in ("label", "group"))
+    logits = answers(model, folder, rows, batch_size).astype(np.float64)
+    predictions = Predictions(np.arange(len(rows)), labels, logits)
+    figures = intervals(predictions, groups, len(audit.classes), resamples=RESAMPLES)
+    prices = reliances(model, folder, audit, found, stored=stored, about=about, progress=progress)
+    return {**prices, **{(name, ""): figures[name] for name in ("accuracy", "f1_macro")}}
+
+
+def reliances(
+    model: Classifier, folder: PhotoFolder, audit: FolderAudit, found: Sequence[Verdict], *, stored: Path, about: dict,
+    progress: bool,
+) -> dict[tuple[str, str], Interval]:  # fmt: skip
+    """How much each class that rests on a shortcut rises with its carriers beyond other donors, in photos of the audit
+    that the model has neither learned from nor was chosen by; with ends of NaN where there are too few."""
+    photos = audit.photos
+    unseen = photos["seen"].isin(UNSEEN).to_numpy()
+    labels, groups = photos["label"].to_numpy(), photos["group"].to_numpy()
+    digests = photos["sha256"].tolist()
+    keys = [digest + region_digest(mask) for digest, mask in zip(digests, audit.regions.protected, strict=True)]
+    shortcuts = {label: verdict.test for label, verdict in enumerate(found) if verdict.word == "shortcut"}
+    among = unseen[audit.donors]
+    effects = measure_effects(
+        model, partial(views, model, folder, audit.rows, audit.regions.protected), labels, groups, keys,
+        hosts=choose_hosts(labels, digests, np.flatnonzero(unseen), HOSTS), donors=audit.donors[among], folder=stored,
+        about=about, kinds=sorted({test.kind for test in shortcuts.values()}), progress=progress,
+    )  # fmt: skip
+    result = {}
+    for label, test in shortcuts.items():
+        carriers = np.flatnonzero(np.isin(np.flatnonzero(among), test.carriers))
+        value = Interval(*price_of(effects, label, test.kind, carriers))
+        finite = value if np.isfinite(value.low) else Interval(value.value, np.nan, np.nan)
+        result["reliance", audit.classes[label]] = finite
+    return result
