@@ -14,8 +14,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from fishnet.data.curation import curation_digest
-
 from .protocol import Stage
 from .selection import Candidate
 from .settings import Settings, centred, grid
@@ -219,6 +217,8 @@ def digest_of(config: Mapping[str, Any], without: tuple[str, ...] = ()) -> str:
             del node[last]
     node, last = _node(tree, "data.curation")
     if last in node:
+        from fishnet.data.curation import curation_digest  # brings pandas, which few studies need here
+
         node[last] = curation_digest(node[last])  # an edited list is another training, a moved one is not
     text = json.dumps(tree, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

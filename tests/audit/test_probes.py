@@ -10,7 +10,8 @@ from fishnet.data.checks import read_folder
 from fishnet.images import load_pixels
 
 SETTINGS = {
-    **{"manifest": None, "classes": None, "positive": None, "group": "none", "max_refused": 0.1, "val": 0.15},
+    **{"manifest": None, "curation": None, "classes": None, "positive": None, "group": "none"},
+    **{"max_refused": 0.1, "val": 0.15},
     **{"test": 0.15, "folds": None, "fold": None, "seed": 0, "duplicates": "group", "split_file": None},
 }
 

@@ -19,15 +19,8 @@ from fishnet.errors import BadInput
 from tests.support.drawing import draw_folder, draw_photo
 
 SETTINGS = {
-    **{
-        "manifest": None,
-        "curation": None,
-        "classes": None,
-        "positive": None,
-        "group": "none",
-        "max_refused": 0.1,
-        "val": 0.15,
-    },
+    **{"manifest": None, "curation": None, "classes": None, "positive": None, "group": "none"},
+    **{"max_refused": 0.1, "val": 0.15},
     **{"test": 0.15, "folds": None, "fold": None, "seed": 0, "duplicates": "group", "split_file": None},
 }
 
