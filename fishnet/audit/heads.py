@@ -106,7 +106,7 @@ def with_head(model: Model, head: nn.Linear) -> Model:
     return copy
 
 
-def keep(model: ImageClassifier, file: Path, *, instead_of: Path, kinds: list[str]) -> None:
+def keep_mended(model: ImageClassifier, file: Path, *, instead_of: Path, kinds: list[str]) -> None:
     """Write a mended model as an ordinary checkpoint that says what was done to it, and to which."""
     model.mended = {"from": str(instead_of), "how": "head", "kinds": kinds, "share": 1.0}
     write_checkpoint(with_weights_of(model, read_checkpoint(instead_of)), file)

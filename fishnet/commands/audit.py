@@ -262,7 +262,7 @@ def mended(
     if mending.checkpoint is not None:
         write_table(mending.figures, folder / "audit" / "mended.csv")
         if config.mend == "head":
-            heads.keep(after, new, instead_of=checkpoint, kinds=kinds)
+            heads.keep_mended(after, new, instead_of=checkpoint, kinds=kinds)
     return mending, after
 
 

@@ -15,11 +15,12 @@ from fishnet import ImageClassifier
 from fishnet.audit.augmenting import Augmentation
 from fishnet.audit.carriers import training_carriers
 from fishnet.audit.comparison import compared
-from fishnet.audit.folder import audit_folder
+from fishnet.audit.folder import audit_folder, views
 from fishnet.audit.heads import fitted, mended_models, with_head
-from fishnet.audit.mending import Scores, best_of, exchange_of, kinds_found, scores_of, validated
+from fishnet.audit.mending import Scores, best_of, exchange_of, kinds_found, mend, scores_of, validated
+from fishnet.audit.page import audit_page, mended_chapter
 from fishnet.audit.regions import elliptic
-from fishnet.audit.tables import curation_table, photo_table
+from fishnet.audit.tables import curation_table, metrics_of, photo_table
 from fishnet.audit.verdicts import verdicts
 from fishnet.data.folder import PhotoFolder
 from fishnet.data.index import build_index
@@ -157,6 +158,25 @@ def test_before_and_after_are_measured_on_photos_that_nothing_was_learned_from(a
     assert reliance["before_low"] > 0.1 > reliance["after_high"]
     assert reliance["before_low"] <= reliance["before"] <= reliance["before_high"]
     assert models[1].asked >= 3 * EACH  # the test part, and the exchanged photos
+
+
+def test_the_page_shows_before_and_after_or_says_why_not(audited, folder):
+    model, audit, found, photos, stored = audited
+    after = BorderReader(SIDE, classes=3, edge=0)
+    views_of = partial(views, model, folder, audit.rows, audit.regions.protected)
+    common = {"checkpoint": Path("mended/best.ckpt"), "stored": stored, "about": lambda each: {"edge": each.edge}}
+    common |= {"alpha": 0.05, "batch_size": 16, "seed": 0}
+    mending, chosen = mend("retrain", model, [after], folder, audit, found, photos, **common)
+    assert chosen is after and mending.checkpoint is not None
+    chapter = mended_chapter(audit, found, mending, (model, chosen), views_of)
+    page = audit_page(audit, found, model, views_of, name="border", mended=[chapter])
+    assert "mended/best.ckpt" in page and "before → after mending" in page
+    assert metrics_of(audit, found, mending)["audit/mended/reliance_max"] < 0.05
+    worse, chosen = mend("retrain", model, [model], folder, audit, found, photos, **common)
+    assert chosen is model and worse.checkpoint is None and not len(worse.figures)
+    chapter = mended_chapter(audit, found, worse, (model, chosen), views_of)
+    assert "did not help" in audit_page(audit, found, model, views_of, name="border", mended=[chapter])
+    assert "audit/mended/reliance_max" not in metrics_of(audit, found, worse)
 
 
 # ---- the classifier layer
