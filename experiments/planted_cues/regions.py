@@ -5,9 +5,9 @@
     python -m experiments.planted_cues.regions reef --layout free --seed 5000 --csv regions.csv
 
 `boxes`: photos with boxes that somebody drew, regions by ImageNet networks. `reef`: drawn fish whose masks are known,
-regions by a model that was trained on them. A row a way and threshold: `point`, how often the strongest place lies on the
-animal; `covered`, the mean share of the animal inside; `nearly_all`, the photos of which 95 % are; `protected`, the mean
-share of the photo. A region that knows nothing covers what it protects.
+regions by a model that was trained on them. A row a way and threshold: `point`, how often the strongest place lies on
+the animal; `covered`, the mean share of the animal inside; `nearly_all`, the photos of which 95 % are; `protected`, the
+mean share of the photo. A region that knows nothing covers what it protects.
 """
 
 import argparse
@@ -52,17 +52,21 @@ def main() -> None:
     animals, evidence = of_boxes(chosen) if chosen.source == "boxes" else of_reef(chosen)
     name = chosen.source if chosen.source == "boxes" else f"reef {chosen.layout}"
     side = animals.shape[-1]
-    rows = [(name, "ellipse", "", *measured(ellipse(side)[None].expand_as(animals), animals))]
+    append(chosen.csv, [(name, "ellipse", "", *measured(ellipse(side)[None].expand_as(animals), animals))])
     for way, values in evidence:
+        rows = []
         for share in SHARES:
             for boxed in (True, False):
-                region = above(values, share, side, boxed=boxed)
                 about = f"{'box' if boxed else 'cells'} above {share:g}"
-                rows.append((name, way, about, *measured(region, animals, values)))
+                rows.append((name, way, about, *measured(above(values, share, side, boxed=boxed), animals, values)))
                 print(*rows[-1], flush=True)
-    new = not chosen.csv.exists()
-    with open(chosen.csv, "a", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
+        append(chosen.csv, rows)
+
+
+def append(file: Path, rows: list[tuple]) -> None:
+    new = not file.exists()
+    with open(file, "a", newline="") as opened:
+        table = csv.writer(opened, lineterminator="\n")
         if new:
             table.writerow(["animals", "way", "region", "covered", "nearly_all", "protected", "point"])
         table.writerows(rows)
