@@ -28,6 +28,8 @@ FORMER_NAMES = {
     "fishnet.data.reef.ReefData": "fishnet.data.reef.data.ReefData",
     "fishnet.callbacks.lr_range.RangeTest": "fishnet.callbacks.range_test.RangeTest",
 }
+# Settings that came later, with the value by which a training is what it was without them.
+LATER = {"data.layout": "centred"}
 PATHS = ("data.root", "data.manifest", "data.split_file", "model.pretrained")
 
 
@@ -209,6 +211,10 @@ def digest_of(config: Mapping[str, Any], without: tuple[str, ...] = ()) -> str:
         if isinstance(node.get(last), str):
             path = os.path.abspath(os.path.expanduser(node[last]))
             node[last] = os.path.relpath(path, home) if os.path.commonpath([home, path]) == home else path
+    for key, usual in LATER.items():
+        node, last = _node(tree, key)
+        if last in node and node[last] == usual:
+            del node[last]
     text = json.dumps(tree, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
