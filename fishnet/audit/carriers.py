@@ -21,6 +21,8 @@ from .regions import Regions
 from .significance import CARRIER
 from .verdicts import Verdict
 
+AT_ONCE = 400  # training photos
+
 
 def training_carriers(
     model: Classifier,
@@ -49,11 +51,27 @@ def training_carriers(
     table, labels = folder.table, folder.table["label"].to_numpy()
     resting = [label for label, verdict in enumerate(found) if verdict.word == "shortcut"]
     trained = table["seen"].to_numpy() == "train" if "seen" in table else np.zeros(len(table), bool)
+    trained[audit.rows[audit.donors]] = False  # with part=all they have been tried
     rows = np.flatnonzero(trained & np.isin(labels, resting))
     if not len(rows):
         return table.iloc[rows].assign(kind="", rise=0.0, carries=False)
-    kind_of = {label: found[label].test.kind for label in resting}
-    kinds, count = sorted(set(kind_of.values())), len(audit.rows)
+    return pd.concat(
+        [
+            _tried(model, folder, audit, found, part, regions_of, stored=stored, about=about, progress=progress)
+            for part in np.array_split(rows, -(-len(rows) // AT_ONCE))
+        ]
+    )
+
+
+def _tried(
+    model: Classifier, folder: PhotoFolder, audit: FolderAudit, found: list[Verdict], rows: np.ndarray,
+    regions_of: Callable[[np.ndarray], Regions], *, stored: Path, about: dict, progress: bool,
+) -> pd.DataFrame:  # fmt: skip
+    """The same for some rows, few enough for their regions to lie in memory."""
+    table, labels = folder.table, folder.table["label"].to_numpy()
+    own, count = labels[rows], len(audit.rows)
+    kind_of = {label: found[label].test.kind for label in np.unique(own).tolist()}
+    kinds = sorted(set(kind_of.values()))
     both = np.concatenate([audit.rows, rows])
     learned = regions_of(both).protected[count:]  # of both, for a region may be learned from the other classes
     protected = torch.cat([audit.regions.protected, learned])
@@ -63,8 +81,7 @@ def training_carriers(
         hosts=audit.hosts, donors=np.arange(count, len(both)), folder=stored, about=about, kinds=kinds,
         progress=progress,
     )  # fmt: skip
-    own, positions = labels[rows], np.arange(len(rows))
-    number = np.array([kinds.index(kind_of[label]) for label in own])
+    positions, number = np.arange(len(rows)), np.array([kinds.index(kind_of[label]) for label in own])
     borders = {label: carrier_border(audit, label, kind) for label, kind in kind_of.items()}
     return table.iloc[rows].assign(
         kind=[kind_of[label] for label in own],

@@ -20,7 +20,7 @@ class ClassTest:
 
     Args:
         p: of the most extreme kind, times the number of kinds.
-        kind: that kind.
+        kind: of the significant ones that which raises the class's probability most.
         flagged: whether the class rests on it; decided for all classes together.
         donors: how many photos of the class were laid into others.
         by_kind: the p-value of each kind by itself.
@@ -55,7 +55,7 @@ def exchange_test(effects: Effects, alpha: float = ALPHA) -> list[ClassTest]:
         flagged.append(worst)
         remaining.remove(worst)
     flagged += [c for c in remaining if _corrected(tests[c]) < alpha / effects.classes]  # where no pool is left
-    return [_class_test(effects, c, tests[c], c in flagged, flagged) for c in range(effects.classes)]
+    return [_class_test(effects, c, tests[c], c in flagged, alpha) for c in range(effects.classes)]
 
 
 def _corrected(by_kind: dict[str, float]) -> float:
@@ -88,13 +88,15 @@ def group_means(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return np.bincount(members, values) / np.bincount(members)
 
 
-def _class_test(effects: Effects, c: int, by_kind: dict[str, float], flagged: bool, others: list[int]) -> ClassTest:
-    kind = min(by_kind, key=lambda name: by_kind[name])
-    carriers = carriers_of(effects, c, kind)
+def _class_test(effects: Effects, c: int, by_kind: dict[str, float], flagged: bool, alpha: float) -> ClassTest:
+    """With the kind that is worth most among those that are significant: the surest may be worth nothing."""
+    kind, level = min(by_kind, key=lambda name: by_kind[name]), alpha / effects.classes / len(by_kind)
+    carriers = {name: carriers_of(effects, c, name) for name, p in by_kind.items() if p < level or name == kind}
+    prices = {name: price_of(effects, c, name, of_kind) for name, of_kind in carriers.items()}
+    kind = max(prices, key=lambda name: prices[name][1])
     return ClassTest(
-        _corrected(by_kind), kind, flagged, int((effects.labels == c).sum()), by_kind, carriers,
-        price_of(effects, c, kind, carriers),
-    )  # fmt: skip
+        _corrected(by_kind), kind, flagged, int((effects.labels == c).sum()), by_kind, carriers[kind], prices[kind]
+    )
 
 
 def carriers_of(effects: Effects, c: int, kind: str) -> np.ndarray:

@@ -85,6 +85,18 @@ def test_the_training_photos_that_carry_the_edge_are_named(audited):
     assert trained.loc[edged, "rise"].min() > trained.loc[~edged, "rise"].max()
 
 
+def test_training_photos_are_tried_a_few_at_a_time(audited, folder, tmp_path, monkeypatch):
+    model, audit, found, photos, _ = audited
+    monkeypatch.setattr("fishnet.audit.carriers.AT_ONCE", 7)
+    again = training_carriers(
+        model, folder, audit, found, lambda rows: elliptic(len(rows), SIDE), stored=tmp_path, about={}, progress=False
+    )
+    whole = photos[photos["seen"] == "train"].set_index("path")
+    again = again.set_index("path").loc[whole.index]
+    assert again["rise"].tolist() == pytest.approx(whole["rise"].tolist())
+    assert again["carries"].tolist() == whole["carries"].tolist()
+
+
 def test_the_list_for_curation_changes_nothing_until_it_is_edited(audited, folder, tmp_path):
     _, _, found, photos, _ = audited
     table = curation_table(photos, found)

@@ -50,6 +50,17 @@ def test_a_cue_is_found_and_named():
     assert 0.1 < low < tests[3].effect[0] < high < 0.4  # 4 × 0.05 for carriers, and chance
 
 
+def test_the_kind_that_is_worth_most_is_named_and_not_the_surest():
+    drawn = effects(np.random.default_rng(5), cue=1, strength=4.0, share=0.8)
+    own = drawn.labels == 1
+    drawn.logits[2, own, 1] += 30.0  # beyond doubt, and yet
+    drawn.probabilities[2] = 0.001 * drawn.logits[2]
+    test = exchange_test(drawn)[1]
+    assert min(test.by_kind, key=test.by_kind.get) == "colour"
+    assert test.kind == "outer"
+    assert test.effect[1] > 0.1
+
+
 def test_a_cue_of_one_class_does_not_accuse_the_others():
     """It lowers their logits in its donors' hosts: beside its donors everyone else looks raised."""
     others = 0
