@@ -55,7 +55,8 @@ def opening(audit: FolderAudit, found: list[Verdict]) -> Chapter:
     """A row a class."""
     chapter, rows = Chapter(), []
     for label, verdict in enumerate(found):
-        words = {"shortcut": verdict.carried_by, "nothing": "nothing found", "withheld": "no verdict"}[verdict.word]
+        nothing = "too little to count" if verdict.test.flagged else "nothing found"
+        words = {"shortcut": verdict.carried_by, "nothing": nothing, "withheld": "no verdict"}[verdict.word]
         reliance = f"≥ {verdict.reliance:.2f}" if verdict.word == "shortcut" else ""
         cells = [
             verdict.name,
