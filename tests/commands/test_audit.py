@@ -135,7 +135,7 @@ def test_the_class_that_the_angler_holds_is_found_and_no_other(fishnet, tmp_path
     settings = [*small, "data.species=4", "data.photos=170", "data.draw_size=64", "data.test=0.25", "data.val=0.2"]
     ended = fishnet("train", "experiment=demo", ANGLER, *settings, "out=run")
     assert ended.status == 0, ended.err
-    ended = fishnet("audit", BEST, *REEF, ANGLER, "out=why", "fail_above=0.02")
+    ended = fishnet("audit", BEST, *REEF, ANGLER, "out=why", "fail_above=0.02", "region=ellipse")
     table = pd.read_csv(tmp_path / "why" / "audit" / "verdicts.csv").set_index("class")
     assert table.index[table["verdict"] == "shortcut"].tolist() == ["bandfin_perch"], table
     assert ended.status == 1
