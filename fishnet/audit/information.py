@@ -1,4 +1,4 @@
-"""How much of the label some values of a photo tell: usable information, and how much of it permuted labels would give.
+"""How much of the label some values of a photo carry: usable information, and how much of it permuted labels would give.
 
 Usable information is what a classifier g of those values gains on guessing, I = mean log2 g(y | values) - log2 π(y),
 in bits a photo, on groups of photos that g was not fitted on (Xu and others, ICLR 2020). It is made safe for unequal
@@ -33,7 +33,7 @@ Scores = Callable[[np.ndarray], np.ndarray]  # classes of all groups (copies, G)
 
 @dataclass(frozen=True)
 class Information:
-    """What some values tell; of each class in the order of the labels.
+    """The information in some values, for each class in the order of the labels.
 
     `low` are one-sided 95 % bounds over groups. `likeness` is the share of all-alike copies of the folder (the folder
     itself among them) in which some class stands out as far as this one.
@@ -51,7 +51,7 @@ class Information:
 def usable_information(
     values: np.ndarray, label: np.ndarray, groups: np.ndarray, *, copies: int = COPIES, seed: int = 0
 ) -> Information:
-    """What `values` tell of the label.
+    """The information in `values` on the label.
 
     Args:
         values: A row of numbers for each photo, or a word for each photo (an array of objects).

@@ -148,7 +148,7 @@ def phrase(kind: str) -> str:
 
 
 def others(found: list[Verdict]) -> list[Chapter]:
-    """What is said of the classes that are not accused."""
+    """The classes that are not accused."""
     chapter = Chapter("The other classes")
     if clear := [verdict.name for verdict in found if verdict.word == "nothing"]:
         chapter.add_text(_prose().nothing(clear))

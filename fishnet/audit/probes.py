@@ -1,4 +1,4 @@
-"""Blind probes: how much of the label can be told, before any training, from what is not the animal.
+"""Blind probes: how much of the label can be predicted, before any training, from what is not the animal.
 
 Each probe looks at one thing beside the animal and is asked for the class of photos of groups that it has not seen.
 Something can be told of almost every folder, so that nothing is alarming by itself: a class stands out where hardly any
@@ -158,7 +158,7 @@ def _values(
             numbers.append(look(photo, around))
     for (probe, _), numbers in zip(LOOKS, looked, strict=True):
         values = np.stack(numbers)
-        if not probe.sees_animal:  # photos that are all animal have nothing beside it: they tell nothing
+        if not probe.sees_animal:  # photos that are all animal have nothing beside it: they carry no information
             values[filled] = 0 if filled.all() else values[~filled].mean(axis=0)
         yield probe, values
     part = folder.table.iloc[rows]

@@ -1,4 +1,4 @@
-"""What is said about a class, in words, and what it rests on."""
+"""The verdict on a class, in words, and its basis."""
 
 from dataclasses import dataclass
 

@@ -32,7 +32,7 @@ class ExchangeAugmentation(L.Callback):
             where that is true. Those of its photos that are in the training part are half of all donors.
         bank: at most so many of them are kept in memory.
         seed: of the run.
-        mended_from: the checkpoint in whose place this training puts another; the new one and its run say so.
+        mended_from: the checkpoint in whose place this training puts another; the new one and its run record it.
     """
 
     def __init__(
