@@ -1,4 +1,4 @@
-"""How much of the label some values of a photo carry: usable information, and how much of it permuted labels would give.
+"""How much of the label values of a photo carry: usable information, and how much of it permuted labels would give.
 
 Usable information is what a classifier g of those values gains on guessing, I = mean log2 g(y | values) - log2 π(y),
 in bits a photo, on groups of photos that g was not fitted on (Xu and others, ICLR 2020). It is made safe for unequal

@@ -65,7 +65,7 @@ def _refusal(row) -> str:
 def curated(
     table: pd.DataFrame, file: str, *, classes: Sequence[str], known: Sequence[str]
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The table with other classes, without what is dropped, with `loss_weight` if any is weighed; and the lines to log.
+    """The table with other classes, without what is dropped, with `loss_weight` if any is weighed; and lines to log.
 
     Args:
         table: path, sha256 and class (the folder's name) of each photo.

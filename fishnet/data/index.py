@@ -100,7 +100,7 @@ def build_index(
 def with_curation(
     table: pd.DataFrame, curation: str | None, folders: list[str], chosen: list[str], refused: pd.DataFrame
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The table as the list says, and the lines to log of it; a photo that now belongs to no chosen class is left out."""
+    """The table as the list says, and lines to log; a photo that now belongs to no chosen class is left out."""
     if curation is None:
         return table, []
     table, sentences = curated(table, curation, classes=folders, known=refused["path"].tolist())
