@@ -21,7 +21,7 @@ def sentence(verdict: Verdict) -> str:
     if verdict.word == "withheld":
         return f"no verdict: {verdict.reason}"
     if verdict.word == "nothing":
-        return "nothing found"
+        return "too little to count" if verdict.test.flagged else "nothing found"
     return (
         f"leans on {verdict.carried_by} in {counted(len(verdict.test.carriers), 'photo')} of {verdict.test.donors} "
         f"(basis {verdict.basis})"
