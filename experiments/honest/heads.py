@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--group", default=None, help="data.group")
     parser.add_argument("--per-class", type=int, default=0)
     parser.add_argument("--splits", type=int, default=10)
+    parser.add_argument("--first", type=int, default=0, help="the first split, to go on or to share them out")
     parser.add_argument("--starts", nargs="+", default=["timm", "linear", "zero"])
     parser.add_argument("--preset", nargs="*", default=[], help="further settings of `fishnet train`")
     parser.add_argument("--name", default=None, help="of the set, in the table")
@@ -67,7 +68,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     starts = ["zero"] if chosen.mode == "typed" else chosen.starts
     with tempfile.TemporaryDirectory() as home:
-        for split in range(chosen.splits):
+        for split in range(chosen.first, chosen.splits):
             data, config = splitted(chosen, split, Path(home))
             rows = []
             for start in starts:

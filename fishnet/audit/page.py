@@ -14,6 +14,7 @@ from .folder import FolderAudit
 from .kinds import PROPERTIES, Views
 from .mending import Mending
 from .nulls import is_silent
+from .sections import Audited, Section
 from .significance import smallest_found
 from .verdicts import CARRIED_BY, Verdict
 
@@ -25,24 +26,21 @@ _prose = functools.partial(prose, "fishnet.audit", "prose.html")
 ViewsOf = Callable[[Sequence[int]], Views]
 
 
-def audit_page(
-    audit: FolderAudit, found: list[Verdict], model: Classifier, views_of: ViewsOf, *, name: str,
-    mended: Sequence[Chapter] = (),
-) -> str:  # fmt: skip
+def audit_page(audited: Audited, *, name: str, mended: Sequence[Chapter] = (), sections: Sequence[Section] = ()) -> str:
     """The whole page as HTML.
 
     Args:
-        audit: the figures.
-        found: a verdict a class.
-        model: asked again for the examples.
-        views_of: photos by their position in `audit.photos`.
+        audited: the model, the folder and what was found.
         name: of the model, as the page calls it.
         mended: the chapter of `mended_chapter`, where mending was tried.
+        sections: answers to further questions.
     """
+    audit, found = audited.measured, audited.found
     ranked = sorted(found, key=lambda verdict: (verdict.word != "shortcut", -verdict.reliance))
     chapters = [opening(audit, found)]
-    chapters += [class_chapter(audit, v, model, views_of) for v in ranked if v.word == "shortcut"]
-    chapters += [*mended, *others(ranked), evidence_chapter(audit, views_of)]
+    chapters += [class_chapter(audited, verdict) for verdict in ranked if verdict.word == "shortcut"]
+    chapters += [*mended, *others(ranked), *(section.chapter for section in sections if section.chapter)]
+    chapters.append(evidence_chapter(audit, audited.views_of))
     about = _prose().about(audit.judged, len(audit.classes), name, f"{audit.accuracy:.0%}")
     answers = [_prose().answer(verdict, 0) for verdict in ranked if verdict.word != "nothing"]
     return render_page(
@@ -65,6 +63,7 @@ def opening(audit: FolderAudit, found: list[Verdict]) -> Chapter:
             f"{verdict.test.p:.1g}",
             f"{audit.recalls[label]:.2f}",
             verdict.test.donors,
+            odds(audit, label),
         ]
         rows.append(Row(cells, "bad" if verdict.word == "shortcut" else ""))
     header = ["class", "rests on", "reliance", "p", "recall", "photos tried", "would be found"]
@@ -79,8 +78,9 @@ def odds(audit: FolderAudit, label: int) -> str:
     return f"× {np.exp(rise):.2g}" if rise < 7 else "–"
 
 
-def class_chapter(audit: FolderAudit, verdict: Verdict, model: Classifier, views_of: ViewsOf) -> Chapter:
+def class_chapter(audited: Audited, verdict: Verdict) -> Chapter:
     """The verdict, its price, the photos that carry the cue, and hosts before and after."""
+    audit, model, views_of = audited.measured, audited.model, audited.views_of
     label, kind = audit.classes.index(verdict.name), verdict.test.kind
     chapter, words = Chapter(verdict.name), phrase(kind)
     chapter.add_text(_prose().shortcut(verdict, len(verdict.test.carriers), words), style="boxed")

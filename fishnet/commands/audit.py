@@ -20,7 +20,6 @@ a mended model that is better lies in OUT/mended/checkpoints/best.ckpt.
 import hashlib
 import json
 import logging
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -29,20 +28,17 @@ from omegaconf import DictConfig
 from fishnet.config.compose import job_folder
 from fishnet.config.entry import start
 from fishnet.config.validate import validate
-from fishnet.errors import BadInput, WorkFailed
+from fishnet.errors import WorkFailed
 from fishnet.files import write_whole
 from fishnet.ranges import Above, AtLeast, Between, FreeText, Probability
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
-    import pandas as pd
-    from torch import Tensor
 
     from fishnet.audit.folder import FolderAudit
+    from fishnet.audit.judged import RegionSource
     from fishnet.audit.mending import Mending
-    from fishnet.audit.regions import Regions
+    from fishnet.audit.sections import Audited
     from fishnet.audit.verdicts import Verdict
     from fishnet.data.datamodule import ImageFolderData
     from fishnet.models.classifier import ImageClassifier
@@ -77,13 +73,11 @@ def audit(config: DictConfig) -> dict[str, float]:
     validate(config, "audit")
     import torch
 
-    from fishnet.audit.carriers import training_carriers
-    from fishnet.audit.folder import audit_folder, views
-    from fishnet.audit.page import audit_page, mended_chapter
-    from fishnet.audit.tables import metrics_of, photo_table, write_tables
-    from fishnet.audit.verdicts import reliance_max, verdicts
+    from fishnet.audit.judged import RegionSource, judged_rows
+    from fishnet.audit.tables import metrics_of
+    from fishnet.audit.verdicts import reliance_max
     from fishnet.config import building
-    from fishnet.data.index import state_folder
+    from fishnet.config.mending import check_mending
     from fishnet.models.checkpoint import load_model
     from fishnet.runs import records, run
     from fishnet.runs.folders import run_folder
@@ -95,7 +89,9 @@ def audit(config: DictConfig) -> dict[str, float]:
     model = load_model(checkpoint).to("cuda" if torch.cuda.is_available() else "cpu").eval()
     model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # half the time on a CPU
     data = judged_data(config, model)
-    rows = judged_rows(config, data)
+    rows = judged_rows(data, config.part)
+    boxes, weights = (value and Path(value).expanduser() for value in (config.boxes, config.weights))
+    regions_of = RegionSource(config.region, data, model, config.batch_size, boxes, weights, config.network)
     check_mending(config, model, data, checkpoint)
     name = f"audit-{data.root.name}"
     with run_folder(config.out, name=str(config.name or name), job=job_folder()) as folder:
@@ -107,29 +103,13 @@ def audit(config: DictConfig) -> dict[str, float]:
         with run.tracked_run(logger.start, config):
             records.write_records(config, data, folder, logger, command="audit")
             logger.set_tags({names.CHECKPOINT: str(checkpoint)})
-            regions_of = partial(protected_regions, config, data, model)
-            stored, name_of_model = state_folder(data.root) / "effects", about(model)
-            measured = audit_folder(
-                model, data.folder, rows, regions_of, stored=stored, about=name_of_model, most_donors=config.donors,
-                hosts=config.hosts, alpha=config.alpha, batch_size=config.batch_size,
-            )  # fmt: skip
-            found = verdicts(measured)
-            trained = training_carriers(
-                model, data.folder, measured, found, regions_of, stored=stored, about=name_of_model
-            )
-            photos = photo_table(measured, found, trained)
-            write_tables(measured, found, photos, folder / "audit")
-            views_of = partial(views, model, data.folder, measured.rows, measured.regions.protected)
-            result = mended(config, model, data, measured, found, photos, folder, stored) if config.mend else None
-            mending = result and result[0]
-            chapters = [mended_chapter(measured, found, result[0], (model, result[1]), views_of)] if result else []
-            name = checkpoint.parent.parent.name
-            page = audit_page(measured, found, model, views_of, name=name, mended=chapters)
-            write_whole(folder / "audit" / "report.html", page)
+            audited = audited_folder(config, model, data, rows, regions_of, folder)
+            result, more = reported(config, audited, checkpoint, folder)
             logger.log_artifacts(folder / "audit", "audit")
-            metrics = metrics_of(measured, found, mending)
+            measured, found, mending = audited.measured, audited.found, result and result[0]
+            metrics = metrics_of(measured, found, mending) | more
             logger.log_metrics(metrics)
-        note_on_training(config, checkpoint, metrics_of(measured, found))
+        note_on_training(config, checkpoint, metrics_of(measured, found) | more)
         print_verdicts(measured, found, folder)
         if config.mend is not None:
             print_mending(mending)
@@ -140,6 +120,54 @@ def audit(config: DictConfig) -> dict[str, float]:
             f"{config.fail_above:g}."
         )
     return metrics
+
+
+def audited_folder(
+    config: DictConfig, model: "ImageClassifier", data: "ImageFolderData", rows: "np.ndarray",
+    regions_of: "RegionSource", folder: Path,
+) -> "Audited":  # fmt: skip
+    """Measure, judge, and write verdicts.csv, photos.csv and curation.csv into `audit` of the run's folder."""
+    from fishnet.audit.carriers import training_carriers
+    from fishnet.audit.folder import audit_folder
+    from fishnet.audit.sections import Audited
+    from fishnet.audit.tables import photo_table, write_tables
+    from fishnet.audit.verdicts import verdicts
+    from fishnet.data.index import state_folder
+
+    stored, name = state_folder(data.root), about(model)
+    measured = audit_folder(
+        model, data.folder, rows, regions_of, most_donors=config.donors, hosts=config.hosts, alpha=config.alpha,
+        batch_size=config.batch_size, stored=stored / "effects", about=name,
+    )  # fmt: skip
+    found = verdicts(measured)
+    trained = training_carriers(model, data.folder, measured, found, regions_of, stored=stored / "effects", about=name)
+    photos = photo_table(measured, found, trained)
+    write_tables(measured, found, photos, folder / "audit")
+    return Audited(model, data.folder, measured, found, photos, stored, config.batch_size, config.seed)
+
+
+def reported(
+    config: DictConfig, audited: "Audited", checkpoint: Path, folder: Path
+) -> "tuple[tuple[Mending, ImageClassifier] | None, dict[str, float]]":
+    """Ask what else there is to ask, mend where that is wished, and write the tables and the page; what mending has
+    brought, and the further metrics."""
+    from fishnet.audit.page import audit_page, mended_chapter
+    from fishnet.audit.sections import sections_of
+    from fishnet.audit.tables import write_table
+    from fishnet.config.mending import mended
+
+    measured, found = audited.measured, audited.found
+    sections = sections_of(audited)
+    for section in sections:
+        for name, table in section.tables.items():
+            write_table(table, folder / "audit" / f"{name}.csv")
+    result = mended(config, audited, checkpoint, folder, about) if config.mend else None
+    mending = (
+        [mended_chapter(measured, found, result[0], (audited.model, result[1]), audited.views_of)] if result else []
+    )
+    page = audit_page(audited, name=checkpoint.parent.parent.name, mended=mending, sections=sections)
+    write_whole(folder / "audit" / "report.html", page)
+    return result, {name: value for section in sections for name, value in section.metrics.items()}
 
 
 def judged_data(config: DictConfig, model: "ImageClassifier") -> "ImageFolderData":
@@ -153,117 +181,6 @@ def judged_data(config: DictConfig, model: "ImageClassifier") -> "ImageFolderDat
     data.check()
     config.data.group = data.folder.group  # as the run is recorded
     return data
-
-
-def judged_rows(config: DictConfig, data: "ImageFolderData") -> "np.ndarray":
-    """Rows that the model has not learned from, or those of the part that was asked for."""
-    import numpy as np
-
-    seen = data.folder.table.get("seen")
-    if seen is None:
-        log.warning("The checkpoint does not say which photos it was trained on: these may be among them.")
-    rows = data.rows(data.part)
-    if seen is not None and config.part == "auto":
-        rows = rows[(seen.iloc[rows] != "train").to_numpy()]
-        log.info("Judged are %d of %d photos: the model was trained on the others.", len(rows), len(seen))
-    elif seen is not None and (trained := int((seen.iloc[rows] == "train").sum())):
-        log.warning("warning: the model was trained on %d of these %d photos.", trained, len(rows))
-    if len(np.unique(data.folder.table["label"].iloc[rows])) < 2:
-        raise BadInput(
-            f"part={config.part}: there are no photos of two classes that the model has not learned from; train with "
-            "a validation and a test part, or name another folder."
-        )
-    return rows
-
-
-def protected_regions(
-    config: DictConfig, data: "ImageFolderData", model: "ImageClassifier", rows: "np.ndarray"
-) -> "Regions":
-    """Where the animal may be in the photos of these rows, and how that is known."""
-    from fishnet.audit import regions
-    from fishnet.explain.gradcam import NothingToExplain
-
-    folder, look, labels = data.folder, model.preprocessing, data.table["label"].to_numpy()[rows]
-
-    def batches() -> "Iterator[Tensor]":
-        for batch in folder.batches(rows, look, batch_size=config.batch_size, device=model.device):
-            yield batch["image"]
-
-    if config.region == "ellipse":
-        return regions.elliptic(len(rows), look.size)
-    if config.region == "learned":
-        try:
-            return regions.learned_regions(model, batches, labels)
-        except NothingToExplain as error:
-            log.warning("region=learned is not possible (%s): region=ellipse is taken.", str(error).rstrip("."))
-            return regions.elliptic(len(rows), look.size)
-    if config.region == "boxes":
-        from fishnet.audit.boxes import boxed_regions
-
-        if config.boxes is None:
-            raise BadInput("region=boxes: name their file with boxes=FILE.")
-        return boxed_regions(Path(config.boxes).expanduser(), data.table.iloc[rows], look)
-    if config.weights is None:
-        raise BadInput("region=animals: name weights of an ImageNet network with weights=FILE (and network=NAME).")
-    return regions.animal_regions(batches(), look.size, config.network, Path(config.weights))
-
-
-def check_mending(config: DictConfig, model: "ImageClassifier", data: "ImageFolderData", checkpoint: Path) -> None:
-    """Refuse what cannot be mended before anything is measured."""
-    from fishnet.config.retraining import run_of
-    from fishnet.models.features import has_features
-
-    if config.mend is None:
-        return
-    if config.mend == "retrain":
-        run_of(checkpoint)
-    elif not has_features(model):
-        raise BadInput("mend=head: this network has no single linear classifier layer; say mend=retrain.")
-    table = data.folder.table
-    if "seen" not in table:
-        raise BadInput(f"mend={config.mend}: {checkpoint} does not say which photos it was trained on.")
-    for parts, purpose in ((["train"], "learn from"), (["val"], "choose by"), (["test", "new"], "report on")):
-        if table.loc[table["seen"].isin(parts), "label"].nunique() < 2:
-            raise BadInput(
-                f"mend={config.mend}: data.root={config.data.root} holds no {' or '.join(parts)} photos of two classes "
-                f"to {purpose}; give the folder that the model was trained on."
-            )
-
-
-def mended(
-    config: DictConfig, model: "ImageClassifier", data: "ImageFolderData", measured: "FolderAudit",
-    found: "list[Verdict]", photos: "pd.DataFrame", folder: Path, stored: Path,
-) -> "tuple[Mending, ImageClassifier] | None":  # fmt: skip
-    """What mending has brought, and the mended model; None where nothing was found. The model lies in `mended` and the
-    figures in `audit/mended.csv` of the run's folder, where it is better."""
-    from fishnet.audit import heads
-    from fishnet.audit.mending import exchange_of, kinds_found, mend
-    from fishnet.audit.tables import write_table
-    from fishnet.config.retraining import BEST, retrain
-    from fishnet.models.checkpoint import load_model
-
-    if not any(verdict.word == "shortcut" for verdict in found):
-        return None
-    checkpoint, new = Path(config.checkpoint).expanduser().absolute(), folder / "mended" / BEST
-    kinds, how = kinds_found(found, config.alpha), {"batch_size": config.batch_size, "seed": config.seed}
-    if config.mend == "head":
-        exchange = exchange_of(model, data.folder, photos, "train", kinds)
-        candidates = heads.mended_models(model, data.folder, exchange, **how)
-    else:
-        retrain(
-            checkpoint, root=data.root, kinds=kinds, carriers=folder / "audit" / "photos.csv",
-            settings_folder=folder / "audit" / "mend", out=folder / "mended", audit=config,
-        )  # fmt: skip
-        candidates = [load_model(new).to(model.device)]
-    mending, after = mend(
-        config.mend, model, candidates, data.folder, measured, found, photos, checkpoint=new, stored=stored,
-        about=about, alpha=config.alpha, **how,
-    )  # fmt: skip
-    if mending.checkpoint is not None:
-        write_table(mending.figures, folder / "audit" / "mended.csv")
-        if config.mend == "head":
-            heads.keep_mended(after, new, instead_of=checkpoint, kinds=kinds)
-    return mending, after
 
 
 def note_on_training(config: DictConfig, checkpoint: Path, metrics: dict[str, float]) -> None:

@@ -1,0 +1,89 @@
+"""Which photos a model is judged by, and where the animal may be in them."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from fishnet.data.datamodule import ImageFolderData
+from fishnet.errors import BadInput
+from fishnet.explain.gradcam import NothingToExplain
+from fishnet.models.interface import Classifier
+
+from . import regions
+from .boxes import boxed_regions
+from .regions import Regions
+
+log = logging.getLogger("fishnet")
+
+
+def judged_rows(data: ImageFolderData, part: str) -> np.ndarray:
+    """Rows of the part that was asked for; with `auto` all that the model has not learned from."""
+    seen = data.folder.table.get("seen")
+    if seen is None:
+        log.warning("The checkpoint does not record which photos it was trained on: these may be among them.")
+    rows = data.rows(data.part)
+    if seen is not None and part == "auto":
+        rows = rows[(seen.iloc[rows] != "train").to_numpy()]
+        log.info("Judged are %d of %d photos: the model was trained on the others.", len(rows), len(seen))
+    elif seen is not None and (trained := int((seen.iloc[rows] == "train").sum())):
+        log.warning("warning: the model was trained on %d of these %d photos.", trained, len(rows))
+    if len(np.unique(data.folder.table["label"].iloc[rows])) < 2:
+        raise BadInput(
+            f"part={part}: there are no photos of two classes that the model has not learned from; train with a "
+            "validation and a test part, or name another folder."
+        )
+    return rows
+
+
+@dataclass(frozen=True)
+class RegionSource:
+    """How the animal's region is known; called with rows of the folder.
+
+    Args:
+        way: `learned`, `ellipse`, `boxes` or `animals`.
+        data: with the model's labels.
+        model: on its device.
+        batch_size: photos at once.
+        boxes: the file, for `boxes`.
+        weights, network: of an ImageNet network, for `animals`.
+    """
+
+    way: str
+    data: ImageFolderData
+    model: Classifier
+    batch_size: int
+    boxes: Path | None = None
+    weights: Path | None = None
+    network: str = ""
+
+    def __post_init__(self) -> None:
+        if self.way == "boxes" and self.boxes is None:
+            raise BadInput("region=boxes: name their file with boxes=FILE.")
+        if self.way == "animals" and self.weights is None:
+            raise BadInput("region=animals: name weights of an ImageNet network with weights=FILE (and network=NAME).")
+
+    def __call__(self, rows: np.ndarray) -> Regions:
+        look, data = self.model.preprocessing, self.data
+        if self.way == "boxes":
+            assert self.boxes is not None
+            return boxed_regions(self.boxes, data.table.iloc[rows], look)
+        if self.way == "animals":
+            assert self.weights is not None
+            return regions.animal_regions(self.batches(rows), look.size, self.network, self.weights)
+        if self.way == "learned":
+            try:
+                labels = data.table["label"].to_numpy()[rows]
+                return regions.learned_regions(self.model, lambda: self.batches(rows), labels)
+            except NothingToExplain as error:
+                log.warning("region=learned is not possible (%s): region=ellipse is taken.", str(error).rstrip("."))
+        return regions.elliptic(len(rows), look.size)
+
+    def batches(self, rows: np.ndarray) -> Iterator[Tensor]:
+        """The photos of these rows on the model's device."""
+        folder, look = self.data.folder, self.model.preprocessing
+        for batch in folder.batches(rows, look, batch_size=self.batch_size, device=self.model.device):
+            yield batch["image"]

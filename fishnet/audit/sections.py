@@ -1,0 +1,73 @@
+"""What an audit adds to its verdicts: each further question is a section with a chapter, tables and figures.
+
+A section is a function from `Audited` to `Section`, or to None where the question does not apply to this model or this
+folder. The verb asks them all, in the order of SECTIONS; they read what was measured and change nothing of it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from fishnet.data.folder import PhotoFolder
+from fishnet.models.classifier import ImageClassifier
+from fishnet.page.page import Chapter
+
+from .folder import FolderAudit, views
+from .kinds import Views
+from .verdicts import Verdict
+
+
+@dataclass(frozen=True)
+class Audited:
+    """A model, a folder and what the exchange has shown.
+
+    Args:
+        model: on its device, in evaluation.
+        folder: with the model's labels and, where known, what the model has seen of it.
+        measured: the exchange.
+        found: a verdict a class.
+        photos: a row a donor, as photos.csv.
+        stored: where slow results are kept between audits.
+        batch_size: photos at once.
+        seed: of what is drawn.
+    """
+
+    model: ImageClassifier
+    folder: PhotoFolder
+    measured: FolderAudit
+    found: list[Verdict]
+    photos: pd.DataFrame
+    stored: Path
+    batch_size: int
+    seed: int
+
+    def views_of(self, positions: Sequence[int]) -> Views:
+        """Photos by their position in `measured.photos`, with their regions."""
+        measured = self.measured
+        return views(self.model, self.folder, measured.rows, measured.regions.protected, positions)
+
+
+@dataclass(frozen=True)
+class Section:
+    """The answer to one further question.
+
+    Args:
+        chapter: of the page; None where there is nothing to read.
+        tables: by the name of the file, without its ending.
+        metrics: by their names in MLflow.
+    """
+
+    chapter: Chapter | None = None
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+SECTIONS: list[Callable[[Audited], Section | None]] = []
+
+
+def sections_of(audited: Audited) -> list[Section]:
+    """The sections that apply."""
+    answers = [section(audited) for section in SECTIONS]
+    return [answer for answer in answers if answer is not None]
