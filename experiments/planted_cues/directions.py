@@ -25,17 +25,8 @@ import pandas as pd
 import torch
 from sklearn.metrics import roc_auc_score
 
-from fishnet.audit.directions import (
-    OTHERS,
-    Directions,
-    crop_box,
-    directions_of,
-    losses,
-    ranked,
-    spread_over,
-    strongest_photos,
-    traits,
-)
+from fishnet.audit.crops import CROPS, OTHERS, crop_box, losses
+from fishnet.audit.directions import Directions, directions_of, ranked, spread_over, strongest_photos, traits
 from fishnet.audit.evidence import cell_shares
 from fishnet.explain.additive import last_maps
 from fishnet.models.backbones import single_head
@@ -94,7 +85,7 @@ def run_case(case: Case) -> list[dict]:
 def truth_of(model, found: Directions, number: int, folder: DrawnFolder, own: np.ndarray, cue: str) -> dict:
     """Where the cue lies in the photos in which a direction is strongest."""
     carrying, side = folder.carries(cue)[own], folder.settings.size
-    shown = strongest_photos(found.own[number], folder.groups[own])
+    shown = strongest_photos(found.own[number], folder.groups[own], CROPS)
     lost = losses(model, found.factors, number, as_images(folder.pixels[own[shown]]))
     rows = []
     for position, of_photo in zip(shown, lost, strict=True):

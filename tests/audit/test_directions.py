@@ -8,17 +8,8 @@ import torch
 from torch.nn.functional import max_pool2d
 
 from fishnet import ImageClassifier
-from fishnet.audit.directions import (
-    CROPS,
-    crop_box,
-    directions_of,
-    directions_section,
-    losses,
-    ranked,
-    spread_over,
-    strongest_photos,
-    traits,
-)
+from fishnet.audit.crops import CROPS, crop_box, crops_section, losses
+from fishnet.audit.directions import directions_of, ranked, spread_over, strongest_photos, traits
 from fishnet.models.backbones import single_head
 
 CHANNELS, CELLS, PHOTOS = 24, 6, 50
@@ -49,7 +40,7 @@ def test_a_cue_that_no_other_class_has_comes_first(maps):
     table = ranked(traits(found, np.ones((PHOTOS, CELLS, CELLS))))
     assert table["rank"].tolist() == list(range(1, 9))
     first = found.own[table["direction"].iloc[0]]
-    chosen = strongest_photos(first, np.arange(PHOTOS))
+    chosen = strongest_photos(first, np.arange(PHOTOS), CROPS)
     assert len(chosen) == CROPS and carrying[chosen].all()
     for cells in first[chosen]:
         assert np.unravel_index(cells.argmax(), cells.shape) == CUE_AT
@@ -68,8 +59,8 @@ def test_directions_add_up_to_the_evidence_that_speaks_for_the_class(maps):
 def test_photos_of_a_group_are_shown_once_while_there_are_others():
     cells = np.arange(12.0)[:, None, None] * np.ones((1, 2, 2))
     groups = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9])
-    assert strongest_photos(cells, groups).tolist() == [11, 8, 7, 6, 5, 4]
-    assert strongest_photos(cells, np.zeros(12, int)).tolist() == [11, 10, 9, 8, 7, 6]
+    assert strongest_photos(cells, groups, 6).tolist() == [11, 8, 7, 6, 5, 4]
+    assert strongest_photos(cells, np.zeros(12, int), 6).tolist() == [11, 10, 9, 8, 7, 6]
 
 
 @pytest.mark.parametrize(("cell", "rows", "columns"), [((0, 0), (0, 32), (0, 32)), ((3, 5), (40, 72), (64, 96))])
@@ -100,12 +91,12 @@ def test_others_are_spread_over_the_classes():
 
 def test_a_network_whose_answer_is_no_sum_over_places_is_left_out_in_a_sentence():
     model = ImageClassifier(classes=["bream", "pike"], backbone="cnn", image_size=32, backbone_args={"dense": 8})
-    section = directions_section(SimpleNamespace(model=model.eval()))
+    section = crops_section(SimpleNamespace(model=model.eval()))
     assert section.tables == {} and "left out" in section.chapter.blocks[0].text
 
 
 def test_every_class_shows_two_sheets_and_lists_all_its_directions(audited):
-    section = directions_section(audited)
+    section = crops_section(audited)
     table = section.tables["directions"]
     assert table.groupby("class")["rank"].apply(list).tolist() == [list(range(1, 9))] * 3
     assert table["photos"].str.split("; ").map(len).tolist() == [CROPS] * len(table)
@@ -121,6 +112,6 @@ def test_classes_without_photos_or_without_evidence_are_left_out(audited):
     labels[labels == 0] = 2
     audited.measured.photos["label"] = labels
     single_head(audited.model.network).weight.data[2] = -1
-    assert set(directions_section(audited).tables["directions"]["class"]) == {"pike"}
+    assert set(crops_section(audited).tables["directions"]["class"]) == {"pike"}
     audited.measured.photos["label"] = 1
-    assert directions_section(audited).chapter is None
+    assert crops_section(audited).chapter is None
