@@ -34,7 +34,7 @@ class Factors:
 
     def evidence(self, maps: np.ndarray) -> np.ndarray:
         """(directions, n, rows, columns), what each adds to the class's logit in each cell of last maps."""
-        coefficients = self.model.transform(speaking_for(self.weight, maps) / self.scale)
+        coefficients = self.model.transform(speaking_for(self.weight, maps) / self.scale).astype(float)
         logits = coefficients * self.model.components_.sum(axis=1) * self.scale
         return logits.reshape(len(maps), *maps.shape[2:], -1).transpose(3, 0, 1, 2)
 
