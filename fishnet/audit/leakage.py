@@ -19,9 +19,8 @@ from fishnet.measure.predictions import Predictions
 from fishnet.models.features import has_features, unlearned_features
 from fishnet.models.interface import Classifier
 
-from .observers import PENALTY, Head
+from .ridge import MOST, PENALTY, Head
 
-MOST = 5000  # photos, for which the head takes seconds
 FEWEST_SHARED = 0.05  # of the photos: where fewer share a subject, leaving subjects out is leaving photos out
 TAIL = ndtri(0.975)
 COLUMNS = (
@@ -129,8 +128,8 @@ def leakage_sentences(table: pd.DataFrame) -> list[str]:
         known, shared = words[row["unit"]]
         ends = f"[{100 * row['gap_low']:.0f}, {100 * row['gap_high']:.0f}]"
         sentences.append(
-            f"a linear head on these features is right on {photo['accuracy']:.2f} of {row['photos']} photos when {known} "
-            f"are known, and on {row['accuracy']:.2f} when they are not: photos that {shared} are worth "
+            f"a linear head on these features is right on {photo['accuracy']:.2f} of {row['photos']} photos when "
+            f"{known} are known, and on {row['accuracy']:.2f} when they are not: photos that {shared} are worth "
             f"{100 * row['gap']:.0f} points {ends}"
         )
     return sentences

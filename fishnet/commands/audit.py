@@ -152,7 +152,7 @@ def reported(
     """Ask what else there is to ask, mend where that is wished, and write the tables and the page; what mending has
     brought, and the further metrics."""
     from fishnet.audit.page import audit_page, mended_chapter
-    from fishnet.audit.sections import sections_of
+    from fishnet.audit.questions import sections_of
     from fishnet.audit.tables import write_table
     from fishnet.config.mending import mended
 
