@@ -18,6 +18,7 @@ from fishnet.measure.pairs import Pair
 from fishnet.measure.predictions import Predictions
 from fishnet.models.features import has_features, unlearned_features
 from fishnet.models.interface import Classifier
+from fishnet.text import counted
 
 from .ridge import MOST, PENALTY, Head
 
@@ -130,6 +131,6 @@ def leakage_sentences(table: pd.DataFrame) -> list[str]:
         sentences.append(
             f"a linear head on these features is right on {photo['accuracy']:.2f} of {row['photos']} photos when "
             f"{known} are known, and on {row['accuracy']:.2f} when they are not: photos that {shared} are worth "
-            f"{100 * row['gap']:.0f} points {ends}"
+            f"{counted(round(100 * row['gap']), 'point')} {ends}"
         )
     return sentences

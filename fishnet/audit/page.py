@@ -12,7 +12,7 @@ from fishnet.page.page import Chapter, Row, prose, render_page
 from . import pictures
 from .folder import FolderAudit
 from .kinds import PROPERTIES, Views
-from .mending import Mending
+from .mending import WORST, Mending
 from .nulls import is_silent
 from .sections import Audited, Section
 from .significance import smallest_found
@@ -128,10 +128,15 @@ def mended_chapter(
         for words, row in ((FIGURES[row["figure"]], row) for row in mending.figures.to_dict("records"))
     ]
     chapter.add_table(["", "before", "after"], rows, numeric=[1, 2])
+    if mending.twins_agree is not None:
+        chapter.add_text(_prose().twins(mending.how, mending.twins_agree), style="soft")
     return chapter
 
 
-FIGURES = {"reliance": "reliance of", "accuracy": "accuracy", "f1_macro": "macro-F1"}
+FIGURES = {
+    "reliance": "reliance of", "accuracy": "accuracy", "f1_macro": "macro-F1",
+    WORST: "lowest accuracy of a twins' group, validation photos",
+}  # fmt: skip
 
 
 def _with_ends(row: dict, when: str) -> str:

@@ -20,6 +20,7 @@ from fishnet.audit.heads import fitted, mended_models, with_head
 from fishnet.audit.mending import Scores, best_of, exchange_of, kinds_found, mend, scores_of, validated
 from fishnet.audit.page import audit_page, mended_chapter
 from fishnet.audit.regions import elliptic
+from fishnet.audit.sections import Audited
 from fishnet.audit.tables import curation_table, metrics_of, photo_table
 from fishnet.audit.verdicts import verdicts
 from fishnet.data.folder import PhotoFolder
@@ -157,6 +158,18 @@ def test_a_model_that_reads_the_edge_is_worse_on_exchanged_photos_alone(audited,
     reads, mended = validated(models, folder, validation, batch_size=16, seed=0)
     assert reads.plain > 0.95 and mended.plain > 0.95
     assert mended.exchanged > reads.exchanged + 0.05
+    assert np.isnan(reads.worst)  # without features there are no twins
+
+
+def test_the_lowest_accuracy_of_a_twins_group_is_reported_beside_the_choice(audited, folder):
+    _, audit, found, photos, stored = audited
+    network = small_network(folder)
+    scores = validated([network], folder, exchange_of(network, folder, photos, "val", ["outer"]), batch_size=16, seed=0)
+    assert 0 <= scores[0].worst <= 1
+    common = {"checkpoint": Path("best.ckpt"), "stored": stored, "about": lambda each: {"model": "small"}}
+    common |= {"alpha": 0.05, "batch_size": 16, "seed": 0}
+    mending, _ = mend("head", network, [network], folder, audit, found, photos, **common)
+    assert mending.twins_agree is True  # neither way takes what is no better
 
 
 def test_before_and_after_are_measured_on_photos_that_nothing_was_learned_from(audited, folder):
@@ -181,13 +194,14 @@ def test_the_page_shows_before_and_after_or_says_why_not(audited, folder):
     mending, chosen = mend("retrain", model, [after], folder, audit, found, photos, **common)
     assert chosen is after and mending.checkpoint is not None
     chapter = mended_chapter(audit, found, mending, (model, chosen), views_of)
-    page = audit_page(audit, found, model, views_of, name="border", mended=[chapter])
+    whole = Audited(model, folder, audit, found, photos, stored, batch_size=16, seed=0)
+    page = audit_page(whole, name="border", mended=[chapter])
     assert "mended/best.ckpt" in page and "before → after mending" in page
     assert metrics_of(audit, found, mending)["audit/mended/reliance_max"] < 0.05
     worse, chosen = mend("retrain", model, [model], folder, audit, found, photos, **common)
     assert chosen is model and worse.checkpoint is None and not len(worse.figures)
     chapter = mended_chapter(audit, found, worse, (model, chosen), views_of)
-    assert "did not help" in audit_page(audit, found, model, views_of, name="border", mended=[chapter])
+    assert "did not help" in audit_page(whole, name="border", mended=[chapter])
     assert "audit/mended/reliance_max" not in metrics_of(audit, found, worse)
 
 
@@ -223,12 +237,17 @@ def test_a_strong_pull_leaves_the_layer_as_it_is():
     assert torch.allclose(new.weight, head.weight, atol=1e-3)
 
 
-def test_mended_models_differ_in_their_layer_alone(folder):
+def small_network(folder) -> ImageClassifier:
+    """Untrained, with a classifier layer that is not zero."""
     torch.manual_seed(0)
     model = ImageClassifier(
         classes=folder.classes, backbone="cnn", backbone_args={"filters": [4, 8]}, image_size=SIDE
     ).eval()  # fmt: skip
-    model = with_drawn_heads(model)
+    return with_drawn_heads(model)
+
+
+def test_mended_models_differ_in_their_layer_alone(folder):
+    model = small_network(folder)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     models = mended_models(model, folder, Augmentation(share=1.0), batch_size=16, seed=0)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
