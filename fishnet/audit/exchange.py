@@ -22,6 +22,7 @@ from fishnet.models.isolation import eval_mode_restored
 from .kinds import KINDS, Views, exchanged
 
 HOSTS = 12  # photos that every donor is laid into
+WHOLE = "whole"  # the donor itself, as the last of what is kept
 BATCHES = {"cpu": 36, "cuda": 768}  # exchanged photos that the model is asked about at once; more only cost memory
 
 ViewsOf = Callable[[Sequence[int]], Views]  # row numbers → photos with their protected regions
@@ -37,6 +38,7 @@ class Effects:
         probabilities: (kinds, donors, classes), the mean change of the probability.
         labels: the class of each donor.
         groups: what each donor belongs to: photos of a group are no independent evidence.
+        whole: (donors, classes), the change of the logit if the host were the donor, animal and all.
     """
 
     kinds: tuple[str, ...]
@@ -44,6 +46,7 @@ class Effects:
     probabilities: np.ndarray
     labels: np.ndarray
     groups: np.ndarray
+    whole: np.ndarray
 
     @property
     def classes(self) -> int:
@@ -103,10 +106,10 @@ def measure_effects(
         kinds: what is exchanged.
         progress: whether to show a bar.
     """
-    about = {**about, "hosts": [keys[row] for row in hosts], "kinds": [*kinds]}
+    about = {**about, "hosts": [keys[row] for row in hosts], "kinds": [*kinds, WHOLE]}
     name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
     store = Store(folder / name, dtype="float32", about=about)
-    shape = (2, len(kinds), len(model.classes))
+    shape = (2, len(kinds) + 1, len(model.classes))
 
     def compute(positions: np.ndarray) -> Made:
         exchange = Exchange(model, views_of(hosts.tolist()), labels[hosts], kinds)
@@ -119,7 +122,7 @@ def measure_effects(
         store.fill(wanted, shapes, compute, label="exchanging", progress=progress)
     stored = store.read(wanted, shapes)
     logits, probabilities = np.stack([stored[number] for number in range(len(donors))]).transpose(1, 2, 0, 3)
-    return Effects(tuple(kinds), logits, probabilities, labels[donors], groups[donors])
+    return Effects(tuple(kinds), logits[:-1], probabilities[:-1], labels[donors], groups[donors], logits[-1])
 
 
 class Exchange:
@@ -140,8 +143,11 @@ class Exchange:
         self.before = self.answers(hosts.pixels)
 
     def effects(self, donors: Views) -> np.ndarray:
-        """(donors, 2, kinds, classes): mean changes of the centred logit and of the probability."""
+        """(donors, 2, kinds + 1, classes): mean changes of the centred logit and of the probability; the last are those
+        from the hosts to the donor itself."""
         by_kind = [self._changes(exchanged(kind, self.hosts, donors)) for kind in self.kinds]
+        before = (self.before * self.weights).sum(dim=1)
+        by_kind.append((self.answers(donors.pixels) - before[:, None]).transpose(0, 1))
         return torch.stack(by_kind, dim=2).cpu().numpy()
 
     def _changes(self, photos: Tensor) -> Tensor:

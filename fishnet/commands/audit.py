@@ -3,9 +3,11 @@
 What surrounds the animal in a class's photos, their light and their coding are laid into photos of other classes. If
 the class's probability rises by that, and more than with other donors, the model has learned a shortcut: which classes,
 by which photos, and how much it is worth at least. Judged are photos that the model has not learned from. Heat-maps
-show a shortcut only to those who know it already; they illustrate here and decide nothing.
+show a shortcut only to those who know it already; they illustrate here and decide nothing. Without data.root the folder is
+taken that the checkpoint's run was trained on.
 
 Examples
+  fishnet audit checkpoint=outputs/RUN/checkpoints/best.ckpt
   fishnet audit checkpoint=outputs/RUN/checkpoints/best.ckpt data.root=photos/lake
   fishnet audit checkpoint=best.ckpt data.root=photos/lake region=boxes boxes=observations.csv
   fishnet audit checkpoint=best.ckpt data.root=photos/lake fail_above=0.2
@@ -27,6 +29,7 @@ from omegaconf import DictConfig
 
 from fishnet.config.compose import job_folder
 from fishnet.config.entry import start
+from fishnet.config.run_data import use_photos_of_run
 from fishnet.config.validate import validate
 from fishnet.errors import WorkFailed
 from fishnet.files import write_whole
@@ -70,6 +73,7 @@ class Keys:
 
 def audit(config: DictConfig) -> dict[str, float]:
     """Judge each class, and keep the figures, the page and the metrics of the run."""
+    use_photos_of_run(config)
     validate(config, "audit")
     import torch
 

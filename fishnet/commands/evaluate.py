@@ -2,12 +2,14 @@
 
 A checkpoint knows, by their bytes, the photos that it was trained on. part=auto measures what it neither learned from
 nor was chosen by, part=all everything; train, val and test are the parts of its own training. The grouping of the
-training is taken over, so that intervals are over the same kind of groups.
+training is taken over, so that intervals are over the same kind of groups. Without data.root the folder is taken that
+the checkpoint's run was trained on.
 
 Where groups or observers are known, report/leakage.csv has what photos that share them are worth: the accuracy of a
 linear head on the model's features that knows all other photos, none of the same subject, none of the same observer.
 
 Examples
+  fishnet evaluate checkpoint=outputs/RUN/checkpoints/best.ckpt
   fishnet evaluate checkpoint=outputs/RUN/checkpoints/best.ckpt data.root=photos/lake
   fishnet evaluate checkpoint=best.ckpt data.root=photos/lake part=all
   fishnet evaluate checkpoint=best.ckpt data.root=photos/lake part=test data.split_file=outputs/RUN/split/split.csv
@@ -21,6 +23,7 @@ from omegaconf import DictConfig
 
 from fishnet.config.compose import job_folder
 from fishnet.config.entry import start
+from fishnet.config.run_data import use_photos_of_run
 from fishnet.config.validate import validate
 from fishnet.errors import BadInput
 from fishnet.ranges import AtLeast, FreeText
@@ -50,6 +53,7 @@ class Keys:
 
 def evaluate(config: DictConfig) -> dict[str, float]:
     """Measure the chosen part of the folder in float32."""
+    use_photos_of_run(config)
     validate(config, "evaluate")
     from fishnet.callbacks.guards import StopOnSignal
     from fishnet.config import building

@@ -18,11 +18,11 @@ from fishnet.errors import BadInput, WorkFailed
 from fishnet.files import write_whole
 
 from .quoting import quote
+from .run_data import FOLDER_DATA, REEF_DATA
 from .validate import constructor
 
 log = logging.getLogger("fishnet")
 
-FOLDER_DATA, REEF_DATA = "fishnet.data.datamodule.ImageFolderData", "fishnet.data.reef.ReefData"
 BEST = Path("checkpoints") / "best.ckpt"
 PATIENCE = 60.0  # seconds in which a training that is asked to stop leaves a checkpoint
 HEADER = """# @package _global_

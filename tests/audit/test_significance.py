@@ -21,7 +21,7 @@ def effects(rng, classes=6, donors=60, group_size=1, cue=None, strength=0.0, sha
         carrying = (labels == cue) & (rng.random(len(labels)) < share)
         logits[0, carrying, cue] += strength
         logits[0, carrying] -= drag * (np.arange(classes) != cue)
-    return Effects(KINDS, logits, 0.05 * logits, labels, groups)
+    return Effects(KINDS, logits, 0.05 * logits, labels, groups, np.full(logits.shape[1:], 8.0))
 
 
 @pytest.mark.parametrize("group_size", [1, 3])

@@ -153,3 +153,22 @@ def test_compare_shows_what_a_run_rests_on_where_it_was_audited(fishnet, trained
     client.log_metric(run.info.run_id, "audit/reliance_max", 0.417)
     shown = fishnet("compare", "sort=audit/reliance_max").out
     assert "reliance" in shown and "0.417" in shown
+
+
+def test_the_folder_of_the_run_is_taken_where_none_is_typed(fishnet, trained, shapes, tmp_path):
+    ended = fishnet("audit", BEST, "out=why")
+    assert ended.status == 0, ended.err
+    assert "Judged are 15 of 48 photos" in ended.err
+    (tmp_path / "alone").mkdir()
+    (trained / "checkpoints" / "best.ckpt").rename(tmp_path / "alone" / "best.ckpt")
+    ended = fishnet("audit", "checkpoint=alone/best.ckpt", "out=why2")
+    assert ended.status == 2 and "data.root=FOLDER" in ended.err
+
+
+@pytest.mark.parametrize("verb", ["audit", "evaluate"])
+def test_nothing_is_built_that_a_runs_configuration_names(fishnet, trained, verb):
+    file = trained / "config" / "config.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("fishnet.data.datamodule.ImageFolderData", "os.system"))
+    ended = fishnet(verb, BEST, "out=why")
+    assert ended.status == 2 and "data module of its own" in ended.err
