@@ -68,8 +68,7 @@ class Mending:
         figures: reliance of each class that rests on a shortcut, accuracy and macro-F1, before and after with their
             intervals, on photos that no choice was made by; and the lowest accuracy of a twins' group on validation
             photos. No row where nothing was mended.
-        twins_agree: whether the lowest accuracy of a twins' group takes the same candidate, or none as well; None where
-            there are no such groups.
+        by_twins: what the lowest accuracy of a twins' group would have taken, see `choice_by_twins`.
     """
 
     how: str
@@ -78,7 +77,7 @@ class Mending:
     after: Scores
     checkpoint: Path | None
     figures: pd.DataFrame
-    twins_agree: bool | None = None
+    by_twins: str = ""
 
     def row(self, figure: str, name: str = "") -> pd.Series:
         """The figure of a class, or of all."""
@@ -119,20 +118,20 @@ def mend(
     exchange = exchange_of(model, folder, photos, "val", kinds)
     before, *scores = validated([model, *candidates], folder, exchange, batch_size=batch_size, seed=seed)
     best = best_of(before, scores)
-    agree = None if math.isnan(before.worst) else best_of(before, scores, by="worst") == best
+    by_twins = choice_by_twins(before, scores, best)
     if best is None:
         nearest = max(scores, key=lambda score: score.exchanged)
-        return Mending(how, kinds, before, nearest, None, pd.DataFrame(columns=["figure", "class"]), agree), model
+        return Mending(how, kinds, before, nearest, None, pd.DataFrame(columns=["figure", "class"]), by_twins), model
     after = candidates[best]
     if how == "head":
         recalibrate(after, folder, batch_size=batch_size)
     figures = compared(
         (model, after), folder, audit, found, stored=stored, abouts=(about(model), about(after)), batch_size=batch_size
     )
-    if agree is not None:
+    if by_twins:
         worst = {"figure": WORST, "class": "", "before": before.worst, "after": scores[best].worst}
         figures = pd.concat([figures, pd.DataFrame([worst])], ignore_index=True)
-    return Mending(how, kinds, before, scores[best], checkpoint, figures, agree), after
+    return Mending(how, kinds, before, scores[best], checkpoint, figures, by_twins), after
 
 
 def exchange_of(
@@ -194,6 +193,15 @@ def best_of(
     allowed = [number for number, scores in enumerate(candidates) if scores.lost <= MOST_LOST]
     best = max(allowed, key=lambda number: getattr(candidates[number], by), default=None)
     return best if best is not None and getattr(candidates[best], by) > getattr(before, by) else None
+
+
+def choice_by_twins(before: Scores, candidates: Sequence[Scores], best: int | None) -> str:
+    """What the lowest accuracy of a twins' group takes, beside the `best` one that was taken: the `same` candidate (or
+    none as well), an `other` one, or `none`; empty where there are no such groups."""
+    if math.isnan(before.worst):
+        return ""
+    choice = best_of(before, candidates, by="worst")
+    return "same" if choice == best else "none" if choice is None else "other"
 
 
 def recalibrate(model: Classifier, folder: PhotoFolder, *, batch_size: int) -> None:

@@ -18,7 +18,7 @@ from .sections import Audited, Section
 
 COLUMNS = ("class", "observer", "photos", "share", "recall", "recall_without", "hangs")
 SHOWN = 10  # rows of the page; all are in observers.csv
-FEWEST = 20  # photos whose observer is known
+FEWEST = 10  # photos whose observer is known
 
 _prose = functools.partial(prose, "fishnet.audit", "prose.html")
 

@@ -128,8 +128,8 @@ def mended_chapter(
         for words, row in ((FIGURES[row["figure"]], row) for row in mending.figures.to_dict("records"))
     ]
     chapter.add_table(["", "before", "after"], rows, numeric=[1, 2])
-    if mending.twins_agree is not None:
-        chapter.add_text(_prose().twins(mending.how, mending.twins_agree), style="soft")
+    if mending.by_twins:
+        chapter.add_text(_prose().twins(mending.by_twins), style="soft")
     return chapter
 
 

@@ -169,7 +169,7 @@ def test_the_lowest_accuracy_of_a_twins_group_is_reported_beside_the_choice(audi
     common = {"checkpoint": Path("best.ckpt"), "stored": stored, "about": lambda each: {"model": "small"}}
     common |= {"alpha": 0.05, "batch_size": 16, "seed": 0}
     mending, _ = mend("head", network, [network], folder, audit, found, photos, **common)
-    assert mending.twins_agree is True  # neither way takes what is no better
+    assert mending.by_twins == "same"  # neither way takes what is no better
 
 
 def test_before_and_after_are_measured_on_photos_that_nothing_was_learned_from(audited, folder):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fishnet.audit.mending import Scores, best_of, scores_of
+from fishnet.audit.mending import Scores, best_of, choice_by_twins, scores_of
 from fishnet.audit.twins import cross_mistakes, worst_accuracy
 
 CLASSES, EACH, NUMBERS = 3, 120, 20
@@ -61,6 +61,9 @@ def test_the_worst_group_chooses_in_its_own_way():
     candidates = [Scores(0.9, 0.8, worst=0.5), Scores(0.9, 0.7, worst=0.6), Scores(0.5, 0.9, lost=0.3, worst=0.9)]
     assert best_of(before, candidates) == 0 and best_of(before, candidates, by="worst") == 1
     assert best_of(before, [Scores(0.9, 0.8, worst=0.2)], by="worst") is None
+    assert choice_by_twins(before, candidates, 0) == "other" and choice_by_twins(before, candidates, 1) == "same"
+    assert choice_by_twins(before, [Scores(0.9, 0.8, worst=0.2)], 0) == "none"
+    assert choice_by_twins(Scores(0.9, 0.6), candidates, 0) == ""
 
 
 def test_scores_have_the_worst_group_where_groups_are_given():
