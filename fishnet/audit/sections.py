@@ -1,7 +1,7 @@
 """What an audit adds to its verdicts: each further question is a section with a chapter, tables and figures.
 
 A section is a function from `Audited` to `Section`, or to None where the question does not apply to this model or this
-folder; it reads what was measured and changes nothing of it. `questions.py` lists them.
+folder. The verb asks those of `questions`; they read what was measured and change nothing of it.
 """
 
 from collections.abc import Sequence
@@ -32,6 +32,7 @@ class Audited:
         stored: where slow results are kept between audits.
         batch_size: photos at once.
         seed: of what is drawn.
+        power: how hard it is tried what would have been found: `quick`, `full` or `none`.
     """
 
     model: ImageClassifier
@@ -42,6 +43,7 @@ class Audited:
     stored: Path
     batch_size: int
     seed: int
+    power: str = "quick"
 
     def views_of(self, positions: Sequence[int]) -> Views:
         """Photos by their position in `measured.photos`, with their regions."""

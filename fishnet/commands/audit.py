@@ -3,8 +3,8 @@
 What surrounds the animal in a class's photos, their light and their coding are laid into photos of other classes. If
 the class's probability rises by that, and more than with other donors, the model has learned a shortcut: which classes,
 by which photos, and how much it is worth at least. Judged are photos that the model has not learned from. Heat-maps
-show a shortcut only to those who know it already; they illustrate here and decide nothing. Without data.root the folder is
-taken that the checkpoint's run was trained on.
+show a shortcut only to those who know it already; they illustrate here and decide nothing. Without data.root the
+folder is taken that the checkpoint's run was trained on.
 
 Examples
   fishnet audit checkpoint=outputs/RUN/checkpoints/best.ckpt
@@ -63,6 +63,7 @@ class Keys:
     donors: Annotated[int, AtLeast(2)]
     hosts: Annotated[int, AtLeast(2)]
     alpha: Annotated[float, Between(0, 1)]
+    power: Literal["quick", "full", "none"]
     mend: Literal["head", "retrain"] | None
     fail_above: Annotated[float, Probability] | None
     batch_size: Annotated[int, Above(0)]
@@ -147,7 +148,7 @@ def audited_folder(
     trained = training_carriers(model, data.folder, measured, found, regions_of, stored=stored / "effects", about=name)
     photos = photo_table(measured, found, trained)
     write_tables(measured, found, photos, folder / "audit")
-    return Audited(model, data.folder, measured, found, photos, stored, config.batch_size, config.seed)
+    return Audited(model, data.folder, measured, found, photos, stored, config.batch_size, config.seed, config.power)
 
 
 def reported(
@@ -155,21 +156,22 @@ def reported(
 ) -> "tuple[tuple[Mending, ImageClassifier] | None, dict[str, float]]":
     """Ask what else there is to ask, mend where that is wished, and write the tables and the page; what mending has
     brought, and the further metrics."""
-    from fishnet.audit.page import audit_page, mended_chapter
+    from fishnet.audit.page import audit_page, mended_chapter, mended_picture
     from fishnet.audit.questions import sections_of
     from fishnet.audit.tables import write_table
     from fishnet.config.mending import mended
+    from fishnet.explain.overlay import save
 
-    measured, found = audited.measured, audited.found
     sections = sections_of(audited)
     for section in sections:
         for name, table in section.tables.items():
             write_table(table, folder / "audit" / f"{name}.csv")
     result = mended(config, audited, checkpoint, folder, about) if config.mend else None
-    mending = (
-        [mended_chapter(measured, found, result[0], (audited.model, result[1]), audited.views_of)] if result else []
-    )
-    page = audit_page(audited, name=checkpoint.parent.parent.name, mended=mending, sections=sections)
+    picture = mended_picture(audited, result[1]) if result and result[0].checkpoint else None
+    if picture:
+        save(picture[0], folder / "audit" / "mended.jpg")
+    chapters = [mended_chapter(result[0], picture)] if result else []
+    page = audit_page(audited, name=checkpoint.parent.parent.name, mended=chapters, sections=sections)
     write_whole(folder / "audit" / "report.html", page)
     return result, {name: value for section in sections for name, value in section.metrics.items()}
 
