@@ -15,9 +15,12 @@ the table holds already is not measured again.
 """
 
 import argparse
+import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -26,17 +29,18 @@ import timm
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from fishnet import ImageClassifier, ImageFolderData
-from fishnet.audit.exchange import HOSTS, Effects, choose_donors, choose_hosts
-from fishnet.audit.kinds import KINDS, Views, exchanged
+from fishnet.audit.exchange import HOSTS, Effects, choose_donors, choose_hosts, measure_effects
+from fishnet.audit.kinds import Views
 from fishnet.audit.planting import PLANTABLE, plant
+from fishnet.audit.proxy import AT_ONCE, EmbeddedExchange, embedded
 from fishnet.audit.regions import SHARE, above, animal_evidence, learned_regions
 from fishnet.audit.significance import exchange_test
+from fishnet.explain.maps import batch_maps
 from fishnet.models.backbones import load_local_weights, single_head
-from fishnet.models.features import features_and_logits
 
 from .bench import append, read
 
@@ -45,6 +49,7 @@ SHARES = (0.3, 0.5, 0.8)
 CUES = tuple(cue for cue in PLANTABLE if cue not in ("hand", "tag"))  # those that do not lie on the animal
 DONORS = 80
 PLANTED = 0  # the class, in the order of the names
+SHOWN = 40  # carriers whose heat-maps are asked for
 EPOCHS, RATE, BATCH = 8, 3e-4, 24  # of the whole network
 
 
@@ -67,7 +72,7 @@ def main() -> None:
         if key in done:
             continue
         started = time.monotonic()
-        cases = frozen(folder, cue, chosen.shares) if chosen.mode == "frozen" else tuned(folder, cue, chosen)
+        cases = {"frozen": frozen, "tuned": tuned}[chosen.mode](folder, cue, chosen.shares)
         names = dict(zip(("mode", "set", "network", "cue", "seed"), key, strict=True))
         rows = [{**names, **row} for row in cases]
         append(chosen.out, rows)
@@ -77,35 +82,35 @@ def main() -> None:
         )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Folder:
-    """Photos of a set, the network, and what of them is measured once.
+    """Photos of a set, and the network.
 
     Args:
         model: with the weights' backbone.
         evidence: the same network with ImageNet's head.
         network: its name.
-        classes: names.
         photos: (n, LARGE, LARGE, 3) bytes.
+        plain: the same as the network sees them, without a cue.
         labels, groups: of each photo.
         trained: whether it is learned from.
         order: (n,) from 0 to 1: photos of a class below a share are those that carry a cue.
         hosts, donors: rows of audited photos; no host of the planted class ever carries the cue.
-        plain: the photos without a cue.
+        seed: of the halves and of the training.
     """
 
     model: ImageClassifier
-    evidence: torch.nn.Module
+    evidence: nn.Module
     network: str
-    classes: list[str]
     photos: np.ndarray
+    plain: Tensor
     labels: np.ndarray
     groups: np.ndarray
     trained: np.ndarray
     order: np.ndarray
     hosts: np.ndarray
     donors: np.ndarray
-    plain: "Photos"
+    seed: int
 
     @classmethod
     def opened(cls, chosen: argparse.Namespace) -> "Folder":
@@ -115,8 +120,8 @@ class Folder:
         model = ImageClassifier(
             classes=data.classes, backbone=name, pretrained=file, backbone_args=arguments, image_size=LARGE
         ).eval()
-        rows = np.arange(len(data.table))
-        pixels = data.for_model(preprocessing=model.preprocessing).folder.photos(rows.tolist(), model.preprocessing)
+        rows = np.arange(len(data.table)).tolist()
+        pixels = data.for_model(preprocessing=model.preprocessing).folder.photos(rows, model.preprocessing)
         photos = pixels.permute(0, 2, 3, 1).numpy()
         labels, groups = (data.table[column].to_numpy() for column in ("label", "group"))
         trained, order = halved(labels, groups, chosen.seed)
@@ -126,10 +131,35 @@ class Folder:
         donors = choose_donors(labels, groups, digests, audited, DONORS)
         evidence = timm.create_model(name, num_classes=1000, **arguments).eval()
         load_local_weights(evidence, Path(file))
-        plain = Photos(shrunk(photos), np.zeros((len(photos), LARGE, LARGE), bool))
         return cls(
-            model, evidence, name, data.classes, photos, labels, groups, trained, order, hosts, donors, plain
+            model, evidence, name, photos, shrunk(photos), labels, groups, trained, order, hosts, donors, chosen.seed
         )  # fmt: skip
+
+    @property
+    def classes(self) -> list[str]:
+        return self.model.classes
+
+    @cached_property
+    def features(self) -> Tensor:
+        """Of the photos without a cue."""
+        return embedded(self.model, self.plain)
+
+    @cached_property
+    def exchange(self) -> EmbeddedExchange:
+        """Of all donors without a cue."""
+        return self.laid(self.plain[self.donors])
+
+    def laid(self, donors: Tensor) -> EmbeddedExchange:
+        """Photos of donors, laid into the hosts."""
+        hosts = self.plain[self.hosts]
+        return EmbeddedExchange.of(self.model, Views(hosts, self.regions(hosts)), Views(donors, self.regions(donors)))
+
+    def regions(self, pixels: Tensor) -> Tensor:
+        """Boxes around what the network's own head takes for an animal of ImageNet."""
+        config = self.evidence.pretrained_cfg  # type: ignore[union-attr]
+        mean, std = (torch.tensor(config[key]).view(1, 3, 1, 1) for key in ("mean", "std"))  # type: ignore[index]
+        parts = [animal_evidence(self.evidence, (part - mean) / std) for part in pixels.split(AT_ONCE)]
+        return above(torch.cat(parts), SHARE, SIDE)[:, None]
 
     def planted(self, cue: str, rows: np.ndarray) -> "Photos":
         """Photos of these rows with the cue in them; the same photo always gets the same one."""
@@ -140,7 +170,7 @@ class Folder:
         return (self.labels == PLANTED) & (self.order < share)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Photos:
     """(n, 3, SIDE, SIDE) photos, and (n, LARGE, LARGE) where a cue covers them."""
 
@@ -167,152 +197,170 @@ def halved(labels: np.ndarray, groups: np.ndarray, seed: int) -> tuple[np.ndarra
     return trained, order
 
 
-# ---- a frozen backbone: features once, heads for nothing
+# ---- a frozen backbone: photos are embedded once, heads cost nothing
 
 
 def frozen(folder: Folder, cue: str, shares: list[float]) -> Iterator[dict]:
     """Rows of each share, by heads on features."""
-    audited = np.flatnonzero(~folder.trained)
-    base = cached_features(folder)
+    planted_class = np.flatnonzero(folder.labels == PLANTED)
+    others = np.flatnonzero(~folder.trained & (folder.labels != PLANTED))
     if cue:
-        planted_class = np.flatnonzero(folder.labels == PLANTED)
-        others = np.setdiff1d(audited, planted_class)
         own, foreign = folder.planted(cue, planted_class), folder.planted(cue, others)
-        own_features, foreign_features = features(folder.model, own.pixels), features(folder.model, foreign.pixels)
-        of_planted = folder.donors[folder.labels[folder.donors] == PLANTED]
-        donors = of_planted[folder.order[of_planted] < max(shares)]
-        laid = exchange_features(folder, donors, own.pixels[np.searchsorted(planted_class, donors)])
+        own_features, foreign_features = embedded(folder.model, own.pixels), embedded(folder.model, foreign.pixels)
+        of_class = folder.donors[folder.labels[folder.donors] == PLANTED]
+        donors = of_class[folder.order[of_class] < max(shares)]
+        carrying_donors = folder.laid(own.pixels[np.searchsorted(planted_class, donors)])
     for share in shares if cue else [0.0]:
-        carrying, seen = folder.carriers(share), base.copy()
-        by_donor = base_exchange(folder).copy()
+        carrying, seen, laid = folder.carriers(share), folder.features.clone(), folder.exchange
         if cue:
-            seen[planted_class] = np.where(carrying[planted_class, None], own_features, seen[planted_class])
-            replaced = donors[carrying[donors]]
-            by_donor[:, np.searchsorted(folder.donors, replaced)] = laid[:, np.searchsorted(donors, replaced)]
-        head = LogisticRegression(max_iter=5000).fit(seen[folder.trained], folder.labels[folder.trained])
-        accuracy = head.score(seen[audited], folder.labels[audited])
-        effects = effects_of(folder, head, seen, by_donor)
-        rho, red = np.zeros(len(folder.classes)), ""
+            chosen = carrying[planted_class]
+            seen[planted_class[chosen]] = own_features[chosen]
+            replaced = np.flatnonzero(carrying[donors])
+            laid = laid.replaced(np.searchsorted(folder.donors, donors[replaced]), carrying_donors.chosen(replaced))
+        head = fitted_head(seen[folder.trained], folder.labels[folder.trained], len(folder.classes))
+        answers = head(seen[~folder.trained]).argmax(dim=1).numpy()
+        of_donors, of_hosts = folder.labels[folder.donors], folder.labels[folder.hosts]
+        effects = laid.effects(head, 1.0, of_donors, folder.groups[folder.donors], of_hosts)
+        truth = Truth(share, carrying, float((answers == folder.labels[~folder.trained]).mean()))
         if cue:
-            rises = head.predict_proba(foreign_features) - head.predict_proba(base[others])
-            rho[PLANTED] = rises[:, PLANTED].mean()
-            shown = np.flatnonzero(carrying[planted_class] & ~folder.trained[planted_class])[:40]
-            red = red_share(folder.model, own.pixels[shown], own.covered[shown], weights_of(head)[0][PLANTED])
-        yield from rows_of(folder, effects, "animals", share, carrying, rho, accuracy, red)
+            before, after = (head(x).softmax(dim=1) for x in (folder.features[others], foreign_features))
+            shown = np.flatnonzero(carrying[planted_class] & ~folder.trained[planted_class])[:SHOWN]
+            red = red_share(folder.model, head, own.pixels[shown], own.covered[shown])
+            truth = replace(truth, rho=float((after - before)[:, PLANTED].mean()), red=red)
+        yield from rows_of(folder, effects, "animals", truth)
 
 
-_kept: dict[str, np.ndarray] = {}
-
-
-def cached_features(folder: Folder) -> np.ndarray:
-    """Of the photos without a cue, computed once."""
-    if "features" not in _kept:
-        _kept["features"] = features(folder.model, folder.plain.pixels)
-    return _kept["features"]
-
-
-def base_exchange(folder: Folder) -> np.ndarray:
-    """Of all donors without a cue, laid into the hosts, computed once."""
-    if "exchange" not in _kept:
-        _kept["exchange"] = exchange_features(folder, folder.donors, folder.plain.pixels[folder.donors])
-    return _kept["exchange"]
-
-
-@torch.inference_mode()
-def features(model: ImageClassifier, pixels: Tensor) -> np.ndarray:
-    head = single_head(model.network)
-    assert head is not None
-    parts = [features_and_logits(model.network, head, model.pixels(part))[0] for part in pixels.split(36)]
-    return torch.cat(parts).float().numpy()
-
-
-def regions(folder: Folder, pixels: Tensor) -> Tensor:
-    """Boxes around what the network's own head takes for an animal of ImageNet."""
-    config = folder.evidence.pretrained_cfg  # type: ignore[attr-defined]
-    mean, std = (torch.tensor(config[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
-    parts = [animal_evidence(folder.evidence, (part - mean) / std) for part in pixels.split(36)]
-    return above(torch.cat(parts), SHARE, SIDE)[:, None]
-
-
-def exchange_features(folder: Folder, donors: np.ndarray, pixels: Tensor) -> np.ndarray:
-    """(kinds, donors, hosts, features) of each donor's photo laid into each host."""
-    hosts = Views(folder.plain.pixels[folder.hosts], regions(folder, folder.plain.pixels[folder.hosts]))
-    protected, parts = regions(folder, pixels), []
-    for start in range(0, len(donors), 3):
-        views = Views(pixels[start : start + 3], protected[start : start + 3])
-        of_kinds = [features(folder.model, exchanged(kind, hosts, views).flatten(0, 1)) for kind in KINDS]
-        parts.append(np.stack(of_kinds).reshape(len(KINDS), len(views), len(hosts), -1).astype(np.float16))
-    return np.concatenate(parts, axis=1)
-
-
-def weights_of(head: LogisticRegression) -> tuple[np.ndarray, np.ndarray]:
-    """(classes, features) and (classes,), of two classes too."""
-    weights, bias = head.coef_, head.intercept_
+def fitted_head(features: Tensor, labels: np.ndarray, classes: int) -> nn.Linear:
+    """Scikit-learn's logistic regression, as a layer."""
+    fitted = LogisticRegression(max_iter=5000).fit(features.numpy(), labels)
+    weights, bias = torch.from_numpy(fitted.coef_).float(), torch.from_numpy(fitted.intercept_).float()
     if len(weights) == 1:
-        return np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
-    return weights, bias
-
-
-def effects_of(folder: Folder, head: LogisticRegression, seen: np.ndarray, laid: np.ndarray) -> Effects:
-    """What the verb measures, from features."""
-    weights, bias = weights_of(head)
-
-    def answered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        logits = values.astype(np.float32) @ weights.T + bias
-        exponents = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return logits - logits.mean(axis=-1, keepdims=True), exponents / exponents.sum(axis=-1, keepdims=True)
-
-    other = folder.labels[folder.hosts][:, None] != np.arange(len(folder.classes))
-    share = other / other.sum(axis=0).clip(1)
-    before, whole = answered(seen[folder.hosts]), answered(seen[folder.donors])[0]
-    after = [answered(of_kind) for of_kind in laid]
-    logits, probabilities = (
-        np.stack([((of_kind[way] - before[way]) * share).sum(axis=1) for of_kind in after]) for way in (0, 1)
-    )
-    whole = whole - (before[0] * share).sum(axis=0)
-    return Effects(KINDS, logits, probabilities, folder.labels[folder.donors], folder.groups[folder.donors], whole)
-
-
-@torch.inference_mode()
-def red_share(model: ImageClassifier, pixels: Tensor, covered: np.ndarray, weights: np.ndarray) -> float | str:
-    """The mean share of the positive evidence for the planted class that lies on the cue; nothing for cues that lie
-    nowhere in particular."""
-    if not covered.any() or not len(pixels):
-        return ""
-    maps: Tensor = model.network.forward_features(model.pixels(pixels))  # type: ignore[operator,union-attr]
-    if hasattr(model.network, "conv_head") and maps.shape[1] != weights.shape[0]:
-        maps = model.network.act2(model.network.bn2(model.network.conv_head(maps)))  # type: ignore[operator]
-    red = torch.einsum("ncij,c->nij", maps, torch.from_numpy(weights).float()).clamp(min=0)
-    large = torch.nn.functional.interpolate(red[:, None], covered.shape[1:], mode="bilinear")[:, 0].numpy()
-    on_cue = (large * covered).sum(axis=(1, 2)) / large.sum(axis=(1, 2)).clip(1e-9)
-    return round(float(on_cue.mean()), 4)
+        weights, bias = torch.cat([-weights, weights]) / 2, torch.cat([-bias, bias]) / 2
+    head = nn.Linear(features.shape[1], classes).requires_grad_(False)
+    head.load_state_dict({"weight": weights, "bias": bias})
+    return head
 
 
 # ---- the whole network
 
 
-def tuned(folder: Folder, cue: str, chosen: argparse.Namespace) -> Iterator[dict]:
+def tuned(folder: Folder, cue: str, shares: list[float]) -> Iterator[dict]:
     """Rows of each share and region, a training each."""
-    raise NotImplementedError
+    planted_class = np.flatnonzero(folder.labels == PLANTED)
+    others = np.flatnonzero(~folder.trained & (folder.labels != PLANTED))
+    for share in shares if cue else [0.0]:
+        carrying, pixels = folder.carriers(share), folder.plain.clone()
+        if cue:
+            own = folder.planted(cue, planted_class)
+            chosen = carrying[planted_class]
+            pixels[planted_class[chosen]] = own.pixels[chosen]
+        model = fine_tuned(folder, pixels)
+        answers = answered(model, pixels[~folder.trained]).argmax(dim=1).numpy()
+        truth = Truth(share, carrying, float((answers == folder.labels[~folder.trained]).mean()))
+        if cue:
+            planted, plain = (answered(model, x) for x in (folder.planted(cue, others).pixels, folder.plain[others]))
+            shown = np.flatnonzero(chosen & ~folder.trained[planted_class])[:SHOWN]
+            head = single_head(model.network)
+            assert head is not None
+            red = red_share(model, head, own.pixels[shown], own.covered[shown])
+            truth = replace(truth, rho=float((planted - plain)[:, PLANTED].mean()), red=red)
+        sample = np.union1d(folder.hosts, folder.donors)
+        for region in ("animals", "learned"):
+            if region == "animals":
+                protected = folder.regions(pixels[sample])
+            else:
+                parts = pixels[sample].split(AT_ONCE)
+                protected = learned_regions(model, lambda: parts, folder.labels[sample]).protected[:, None]  # noqa: B023
+            by_row = dict(zip(sample.tolist(), range(len(sample)), strict=True))
+
+            def views_of(rows: Sequence[int]) -> Views:
+                return Views(pixels[list(rows)], protected[[by_row[row] for row in rows]])  # noqa: B023
+
+            with tempfile.TemporaryDirectory() as home:
+                effects = measure_effects(
+                    model, views_of, folder.labels, folder.groups, [str(row) for row in range(len(folder.labels))],
+                    hosts=folder.hosts, donors=folder.donors, folder=Path(home), about={}, progress=False,
+                )  # fmt: skip
+            yield from rows_of(folder, effects, region, truth)
 
 
-def rows_of(
-    folder: Folder, effects: Effects, region: str, share: float, carrying: np.ndarray, rho: np.ndarray,
-    accuracy: float, red: float | str,
-) -> Iterator[dict]:  # fmt: skip
+def fine_tuned(folder: Folder, pixels: Tensor) -> ImageClassifier:
+    """The whole network, trained from the weights on mirrored photos with one cycle of the rate."""
+    torch.manual_seed(folder.seed)
+    model = deepcopy(folder.model).train()
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.05)
+    rows, labels = np.flatnonzero(folder.trained), torch.from_numpy(folder.labels)
+    steps = len(rows) // BATCH
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=EPOCHS * steps)
+    for _ in range(EPOCHS):
+        order = torch.from_numpy(rows)[torch.randperm(len(rows))]
+        for batch in order[: steps * BATCH].split(BATCH):
+            photos, mirrored = pixels[batch], torch.rand(len(batch)) < 0.5
+            photos = torch.where(mirrored[:, None, None, None], photos.flip(-1), photos)
+            loss = cross_entropy(model(photos), labels[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    return model.eval()
+
+
+@torch.inference_mode()
+def answered(model: ImageClassifier, pixels: Tensor) -> Tensor:
+    return torch.cat([model(part).softmax(dim=1) for part in pixels.split(AT_ONCE)])
+
+
+# ---- both
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of a case because it was planted.
+
+    Args:
+        share: of the planted class's photos.
+        carrying: of each photo, whether it carries the cue.
+        accuracy: of the model on audited photos.
+        rho: how much the planted class rises in photos of other classes with the cue.
+        red: the share of the heat-map's red on the cue, or nothing.
+    """
+
+    share: float
+    carrying: np.ndarray
+    accuracy: float
+    rho: float = 0.0
+    red: float | str = ""
+
+
+@torch.inference_mode()
+def red_share(model: ImageClassifier, head: nn.Linear, pixels: Tensor, covered: np.ndarray) -> float | str:
+    """The mean share of the positive evidence for the planted class that lies on the cue; nothing for cues that lie
+    nowhere in particular."""
+    if not covered.any() or not len(pixels):
+        return ""
+    own = deepcopy(model)
+    layer = single_head(own.network)
+    assert layer is not None
+    layer.load_state_dict(head.state_dict())
+    red = batch_maps(own, pixels, all_classes=True)[0][:, PLANTED].clamp(min=0)
+    large = torch.nn.functional.interpolate(red[:, None], covered.shape[1:], mode="bilinear")[:, 0].numpy()
+    on_cue = (large * covered).sum(axis=(1, 2)) / large.sum(axis=(1, 2)).clip(1e-9)
+    return round(float(on_cue.mean()), 4)
+
+
+def rows_of(folder: Folder, effects: Effects, region: str, truth: Truth) -> Iterator[dict]:
     """A row a class."""
     for c, test in enumerate(exchange_test(effects)):
         own = effects.labels == c
-        values, carries = effects.logits[effects.kinds.index(test.kind), own, c], carrying[folder.donors][own]
-        known = 0 < carries.sum() < own.sum()
+        values, carries = effects.logits[effects.kinds.index(test.kind), own, c], truth.carrying[folder.donors][own]
+        known, planted = 0 < carries.sum() < own.sum(), bool(truth.share and c == PLANTED)
         yield {
-            "region": region, "share": share, "accuracy": round(float(accuracy), 4), "class": folder.classes[c],
-            "planted": bool(share and c == PLANTED), "rho": round(float(rho[c]), 4), "donors": test.donors,
-            "p": f"{test.p:.3g}", "kind": test.kind, "flagged": test.flagged,
-            "effect": round(test.effect[0], 4), "effect_low": round(test.effect[1], 4),
-            "worth": round(test.share[0], 4), "worth_low": round(test.share[1], 4),
+            "region": region, "share": truth.share, "accuracy": round(truth.accuracy, 4), "class": folder.classes[c],
+            "planted": planted, "rho": round(truth.rho, 4) if planted else 0.0, "donors": test.donors,
+            "p": f"{test.p:.3g}", "kind": test.kind, "flagged": test.flagged, "effect": round(test.effect[0], 4),
+            "effect_low": round(test.effect[1], 4), "worth": round(test.share[0], 4),
+            "worth_low": round(test.share[1], 4), "red_on_cue": truth.red if planted else "",
             "carriers_auroc": round(float(roc_auc_score(carries, values)), 4) if known else "",
-            "red_on_cue": red if share and c == PLANTED else "",
         }  # fmt: skip
 
 

@@ -41,7 +41,7 @@ def audit_page(audited: Audited, *, name: str, mended: Sequence[Chapter] = (), s
     chapters = [opening(audit, found)]
     chapters += [class_chapter(audited, verdict) for verdict in ranked if verdict.word == "shortcut"]
     chapters += [*mended, *others(ranked), *(section.chapter for section in sections if section.chapter)]
-    chapters.append(evidence_chapter(audit, audited.views_of))
+    chapters.append(evidence_chapter(audited))
     about = _prose().about(audit.judged, len(audit.classes), name, f"{audit.accuracy:.0%}")
     answers = [_prose().answer(verdict, 0) for verdict in ranked if verdict.word != "nothing"]
     return render_page(
@@ -169,8 +169,9 @@ def others(found: list[Verdict]) -> list[Chapter]:
     return [chapter] if chapter.blocks else []
 
 
-def evidence_chapter(audit: FolderAudit, views_of: ViewsOf) -> Chapter:
+def evidence_chapter(audited: Audited) -> Chapter:
     """The regions on a dozen photos, so that a person can object, and the checks."""
+    audit, views_of = audited.measured, audited.views_of
     chapter = Chapter("What the verdicts rest on")
     share = f"{float(audit.regions.protected.mean()):.0%}"
     chapter.add_text(_prose().region(audit.regions.how, share))
@@ -183,4 +184,6 @@ def evidence_chapter(audit: FolderAudit, views_of: ViewsOf) -> Chapter:
     chapter.add_figure(pictures.address(pictures.sheet(tiles, columns=6)), "The region of a dozen photos.")
     silent, told_apart = is_silent(audit.nulls)
     chapter.add_text(_prose().nulls(f"{told_apart:.1%}", len(audit.nulls), silent))
+    if audited.control:
+        chapter.add_text(_prose().control(audited.control))
     return chapter

@@ -6,7 +6,7 @@ says nothing about the audit and does not count.
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,9 +22,9 @@ from fishnet.page.page import Chapter, prose
 from .heads import fitted
 from .kinds import Views
 from .planting import plant
-from .proxy import EmbeddedExchange, embedded
+from .proxy import AT_ONCE, EmbeddedExchange, embedded
 from .sections import Audited, Section
-from .significance import exchange_test
+from .significance import ClassTest, exchange_test
 from .verdicts import counts
 
 OFF_ANIMAL = ("border", "float", "tint", "ruler", "vignette", "watermark", "blur", "person")
@@ -59,12 +59,10 @@ class Trial(NamedTuple):
 
 
 def power_section(audited: Audited) -> Section | None:
-    """The trials, and how many of the cues that were learned are found; None without features, without training photos, and where
-    no verdict is given."""
-    effort, seen = audited.power, audited.folder.table.get("seen")
-    if effort == "none" or not has_features(audited.model) or seen is None or not (seen == "train").any():
-        return None
-    if all(verdict.word == "withheld" for verdict in audited.found):
+    """The trials, and how many of the cues that were learned are found; None where nothing can be tried, or where no
+    verdict is given."""
+    effort = audited.power
+    if effort == "none" or not can_learn(audited) or all(verdict.word == "withheld" for verdict in audited.found):
         return None
     trials = list(tried(audited, TRIALS[effort], narrow=NARROW if effort == "full" else 0.0))
     table = pd.DataFrame(trials, columns=Trial._fields).rename(columns={"class_name": "class"})
@@ -77,6 +75,12 @@ def power_section(audited: Audited) -> Section | None:
     chapter.add_table(["planted", "into", "is worth", "of which seen", ""], rows, numeric=[2, 3])
     metrics = {"audit/power": found / len(learned)} if learned else {}
     return Section(chapter, {"power": table.round(4)}, metrics)
+
+
+def can_learn(audited: Audited) -> bool:
+    """Whether a new classifier layer can be learned: the network has features, and training photos are known."""
+    seen = audited.folder.table.get("seen")
+    return has_features(audited.model) and seen is not None and bool((seen == "train").any())
 
 
 def _outcome(trial: Trial) -> str:
@@ -120,8 +124,8 @@ class Bench:
         label: of the class.
         donors: positions of its donors and of as many others, in `audited.measured.photos`.
         base: these donors in all hosts, without a cue.
-        learning: photos (n, 3, side, side) of the training part of the class, which are planted into.
-        features, labels: of these and of other classes' training photos, those of the class first.
+        learning: photos (n, 3, side, side) of the training part, those of the class first.
+        features, labels: of these.
     """
 
     audited: Audited
@@ -144,50 +148,57 @@ class Bench:
         learned_from, labels = table["seen"].to_numpy() == "train", table["label"].to_numpy()
         order = [label, *(other for other in range(len(model.classes)) if other != label)]
         rows = [rng.permutation(np.flatnonzero(learned_from & (labels == c)))[:MOST] for c in order]
-        photos = [
-            audited.folder.photos(of_class.tolist(), model.preprocessing).to(model.device).float() / 255
-            for of_class in rows
-        ]
-        features = torch.cat([embedded(model, of_class) for of_class in photos])
-        own_labels = torch.from_numpy(labels[np.concatenate(rows)])
-        return cls(audited, label, donors, base, photos[0].cpu(), features, own_labels)
+        learning = np.concatenate(rows)
+        photos = audited.folder.photos(learning.tolist(), model.preprocessing)
+        features = torch.cat([embedded(model, part.to(model.device).float() / 255) for part in photos.split(AT_ONCE)])
+        return cls(audited, label, donors, base, photos, features, torch.from_numpy(labels[learning]))
 
     def trial(self, cue: str, number: int) -> Trial:
-        """Plant a cue, let a new layer learn it, and ask the exchange about that layer."""
-        audited, measured = self.audited, self.audited.measured
-        rng = np.random.default_rng([audited.seed, number])
-        labels, groups = (measured.photos[name].to_numpy()[self.donors] for name in ("label", "group"))
-        own = rng.permutation(np.flatnonzero(labels == self.label))
-        carriers = np.sort(own[: round(PLANTED * len(own))])
-        donors = audited.views_of(self.donors[carriers].tolist())
-        hosts = audited.views_of(measured.hosts.tolist())
-        planted = Views(with_cue(cue, donors.pixels, rng, donors.protected), donors.protected)
-        laid = self.base.replaced(carriers, EmbeddedExchange.of(audited.model, hosts, planted))
-        layer = self._layer(cue, rng)
-        host_labels = measured.photos["label"].to_numpy()[measured.hosts]
-        test = exchange_test(laid.effects(layer, 1.0, labels, groups, host_labels))[self.label]
-        found = test.flagged and counts(test, given=measured.regions.given)
-        rho = self._reliance(cue, layer, labels, rng)
+        """Plant a cue into the class, let a new layer learn it, and ask the exchange about that layer."""
+        audited, rng = self.audited, np.random.default_rng([self.audited.seed, number])
+        test, layer = self.planted([self.label], cue, rng)
+        found = test.flagged and counts(test, given=audited.measured.regions.given)
+        rho = self._reliance(cue, layer, rng)
         return Trial(cue, audited.model.classes[self.label], cue in ON_ANIMAL, rho, found, max(0.0, test.share[0]))
 
-    def _layer(self, cue: str, rng: np.random.Generator) -> nn.Linear:
-        """A new classifier layer, learned from photos of which a share of the class's carry the cue."""
-        features, count = self.features.clone(), round(PLANTED * len(self.learning))
-        photos = with_cue(cue, self.learning[:count].to(self.audited.model.device), rng)
-        features[:count] = embedded(self.audited.model, photos)
+    def planted(self, labels: Sequence[int], cue: str, rng: np.random.Generator) -> tuple[ClassTest, nn.Linear]:
+        """The test of this class, and the layer, where half of the photos of the given classes carry the cue."""
+        audited, measured = self.audited, self.audited.measured
+        of_donors, groups = (measured.photos[name].to_numpy()[self.donors] for name in ("label", "group"))
+        carriers = half_of_each(of_donors, labels, rng)
+        donors = audited.views_of(self.donors[carriers].tolist())
+        hosts = audited.views_of(measured.hosts.tolist())
+        views = Views(with_cue(cue, donors.pixels, rng, donors.protected), donors.protected)
+        laid = self.base.replaced(carriers, EmbeddedExchange.of(audited.model, hosts, views))
+        layer = self._layer(labels, cue, rng)
+        host_labels = measured.photos["label"].to_numpy()[measured.hosts]
+        return exchange_test(laid.effects(layer, 1.0, of_donors, groups, host_labels))[self.label], layer
+
+    def _layer(self, labels: Sequence[int], cue: str, rng: np.random.Generator) -> nn.Linear:
+        """A new classifier layer, learned from photos of which half of these classes' carry the cue."""
+        features, carriers = self.features.clone(), half_of_each(self.labels.numpy(), labels, rng)
+        for part in torch.from_numpy(carriers).split(AT_ONCE):
+            photos = self.learning[part].to(self.audited.model.device).float() / 255
+            features[part] = embedded(self.audited.model, with_cue(cue, photos, rng))
         layer = nn.Linear(features.shape[1], len(self.audited.model.classes))
         for parameter in layer.parameters():
             nn.init.zeros_(parameter)
         return fitted(layer, features, self.labels, PULL)
 
-    def _reliance(self, cue: str, layer: nn.Linear, labels: np.ndarray, rng: np.random.Generator) -> float:
+    def _reliance(self, cue: str, layer: nn.Linear, rng: np.random.Generator) -> float:
         """By how much the class rises in photos of the other classes when the cue is really planted into them."""
-        others = np.flatnonzero(labels != self.label)
+        others = np.flatnonzero(self.audited.measured.photos["label"].to_numpy()[self.donors] != self.label)
         photos = self.audited.views_of(self.donors[others].tolist())
         planted = embedded(self.audited.model, with_cue(cue, photos.pixels, rng, photos.protected))
         with torch.inference_mode():
             before, after = (layer(x).softmax(dim=1)[:, self.label] for x in (self.base.donors[others], planted))
         return float((after - before).mean())
+
+
+def half_of_each(of_photos: np.ndarray, labels: Sequence[int], rng: np.random.Generator) -> np.ndarray:
+    """Positions of PLANTED of the photos of each of these classes, in order."""
+    own = [rng.permutation(np.flatnonzero(of_photos == label)) for label in labels]
+    return np.sort(np.concatenate([rows[: round(PLANTED * len(rows))] for rows in own]))
 
 
 def with_cue(cue: str, photos: Tensor, rng: np.random.Generator, protected: Tensor | None = None) -> Tensor:

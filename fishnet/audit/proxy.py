@@ -60,6 +60,10 @@ class EmbeddedExchange:
         laid[:, positions], donors[positions] = other.laid, other.donors
         return EmbeddedExchange(laid, donors, self.hosts)
 
+    def chosen(self, positions: np.ndarray) -> "EmbeddedExchange":
+        """Some of the donors."""
+        return EmbeddedExchange(self.laid[:, positions], self.donors[positions], self.hosts)
+
     @torch.inference_mode()
     def effects(
         self, head: nn.Linear, temperature: float, labels: np.ndarray, groups: np.ndarray, host_labels: np.ndarray

@@ -33,6 +33,7 @@ class Audited:
         batch_size: photos at once.
         seed: of what is drawn.
         power: how hard it is tried what would have been found: `quick`, `full` or `none`.
+        control: what a cue in all classes has done: `silent`, `accused`, or nothing where it was not tried.
     """
 
     model: ImageClassifier
@@ -44,6 +45,7 @@ class Audited:
     batch_size: int
     seed: int
     power: str = "quick"
+    control: str = ""
 
     def views_of(self, positions: Sequence[int]) -> Views:
         """Photos by their position in `measured.photos`, with their regions."""

@@ -22,6 +22,7 @@ a mended model that is better lies in OUT/mended/checkpoints/best.ckpt.
 import hashlib
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -132,7 +133,10 @@ def audited_folder(
     regions_of: "RegionSource", folder: Path,
 ) -> "Audited":  # fmt: skip
     """Measure, judge, and write verdicts.csv, photos.csv and curation.csv into `audit` of the run's folder."""
+    import pandas as pd
+
     from fishnet.audit.carriers import training_carriers
+    from fishnet.audit.control import checked
     from fishnet.audit.folder import audit_folder
     from fishnet.audit.sections import Audited
     from fishnet.audit.tables import photo_table, write_tables
@@ -144,11 +148,15 @@ def audited_folder(
         model, data.folder, rows, regions_of, most_donors=config.donors, hosts=config.hosts, alpha=config.alpha,
         batch_size=config.batch_size, stored=stored / "effects", about=name,
     )  # fmt: skip
-    found = verdicts(measured)
-    trained = training_carriers(model, data.folder, measured, found, regions_of, stored=stored / "effects", about=name)
-    photos = photo_table(measured, found, trained)
-    write_tables(measured, found, photos, folder / "audit")
-    return Audited(model, data.folder, measured, found, photos, stored, config.batch_size, config.seed, config.power)
+    settings = {"batch_size": config.batch_size, "seed": config.seed, "power": config.power}
+    judged = Audited(model, data.folder, measured, verdicts(measured), pd.DataFrame(), stored=stored, **settings)
+    judged = checked(judged)
+    trained = training_carriers(
+        model, data.folder, measured, judged.found, regions_of, stored=stored / "effects", about=name
+    )
+    audited = replace(judged, photos=photo_table(measured, judged.found, trained))
+    write_tables(measured, audited.found, audited.photos, folder / "audit")
+    return audited
 
 
 def reported(
