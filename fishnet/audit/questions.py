@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+from .observers import observers_section
 from .power import power_section
 from .sections import Audited, Section
 
-SECTIONS: list[Callable[[Audited], Section | None]] = [power_section]
+SECTIONS: list[Callable[[Audited], Section | None]] = [power_section, observers_section]
 
 
 def sections_of(audited: Audited) -> list[Section]:
