@@ -5,11 +5,12 @@ from collections.abc import Callable
 from .atlas import atlas_section
 from .confusions import confusions_section
 from .crops import crops_section
+from .observers import observers_section
 from .power import power_section
 from .sections import Audited, Section
 
 SECTIONS: list[Callable[[Audited], Section | None]] = [
-    crops_section, power_section, confusions_section, atlas_section,
+    crops_section, power_section, confusions_section, atlas_section, observers_section,
 ]  # fmt: skip
 
 
