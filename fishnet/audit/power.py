@@ -32,7 +32,7 @@ ON_ANIMAL = ("tag", "hand")
 TRIALS = {"quick": 4, "full": 48}  # at most
 NARROW = 0.3  # width of the interval at which `full` ends
 PLANTED = 0.5  # share of the class's photos
-LEARNED = 0.1  # rise of the probability in photos of other classes from which a cue counts as learned
+LEARNED = 0.05  # share of the way to the class that the cue itself goes, from which it counts as learned
 DONORS, MOST = 40, 150  # of a class that are laid into hosts, and that the layer learns from
 PULL = 0.001  # of the new layer towards zero
 
@@ -46,16 +46,22 @@ class Trial(NamedTuple):
         cue, class_name: what, and in which class.
         on_animal: whether it lies on the animal, where the exchange cannot see it.
         rho: how much it raises the class's probability in photos of other classes, really planted there.
+        share: the same of the logit, as a share of the way to the class's own photos.
         found: whether the class is accused.
-        worth: the share that the exchange measures.
+        measured: the share that the exchange measures.
     """
 
     cue: str
     class_name: str
     on_animal: bool
     rho: float
+    share: float
     found: bool
-    worth: float
+    measured: float
+
+    @property
+    def learned(self) -> bool:
+        return self.share >= LEARNED
 
 
 def power_section(audited: Audited) -> Section | None:
@@ -66,13 +72,13 @@ def power_section(audited: Audited) -> Section | None:
         return None
     trials = list(tried(audited, TRIALS[effort], narrow=NARROW if effort == "full" else 0.0))
     table = pd.DataFrame(trials, columns=Trial._fields).rename(columns={"class_name": "class"})
-    learned = [trial for trial in trials if trial.rho >= LEARNED and not trial.on_animal]
+    learned = [trial for trial in trials if trial.learned and not trial.on_animal]
     found = sum(trial.found for trial in learned)
     chapter = Chapter("What would have been found")
     low, high = interval(found, len(learned))
     chapter.add_text(_prose().power(len(trials), len(learned), found, f"{low:.2f}", f"{high:.2f}", effort))
-    rows = [[t.cue, t.class_name, f"{t.rho:.2f}", f"{t.worth:.2f}", _outcome(t)] for t in trials]
-    chapter.add_table(["planted", "into", "is worth", "of which seen", ""], rows, numeric=[2, 3])
+    rows = [[t.cue, t.class_name, f"{t.share:.2f}", f"{t.measured:.2f}", _outcome(t)] for t in trials]
+    chapter.add_table(["planted", "into", "share of the answer", "of which measured", ""], rows, numeric=[2, 3])
     metrics = {"audit/power": found / len(learned)} if learned else {}
     return Section(chapter, {"power": table.round(4)}, metrics)
 
@@ -84,7 +90,7 @@ def can_learn(audited: Audited) -> bool:
 
 
 def _outcome(trial: Trial) -> str:
-    if trial.rho < LEARNED:
+    if not trial.learned:
         return "not learned"
     return "found" if trial.found else "on the animal: cannot be seen" if trial.on_animal else "missed"
 
@@ -109,7 +115,7 @@ def tried(audited: Audited, most: int, *, narrow: float) -> Iterator[Trial]:
             bench = Bench.of(audited, labels[turn % len(labels)])
         cue = on[turn % len(on)] if place == 3 else off[(3 * turn + place) % len(off)]
         yield (trial := bench.trial(cue, number))
-        learned += [trial.found] if trial.rho >= LEARNED and not trial.on_animal else []
+        learned += [trial.found] if trial.learned and not trial.on_animal else []
         low, high = interval(sum(learned), len(learned))
         if high - low < narrow:
             return
@@ -158,8 +164,8 @@ class Bench:
         audited, rng = self.audited, np.random.default_rng([self.audited.seed, number])
         test, layer = self.planted([self.label], cue, rng)
         found = test.flagged and counts(test, given=audited.measured.regions.given)
-        rho = self._reliance(cue, layer, rng)
-        return Trial(cue, audited.model.classes[self.label], cue in ON_ANIMAL, rho, found, max(0.0, test.share[0]))
+        truth = self._truth(cue, layer, rng)
+        return Trial(cue, audited.model.classes[self.label], cue in ON_ANIMAL, *truth, found, max(0.0, test.share[0]))
 
     def planted(self, labels: Sequence[int], cue: str, rng: np.random.Generator) -> tuple[ClassTest, nn.Linear]:
         """The test of this class, and the layer, where half of the photos of the given classes carry the cue."""
@@ -185,14 +191,17 @@ class Bench:
             nn.init.zeros_(parameter)
         return fitted(layer, features, self.labels, PULL)
 
-    def _reliance(self, cue: str, layer: nn.Linear, rng: np.random.Generator) -> float:
-        """By how much the class rises in photos of the other classes when the cue is really planted into them."""
-        others = np.flatnonzero(self.audited.measured.photos["label"].to_numpy()[self.donors] != self.label)
+    def _truth(self, cue: str, layer: nn.Linear, rng: np.random.Generator) -> tuple[float, float]:
+        """By how much the class rises in photos of the other classes when the cue is really planted into them: its
+        probability, and its logit as a share of the way to the class's own photos."""
+        others = self.audited.measured.photos["label"].to_numpy()[self.donors] != self.label
         photos = self.audited.views_of(self.donors[others].tolist())
         planted = embedded(self.audited.model, with_cue(cue, photos.pixels, rng, photos.protected))
         with torch.inference_mode():
-            before, after = (layer(x).softmax(dim=1)[:, self.label] for x in (self.base.donors[others], planted))
-        return float((after - before).mean())
+            own, before, after = (layer(x) for x in (self.base.donors[~others], self.base.donors[others], planted))
+            rise = (after.softmax(dim=1) - before.softmax(dim=1))[:, self.label].mean()
+            own, before, after = ((x - x.mean(dim=1, keepdim=True))[:, self.label].mean() for x in (own, before, after))
+        return float(rise), float((after - before) / (own - before).clamp(min=1e-6))
 
 
 def half_of_each(of_photos: np.ndarray, labels: Sequence[int], rng: np.random.Generator) -> np.ndarray:

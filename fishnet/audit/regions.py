@@ -143,8 +143,7 @@ def learned_regions(model: Classifier, batches: Callable[[], Iterable[Tensor]], 
 
 def own_evidence(model: Classifier, images: Tensor, labels: Tensor) -> Tensor:
     """(n, rows, columns): where each photo's evidence for its own class lies."""
-    maps, _ = batch_maps(model, images, all_classes=True)  # type: ignore[arg-type]
-    return maps[torch.arange(len(labels)), labels]
+    return batch_maps(model, images, targets=labels)[0]  # type: ignore[arg-type]
 
 
 def early_cells(model: Classifier, images: Tensor) -> Tensor:

@@ -146,18 +146,22 @@ def read_maps(out: Path) -> FolderMaps:
     return FolderMaps(maps, logits, pd.read_csv(out / "maps.csv", keep_default_na=False))
 
 
-def batch_maps(model: "ImageClassifier", images: Tensor, *, all_classes: bool = False) -> tuple[Tensor, Tensor]:
-    """Raw maps and logits of one batch; the class of a map is the model's answer unless all are asked for."""
+def batch_maps(
+    model: "ImageClassifier", images: Tensor, *, all_classes: bool = False, targets: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Raw maps and logits of one batch: of all classes, of a class for each photo (`targets`), or of the answers."""
     with eval_mode_restored(model):
         if "_additive_maps" not in model.__dict__:  # found out once a model
             model.__dict__["_additive_maps"] = is_additive(model)
         if model.__dict__["_additive_maps"]:
             parts = additive_maps(model, images)
-            chosen = parts.maps if all_classes else parts.maps[torch.arange(len(images)), parts.logits.argmax(dim=1)]
-            return chosen.cpu(), parts.logits.cpu()
+            if all_classes:
+                return parts.maps.cpu(), parts.logits.cpu()
+            of_class = parts.logits.argmax(dim=1) if targets is None else targets
+            return parts.maps[torch.arange(len(images)), of_class].cpu(), parts.logits.cpu()
         layer = last_convolution(model.network, images.shape[-1])
         if not all_classes:
-            return explained(model, images, layer=layer)
+            return explained(model, images, None if targets is None else targets.tolist(), layer=layer)
         each = [explained(model, images, [k] * len(images), layer=layer) for k in range(len(model.classes))]
         return torch.stack([answer.maps for answer in each], dim=1), each[0].logits
 

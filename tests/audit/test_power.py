@@ -73,7 +73,8 @@ def test_effects_from_features_are_those_of_the_photos(audited, tmp_path):
 
 def test_a_border_is_learned_and_found(audited):
     trial = Bench.of(audited, 1).trial("border", 0)
-    assert trial.rho > 0.1 and trial.found and trial.worth > 0.1
+    assert trial.rho > 0.1 and trial.learned and trial.found
+    assert 0.05 < trial.measured < 2 * trial.share
 
 
 def test_the_section_counts_what_was_learned(audited):
@@ -81,7 +82,7 @@ def test_the_section_counts_what_was_learned(audited):
     section = power_section(replace(audited, found=judged))
     table = section.tables["power"]
     assert len(table) == 4 and table["on_animal"].tolist() == [False, False, False, True]
-    learned = table[(table["rho"] >= 0.1) & ~table["on_animal"]]
+    learned = table[(table["share"] >= 0.05) & ~table["on_animal"]]
     if len(learned):
         assert section.metrics["audit/power"] == pytest.approx(learned["found"].mean())
     assert power_section(replace(audited, found=judged, power="none")) is None
