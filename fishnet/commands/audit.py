@@ -56,8 +56,9 @@ class Keys:
 
     checkpoint: FreeText
     part: Literal["auto", "all", "val", "test"]
-    region: Literal["learned", "ellipse", "boxes", "animals"]
+    region: Literal["learned", "ellipse", "boxes", "masks", "animals"]
     boxes: FreeText | None
+    masks: FreeText | None
     weights: FreeText | None
     network: str
     donors: Annotated[int, AtLeast(2)]
@@ -94,8 +95,8 @@ def audit(config: DictConfig) -> dict[str, float]:
     model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # half the time on a CPU
     data = judged_data(config, model)
     rows = judged_rows(data, config.part)
-    boxes, weights = (value and Path(value).expanduser() for value in (config.boxes, config.weights))
-    regions_of = RegionSource(config.region, data, model, config.batch_size, boxes, weights, config.network)
+    files = {key: config[key] and Path(config[key]).expanduser() for key in ("boxes", "masks", "weights")}
+    regions_of = RegionSource(config.region, data, model, config.batch_size, **files, network=config.network)
     check_mending(config, model, data, checkpoint)
     name = f"audit-{data.root.name}"
     with run_folder(config.out, name=str(config.name or name), job=job_folder()) as folder:

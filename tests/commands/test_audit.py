@@ -49,6 +49,8 @@ def test_what_was_measured_is_not_measured_again(fishnet, trained, shapes, monke
     [
         (["region=boxes"], ["boxes=FILE"]),
         (["region=boxes", "boxes=nowhere.csv"], ["nowhere.csv", "no such file"]),
+        (["region=masks"], ["masks=DIR"]),
+        (["region=masks", "masks=nowhere"], ["masks=nowhere", "no such folder"]),
         (["region=animals"], ["weights=FILE"]),
         (["region=square"], ["region=square", "ellipse"]),
         (["alpha=2"], ["alpha=2"]),
