@@ -128,7 +128,11 @@ def of_class(c: int, test: ClassTest, effects: Effects, carrying: np.ndarray, rh
     truth = {"planted": bool(case.cue and not case.control and c == PLANTED_CLASS), "rho": round(float(rho[c]), 4)}
     auroc = round(float(roc_auc_score(carrying[own], values)), 4) if known else ""
     found = {"donors": test.donors, "p": f"{test.p:.3g}", "kind": test.kind, "flagged": test.flagged}
-    found |= {"effect": round(test.effect[0], 4), "effect_low": round(test.effect[1], 4), "share": round(test.share[0], 4)}
+    found |= {
+        "effect": round(test.effect[0], 4),
+        "effect_low": round(test.effect[1], 4),
+        "share": round(test.share[0], 4),
+    }
     found |= {"share_low": round(test.share[1], 4), "carriers_auroc": auroc}
     return {"class": c, **truth, **found, **{f"p_{kind}": f"{p:.4g}" for kind, p in test.by_kind.items()}}
 

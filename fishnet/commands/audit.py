@@ -3,8 +3,8 @@
 What surrounds the animal in a class's photos, their light and their coding are laid into photos of other classes. If
 the class's probability rises by that, and more than with other donors, the model has learned a shortcut: which classes,
 by which photos, and how much it is worth at least. Judged are photos that the model has not learned from. Heat-maps
-show a shortcut only to those who know it already; they illustrate here and decide nothing. Without data.root the folder is
-taken that the checkpoint's run was trained on.
+show a shortcut only to those who know it already; they illustrate here and decide nothing. Without data.root the
+folder is taken that the checkpoint's run was trained on.
 
 Examples
   fishnet audit checkpoint=outputs/RUN/checkpoints/best.ckpt
@@ -12,6 +12,7 @@ Examples
   fishnet audit checkpoint=best.ckpt data.root=photos/lake region=boxes boxes=observations.csv
   fishnet audit checkpoint=best.ckpt data.root=photos/lake fail_above=0.2
   fishnet audit checkpoint=outputs/RUN/checkpoints/best.ckpt data.root=photos/lake mend=retrain
+  fishnet audit checkpoint=best.ckpt data.root=photos/lake job=2/4     the second of four processes, then once without
 
 What is written: verdicts.csv, photos.csv, report.html; where something was found also curation.csv, a list for
 `fishnet train … data.curation=curation.csv` that changes nothing until you edit it. mend= chooses on validation photos
@@ -22,6 +23,9 @@ a mended model that is better lies in OUT/mended/checkpoints/best.ckpt.
 import hashlib
 import json
 import logging
+import os
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -31,6 +35,7 @@ from fishnet.config.compose import job_folder
 from fishnet.config.entry import start
 from fishnet.config.run_data import use_photos_of_run
 from fishnet.config.validate import validate
+from fishnet.environment import TYPED_COMMAND
 from fishnet.errors import WorkFailed
 from fishnet.files import write_whole
 from fishnet.ranges import Above, AtLeast, Between, FreeText, Probability
@@ -39,6 +44,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from fishnet.audit.folder import FolderAudit
+    from fishnet.audit.jobs import Job
     from fishnet.audit.judged import RegionSource
     from fishnet.audit.mending import Mending
     from fishnet.audit.sections import Audited
@@ -63,6 +69,7 @@ class Keys:
     network: str
     donors: Annotated[int, AtLeast(2)]
     hosts: Annotated[int, AtLeast(2)]
+    job: str | None
     alpha: Annotated[float, Between(0, 1)]
     mend: Literal["head", "retrain"] | None
     fail_above: Annotated[float, Probability] | None
@@ -78,6 +85,7 @@ def audit(config: DictConfig) -> dict[str, float]:
     validate(config, "audit")
     import torch
 
+    from fishnet.audit.jobs import Job
     from fishnet.audit.judged import RegionSource, judged_rows
     from fishnet.audit.tables import metrics_of
     from fishnet.audit.verdicts import reliance_max
@@ -89,6 +97,7 @@ def audit(config: DictConfig) -> dict[str, float]:
     from fishnet.tracking import names
     from fishnet.tracking.store import check_store
 
+    job = None if config.job is None else Job.named(config.job)
     building.quieten()
     checkpoint = Path(config.checkpoint).expanduser().absolute()
     model = load_model(checkpoint).to("cuda" if torch.cuda.is_available() else "cpu").eval()
@@ -97,6 +106,8 @@ def audit(config: DictConfig) -> dict[str, float]:
     rows = judged_rows(data, config.part)
     files = {key: config[key] and Path(config[key]).expanduser() for key in ("boxes", "masks", "weights")}
     regions_of = RegionSource(config.region, data, model, config.batch_size, **files, network=config.network)
+    if job is not None:
+        return measure_share(config, job, model, data, rows, regions_of)
     check_mending(config, model, data, checkpoint)
     name = f"audit-{data.root.name}"
     with run_folder(config.out, name=str(config.name or name), job=job_folder()) as folder:
@@ -125,6 +136,34 @@ def audit(config: DictConfig) -> dict[str, float]:
             f"{config.fail_above:g}."
         )
     return metrics
+
+
+def measure_share(
+    config: DictConfig, job: "Job", model: "ImageClassifier", data: "ImageFolderData", rows: "np.ndarray",
+    regions_of: "RegionSource",
+) -> dict[str, float]:  # fmt: skip
+    """Measure a job's share of the donors, and print what is missing and the command that brings it; no run is made."""
+    from fishnet.audit.folder import effects_of, sample_of, unmeasured
+    from fishnet.data.index import state_folder
+
+    keep = {"stored": state_folder(data.root) / "effects", "about": about(model)}
+    sample = sample_of(model, data.folder, rows, regions_of, most_donors=config.donors, hosts=config.hosts)
+    effects_of(model, data.folder, sample, job=job, **keep)
+    missing = unmeasured(model, sample, **keep)
+    jobs = [job._replace(number=number) for number in range(1, job.of + 1)]
+    left = [each for each in jobs if missing[each.share(len(missing))].any()]
+    print(f"{'measured':12s}{len(missing) - missing.sum()} of {len(missing)} donors, by all jobs")
+    for each in left:
+        print(f"{'missing':12s}{typed_command(job=f'{each.number}/{each.of}')}")
+    print(f"{'then' if left else 'now':12s}{typed_command()}", flush=True)
+    return {"audit/donors_missing": float(missing.sum())}
+
+
+def typed_command(**keys: str) -> str:
+    """This command as it was typed, with another job or none."""
+    typed = shlex.split(os.environ.get(TYPED_COMMAND, shlex.join(["fishnet", "audit", *sys.argv[1:]])))
+    kept = [word for word in typed if not word.startswith("job=")]
+    return shlex.join([*kept, *(f"{key}={value}" for key, value in keys.items())])
 
 
 def audited_folder(

@@ -20,6 +20,7 @@ from fishnet.audit.heads import fitted, mended_models, with_head
 from fishnet.audit.mending import Scores, best_of, exchange_of, kinds_found, mend, scores_of, validated
 from fishnet.audit.page import audit_page, mended_chapter
 from fishnet.audit.regions import elliptic
+from fishnet.audit.sections import Audited
 from fishnet.audit.tables import curation_table, metrics_of, photo_table
 from fishnet.audit.verdicts import verdicts
 from fishnet.data.folder import PhotoFolder
@@ -181,13 +182,14 @@ def test_the_page_shows_before_and_after_or_says_why_not(audited, folder):
     mending, chosen = mend("retrain", model, [after], folder, audit, found, photos, **common)
     assert chosen is after and mending.checkpoint is not None
     chapter = mended_chapter(audit, found, mending, (model, chosen), views_of)
-    page = audit_page(audit, found, model, views_of, name="border", mended=[chapter])
+    whole = Audited(model, folder, audit, found, photos, stored, batch_size=16, seed=0)
+    page = audit_page(whole, name="border", mended=[chapter])
     assert "mended/best.ckpt" in page and "before → after mending" in page
     assert metrics_of(audit, found, mending)["audit/mended/reliance_max"] < 0.05
     worse, chosen = mend("retrain", model, [model], folder, audit, found, photos, **common)
     assert chosen is model and worse.checkpoint is None and not len(worse.figures)
     chapter = mended_chapter(audit, found, worse, (model, chosen), views_of)
-    assert "did not help" in audit_page(audit, found, model, views_of, name="border", mended=[chapter])
+    assert "did not help" in audit_page(whole, name="border", mended=[chapter])
     assert "audit/mended/reliance_max" not in metrics_of(audit, found, worse)
 
 

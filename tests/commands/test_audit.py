@@ -33,6 +33,23 @@ def test_too_few_photos_are_no_verdict_and_everything_is_kept(fishnet, trained, 
     }  # fmt: skip
 
 
+def test_jobs_measure_their_shares_and_a_run_judges(fishnet, trained, shapes, tmp_path, monkeypatch):
+    first = fishnet("audit", BEST, f"data.root={shapes}", "donors=4", "job=1/2", "seed=1")
+    assert first.status == 0, first.err
+    assert "6 of 12 donors" in first.out and "job=2/2" in first.out and "job=1/2" not in first.out
+    assert not (tmp_path / "outputs").exists()
+    second = fishnet("audit", BEST, f"data.root={shapes}", "donors=4", "job=2/2", "seed=1")
+    assert "12 of 12 donors" in second.out and "missing" not in second.out
+    then = second.out.strip().splitlines()[-1]
+    assert then.startswith("now") and "donors=4" in then and "job=" not in then
+
+    def asked(self, donors):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr("fishnet.audit.exchange.Exchange.effects", asked)
+    assert fishnet("audit", BEST, f"data.root={shapes}", "donors=4", "out=why").status == 0
+
+
 def test_what_was_measured_is_not_measured_again(fishnet, trained, shapes, monkeypatch):
     assert fishnet("audit", BEST, f"data.root={shapes}", "out=first").status == 0
 
@@ -56,6 +73,7 @@ def test_what_was_measured_is_not_measured_again(fishnet, trained, shapes, monke
         (["alpha=2"], ["alpha=2"]),
         (["fail_above=7"], ["fail_above=7"]),
         (["donors=1"], ["donors=1"]),
+        (["job=5/4"], ["job=5/4", "job=1/4"]),
         (["data.classes=[disc]"], ["two classes"]),
         (["mend=pray"], ["mend=pray", "head"]),
         (["data.curation=nowhere.csv"], ["nowhere.csv"]),
