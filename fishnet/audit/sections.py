@@ -1,10 +1,10 @@
 """What an audit adds to its verdicts: each further question is a section with a chapter, tables and figures.
 
 A section is a function from `Audited` to `Section`, or to None where the question does not apply to this model or this
-folder. The verb asks them all, in the order of SECTIONS; they read what was measured and change nothing of it.
+folder; it reads what was measured and changes nothing of it. `questions.py` lists them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +32,7 @@ class Audited:
         stored: where slow results are kept between audits.
         batch_size: photos at once.
         seed: of what is drawn.
+        before: the verdicts of an earlier audit by class, where this one is held against it.
     """
 
     model: ImageClassifier
@@ -42,6 +43,7 @@ class Audited:
     stored: Path
     batch_size: int
     seed: int
+    before: pd.DataFrame | None = None
 
     def views_of(self, positions: Sequence[int]) -> Views:
         """Photos by their position in `measured.photos`, with their regions."""
@@ -62,12 +64,3 @@ class Section:
     chapter: Chapter | None = None
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
-
-
-SECTIONS: list[Callable[[Audited], Section | None]] = []
-
-
-def sections_of(audited: Audited) -> list[Section]:
-    """The sections that apply."""
-    answers = [section(audited) for section in SECTIONS]
-    return [answer for answer in answers if answer is not None]

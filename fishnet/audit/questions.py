@@ -1,0 +1,15 @@
+"""The further questions that the verb asks, in the order of the page; a new one is a function of SECTIONS."""
+
+from collections.abc import Callable
+
+from .counterexamples import counterexamples_section
+from .rounds import rounds_section
+from .sections import Audited, Section
+
+SECTIONS: list[Callable[[Audited], Section | None]] = [rounds_section, counterexamples_section]
+
+
+def sections_of(audited: Audited) -> list[Section]:
+    """The sections that apply."""
+    answers = [section(audited) for section in SECTIONS]
+    return [answer for answer in answers if answer is not None]
