@@ -62,7 +62,7 @@ class EffectStores:
         for store in self._stores():
             found = np.flatnonzero(left & store.holds(keys))
             if len(found):
-                stored = store.read([keys[number] for number in found], self._shapes(len(found)))
+                stored = store.read([keys[number] for number in found.tolist()], self._shapes(len(found)))
                 result[found] = [stored[number] for number in range(len(found))]
                 left[found] = False
         if left.any():

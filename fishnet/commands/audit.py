@@ -13,9 +13,13 @@ Examples
   fishnet audit checkpoint=best.ckpt data.root=photos/lake fail_above=0.2
   fishnet audit checkpoint=outputs/RUN/checkpoints/best.ckpt data.root=photos/lake mend=retrain
   fishnet audit checkpoint=best.ckpt data.root=photos/lake job=2/4     the second of four processes, then once without
+  fishnet audit checkpoint=other.ckpt data.root=photos/lake cues=OUT/audit/cues fail_above=0.05
+  fishnet audit checkpoint=new.ckpt data.root=photos/lake before=OUT
 
 What is written: verdicts.csv, photos.csv, report.html; where something was found also curation.csv, a list for
-`fishnet train … data.curation=curation.csv` that changes nothing until you edit it. mend= chooses on validation photos
+`fishnet train … data.curation=curation.csv` that changes nothing until you edit it, and cues/, pictures of what was
+found, without the animal, by which cues= tests any model with classes of these names. The folder of the model's run
+gets audit.json. before= shows an earlier audit beside this one. mend= chooses on validation photos
 that are given the surroundings of others and reports once on photos that nothing was learned or chosen by (mended.csv);
 a mended model that is better lies in OUT/mended/checkpoints/best.ckpt.
 """
@@ -23,28 +27,24 @@ a mended model that is better lies in OUT/mended/checkpoints/best.ckpt.
 import hashlib
 import json
 import logging
-import os
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from omegaconf import DictConfig
 
-from fishnet.config.compose import job_folder
 from fishnet.config.entry import start
 from fishnet.config.run_data import use_photos_of_run
 from fishnet.config.validate import validate
-from fishnet.environment import TYPED_COMMAND
 from fishnet.errors import WorkFailed
 from fishnet.files import write_whole
 from fishnet.ranges import Above, AtLeast, Between, FreeText, Probability
+from fishnet.text import counted
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
     from fishnet.audit.folder import FolderAudit
-    from fishnet.audit.jobs import Job
     from fishnet.audit.judged import RegionSource
     from fishnet.audit.mending import Mending
     from fishnet.audit.sections import Audited
@@ -70,6 +70,8 @@ class Keys:
     donors: Annotated[int, AtLeast(2)]
     hosts: Annotated[int, AtLeast(2)]
     job: str | None
+    cues: FreeText | None
+    before: FreeText | None
     alpha: Annotated[float, Between(0, 1)]
     mend: Literal["head", "retrain"] | None
     fail_above: Annotated[float, Probability] | None
@@ -85,19 +87,19 @@ def audit(config: DictConfig) -> dict[str, float]:
     validate(config, "audit")
     import torch
 
+    from fishnet.audit.cue_test import cue_metrics
     from fishnet.audit.jobs import Job
     from fishnet.audit.judged import RegionSource, judged_rows
-    from fishnet.audit.tables import metrics_of
-    from fishnet.audit.verdicts import reliance_max
-    from fishnet.config import building
+    from fishnet.audit.rounds import read_round
+    from fishnet.audit.tables import audit_record, metrics_of
+    from fishnet.config import auditing, building
     from fishnet.config.mending import check_mending
+    from fishnet.data.index import state_folder
+    from fishnet.models.bundle import keep_result
     from fishnet.models.checkpoint import load_model
-    from fishnet.runs import records, run
-    from fishnet.runs.folders import run_folder
-    from fishnet.tracking import names
-    from fishnet.tracking.store import check_store
 
     job = None if config.job is None else Job.named(config.job)
+    before = None if config.before is None else read_round(Path(config.before).expanduser())
     building.quieten()
     checkpoint = Path(config.checkpoint).expanduser().absolute()
     model = load_model(checkpoint).to("cuda" if torch.cuda.is_available() else "cpu").eval()
@@ -107,68 +109,43 @@ def audit(config: DictConfig) -> dict[str, float]:
     files = {key: config[key] and Path(config[key]).expanduser() for key in ("boxes", "masks", "weights")}
     regions_of = RegionSource(config.region, data, model, config.batch_size, **files, network=config.network)
     if job is not None:
-        return measure_share(config, job, model, data, rows, regions_of)
+        stored = state_folder(data.root) / "effects"
+        return auditing.measure_share(
+            config, job, model, data, rows, regions_of, stored=stored, about=about(model)
+        )  # fmt: skip
+    if config.cues is not None:
+        table = auditing.tested_by_cues(config, model, data, rows, regions_of, checkpoint)
+        most = max(table.to_dict("records"), key=lambda row: row["reliance"])
+        check_bound(config, most["class"], "the cues of its set", most["reliance"])
+        return cue_metrics(table)
     check_mending(config, model, data, checkpoint)
-    name = f"audit-{data.root.name}"
-    with run_folder(config.out, name=str(config.name or name), job=job_folder()) as folder:
-        if not config.tracking.offline:
-            check_store(config.tracking.uri, home=Path.cwd())
-        logger = building.build_logger(config, folder=folder, command="audit", name=name)
-        for line in run.refused_lines(data):
-            log.warning(line)
-        with run.tracked_run(logger.start, config):
-            records.write_records(config, data, folder, logger, command="audit")
-            logger.set_tags({names.CHECKPOINT: str(checkpoint)})
-            audited = audited_folder(config, model, data, rows, regions_of, folder)
-            result, more = reported(config, audited, checkpoint, folder)
-            logger.log_artifacts(folder / "audit", "audit")
-            measured, found, mending = audited.measured, audited.found, result and result[0]
-            metrics = metrics_of(measured, found, mending) | more
-            logger.log_metrics(metrics)
-        note_on_training(config, checkpoint, metrics_of(measured, found) | more)
-        print_verdicts(measured, found, folder)
-        if config.mend is not None:
-            print_mending(mending)
-    if config.fail_above is not None and reliance_max(found) > config.fail_above:
-        worst = max(found, key=lambda verdict: verdict.reliance)
-        raise WorkFailed(
-            f"{worst.name} rests on {worst.carried_by} by at least {worst.reliance:.3f}: more than fail_above="
-            f"{config.fail_above:g}."
-        )
+    with auditing.audit_run(config, data, checkpoint) as (folder, logger):
+        audited = audited_folder(config, model, data, rows, regions_of, folder, before)
+        result, more = reported(config, audited, checkpoint, folder)
+        logger.log_artifacts(folder / "audit", "audit")
+        measured, found, mending = audited.measured, audited.found, result and result[0]
+        metrics = metrics_of(measured, found, mending) | more
+        logger.log_metrics(metrics)
+    note_on_training(config, checkpoint, metrics_of(measured, found) | more)
+    keep_result(checkpoint, audit_record(audited, model=about(model)["model"], alpha=config.alpha))
+    print_verdicts(measured, found, folder)
+    if config.mend is not None:
+        print_mending(mending)
+    worst = max(found, key=lambda verdict: verdict.reliance)
+    check_bound(config, worst.name, worst.carried_by, worst.reliance)
     return metrics
 
 
-def measure_share(
-    config: DictConfig, job: "Job", model: "ImageClassifier", data: "ImageFolderData", rows: "np.ndarray",
-    regions_of: "RegionSource",
-) -> dict[str, float]:  # fmt: skip
-    """Measure a job's share of the donors, and print what is missing and the command that brings it; no run is made."""
-    from fishnet.audit.folder import effects_of, sample_of, unmeasured
-    from fishnet.data.index import state_folder
-
-    keep = {"stored": state_folder(data.root) / "effects", "about": about(model)}
-    sample = sample_of(model, data.folder, rows, regions_of, most_donors=config.donors, hosts=config.hosts)
-    effects_of(model, data.folder, sample, job=job, **keep)
-    missing = unmeasured(model, sample, **keep)
-    jobs = [job._replace(number=number) for number in range(1, job.of + 1)]
-    left = [each for each in jobs if missing[each.share(len(missing))].any()]
-    print(f"{'measured':12s}{len(missing) - missing.sum()} of {len(missing)} donors, by all jobs")
-    for each in left:
-        print(f"{'missing':12s}{typed_command(job=f'{each.number}/{each.of}')}")
-    print(f"{'then' if left else 'now':12s}{typed_command()}", flush=True)
-    return {"audit/donors_missing": float(missing.sum())}
-
-
-def typed_command(**keys: str) -> str:
-    """This command as it was typed, with another job or none."""
-    typed = shlex.split(os.environ.get(TYPED_COMMAND, shlex.join(["fishnet", "audit", *sys.argv[1:]])))
-    kept = [word for word in typed if not word.startswith("job=")]
-    return shlex.join([*kept, *(f"{key}={value}" for key, value in keys.items())])
+def check_bound(config: DictConfig, name: str, what: str, reliance: float) -> None:
+    """WorkFailed where the class that rests most on something does so by more than `fail_above`."""
+    if config.fail_above is not None and reliance > config.fail_above:
+        text = f"{name} rests on {what} by at least {reliance:.3f}: more than fail_above={config.fail_above:g}."
+        raise WorkFailed(text)
 
 
 def audited_folder(
     config: DictConfig, model: "ImageClassifier", data: "ImageFolderData", rows: "np.ndarray",
-    regions_of: "RegionSource", folder: Path,
+    regions_of: "RegionSource", folder: Path, before: "pd.DataFrame | None",
 ) -> "Audited":  # fmt: skip
     """Measure, judge, and write verdicts.csv, photos.csv and curation.csv into `audit` of the run's folder."""
     from fishnet.audit.carriers import training_carriers
@@ -187,7 +164,7 @@ def audited_folder(
     trained = training_carriers(model, data.folder, measured, found, regions_of, stored=stored / "effects", about=name)
     photos = photo_table(measured, found, trained)
     write_tables(measured, found, photos, folder / "audit")
-    return Audited(model, data.folder, measured, found, photos, stored, config.batch_size, config.seed)
+    return Audited(model, data.folder, measured, found, photos, stored, config.batch_size, config.seed, before)
 
 
 def reported(
@@ -195,8 +172,9 @@ def reported(
 ) -> "tuple[tuple[Mending, ImageClassifier] | None, dict[str, float]]":
     """Ask what else there is to ask, mend where that is wished, and write the tables and the page; what mending has
     brought, and the further metrics."""
+    from fishnet.audit.cues import write_cues
     from fishnet.audit.page import audit_page, mended_chapter
-    from fishnet.audit.sections import sections_of
+    from fishnet.audit.questions import sections_of
     from fishnet.audit.tables import write_table
     from fishnet.config.mending import mended
 
@@ -205,6 +183,9 @@ def reported(
     for section in sections:
         for name, table in section.tables.items():
             write_table(table, folder / "audit" / f"{name}.csv")
+    for name, count in write_cues(audited, folder / "audit" / "cues", model=about(audited.model)["model"]).items():
+        if count:
+            log.warning("cues: %s of %s may not be changed and passed on: left out.", counted(count, "photo"), name)
     result = mended(config, audited, checkpoint, folder, about) if config.mend else None
     mending = (
         [mended_chapter(measured, found, result[0], (audited.model, result[1]), audited.views_of)] if result else []
