@@ -133,7 +133,7 @@ def of_class(c: int, test: ClassTest, effects: Effects, carrying: np.ndarray, rh
         "effect_low": round(test.effect[1], 4),
         "share": round(test.share[0], 4),
     }
-    found |= {"share_low": round(test.share[1], 4), "carriers_auroc": auroc}
+    found |= {"share": round(test.share[0], 4), "share_low": round(test.share[1], 4), "carriers_auroc": auroc}
     return {"class": c, **truth, **found, **{f"p_{kind}": f"{p:.4g}" for kind, p in test.by_kind.items()}}
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from fishnet.audit.kinds import KINDS
-from fishnet.audit.verdicts import PRICE
+from fishnet.audit.verdicts import WORTH
 
 LEARNED = 0.1  # reliance from which a cue counts as learned
 WEAK = 0.8  # accuracy below which no verdict is given
@@ -21,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path, nargs="+")
     table = pd.concat(pd.read_csv(file, keep_default_na=True) for file in parser.parse_args().table)
-    table["shortcut"] = table["flagged"] & (table["effect_low"] >= PRICE["estimated"]) & (table["accuracy"] >= WEAK)
+    table["shortcut"] = table["flagged"] & (table["share_low"] >= WORTH["estimated"]) & (table["accuracy"] >= WEAK)
     for column in ("cue", "control"):
         table[column] = table[column].fillna("")
     for (layout, region), rows in table.groupby(["layout", "region"]):

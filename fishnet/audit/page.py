@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from PIL import Image
 
 from fishnet.models.interface import Classifier
 from fishnet.page.page import Chapter, Row, prose, render_page
@@ -40,7 +41,7 @@ def audit_page(audited: Audited, *, name: str, mended: Sequence[Chapter] = (), s
     chapters = [opening(audit, found)]
     chapters += [class_chapter(audited, verdict) for verdict in ranked if verdict.word == "shortcut"]
     chapters += [*mended, *others(ranked), *(section.chapter for section in sections if section.chapter)]
-    chapters.append(evidence_chapter(audit, audited.views_of))
+    chapters.append(evidence_chapter(audited))
     about = _prose().about(audit.judged, len(audit.classes), name, f"{audit.accuracy:.0%}")
     answers = [_prose().answer(verdict, 0) for verdict in ranked if verdict.word != "nothing"]
     return render_page(
@@ -105,24 +106,29 @@ def class_chapter(audited: Audited, verdict: Verdict) -> Chapter:
     return chapter
 
 
-def mended_chapter(
-    audit: FolderAudit, found: list[Verdict], mending: Mending, models: Sequence[Classifier], views_of: ViewsOf
-) -> Chapter:
-    """Before and after, in one picture and one table; `models` are both, or the first alone where it was kept."""
-    chapter = Chapter("Mended" if mending.checkpoint else "Mending")
-    chapter.add_text(_prose().mended(mending, str(mending.checkpoint or "")), style="boxed")
-    if mending.checkpoint is None:
-        return chapter
-    worst = max((verdict for verdict in found if verdict.word == "shortcut"), key=lambda verdict: verdict.reliance)
+def mended_picture(audited: Audited, after: Classifier) -> tuple[Image.Image, str]:
+    """What the surroundings of the class that leans most on them are worth, before and after mending; and a caption."""
+    audit = audited.measured
+    worst = max((v for v in audited.found if v.word == "shortcut"), key=lambda verdict: verdict.reliance)
     label, kind = audit.classes.index(worst.name), worst.test.kind
     rises = audit.effects.probabilities[audit.effects.kinds.index(kind), worst.test.carriers, label]
-    donor = views_of([int(audit.donors[worst.test.carriers[np.argmax(rises)]])])
+    donor = audited.views_of([int(audit.donors[worst.test.carriers[np.argmax(rises)]])])
     hosts = [row for row in audit.hosts.tolist() if audit.photos["label"].iloc[row] != label][:EXAMPLES]
-    before, after = (pictures.examples(model, donor, views_of(hosts), kind, label) for model in models)
+    answers = [
+        pictures.examples(model, donor, audited.views_of(hosts), kind, label) for model in (audited.model, after)
+    ]
     photo, mask = pictures.as_bytes(donor.pixels[0]), donor.protected[0, 0].cpu().numpy() > 0.5
-    chapter.add_figure(
-        pictures.mended_sheet(photo, mask, before, after), _prose().mended_caption(worst.name, phrase(kind))
-    )
+    sheet = pictures.mended_sheet(photo, mask, *answers, name=worst.name, brought=phrase(kind))
+    return sheet, _prose().mended_caption(worst.name, phrase(kind))
+
+
+def mended_chapter(mending: Mending, picture: tuple[Image.Image, str] | None) -> Chapter:
+    """Before and after, in one picture (of `mended_picture`, where something was mended) and one table."""
+    chapter = Chapter("Mended" if mending.checkpoint else "Mending")
+    chapter.add_text(_prose().mended(mending, str(mending.checkpoint or "")), style="boxed")
+    if picture is None:
+        return chapter
+    chapter.add_figure(pictures.address(picture[0]), picture[1])
     rows = [
         [f"{words} {row['class']}".strip(), *(_with_ends(row, when) for when in ("before", "after"))]
         for words, row in ((FIGURES[row["figure"]], row) for row in mending.figures.to_dict("records"))
@@ -158,8 +164,9 @@ def others(found: list[Verdict]) -> list[Chapter]:
     return [chapter] if chapter.blocks else []
 
 
-def evidence_chapter(audit: FolderAudit, views_of: ViewsOf) -> Chapter:
+def evidence_chapter(audited: Audited) -> Chapter:
     """The regions on a dozen photos, so that a person can object, and the checks."""
+    audit, views_of = audited.measured, audited.views_of
     chapter = Chapter("What the verdicts rest on")
     share = f"{float(audit.regions.protected.mean()):.0%}"
     chapter.add_text(_prose().region(audit.regions.how, share))
@@ -172,4 +179,6 @@ def evidence_chapter(audit: FolderAudit, views_of: ViewsOf) -> Chapter:
     chapter.add_figure(pictures.address(pictures.sheet(tiles, columns=6)), "The region of a dozen photos.")
     silent, told_apart = is_silent(audit.nulls)
     chapter.add_text(_prose().nulls(f"{told_apart:.1%}", len(audit.nulls), silent))
+    if audited.control:
+        chapter.add_text(_prose().control(audited.control))
     return chapter

@@ -72,15 +72,31 @@ def exchange_sheet(donor: np.ndarray, region: np.ndarray, shown: Sequence[Exampl
     return address(sheet([*above, *below], columns=columns))
 
 
-def mended_sheet(donor: np.ndarray, region: np.ndarray, before: Sequence[Example], after: Sequence[Example]) -> str:
-    """Address of a sheet: the donor, then hosts as they are and, below, exchanged, each with the probability of the
-    donor's class before and after mending."""
+def mended_sheet(
+    donor: np.ndarray,
+    region: np.ndarray,
+    before: Sequence[Example],
+    after: Sequence[Example],
+    *,
+    name: str,
+    brought: str,
+) -> Image.Image:
+    """The donor, then hosts as they are and, below, with what the donor brings; under each photo the probability of the
+    donor's class before and after mending.
+
+    Args:
+        donor, region: a photo, and what of it was left alone.
+        before, after: the same hosts, answered by the model before and after.
+        name: of the donor's class.
+        brought: what the hosts were given, in words.
+    """
     pairs = list(zip(before, after, strict=True))
-    above = [tile(donor, "", region)]
+    legend = np.full((TILE, TILE, 3), 255, np.uint8)
+    above = [tile(donor, f"a {name}", region)]
     above += [tile(b.before, f"{b.probability_before:.0%} → {a.probability_before:.0%}") for b, a in pairs]
-    below = [Image.new("RGB", above[0].size, "white")]
+    below = [tile(legend, f"given {brought}:")]
     below += [tile(b.after, f"{b.probability_after:.0%} → {a.probability_after:.0%}") for b, a in pairs]
-    return address(sheet([*above, *below], columns=len(above)))
+    return sheet([*above, *below], columns=len(above), title=f"Probability of {name}, before → after mending")
 
 
 def address(picture: Image.Image) -> str:

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 from .counterexamples import counterexamples_section
+from .power import power_section
 from .rounds import rounds_section
 from .sections import Audited, Section
 
-SECTIONS: list[Callable[[Audited], Section | None]] = [rounds_section, counterexamples_section]
+SECTIONS: list[Callable[[Audited], Section | None]] = [rounds_section, power_section, counterexamples_section]
 
 
 def sections_of(audited: Audited) -> list[Section]:

@@ -32,6 +32,8 @@ class Audited:
         stored: where slow results are kept between audits.
         batch_size: photos at once.
         seed: of what is drawn.
+        power: how hard it is tried what would have been found: `quick`, `full` or `none`.
+        control: what a cue in all classes has done: `silent`, `accused`, or nothing where it was not tried.
         before: the verdicts of an earlier audit by class, where this one is held against it.
     """
 
@@ -43,6 +45,8 @@ class Audited:
     stored: Path
     batch_size: int
     seed: int
+    power: str = "quick"
+    control: str = ""
     before: pd.DataFrame | None = None
 
     def views_of(self, positions: Sequence[int]) -> Views:

@@ -27,9 +27,9 @@ class ClassTest:
         carriers: positions (among all donors) of this class's photos that carry what the class rests on.
         effect: how much the class's probability rises with its carriers beyond what other donors do, and its 95 %
             interval over groups: a lower bound of what the cue itself does.
-        share: how much of what makes a carrier answer with its class comes with what was exchanged: the rise of the
-            logit beyond other donors', as a share of the whole way from the hosts to the carriers themselves, and its
-            95 % interval. A sure model's probabilities hardly move where its logits do.
+        share: how much of what makes a photo answer with its class comes with what was exchanged, over all donors of
+            the class: the rise of the logit beyond other donors', as a share of the whole way from the hosts to the
+            donors themselves, and its 95 % interval. It means the same for a sure model and a doubtful one.
     """
 
     p: float
@@ -98,7 +98,7 @@ def _class_test(effects: Effects, c: int, by_kind: dict[str, float], flagged: bo
     carriers = {name: carriers_of(effects, c, name) for name, p in by_kind.items() if p < level or name == kind}
     prices = {name: price_of(effects, c, name, of_kind) for name, of_kind in carriers.items()}
     kind = max(prices, key=lambda name: prices[name][1])
-    share = share_of(effects, c, kind, carriers[kind])
+    share = share_of(effects, c, kind)
     donors = int((effects.labels == c).sum())
     return ClassTest(_corrected(by_kind), kind, flagged, donors, by_kind, carriers[kind], prices[kind], share)
 
@@ -115,17 +115,19 @@ def price_of(effects: Effects, c: int, kind: str, carriers: np.ndarray) -> tuple
     return _excess(effects, c, effects.probabilities[effects.kinds.index(kind), :, c], carriers)
 
 
-def share_of(effects: Effects, c: int, kind: str, carriers: np.ndarray) -> tuple[float, float, float]:
-    """The same of the logit, as a share of the way from the hosts to the carriers themselves."""
-    way = float(effects.whole[carriers, c].mean()) if len(carriers) else 0.0
-    rise = _excess(effects, c, effects.logits[effects.kinds.index(kind), :, c], carriers)
+def share_of(effects: Effects, c: int, kind: str) -> tuple[float, float, float]:
+    """Mean rise of the logit with all donors of the class less that with others, as a share of the way from the hosts
+    to the donors themselves; not of the carriers alone, for those were chosen by what is measured here."""
+    own = np.flatnonzero(effects.labels == c)
+    way = float(effects.whole[own, c].mean()) if len(own) else 0.0
+    rise = _excess(effects, c, effects.logits[effects.kinds.index(kind), :, c], own)
     return tuple(value / way for value in rise) if way > 0 else (0.0, -np.inf, np.inf)  # type: ignore[return-value]
 
 
-def _excess(effects: Effects, c: int, values: np.ndarray, carriers: np.ndarray) -> tuple[float, float, float]:
-    """Mean of the carriers less that of other classes' donors, group by group, and its 95 % interval."""
+def _excess(effects: Effects, c: int, values: np.ndarray, donors: np.ndarray) -> tuple[float, float, float]:
+    """Mean of some donors less that of other classes' donors, group by group, and its 95 % interval."""
     others = group_means(values[effects.labels != c], effects.groups[effects.labels != c])
-    own = group_means(values[carriers], effects.groups[carriers])
+    own = group_means(values[donors], effects.groups[donors])
     if len(own) < 2 or len(others) < 2:
         return (float(own.mean() - others.mean()) if len(own) else 0.0, -np.inf, np.inf)
     difference = float(own.mean() - others.mean())

@@ -9,7 +9,7 @@ from .nulls import is_silent
 from .significance import FEWEST, ClassTest
 
 TOO_WEAK = 0.8  # accuracy below which a model's answers are too much chance to be explained
-PRICE = {"given": 0.02, "estimated": 0.03}  # the least rise that counts, by how the animal's region is known
+WORTH = {"given": 0.01, "estimated": 0.02}  # the least share that counts, by how the animal's region is known
 WHOLE = 0.9  # a cue in more of a class's photos than this is in all of them, as far as can be seen
 
 CARRIED_BY = {  # what is exchanged → what the class rests on
@@ -61,14 +61,19 @@ def verdicts(audit: FolderAudit) -> list[Verdict]:
 
 
 def _verdict(audit: FolderAudit, label: int, test: ClassTest, withheld: str) -> Verdict:
-    name, low, given = audit.classes[label], test.effect[1], audit.regions.given
+    name = audit.classes[label]
     if not withheld and test.donors < FEWEST:
         withheld = f"{test.donors} photos that the model has not learned from, and {FEWEST} are needed"
     if withheld:
         return Verdict(name, "withheld", withheld, "", 0.0, test)
-    if test.flagged and low >= PRICE["given" if given else "estimated"]:
-        return Verdict(name, "shortcut", "", _basis(audit, label, test), max(0.0, low), test)
+    if test.flagged and counts(test, given=audit.regions.given):
+        return Verdict(name, "shortcut", "", _basis(audit, label, test), max(0.0, test.effect[1]), test)
     return Verdict(name, "nothing", "", "", 0.0, test)
+
+
+def counts(test: ClassTest, *, given: bool) -> bool:
+    """Whether what is exchanged is worth enough: with many photos the least leak of the animal is beyond doubt."""
+    return test.share[1] >= WORTH["given" if given else "estimated"]
 
 
 def _basis(audit: FolderAudit, label: int, test: ClassTest) -> str:

@@ -27,6 +27,7 @@ a mended model that is better lies in OUT/mended/checkpoints/best.ckpt.
 import hashlib
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -73,6 +74,7 @@ class Keys:
     cues: FreeText | None
     before: FreeText | None
     alpha: Annotated[float, Between(0, 1)]
+    power: Literal["quick", "full", "none"]
     mend: Literal["head", "retrain"] | None
     fail_above: Annotated[float, Probability] | None
     batch_size: Annotated[int, Above(0)]
@@ -148,7 +150,10 @@ def audited_folder(
     regions_of: "RegionSource", folder: Path, before: "pd.DataFrame | None",
 ) -> "Audited":  # fmt: skip
     """Measure, judge, and write verdicts.csv, photos.csv and curation.csv into `audit` of the run's folder."""
+    import pandas as pd
+
     from fishnet.audit.carriers import training_carriers
+    from fishnet.audit.control import checked
     from fishnet.audit.folder import audit_folder
     from fishnet.audit.sections import Audited
     from fishnet.audit.tables import photo_table, write_tables
@@ -160,11 +165,15 @@ def audited_folder(
         model, data.folder, rows, regions_of, most_donors=config.donors, hosts=config.hosts, alpha=config.alpha,
         batch_size=config.batch_size, stored=stored / "effects", about=name,
     )  # fmt: skip
-    found = verdicts(measured)
-    trained = training_carriers(model, data.folder, measured, found, regions_of, stored=stored / "effects", about=name)
-    photos = photo_table(measured, found, trained)
-    write_tables(measured, found, photos, folder / "audit")
-    return Audited(model, data.folder, measured, found, photos, stored, config.batch_size, config.seed, before)
+    settings = {"batch_size": config.batch_size, "seed": config.seed, "power": config.power, "before": before}
+    judged = Audited(model, data.folder, measured, verdicts(measured), pd.DataFrame(), stored=stored, **settings)
+    judged = checked(judged)
+    trained = training_carriers(
+        model, data.folder, measured, judged.found, regions_of, stored=stored / "effects", about=name
+    )
+    audited = replace(judged, photos=photo_table(measured, judged.found, trained))
+    write_tables(measured, audited.found, audited.photos, folder / "audit")
+    return audited
 
 
 def reported(
@@ -173,12 +182,12 @@ def reported(
     """Ask what else there is to ask, mend where that is wished, and write the tables and the page; what mending has
     brought, and the further metrics."""
     from fishnet.audit.cues import write_cues
-    from fishnet.audit.page import audit_page, mended_chapter
+    from fishnet.audit.page import audit_page, mended_chapter, mended_picture
     from fishnet.audit.questions import sections_of
     from fishnet.audit.tables import write_table
     from fishnet.config.mending import mended
+    from fishnet.explain.overlay import save
 
-    measured, found = audited.measured, audited.found
     sections = sections_of(audited)
     for section in sections:
         for name, table in section.tables.items():
@@ -187,10 +196,11 @@ def reported(
         if count:
             log.warning("cues: %s of %s may not be changed and passed on: left out.", counted(count, "photo"), name)
     result = mended(config, audited, checkpoint, folder, about) if config.mend else None
-    mending = (
-        [mended_chapter(measured, found, result[0], (audited.model, result[1]), audited.views_of)] if result else []
-    )
-    page = audit_page(audited, name=checkpoint.parent.parent.name, mended=mending, sections=sections)
+    picture = mended_picture(audited, result[1]) if result and result[0].checkpoint else None
+    if picture:
+        save(picture[0], folder / "audit" / "mended.jpg")
+    chapters = [mended_chapter(result[0], picture)] if result else []
+    page = audit_page(audited, name=checkpoint.parent.parent.name, mended=chapters, sections=sections)
     write_whole(folder / "audit" / "report.html", page)
     return result, {name: value for section in sections for name, value in section.metrics.items()}
 

@@ -1,6 +1,5 @@
 """Mending: what a new classifier layer unlearns, which model is chosen, and what is reported of it."""
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,9 @@ from fishnet import ImageClassifier
 from fishnet.audit.augmenting import Augmentation
 from fishnet.audit.carriers import training_carriers
 from fishnet.audit.comparison import compared
-from fishnet.audit.folder import views
 from fishnet.audit.heads import fitted, mended_models, with_head
 from fishnet.audit.mending import Scores, best_of, exchange_of, kinds_found, mend, scores_of, validated
-from fishnet.audit.page import audit_page, mended_chapter
+from fishnet.audit.page import audit_page, mended_chapter, mended_picture
 from fishnet.audit.regions import elliptic
 from fishnet.audit.sections import Audited
 from fishnet.audit.tables import curation_table, metrics_of
@@ -128,20 +126,18 @@ def test_before_and_after_are_measured_on_photos_that_nothing_was_learned_from(a
 def test_the_page_shows_before_and_after_or_says_why_not(audited, folder):
     model, audit, found, photos, stored = audited
     after = BorderReader(SIDE, classes=3, edge=0)
-    views_of = partial(views, model, folder, audit.rows, audit.regions.protected)
     common = {"checkpoint": Path("mended/best.ckpt"), "stored": stored, "about": lambda each: {"edge": each.edge}}
     common |= {"alpha": 0.05, "batch_size": 16, "seed": 0}
     mending, chosen = mend("retrain", model, [after], folder, audit, found, photos, **common)
     assert chosen is after and mending.checkpoint is not None
-    chapter = mended_chapter(audit, found, mending, (model, chosen), views_of)
     whole = Audited(model, folder, audit, found, photos, stored, batch_size=16, seed=0)
+    chapter = mended_chapter(mending, mended_picture(whole, chosen))
     page = audit_page(whole, name="border", mended=[chapter])
     assert "mended/best.ckpt" in page and "before → after mending" in page
     assert metrics_of(audit, found, mending)["audit/mended/reliance_max"] < 0.05
     worse, chosen = mend("retrain", model, [model], folder, audit, found, photos, **common)
     assert chosen is model and worse.checkpoint is None and not len(worse.figures)
-    chapter = mended_chapter(audit, found, worse, (model, chosen), views_of)
-    assert "did not help" in audit_page(whole, name="border", mended=[chapter])
+    assert "did not help" in audit_page(whole, name="border", mended=[mended_chapter(worse, None)])
     assert "audit/mended/reliance_max" not in metrics_of(audit, found, worse)
 
 
