@@ -29,17 +29,18 @@ def counterexamples_section(audited: Audited) -> Section | None:
     resting = [verdict for verdict in audited.found if verdict.word == "shortcut"]
     if not resting:
         return None
-    chapter = Chapter("Photos without it")
+    chapter = Chapter("Photos without the cue")
     chapter.add_text(_prose().counterexamples(len(resting)))
     for verdict in resting:
         days = fewer_carriers(audited, verdict)
         chapter.add_text(_prose().counterexamples_of(verdict, days))
-        chapter.add_code(shlex.join(["fishnet", "collect", *collect_settings(audited, verdict, days)]))
+        settings = collect_settings(audited, verdict, days)
+        chapter.add_code(" ".join(["fishnet collect", *(f"{key}={shlex.quote(v)}" for key, v in settings.items())]))
     chapter.add_text(_prose().second_round())
     return Section(chapter)
 
 
-def collect_settings(audited: Audited, verdict: Verdict, days: dict[str, str]) -> list[str]:
+def collect_settings(audited: Audited, verdict: Verdict, days: dict[str, str]) -> dict[str, str]:
     """What `fishnet collect` is given: the species, a folder of its own, as many photos as there are carriers and at
     least as many as a verdict needs, another lot, and the days."""
     root = audited.folder.root
@@ -48,8 +49,7 @@ def collect_settings(audited: Audited, verdict: Verdict, days: dict[str, str]) -
         "taxa": species_of(audited.folder, verdict.name),
         "name": f"{slug(root.name)}-{slug(verdict.name)}"[:80],
     }
-    settings |= {"limit": str(max(FEWEST, carriers)), "seed": "1", **days}
-    return [f"{key}={value}" for key, value in settings.items()]
+    return {**settings, "limit": str(max(FEWEST, carriers)), "seed": "1", **days}
 
 
 def species_of(folder: PhotoFolder, name: str) -> str:
