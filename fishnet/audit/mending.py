@@ -1,13 +1,15 @@
 """Whether a mended model is better, and by how much: chosen on validation photos, reported once on others.
 
 Nobody knows in a collected folder which photos carry a cue and which do not, and no group labels are used here: what is
-chosen by are validation photos that were given the surroundings of others, carriers among them.
+chosen by are validation photos that were given the surroundings of others, carriers among them. Groups that twins find
+(`twins.py`) are a second way to choose, whose figure is reported beside the first.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -18,18 +20,21 @@ from fishnet.measure.calibration import fit_temperature
 from fishnet.measure.intervals import intervals
 from fishnet.measure.pairs import Pair
 from fishnet.measure.predictions import Predictions
+from fishnet.models.features import has_features
 from fishnet.models.interface import Classifier
 from fishnet.models.isolation import eval_mode_restored
 
 from .augmenting import BANK, ELLIPSE, Augmentation
 from .comparison import compared
 from .folder import FolderAudit, answers
-from .heads import shown_photos
+from .heads import features_of_photos, shown_photos
 from .kinds import KINDS
 from .significance import ALPHA
+from .twins import cross_mistakes, worst_accuracy
 from .verdicts import Verdict
 
 MOST_LOST = 0.01  # of the macro-F1 on validation photos as they are
+WORST = "validation_worst_group"  # the figure by the twins' groups
 
 
 Model = TypeVar("Model", bound=Classifier)
@@ -42,11 +47,13 @@ class Scores(NamedTuple):
         plain: macro-F1 on the photos as they are, in which a cue still helps whoever rests on it.
         exchanged: macro-F1 on the same photos exchanged.
         lost: how much lower `plain` is than that of the model before, beyond one standard error of the difference.
+        worst: the lowest accuracy of a group that twins tell apart, on the photos as they are; NaN where none is.
     """
 
     plain: float
     exchanged: float
     lost: float = 0.0
+    worst: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,9 @@ class Mending:
         before, after: scores on validation photos.
         checkpoint: of the mended model; None where it was not better, and the model stays as it was.
         figures: reliance of each class that rests on a shortcut, accuracy and macro-F1, before and after with their
-            intervals, on photos that no choice was made by; no row where nothing was mended.
+            intervals, on photos that no choice was made by; and the lowest accuracy of a twins' group on validation
+            photos. No row where nothing was mended.
+        by_twins: what the lowest accuracy of a twins' group would have taken, see `choice_by_twins`.
     """
 
     how: str
@@ -68,6 +77,7 @@ class Mending:
     after: Scores
     checkpoint: Path | None
     figures: pd.DataFrame
+    by_twins: str = ""
 
     def row(self, figure: str, name: str = "") -> pd.Series:
         """The figure of a class, or of all."""
@@ -108,16 +118,20 @@ def mend(
     exchange = exchange_of(model, folder, photos, "val", kinds)
     before, *scores = validated([model, *candidates], folder, exchange, batch_size=batch_size, seed=seed)
     best = best_of(before, scores)
+    by_twins = choice_by_twins(before, scores, best)
     if best is None:
         nearest = max(scores, key=lambda score: score.exchanged)
-        return Mending(how, kinds, before, nearest, None, pd.DataFrame(columns=["figure", "class"])), model
+        return Mending(how, kinds, before, nearest, None, pd.DataFrame(columns=["figure", "class"]), by_twins), model
     after = candidates[best]
     if how == "head":
         recalibrate(after, folder, batch_size=batch_size)
     figures = compared(
         (model, after), folder, audit, found, stored=stored, abouts=(about(model), about(after)), batch_size=batch_size
     )
-    return Mending(how, kinds, before, scores[best], checkpoint, figures), after
+    if by_twins:
+        worst = {"figure": WORST, "class": "", "before": before.worst, "after": scores[best].worst}
+        figures = pd.concat([figures, pd.DataFrame([worst])], ignore_index=True)
+    return Mending(how, kinds, before, scores[best], checkpoint, figures, by_twins), after
 
 
 def exchange_of(
@@ -139,17 +153,24 @@ def validated(
     models: Sequence[Classifier], folder: PhotoFolder, augmentation: Augmentation, *, batch_size: int, seed: int
 ) -> list[Scores]:
     """Of the model before and its candidates, by the photos that the first one was chosen by; each is shown the same
-    exchanged photos."""
+    exchanged photos. Twins are trained on what the classifier layer of the model before takes in."""
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(folder.table["seen"] == "val"))
-    ways = (None, augmentation)
+    labels, groups = (folder.table[name].to_numpy()[rows] for name in ("label", "group"))
+    mistaken, ways = None, (None, augmentation)
+    if has_features(models[0]):
+        plain = shown_photos(models[0], folder, rows, None, batch_size=batch_size, seed=seed)
+        mistaken = cross_mistakes(features_of_photos(models[0], plain).cpu().numpy(), labels, groups, seed=seed)
     answers = [
         [_logits(model, folder, rows, way, batch_size=batch_size, seed=seed) for way in ways] for model in models
     ]
-    return scores_of(answers, *(folder.table[name].to_numpy()[rows] for name in ("label", "group")))
+    return scores_of(answers, labels, groups, mistaken)
 
 
-def scores_of(answers: Sequence[Sequence[np.ndarray]], labels: np.ndarray, groups: np.ndarray) -> list[Scores]:
-    """From the logits of each model, the one before first, on the photos as they are and exchanged."""
+def scores_of(
+    answers: Sequence[Sequence[np.ndarray]], labels: np.ndarray, groups: np.ndarray, mistaken: np.ndarray | None = None
+) -> list[Scores]:
+    """From the logits of each model, the one before first, on the photos as they are and exchanged; `mistaken`: the
+    photos' groups by `cross_mistakes`."""
     scores = []
     for plain, exchanged in answers:
         predicted = [logits.argmax(axis=1)[None] for logits in (answers[0][0], plain)]
@@ -158,16 +179,29 @@ def scores_of(answers: Sequence[Sequence[np.ndarray]], labels: np.ndarray, group
             metric="f1_macro",
         )  # fmt: skip
         lost = pair.value - pair.error()
-        scores.append(Scores(macro_f1(plain, labels), macro_f1(exchanged, labels), lost))
+        worst = math.nan if mistaken is None else worst_accuracy(predicted[1][0], labels, mistaken)
+        scores.append(Scores(macro_f1(plain, labels), macro_f1(exchanged, labels), lost, worst))
     return scores
 
 
-def best_of(before: Scores, candidates: Sequence[Scores]) -> int | None:
-    """The number of the best candidate on exchanged photos; None where none is better, or each surely loses too much on
-    the photos as they are. A few validation photos say little: a point of theirs may be a single photo."""
+def best_of(
+    before: Scores, candidates: Sequence[Scores], by: Literal["exchanged", "worst"] = "exchanged"
+) -> int | None:
+    """The number of the best candidate on exchanged photos, or by the worst group; None where none is better, or each
+    surely loses too much on the photos as they are. A few validation photos say little: a point of theirs may be a
+    single photo."""
     allowed = [number for number, scores in enumerate(candidates) if scores.lost <= MOST_LOST]
-    best = max(allowed, key=lambda number: candidates[number].exchanged, default=None)
-    return best if best is not None and candidates[best].exchanged > before.exchanged else None
+    best = max(allowed, key=lambda number: getattr(candidates[number], by), default=None)
+    return best if best is not None and getattr(candidates[best], by) > getattr(before, by) else None
+
+
+def choice_by_twins(before: Scores, candidates: Sequence[Scores], best: int | None) -> str:
+    """What the lowest accuracy of a twins' group takes, beside the `best` one that was taken: the `same` candidate (or
+    none as well), an `other` one, or `none`; empty where there are no such groups."""
+    if math.isnan(before.worst):
+        return ""
+    choice = best_of(before, candidates, by="worst")
+    return "same" if choice == best else "none" if choice is None else "other"
 
 
 def recalibrate(model: Classifier, folder: PhotoFolder, *, batch_size: int) -> None:

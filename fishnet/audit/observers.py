@@ -2,19 +2,57 @@
 
 A person's photos share a camera, a place and a habit. If a class is recognised in them only as long as others of the
 same person are known, it is the person that is recognised. So a linear head on stored features is asked for each photo
-twice: without this photo (or its group), and without all photos of its observer. The head is a ridge regression on the
-classes, for which both are exact without fitting it again: with H the matrix from labels to answers, the answers of
-photos B to a head that has not seen them differ from their labels by (1 - H_BB)^-1 times what they differ by now.
+twice: without this photo (or its group), and without all photos of its observer.
 """
 
-from dataclasses import dataclass
+import functools
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import cho_factor, cho_solve, solve
 
-PENALTY = 0.3  # of a variance of 1: within a point of the best for frames of river fish, left out by frame or by fish
+from fishnet.models.features import has_features, unlearned_features
+from fishnet.page.page import Chapter, prose
+
+from .ridge import MOST, PENALTY, Head
+from .sections import Audited, Section
+
 COLUMNS = ("class", "observer", "photos", "share", "recall", "recall_without", "hangs")
+SHOWN = 10  # rows of the page; all are in observers.csv
+FEWEST = 10  # photos whose observer is known
+
+_prose = functools.partial(prose, "fishnet.audit", "prose.html")
+
+
+def observers_section(audited: Audited) -> Section | None:
+    """observers.csv with the columns of `observer_shares`, its first rows as a chapter, and the largest share of a
+    class's recall that hangs on one person, `audit/observer_max`.
+
+    None where the manifest names fewer than two observers, where few photos that the backbone has not learned by have
+    one, or where the network has no features. Photos of a group are left out together, so that what hangs on a person
+    is not what hangs on an animal.
+    """
+    photos = audited.folder.table
+    if "observer" not in photos or len(set(photos["observer"]) - {""}) < 2 or not has_features(audited.model):
+        return None
+    rows, features = unlearned_features(audited.model, audited.folder, most=MOST, batch_size=audited.batch_size)
+    photos = photos.iloc[rows]
+    observers, names = photos["observer"].to_numpy(object), np.asarray(audited.folder.classes, object)
+    if (observers != "").sum() < FEWEST or photos["label"].nunique() < 2 or len(set(observers) - {""}) < 2:
+        return None
+    groups = photos["group"].to_numpy()
+    table = observer_shares(features, names[photos["label"].to_numpy()], observers, groups=groups)
+    chapter = Chapter("Observers")
+    chapter.add_text(_prose().observers(table.iloc[0], len(set(observers) - {""})))
+    chapter.add_table(
+        ["class", "observer", "photos", "share of the class", "recall", "without the observer", "hangs"],
+        [
+            [row["class"], row["observer"], row["photos"], f"{row['share']:.0%}"]
+            + [f"{row[name]:.2f}" for name in ("recall", "recall_without", "hangs")]
+            for row in table.head(SHOWN).to_dict("records")
+        ],
+        numeric=[2, 3, 4, 5, 6],
+    )
+    return Section(chapter, {"observers": table}, {"audit/observer_max": float(table["hangs"].max())})
 
 
 def observer_shares(
@@ -54,60 +92,3 @@ def observer_shares(
     rows["share"] = rows["photos"] / rows["class"].map(photos["class"].value_counts())
     rows["hangs"] = rows["share"] * (rows["recall"] - rows["recall_without"])
     return rows.sort_values(["hangs", "share"], ascending=False, kind="stable", ignore_index=True)[list(COLUMNS)]
-
-
-@dataclass(frozen=True)
-class Head:
-    """A ridge regression of the classes (0 and 1) on standardised features and a free constant, classes weighing alike.
-
-    Args:
-        inputs: (photos, numbers + 1), times the root of each photo's weight.
-        targets: (photos, classes), times the same.
-        roots: these roots.
-        normal: what the fitted numbers are multiplied by in its normal equations.
-    """
-
-    inputs: np.ndarray
-    targets: np.ndarray
-    roots: np.ndarray
-    normal: np.ndarray
-
-    @classmethod
-    def fitted(cls, features: np.ndarray, label: np.ndarray, penalty: float) -> "Head":
-        counts = np.bincount(label)
-        weights = 1 / (len(counts) * counts[label])
-        centred = features - weights @ features
-        spread = np.sqrt(weights @ centred**2)
-        columns = np.column_stack([centred / np.where(spread > 0, spread, 1), np.ones(len(label))])
-        roots = np.sqrt(weights)[:, None]
-        inputs = columns * roots
-        ridge = np.append(np.full(features.shape[1], penalty), 0.0)
-        return cls(inputs, np.eye(len(counts))[label] * roots, roots, inputs.T @ inputs + np.diag(ridge))
-
-    def without(self, blocks: np.ndarray) -> np.ndarray:
-        """The answers (photos, classes) on the photos of each block, by a head fitted to all others.
-
-        A small block costs a system of its own size, a large one the normal equations without it. Who leaves out all
-        photos has no head, and no answers: NaN.
-        """
-        factor = cho_factor(self.normal)
-        moved = cho_solve(factor, self.inputs.T)  # H = inputs @ moved
-        missed = self.targets - self.inputs @ (moved @ self.targets)
-        order = np.argsort(blocks, kind="stable")
-        starts = np.flatnonzero(np.diff(blocks[order], prepend=-1))
-        alone = 1 - np.einsum("ij,ji->i", self.inputs, moved)
-        result = self.targets - missed / alone[:, None]
-        for rows in np.split(order, starts[1:]):
-            if len(rows) == len(order):
-                result[rows] = np.nan
-            elif len(rows) > len(self.normal):
-                result[rows] = self.inputs[rows] @ self._refitted(rows)
-            elif len(rows) > 1:
-                rest = np.eye(len(rows)) - self.inputs[rows] @ moved[:, rows]
-                result[rows] = self.targets[rows] - solve(rest, missed[rows], assume_a="pos")
-        return result / self.roots
-
-    def _refitted(self, rows: np.ndarray) -> np.ndarray:
-        """What the features are multiplied by, from the normal equations without these rows."""
-        inputs, targets = self.inputs[rows], self.targets[rows]
-        return solve(self.normal - inputs.T @ inputs, self.inputs.T @ self.targets - inputs.T @ targets, assume_a="pos")

@@ -13,7 +13,7 @@ from fishnet.page.page import Chapter, Row, prose, render_page
 from . import pictures
 from .folder import FolderAudit
 from .kinds import PROPERTIES, Views
-from .mending import Mending
+from .mending import WORST, Mending
 from .nulls import is_silent
 from .sections import Audited, Section
 from .significance import smallest_found
@@ -134,10 +134,15 @@ def mended_chapter(mending: Mending, picture: tuple[Image.Image, str] | None) ->
         for words, row in ((FIGURES[row["figure"]], row) for row in mending.figures.to_dict("records"))
     ]
     chapter.add_table(["", "before", "after"], rows, numeric=[1, 2])
+    if mending.by_twins:
+        chapter.add_text(_prose().twins(mending.by_twins), style="soft")
     return chapter
 
 
-FIGURES = {"reliance": "reliance of", "accuracy": "accuracy", "f1_macro": "macro-F1"}
+FIGURES = {
+    "reliance": "reliance of", "accuracy": "accuracy", "f1_macro": "macro-F1",
+    WORST: "lowest accuracy of a twins' group, validation photos",
+}  # fmt: skip
 
 
 def _with_ends(row: dict, when: str) -> str:

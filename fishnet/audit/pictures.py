@@ -99,6 +99,17 @@ def mended_sheet(
     return sheet([*above, *below], columns=len(above), title=f"Probability of {name}, before → after mending")
 
 
+def crops_sheet(photos: Sequence[np.ndarray], boxes: Sequence[tuple[slice, slice]], texts: Sequence[str]) -> str:
+    """Address of a sheet: photos with the box of each outlined, and below, large, what lies in it."""
+    above, below = [], []
+    for photo, box, text in zip(photos, boxes, texts, strict=True):
+        region = np.zeros(photo.shape[:2], bool)
+        region[box] = True
+        above.append(tile(photo, "", region))
+        below.append(tile(photo[box], text))
+    return address(sheet([*above, *below], columns=len(above)))
+
+
 def address(picture: Image.Image) -> str:
     """As a JPEG inside the page."""
     packed = BytesIO()

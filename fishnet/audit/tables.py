@@ -53,6 +53,7 @@ def verdict_table(audit: FolderAudit, found: list[Verdict]) -> pd.DataFrame:
         test = verdict.test
         figures = {"kind": test.kind, "p": test.p, "reliance": verdict.reliance}
         figures |= dict(zip(("effect", "effect_low", "effect_high"), test.effect, strict=True))
+        figures |= dict(zip(("share", "share_low", "share_high"), test.share, strict=True))
         figures |= {"donors": test.donors, "carriers": len(test.carriers), "recall": audit.recalls[label]}
         figures["detectable"] = smallest_found(audit.effects, label)
         figures |= {f"p_{kind}": p for kind, p in test.by_kind.items()}

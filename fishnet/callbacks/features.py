@@ -9,9 +9,8 @@ from typing import cast
 import numpy as np
 import pytorch_lightning as L
 
-from fishnet.data.cache import cache_folder
 from fishnet.data.store import Stored
-from fishnet.models.features import features_of, has_features
+from fishnet.models.features import feature_folder, features_of, has_features
 from fishnet.models.interface import Classifier
 
 from .exchange import ExchangeAugmentation
@@ -55,14 +54,7 @@ class FrozenFeatures(L.Callback):
 
     def _folder(self, data) -> Path:
         """In the cache; where there is none, or none can be, a folder of this run alone."""
-        if data.cache != "off":
-            folder = cache_folder(data.index.root, data.cache) / "features"
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                return folder
-            except OSError as error:
-                log.warning(
-                    "No features can be kept in %s (%s): they are made for this run alone.", folder, error.strerror
-                )
+        if (folder := feature_folder(data.index.root, data.cache)) is not None:
+            return folder
         self._scratch = tempfile.TemporaryDirectory(prefix="fishnet-features-")
         return Path(self._scratch.name)

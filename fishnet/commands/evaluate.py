@@ -5,6 +5,9 @@ nor was chosen by, part=all everything; train, val and test are the parts of its
 training is taken over, so that intervals are over the same kind of groups. Without data.root the folder is taken that
 the checkpoint's run was trained on.
 
+Where groups or observers are known, report/leakage.csv has what photos that share them are worth: the accuracy of a
+linear head on the model's features that knows all other photos, none of the same subject, none of the same observer.
+
 Examples
   fishnet evaluate checkpoint=outputs/RUN/checkpoints/best.ckpt
   fishnet evaluate checkpoint=outputs/RUN/checkpoints/best.ckpt data.root=photos/lake
@@ -26,6 +29,8 @@ from fishnet.errors import BadInput
 from fishnet.ranges import AtLeast, FreeText
 
 if TYPE_CHECKING:
+    from pytorch_lightning import Trainer
+
     from fishnet.data.datamodule import ImageFolderData
     from fishnet.models.classifier import ImageClassifier
 
@@ -39,6 +44,7 @@ class Keys:
 
     checkpoint: FreeText
     part: Literal["auto", "all", "train", "val", "test"]
+    leakage: Literal["auto", "none"]
     seed: Annotated[int, AtLeast(0)]
     monitor: str
     name: FreeText | None
@@ -78,8 +84,29 @@ def evaluate(config: DictConfig) -> dict[str, float]:
             records.write_records(config, data, folder, logger, command="evaluate")
             logger.set_tags({names.CHECKPOINT: str(checkpoint)})
             trainer.test(model, datamodule=data, verbose=False)
+            sentences = report_leakage(trainer, model, data) if config.leakage == "auto" and is_first() else []
         run.print_summary(trainer, folder=folder, run_id=logger.run_id, measured=f"{config.data.root} ({data.part})")
+        for sentence in sentences:
+            print(f"{'leakage':12s}{sentence}", flush=True)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def report_leakage(trainer: "Trainer", model: "ImageClassifier", data: "ImageFolderData") -> list[str]:
+    """Write report/leakage.csv and leakage.txt, log the metrics, and return the sentences; nothing where the folder
+    knows neither groups nor observers."""
+    from fishnet.audit.leakage import leakage_metrics, leakage_of, leakage_sentences
+    from fishnet.callbacks.outputs import write_artifact
+
+    table = leakage_of(model.to(trainer.strategy.root_device), data.folder, batch_size=data.batch_size)
+    if table is None:
+        return []
+    sentences = leakage_sentences(table)
+    text = "".join(f"{sentence}.\n" for sentence in sentences)
+    write_artifact(trainer, "report/leakage.csv", lambda file: table.to_csv(file, index=False))
+    write_artifact(trainer, "report/leakage.txt", lambda file: file.write_text(text, encoding="utf-8"))
+    for logger in trainer.loggers:
+        logger.log_metrics(leakage_metrics(table))
+    return sentences
 
 
 def measured_data(config: DictConfig, model: "ImageClassifier") -> "ImageFolderData":

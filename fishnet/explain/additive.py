@@ -26,12 +26,18 @@ def additive_maps(model: Classifier, images: Tensor) -> Parts:
     """In float32, on the model's device; only for models for which `is_additive` holds."""
     head = single_head(model.network)
     assert head is not None
-    with torch.no_grad(), torch.autocast(images.device.type, enabled=False), eval_mode_restored(model):
-        network: Any = model.network
-        features = network.forward_features(model.pixels(images)).float()
+    with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
+        features = last_maps(model, images)
         maps = torch.einsum("nchw,kc->nkhw", features, head.weight.float()) / features[0, 0].numel()
         bias = torch.zeros_like(maps[0, :, 0, 0]) if head.bias is None else head.bias.float()
         return Parts(maps, maps.sum(dim=(2, 3)) + bias, bias)
+
+
+def last_maps(model: Classifier, images: Tensor) -> Tensor:
+    """What the network's mean over places takes in: N × channels × h × w, in float32."""
+    with torch.no_grad(), torch.autocast(images.device.type, enabled=False), eval_mode_restored(model):
+        network: Any = model.network
+        return network.forward_features(model.pixels(images)).float()
 
 
 def is_additive(model: Classifier) -> bool:

@@ -6,27 +6,110 @@ changes, so a head trained on stored features is the head that training on photo
 
 import hashlib
 import json
+import logging
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from fishnet.data.folder import PhotoSource
+from fishnet.data.cache import cache_folder
+from fishnet.data.conditions import whole_groups
+from fishnet.data.folder import PhotoFolder
 from fishnet.data.store import Made, Store, Stored
+from fishnet.data.views import Preprocessing
 
 from .backbones import drawn_head, single_head
 from .interface import Classifier
 from .isolation import eval_mode_restored
 from .taps import recorded
 
+log = logging.getLogger("fishnet")
 
-class FixedViews(PhotoSource, Protocol):
+PLAIN = {"view": "plain"}  # the settings of photos as they are evaluated
+
+
+class FixedViews(Protocol):
     """Photos whose views can be told apart by name, so that what is stored of them is found again."""
 
+    @property
+    def table(self) -> pd.DataFrame: ...
+    def batches(self, rows: np.ndarray, *, view: int | None, device: torch.device) -> Iterator[dict[str, Tensor]]: ...
     def view_settings(self, view: int | None) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class EvaluationViews:
+    """The photos of a folder as they are evaluated, and no other view of them.
+
+    Args:
+        folder: of the photos.
+        preprocessing: of the model.
+        batch_size: photos at once.
+    """
+
+    folder: PhotoFolder
+    preprocessing: Preprocessing
+    batch_size: int
+
+    @property
+    def table(self) -> pd.DataFrame:
+        return self.folder.table
+
+    def batches(self, rows: np.ndarray, *, view: int | None, device: torch.device) -> Iterator[dict[str, Tensor]]:
+        return self.folder.batches(rows, self.preprocessing, batch_size=self.batch_size, device=device)
+
+    def view_settings(self, view: int | None) -> dict[str, Any]:
+        return PLAIN
+
+
+def unlearned_features(
+    model: Classifier, folder: PhotoFolder, *, most: int, batch_size: int, progress: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of photos by which the backbone has learned nothing, and their features (rows, numbers).
+
+    A frozen backbone has learned by no photo of the folder. One that was trained gives its training photos features
+    that tell their classes apart by heart, so they are left out, as far as the folder knows them. Where that leaves
+    more than `most` photos, whole groups are drawn by lot. What was computed is kept in the folder's cache.
+
+    Args:
+        model: a model with features (ask `has_features`), on its device.
+        folder: with the model's labels and, where known, what the model has seen.
+        most: photos.
+        batch_size: photos at once.
+        progress: whether to show a bar.
+    """
+    frozen = getattr(getattr(model, "hparams", None), "freeze", None) == "backbone"
+    rows = np.arange(len(folder.table))
+    if not frozen and "seen" in folder.table:
+        rows = np.flatnonzero(folder.table["seen"] != "train")
+    groups = np.unique(folder.table["group"].to_numpy()[rows], return_inverse=True)[1]
+    rows = rows[whole_groups(groups, most)]
+    views = EvaluationViews(folder, model.preprocessing, batch_size)
+    # apart from those of frozen backbones, by which `check` compares photos
+    kept = feature_folder(folder.root, folder.cache, "features" if frozen else "trained_features")
+    with tempfile.TemporaryDirectory(prefix="fishnet-features-") as scratch:
+        stored = features_of(model, views, rows, folder=kept or Path(scratch), progress=progress)
+        return rows, np.stack([stored[position].ravel() for position in range(len(rows))])
+
+
+def feature_folder(root: Path, cache: str, name: str = "features") -> Path | None:
+    """Where features of a folder's photos are kept: in its cache; None where there is none, or none can be."""
+    if cache == "off":
+        return None
+    folder = cache_folder(root, cache) / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        log.warning("No features can be kept in %s (%s): they are made for this run alone.", folder, error.strerror)
+        return None
+    return folder
 
 
 def features_of(

@@ -1,69 +1,49 @@
-"""A folder in which a white edge gives one class away, and the audit of a model that reads edges."""
+"""What tests of the audit's further questions share."""
 
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+import torch
 
-from fishnet.audit.carriers import training_carriers
-from fishnet.audit.folder import audit_folder
+from fishnet import ImageClassifier
+from fishnet.audit.kinds import Views
 from fishnet.audit.regions import elliptic
 from fishnet.audit.sections import Audited
-from fishnet.audit.tables import photo_table
-from fishnet.audit.verdicts import verdicts
 from fishnet.data.folder import PhotoFolder
-from fishnet.data.listing import FolderSource
-from fishnet.data.seen import SeenPhotos
-from tests.support.readers import BorderReader
+from tests.support.edged import edged_audit, edged_folder
+from tests.support.models import with_drawn_heads
 
-SIDE, EACH = 32, 24  # photos of a class in each part
-PARTS = ("train", "val", "test")
+CLASSES, SIDE, PHOTOS = ["bream", "pike", "perch"], 32, 24
 
 
-def is_edged(path: str) -> bool:
-    """Every second photo of class 2 has a white edge."""
-    return path.startswith("class 2") and int(Path(path).stem[-3:]) % 2 == 0
+@pytest.fixture
+def audited():
+    """Random photos, a network with random weights, and the middle of each photo as the animal's region."""
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    settings = {"filters": [8, 12, 16], "dense": 0}
+    model = with_drawn_heads(
+        ImageClassifier(classes=CLASSES, backbone="cnn", image_size=SIDE, backbone_args=settings)
+    ).eval()
+    images = torch.rand(PHOTOS, 3, SIDE, SIDE, generator=generator)
+    regions = elliptic(PHOTOS, SIDE)
+    labels = np.arange(PHOTOS) % 3
+    photos = pd.DataFrame({"label": labels, "group": labels, "path": [f"{row}.jpg" for row in range(PHOTOS)]})
+    return SimpleNamespace(
+        model=model, measured=SimpleNamespace(photos=photos, classes=CLASSES, regions=regions), batch_size=5, seed=0,
+        views_of=lambda rows: Views(images[rows], regions.protected[rows][:, None]), images=images,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory) -> PhotoFolder:
-    """Three classes told by the colour of the middle; half of the last one also by a white edge."""
-    root, rng = tmp_path_factory.mktemp("edged"), np.random.default_rng(0)
-    for label in range(3):
-        for number in range(EACH * len(PARTS)):
-            photo = rng.integers(0, 110, (SIDE, SIDE, 3), dtype=np.uint8)
-            photo[12:20, 12:20, label] = 200
-            path = f"class {label}/{number:03d}.png"
-            if is_edged(path):
-                photo[:3] = photo[-3:] = 255
-            (root / path).parent.mkdir(exist_ok=True)
-            Image.fromarray(photo).save(root / path)
-    plain = PhotoFolder(source=FolderSource(str(root)), group="none", duplicates="ignore", cache="off")
-    numbers = plain.table["path"].str[-7:-4].astype(int)
-    parts = pd.Series(np.array(PARTS, object)[numbers // EACH], index=plain.table.index)
-    return replace(plain, seen=SeenPhotos.of(plain.table["sha256"], parts, "none"))
+    """Photos of which a white edge gives one class away."""
+    return edged_folder(tmp_path_factory.mktemp("edged"))
 
 
 @pytest.fixture(scope="session")
-def audited(folder, tmp_path_factory):
-    """The audit of a model that reads the edge, its verdicts, and the photos of both."""
-    model, stored = BorderReader(SIDE, classes=3), tmp_path_factory.mktemp("effects")
-    rows = np.flatnonzero(folder.table["seen"] != "train")
-    keep = {"stored": stored, "about": {"model": "reads the edge"}, "progress": False}
-    regions_of = partial(lambda rows: elliptic(len(rows), SIDE))
-    audit = audit_folder(model, folder, rows, regions_of, most_donors=60, **keep)
-    found = verdicts(audit)
-    assert [verdict.word for verdict in found] == ["nothing", "nothing", "shortcut"]
-    trained = training_carriers(model, folder, audit, found, regions_of, **keep)
-    return model, audit, found, photo_table(audit, found, trained), stored
-
-
-@pytest.fixture
-def whole(audited, folder) -> Audited:
-    """The same as the sections are given it."""
-    model, audit, found, photos, stored = audited
-    return Audited(model, folder, audit, found, photos, stored, batch_size=16, seed=0)
+def whole(folder, tmp_path_factory) -> Audited:
+    """Of these, by a model that reads the edge."""
+    return edged_audit(folder, tmp_path_factory.mktemp("effects"))

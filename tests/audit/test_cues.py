@@ -12,7 +12,7 @@ from fishnet.audit.cue_test import cue_metrics, cue_test, known_cues
 from fishnet.audit.cues import MOST, write_cues
 from fishnet.audit.regions import ellipse, elliptic
 from fishnet.errors import BadInput
-from tests.audit.conftest import SIDE, is_edged
+from tests.support.edged import SIDE, is_edged
 from tests.support.readers import BorderReader
 
 

@@ -19,9 +19,16 @@ from fishnet.audit.sections import Audited
 from fishnet.audit.tables import curation_table, metrics_of
 from fishnet.data.index import build_index
 from fishnet.models.backbones import single_head
-from tests.audit.conftest import EACH, SIDE, is_edged
+from tests.support.edged import EACH, SIDE, is_edged
 from tests.support.models import with_drawn_heads
 from tests.support.readers import BorderReader
+
+
+@pytest.fixture
+def audited(whole):
+    """The model that reads the edge, its audit, its verdicts, the table of photos, and where effects are kept."""
+    return whole.model, whole.measured, whole.found, whole.photos, whole.stored
+
 
 # ---- which photos
 
@@ -108,6 +115,19 @@ def test_a_model_that_reads_the_edge_is_worse_on_exchanged_photos_alone(audited,
     reads, mended = validated(models, folder, validation, batch_size=16, seed=0)
     assert reads.plain > 0.95 and mended.plain > 0.95
     assert mended.exchanged > reads.exchanged + 0.05
+    assert np.isnan(reads.worst)  # without features there are no twins
+
+
+def test_the_lowest_accuracy_of_a_twins_group_is_reported_beside_the_choice(audited, folder):
+    _, audit, found, photos, stored = audited
+    network = small_network(folder)
+    exchange = exchange_of(network, folder, photos, "val", ["outer"])
+    scores = validated([network], folder, exchange, batch_size=16, seed=0)
+    assert 0 <= scores[0].worst <= 1
+    common = {"checkpoint": Path("best.ckpt"), "stored": stored, "about": lambda each: {"model": "small"}}
+    common |= {"alpha": 0.05, "batch_size": 16, "seed": 0}
+    mending, _ = mend("head", network, [network], folder, audit, found, photos, **common)
+    assert mending.by_twins == "same"  # neither way takes what is no better
 
 
 def test_before_and_after_are_measured_on_photos_that_nothing_was_learned_from(audited, folder):
@@ -173,12 +193,17 @@ def test_a_strong_pull_leaves_the_layer_as_it_is():
     assert torch.allclose(new.weight, head.weight, atol=1e-3)
 
 
-def test_mended_models_differ_in_their_layer_alone(folder):
+def small_network(folder) -> ImageClassifier:
+    """Untrained, with a classifier layer that is not zero."""
     torch.manual_seed(0)
     model = ImageClassifier(
         classes=folder.classes, backbone="cnn", backbone_args={"filters": [4, 8]}, image_size=SIDE
     ).eval()  # fmt: skip
-    model = with_drawn_heads(model)
+    return with_drawn_heads(model)
+
+
+def test_mended_models_differ_in_their_layer_alone(folder):
+    model = small_network(folder)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     models = mended_models(model, folder, Augmentation(share=1.0), batch_size=16, seed=0)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

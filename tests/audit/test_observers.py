@@ -1,8 +1,20 @@
 """How much of a class hangs on one person: the closed form is what fitting again without that person gives."""
 
-import numpy as np
+from types import SimpleNamespace
 
-from fishnet.audit.observers import Head, observer_shares
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from fishnet import ImageClassifier
+from fishnet.audit.observers import COLUMNS, SHOWN, observer_shares, observers_section
+from fishnet.audit.ridge import Head
+from fishnet.data.folder import PhotoFolder
+from fishnet.data.listing import FolderSource
+from fishnet.page.page import render_page
+from fishnet.reef.make import make_reef
 
 
 def folder(seed=0, photos=90, numbers=12):
@@ -61,3 +73,61 @@ def test_photos_of_one_animal_are_left_out_together():
     )
     mean = lambda table: np.average(table["recall"], weights=table["photos"])  # noqa: E731
     assert mean(by_photo) > mean(by_animal)
+
+
+# ---- the chapter
+
+
+@pytest.fixture(scope="module")
+def reef(tmp_path_factory):
+    """Small drawn fish and their observers; every photo of a third of one class is ada's and has a white edge."""
+    root = make_reef(tmp_path_factory.mktemp("reef") / "lake", species=3, photos=45, size=48, progress=False)
+    table = pd.read_csv(root / "manifest.csv", dtype=str, keep_default_na=False)
+    table.loc[table["observer"] == "ada", "observer"] = "bela"
+    mine = table.index[table["class"] == "ladder_perch"][::3]
+    table.loc[mine, "observer"] = "ada"
+    for path in table["path"][mine]:
+        photo = cv2.imread(str(root / path))
+        cv2.imwrite(
+            str(root / path), cv2.rectangle(photo, (0, 0), (photo.shape[1] - 1, photo.shape[0] - 1), 3 * [255], 8)
+        )
+    table.drop(columns=["sha256", "observation_id"]).to_csv(root / "manifest.csv", index=False)
+    return root
+
+
+def audited(root, **settings):
+    """A frozen network that nobody has trained, and the folder."""
+    folder = PhotoFolder(source=FolderSource(str(root)), group="none", duplicates="ignore", **settings)
+    torch.manual_seed(0)
+    model = ImageClassifier(
+        classes=folder.classes, backbone="cnn", backbone_args={"filters": [16, 32]}, freeze="backbone", image_size=48
+    ).eval()  # fmt: skip
+    return SimpleNamespace(model=model, folder=folder, batch_size=32)
+
+
+def test_the_chapter_names_on_whom_a_class_hangs(reef):
+    section = observers_section(audited(reef))
+    table = section.tables["observers"]
+    assert tuple(table.columns) == COLUMNS and len(table) > SHOWN
+    first = table.iloc[0]
+    assert (first["class"], first["observer"], first["photos"]) == ("ladder_perch", "ada", 15), table
+    assert first["hangs"] > 0.1 and section.metrics == {"audit/observer_max": first["hangs"]}
+    page = render_page("Audit", "", [section.chapter])
+    assert "ada" in page and page.count("<tr") == SHOWN + 1
+
+
+@pytest.mark.parametrize("observer", ["", "ada"])
+def test_fewer_than_two_observers_are_no_question(reef, tmp_path, observer):
+    table = pd.read_csv(reef / "manifest.csv", dtype=str)
+    table.assign(observer=observer).to_csv(tmp_path / "manifest.csv", index=False)
+    assert observers_section(audited(reef, manifest=str(tmp_path / "manifest.csv"))) is None
+
+
+def test_photos_that_the_backbone_has_learned_by_are_left_out(reef):
+    asked = audited(reef)
+    asked.folder.table["seen"] = np.where(np.arange(len(asked.folder.table)) % 2, "train", "test")
+    table = observers_section(asked).tables["observers"]
+    assert table["photos"].sum() == len(asked.folder.table)  # a frozen backbone has learned by none
+    asked.model.hparams.freeze = "none"
+    table = observers_section(asked).tables["observers"]
+    assert table["photos"].sum() == (asked.folder.table["seen"] == "test").sum()

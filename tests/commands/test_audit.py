@@ -55,8 +55,13 @@ def test_jobs_measure_their_shares_and_a_run_judges(fishnet, trained, shapes, tm
     assert fishnet("audit", BEST, f"data.root={shapes}", "donors=4", "out=why").status == 0
 
 
-def test_what_was_measured_is_not_measured_again(fishnet, trained, shapes, monkeypatch):
-    assert fishnet("audit", BEST, f"data.root={shapes}", "out=first").status == 0
+def test_what_was_measured_is_not_measured_again(fishnet, trained, shapes, tmp_path, monkeypatch):
+    photos = [path.relative_to(shapes).as_posix() for path in sorted(shapes.glob("*/*.jpg"))]
+    observers = ["ada", "bela"] * (len(photos) // 2)
+    pd.DataFrame({"path": photos, "observer": observers}).to_csv(tmp_path / "observers.csv", index=False)
+    assert fishnet("audit", BEST, f"data.root={shapes}", "data.manifest=observers.csv", "out=first").status == 0
+    assert pd.read_csv(tmp_path / "first" / "audit" / "observers.csv")["photos"].sum() == 15
+    assert "Observers" in (tmp_path / "first" / "audit" / "report.html").read_text()
 
     def asked(self, donors):
         raise AssertionError("measured again")

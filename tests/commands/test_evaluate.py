@@ -132,6 +132,36 @@ def test_photos_are_grouped_as_in_the_training(fishnet, shapes, tmp_path):
     assert ended.status == 0 and "groups no photo here" in one_line(ended.err)
 
 
+def test_what_photos_of_one_animal_are_worth_is_reported_and_computed_once(
+    fishnet, trained, shapes, tmp_path, monkeypatch
+):
+    for photo in sorted(shapes.glob("*/*.jpg")):
+        (lake := tmp_path / "lake" / photo.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo, lake / f"animal{int(photo.stem[-3:]) // 8}_{photo.name}")
+    settings = ["data.root=lake", "data.group=(.+/animal.+)_photo", *QUICK]
+    ended = fishnet("evaluate", BEST, *settings, "out=measured")
+    assert ended.status == 0, ended.err
+    assert "photos that share a subject are worth" in one_line(ended.out)
+    report = tmp_path / "measured" / "report"
+    rows = {row["unit"]: row for row in csv.DictReader((report / "leakage.csv").open())}
+    assert list(rows) == ["photo", "subject"] and int(rows["subject"]["units"]) <= 6
+    assert rows["photo"]["photos"] == "15"  # not those by which the backbone was trained
+    assert "worth" in (report / "leakage.txt").read_text()
+    metrics = evaluated(trained.parent).data.metrics
+    assert metrics["leakage/subject"] == pytest.approx(float(rows["subject"]["accuracy"]), abs=1e-6)
+    assert metrics["leakage/gap"] == pytest.approx(metrics["leakage/photo"] - metrics["leakage/subject"], abs=1e-6)
+
+    def asked(*_):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr("fishnet.models.features.EvaluationViews.batches", asked)
+    ended = fishnet("evaluate", BEST, *settings, "out=again")
+    assert ended.status == 0 and "photos that share a subject" in one_line(ended.out), ended.err
+    ended = fishnet("evaluate", BEST, *settings, "out=without", "leakage=none")
+    assert ended.status == 0 and "leakage" not in ended.out
+    assert not list((tmp_path / "without" / "report").glob("leakage*"))
+
+
 def test_a_precision_that_would_change_the_answers_is_refused(fishnet, trained, shapes):
     ended = fishnet("evaluate", BEST, f"data.root={shapes}", "trainer.precision=bf16-mixed")
     assert ended.status == 2 and "float32 alone" in ended.err

@@ -6,6 +6,13 @@ import torch
 from torch import Tensor, nn
 
 
+class HeadlessNetwork(nn.Identity):
+    """A network without a classifier layer, and so without features."""
+
+    def get_classifier(self) -> nn.Module:
+        return self
+
+
 class BorderReader(nn.Module):
     """Class 2 is what is bright at the edge, by `edge`; the others are told by a colour channel of the middle."""
 
@@ -14,7 +21,7 @@ class BorderReader(nn.Module):
         self.edge = edge
         self.classes = [f"class {number}" for number in range(classes)]
         self.preprocessing = SimpleNamespace(size=side, crop=1.0, interpolation="bilinear")
-        self.network = nn.Identity()
+        self.network = HeadlessNetwork()
         self.register_buffer("temperature", torch.ones(()))
         self.asked = 0  # photos
 
