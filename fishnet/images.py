@@ -18,7 +18,7 @@ from fishnet.headers import Header, RefusedImage, capture, check_size, jpeg_turn
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["RefusedImage", "UnreadableFile", "load_image", "load_pixels", "read_bytes"]
+__all__ = ["RefusedImage", "UnreadableFile", "load_image", "load_opacity", "load_pixels", "read_bytes"]
 
 MAX_BYTES = 64 * 1024 * 1024
 _TURNS = {
@@ -74,6 +74,20 @@ def load_pixels(
             return fast
     image = load_image(data, min_side=min_side)
     return np.array(image), image.info["full_size"]
+
+
+def load_opacity(source: Path | str | bytes, *, sha256: str) -> "np.ndarray":
+    """How opaque each pixel of a PNG is, 0 to 255, height × width; a file that is none, or of another digest, is
+    refused."""
+    import numpy as np
+
+    data = source if isinstance(source, bytes) else read_bytes(source)
+    load_pixels(data, sha256=sha256)  # the hardened decoder has to accept it first
+    try:
+        with Image.open(BytesIO(data), formats=["PNG"]) as photo:
+            return np.array(photo.convert("RGBA").getchannel("A"))
+    except Exception as error:
+        raise RefusedImage("no PNG") from error
 
 
 def _fast_jpeg(data: bytes, min_side: int | None) -> "tuple[np.ndarray, tuple[int, int]] | None":

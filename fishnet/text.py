@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 
 def slug(text: str) -> str:
@@ -28,6 +29,11 @@ def slugs(names: list[str]) -> list[str]:
 def counted(count: int, word: str) -> str:
     """`1 photo`, `2 photos`."""
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def few_of(names: Sequence[str], most: int = 5) -> str:
+    """The first few of many names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def nearest(word: str, choices: list[str], count: int = 3) -> str:

@@ -15,8 +15,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from fishnet.data.views import LONGEST, Preprocessing, working_shape, working_side
+from fishnet.data.views import Preprocessing, view_box
 from fishnet.errors import BadInput
+from fishnet.text import few_of
 
 from .regions import Regions
 
@@ -41,27 +42,27 @@ class Box(NamedTuple):
 
 
 def boxed_regions(file: Path, table: pd.DataFrame, preprocessing: Preprocessing) -> Regions:
-    """The boxes of a file for these photos; what does not fit is counted in a warning."""
+    """The boxes of a file for these photos; what does not fit is counted and named in a warning."""
     found = box_regions(read_boxes(file), table.reset_index(drop=True), preprocessing)
-    for count, words in (
+    for photos, words in (
         (found.without_box, "photos have no box that the model sees, and lend nothing"),
         (found.outside, "boxes reach over the edge of their photo and are cut there"),
         (found.unknown, "boxes are of photos that are not judged"),
     ):
-        if count:
-            _log.warning("boxes=%s: %d %s.", file, count, words)
-    if found.without_box == len(table):
+        if photos:
+            _log.warning("boxes=%s: %d %s (%s).", file, len(photos), words, few_of(photos))
+    if len(found.without_box) == len(table):
         raise BadInput(f"boxes={file}: it names none of these photos (such as {table['path'].iloc[0]}).")
     return Regions(found.regions, True, f"boxes of {file.name}")
 
 
 class BoxRegions(NamedTuple):
-    """The regions, and how many photos and boxes do not fit each other."""
+    """The regions, and the photos of those boxes that do not fit, by path."""
 
     regions: Tensor  # (n, side, side)
-    without_box: int  # photos of the table, or none that the model sees of it
-    outside: int  # boxes that reach over the edge of their photo
-    unknown: int  # boxes of photos that the table does not hold
+    without_box: list[str]  # photos of the table, or none that the model sees of it
+    outside: list[str]  # of boxes that reach over the edge of their photo
+    unknown: list[str]  # of boxes of photos that the table does not hold
 
 
 def read_boxes(file: Path) -> list[Box]:
@@ -115,20 +116,22 @@ def box_regions(found: Sequence[Box], table: pd.DataFrame, preprocessing: Prepro
     A photo without a box protects all of itself: nothing of it is exchanged.
     """
     rows = _rows_by_name(table["path"])
-    regions, outside, unknown = torch.zeros(len(table), preprocessing.size, preprocessing.size), 0, 0
+    regions = torch.zeros(len(table), preprocessing.size, preprocessing.size)
+    outside, unknown = list[str](), list[str]()
     for box in found:
         row = rows.get(box.photo, rows.get(PurePosixPath(box.photo).name))
         if row is None:
-            unknown += 1
+            unknown.append(box.photo)
             continue
         width, height = int(table["width"].iloc[row]), int(table["height"].iloc[row])
         scale = np.array([width, height] * 2) if box.relative else np.ones(4)
         corners = np.array([box.left, box.top, box.right, box.bottom]) * scale
-        outside += bool((corners < -1).any() or (corners > np.array([width, height] * 2) + 1).any())
+        if (corners < -1).any() or (corners > np.array([width, height] * 2) + 1).any():
+            outside.append(box.photo)
         _paint(regions[row], corners, width, height, preprocessing)
     empty = regions.flatten(1).sum(dim=1) == 0
     regions[empty] = 1
-    return BoxRegions(regions, int(empty.sum()), outside, unknown)
+    return BoxRegions(regions, table["path"][empty.numpy()].tolist(), outside, unknown)
 
 
 def _rows_by_name(paths: pd.Series) -> dict[str, int]:
@@ -142,12 +145,9 @@ def _rows_by_name(paths: pd.Series) -> dict[str, int]:
 
 
 def _paint(region: Tensor, corners: np.ndarray, width: int, height: int, preprocessing: Preprocessing) -> None:
-    """Set the box to 1: scaled to the working image, then cut as the evaluation view is."""
-    side, size = working_side(preprocessing), preprocessing.size
-    scale = side / min(width, height)
-    rows, columns, _ = working_shape(width, height, side)
-    cut = np.maximum(0, np.array([width, height]) * scale - LONGEST * side) / 2
-    crop = np.round((np.array([columns, rows]) - size) / 2)
-    left, top, right, bottom = corners * scale - np.tile(cut + crop, 2)
-    low, high = max(0, int(np.floor(top))), max(0, int(np.ceil(bottom)))
-    region[low:high, max(0, int(np.floor(left))) : max(0, int(np.ceil(right)))] = 1
+    """Set the box to 1, where the evaluation view shows it."""
+    left, top, side = view_box(width, height, preprocessing)
+    seen = (corners - np.array([left, top] * 2)) * preprocessing.size / side
+    start = np.maximum(0, np.floor(seen[:2])).astype(int)
+    end = np.maximum(0, np.ceil(seen[2:])).astype(int)
+    region[start[1] : end[1], start[0] : end[0]] = 1

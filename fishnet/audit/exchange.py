@@ -5,8 +5,6 @@ Each donor is laid into a few fixed hosts. What counts is how much more a class 
 those of other classes: a cue that the model has learned travels with the donor, and the animal does not.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fishnet.data.store import Made, Store
+from fishnet.data.store import Made
 from fishnet.models.interface import Classifier
 from fishnet.models.isolation import eval_mode_restored
 
+from .jobs import EffectStores, Job
 from .kinds import KINDS, Views, exchanged
 
 HOSTS = 12  # photos that every donor is laid into
@@ -89,6 +88,7 @@ def measure_effects(
     folder: Path,
     about: dict,
     kinds: Sequence[str] = KINDS,
+    job: Job | None = None,
     progress: bool = True,
 ) -> Effects:
     """Lay every donor into every host and ask the model; what `folder` holds of it already is not asked again.
@@ -104,25 +104,30 @@ def measure_effects(
         folder: where finished donors are kept.
         about: names the model: what was kept under another name is made again.
         kinds: what is exchanged.
+        job: in whose store new donors are kept; by default that of runs.
         progress: whether to show a bar.
     """
-    about = {**about, "hosts": [keys[row] for row in hosts], "kinds": [*kinds, WHOLE]}
-    name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
-    store = Store(folder / name, dtype="float32", about=about)
-    shape = (2, len(kinds) + 1, len(model.classes))
+    stores = stores_of(folder, about, [keys[row] for row in hosts], kinds, len(model.classes))
+    wanted = [keys[row] for row in donors]
+    left = np.flatnonzero(~stores.holds(wanted))
 
     def compute(positions: np.ndarray) -> Made:
         exchange = Exchange(model, views_of(hosts.tolist()), labels[hosts], kinds)
         for start in range(0, len(positions), exchange.at_once):
             part = positions[start : start + exchange.at_once]
-            yield from zip(part.tolist(), exchange.effects(views_of(donors[part].tolist())), strict=True)
+            yield from zip(part.tolist(), exchange.effects(views_of(donors[left[part]].tolist())), strict=True)
 
-    wanted, shapes = [keys[row] for row in donors], np.tile(np.array(shape, np.int32), (len(donors), 1))
-    with eval_mode_restored(model):
-        store.fill(wanted, shapes, compute, label="exchanging", progress=progress)
-    stored = store.read(wanted, shapes)
-    logits, probabilities = np.stack([stored[number] for number in range(len(donors))]).transpose(1, 2, 0, 3)
+    if len(left):
+        with eval_mode_restored(model):
+            stores.fill([wanted[position] for position in left], compute, job=job, progress=progress)
+    logits, probabilities = stores.read(wanted).transpose(1, 2, 0, 3)
     return Effects(tuple(kinds), logits[:-1], probabilities[:-1], labels[donors], groups[donors], logits[-1])
+
+
+def stores_of(folder: Path, about: dict, hosts: Sequence[str], kinds: Sequence[str], classes: int) -> EffectStores:
+    """Where the effects on these hosts (by key) are kept; see `measure_effects`."""
+    about = {**about, "hosts": [*hosts], "kinds": [*kinds, WHOLE]}
+    return EffectStores(folder, about, (2, len(kinds) + 1, classes))
 
 
 class Exchange:

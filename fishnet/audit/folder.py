@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,8 @@ from fishnet.data.folder import PhotoFolder
 from fishnet.models.interface import Classifier
 from fishnet.models.isolation import eval_mode_restored
 
-from .exchange import HOSTS, Effects, choose_donors, choose_hosts, measure_effects
+from .exchange import HOSTS, Effects, choose_donors, choose_hosts, measure_effects, stores_of
+from .jobs import Job
 from .kinds import KINDS, Views
 from .nulls import relabelled_p_values
 from .regions import Regions
@@ -84,28 +86,73 @@ def audit_folder(
         batch_size: photos whose answers are asked for at once.
         progress: whether to show a bar.
     """
-    judged = folder.table.iloc[rows]
-    labels, groups, digests = judged["label"].to_numpy(), judged["group"].to_numpy(), judged["sha256"].tolist()
+    labels = folder.table["label"].to_numpy()[rows]
     right = answers(model, folder, rows, batch_size).argmax(axis=1) == labels
-    every = np.arange(len(rows))
-    chosen_hosts = choose_hosts(labels, digests, every, hosts)
-    chosen_donors = choose_donors(labels, groups, digests, every, most_donors)
-    sample = np.union1d(chosen_hosts, chosen_donors)  # the rest is not needed any more: memory does not grow with it
-    photos = judged.iloc[sample].reset_index(drop=True)
-    host_positions, donor_positions = np.searchsorted(sample, chosen_hosts), np.searchsorted(sample, chosen_donors)
-    regions = regions_of(rows[sample])
-    keys = [digest + region_digest(mask) for digest, mask in zip(photos["sha256"], regions.protected, strict=True)]
-    effects = measure_effects(
-        model, partial(views, model, folder, rows[sample], regions.protected), labels[sample], groups[sample], keys,
-        hosts=host_positions, donors=donor_positions, folder=stored, about=about, kinds=KINDS, progress=progress,
-    )  # fmt: skip
+    sample = sample_of(model, folder, rows, regions_of, most_donors=most_donors, hosts=hosts)
+    effects = effects_of(model, folder, sample, stored=stored, about=about, progress=progress)
     own = [right[labels == label] for label in range(len(model.classes))]
     recalls = [float(of_class.mean()) if len(of_class) else np.nan for of_class in own]
     return FolderAudit(
-        photos=photos, rows=rows[sample], classes=list(model.classes), judged=len(rows), accuracy=float(right.mean()),
-        recalls=recalls, regions=regions, hosts=host_positions, donors=donor_positions, effects=effects,
-        tests=exchange_test(effects, alpha), nulls=relabelled_p_values(effects),
+        photos=sample.photos, rows=sample.rows, classes=list(model.classes), judged=len(rows),
+        accuracy=float(right.mean()), recalls=recalls, regions=sample.regions, hosts=sample.hosts,
+        donors=sample.donors, effects=effects, tests=exchange_test(effects, alpha), nulls=relabelled_p_values(effects),
     )  # fmt: skip
+
+
+class Sample(NamedTuple):
+    """The photos of a folder that are exchanged; of all others nothing is needed but whether they are recognised.
+
+    Attributes:
+        photos: their rows of the folder's table.
+        rows: the numbers of these rows.
+        regions: where the animal may be in each.
+        keys: equal for the same photo with the same region.
+        hosts, donors: positions in `photos`.
+    """
+
+    photos: pd.DataFrame
+    rows: np.ndarray
+    regions: Regions
+    keys: list[str]
+    hosts: np.ndarray
+    donors: np.ndarray
+
+
+def sample_of(
+    model: Classifier, folder: PhotoFolder, rows: np.ndarray, regions_of: Callable[[np.ndarray], Regions], *,
+    most_donors: int, hosts: int,
+) -> Sample:  # fmt: skip
+    """The same for the same photos, whoever asks; the arguments are those of `audit_folder`."""
+    judged = folder.table.iloc[rows]
+    labels, groups, digests = judged["label"].to_numpy(), judged["group"].to_numpy(), judged["sha256"].tolist()
+    every = np.arange(len(rows))
+    chosen_hosts = choose_hosts(labels, digests, every, hosts)
+    chosen_donors = choose_donors(labels, groups, digests, every, most_donors)
+    chosen = np.union1d(chosen_hosts, chosen_donors)
+    photos, regions = judged.iloc[chosen].reset_index(drop=True), regions_of(rows[chosen])
+    keys = [digest + region_digest(mask) for digest, mask in zip(photos["sha256"], regions.protected, strict=True)]
+    positions = (np.searchsorted(chosen, each) for each in (chosen_hosts, chosen_donors))
+    return Sample(photos, rows[chosen], regions, keys, *positions)
+
+
+def effects_of(
+    model: Classifier, folder: PhotoFolder, sample: Sample, *, stored: Path, about: dict, job: Job | None = None,
+    progress: bool = True,
+) -> Effects:  # fmt: skip
+    """Of all donors of the sample, or of a job's share."""
+    labels, groups = (sample.photos[name].to_numpy() for name in ("label", "group"))
+    donors = sample.donors if job is None else sample.donors[job.share(len(sample.donors))]
+    return measure_effects(
+        model, partial(views, model, folder, sample.rows, sample.regions.protected), labels, groups, sample.keys,
+        hosts=sample.hosts, donors=donors, folder=stored, about=about, kinds=KINDS, job=job, progress=progress,
+    )  # fmt: skip
+
+
+def unmeasured(model: Classifier, sample: Sample, *, stored: Path, about: dict) -> np.ndarray:
+    """Whether the effects of each donor of the sample are still to be measured."""
+    hosts = [sample.keys[row] for row in sample.hosts]
+    held = stores_of(stored, about, hosts, KINDS, len(model.classes)).holds([sample.keys[row] for row in sample.donors])
+    return ~held
 
 
 def region_digest(region: Tensor) -> str:

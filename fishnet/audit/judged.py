@@ -15,6 +15,7 @@ from fishnet.models.interface import Classifier
 
 from . import regions
 from .boxes import boxed_regions
+from .masks import masked_regions
 from .regions import Regions
 
 log = logging.getLogger("fishnet")
@@ -44,11 +45,12 @@ class RegionSource:
     """How the animal's region is known; called with rows of the folder.
 
     Args:
-        way: `learned`, `ellipse`, `boxes` or `animals`.
+        way: `learned`, `ellipse`, `boxes`, `masks` or `animals`.
         data: with the model's labels.
         model: on its device.
         batch_size: photos at once.
         boxes: the file, for `boxes`.
+        masks: the folder, for `masks`.
         weights, network: of an ImageNet network, for `animals`.
     """
 
@@ -57,12 +59,17 @@ class RegionSource:
     model: Classifier
     batch_size: int
     boxes: Path | None = None
+    masks: Path | None = None
     weights: Path | None = None
     network: str = ""
 
     def __post_init__(self) -> None:
         if self.way == "boxes" and self.boxes is None:
             raise BadInput("region=boxes: name their file with boxes=FILE.")
+        if self.way == "masks" and self.masks is None:
+            raise BadInput("region=masks: name the folder that holds them with masks=DIR.")
+        if self.way == "masks" and self.masks is not None and not self.masks.is_dir():
+            raise BadInput(f"masks={self.masks}: there is no such folder.")
         if self.way == "animals" and self.weights is None:
             raise BadInput("region=animals: name weights of an ImageNet network with weights=FILE (and network=NAME).")
 
@@ -71,6 +78,9 @@ class RegionSource:
         if self.way == "boxes":
             assert self.boxes is not None
             return boxed_regions(self.boxes, data.table.iloc[rows], look)
+        if self.way == "masks":
+            assert self.masks is not None
+            return masked_regions(self.masks, data.table.iloc[rows], look)
         if self.way == "animals":
             assert self.weights is not None
             return regions.animal_regions(self.batches(rows), look.size, self.network, self.weights)

@@ -4,13 +4,16 @@ from collections.abc import Callable
 
 from .atlas import atlas_section
 from .confusions import confusions_section
+from .counterexamples import counterexamples_section
 from .crops import crops_section
 from .observers import observers_section
 from .power import power_section
+from .rounds import rounds_section
 from .sections import Audited, Section
 
 SECTIONS: list[Callable[[Audited], Section | None]] = [
-    crops_section, power_section, confusions_section, atlas_section, observers_section,
+    rounds_section, crops_section, power_section, confusions_section, atlas_section, observers_section,
+    counterexamples_section,
 ]  # fmt: skip
 
 

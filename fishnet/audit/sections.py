@@ -1,7 +1,7 @@
 """What an audit adds to its verdicts: each further question is a section with a chapter, tables and figures.
 
 A section is a function from `Audited` to `Section`, or to None where the question does not apply to this model or this
-folder. The verb asks those of `questions`; they read what was measured and change nothing of it.
+folder; it reads what was measured and changes nothing of it. `questions.py` lists them.
 """
 
 from collections.abc import Sequence
@@ -34,6 +34,7 @@ class Audited:
         seed: of what is drawn.
         power: how hard it is tried what would have been found: `quick`, `full` or `none`.
         control: what a cue in all classes has done: `silent`, `accused`, or nothing where it was not tried.
+        before: the verdicts of an earlier audit by class, where this one is held against it.
     """
 
     model: ImageClassifier
@@ -46,6 +47,7 @@ class Audited:
     seed: int
     power: str = "quick"
     control: str = ""
+    before: pd.DataFrame | None = None
 
     def views_of(self, positions: Sequence[int]) -> Views:
         """Photos by their position in `measured.photos`, with their regions."""

@@ -1,6 +1,8 @@
 """The audit as files: a row a class, a row a photo, and the figures by which runs are ranked."""
 
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ from fishnet.text import counted, slugs
 
 from .folder import FolderAudit
 from .mending import Mending
+from .sections import Audited
 from .significance import smallest_found
 from .verdicts import Verdict, reliance_max
 
@@ -84,6 +87,23 @@ def curation_table(photos: pd.DataFrame, found: list[Verdict]) -> pd.DataFrame:
     ]
     table = carriers[["path", "sha256"]].assign(action="weigh", value=1, note=notes)
     return table.assign(**{"class": carriers["class"]})
+
+
+def audit_record(audited: Audited, *, model: str, alpha: float) -> dict[str, Any]:
+    """What a model's folder keeps of its audit: plain values, None where there is no figure."""
+    measured, most = audited.measured, reliance_max(audited.found)
+    verdicts = [
+        {"class": verdict.name, "verdict": verdict.word, "reason": verdict.reason, "basis": verdict.basis}
+        | ({"kind": verdict.test.kind, "rests_on": verdict.carried_by} if verdict.word == "shortcut" else {})
+        | {"reliance": verdict.reliance, "p": verdict.test.p, "photos": verdict.test.donors}
+        for verdict in audited.found
+    ]
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"), "model": model, "data": audited.folder.index.digest,
+        "region": measured.regions.how, "region_given": measured.regions.given, "alpha": alpha,
+        "judged": measured.judged, "accuracy": measured.accuracy,
+        "reliance_max": most if np.isfinite(most) else None, "verdicts": verdicts,
+    }  # fmt: skip
 
 
 def metrics_of(audit: FolderAudit, found: list[Verdict], mending: Mending | None = None) -> dict[str, float]:

@@ -12,9 +12,14 @@ Examples
   fishnet audit checkpoint=best.ckpt data.root=photos/lake region=boxes boxes=observations.csv
   fishnet audit checkpoint=best.ckpt data.root=photos/lake fail_above=0.2
   fishnet audit checkpoint=outputs/RUN/checkpoints/best.ckpt data.root=photos/lake mend=retrain
+  fishnet audit checkpoint=best.ckpt data.root=photos/lake job=2/4     the second of four processes, then once without
+  fishnet audit checkpoint=other.ckpt data.root=photos/lake cues=OUT/audit/cues fail_above=0.05
+  fishnet audit checkpoint=new.ckpt data.root=photos/lake before=OUT
 
 What is written: verdicts.csv, photos.csv, report.html; where something was found also curation.csv, a list for
-`fishnet train … data.curation=curation.csv` that changes nothing until you edit it. mend= chooses on validation photos
+`fishnet train … data.curation=curation.csv` that changes nothing until you edit it, and cues/, pictures of what was
+found, without the animal, by which cues= tests any model with classes of these names. The folder of the model's run
+gets audit.json. before= shows an earlier audit beside this one. mend= chooses on validation photos
 that are given the surroundings of others and reports once on photos that nothing was learned or chosen by (mended.csv);
 a mended model that is better lies in OUT/mended/checkpoints/best.ckpt.
 """
@@ -28,16 +33,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from omegaconf import DictConfig
 
-from fishnet.config.compose import job_folder
 from fishnet.config.entry import start
 from fishnet.config.run_data import use_photos_of_run
 from fishnet.config.validate import validate
 from fishnet.errors import WorkFailed
 from fishnet.files import write_whole
 from fishnet.ranges import Above, AtLeast, Between, FreeText, Probability
+from fishnet.text import counted
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
     from fishnet.audit.folder import FolderAudit
     from fishnet.audit.judged import RegionSource
@@ -57,12 +63,16 @@ class Keys:
 
     checkpoint: FreeText
     part: Literal["auto", "all", "val", "test"]
-    region: Literal["learned", "ellipse", "boxes", "animals"]
+    region: Literal["learned", "ellipse", "boxes", "masks", "animals"]
     boxes: FreeText | None
+    masks: FreeText | None
     weights: FreeText | None
     network: str
     donors: Annotated[int, AtLeast(2)]
     hosts: Annotated[int, AtLeast(2)]
+    job: str | None
+    cues: FreeText | None
+    before: FreeText | None
     alpha: Annotated[float, Between(0, 1)]
     power: Literal["quick", "full", "none"]
     mend: Literal["head", "retrain"] | None
@@ -79,58 +89,65 @@ def audit(config: DictConfig) -> dict[str, float]:
     validate(config, "audit")
     import torch
 
+    from fishnet.audit.cue_test import cue_metrics
+    from fishnet.audit.jobs import Job
     from fishnet.audit.judged import RegionSource, judged_rows
-    from fishnet.audit.tables import metrics_of
-    from fishnet.audit.verdicts import reliance_max
-    from fishnet.config import building
+    from fishnet.audit.rounds import read_round
+    from fishnet.audit.tables import audit_record, metrics_of
+    from fishnet.config import auditing, building
     from fishnet.config.mending import check_mending
+    from fishnet.data.index import state_folder
+    from fishnet.models.bundle import keep_result
     from fishnet.models.checkpoint import load_model
-    from fishnet.runs import records, run
-    from fishnet.runs.folders import run_folder
-    from fishnet.tracking import names
-    from fishnet.tracking.store import check_store
 
+    job = None if config.job is None else Job.named(config.job)
+    before = None if config.before is None else read_round(Path(config.before).expanduser())
     building.quieten()
     checkpoint = Path(config.checkpoint).expanduser().absolute()
     model = load_model(checkpoint).to("cuda" if torch.cuda.is_available() else "cpu").eval()
     model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # half the time on a CPU
     data = judged_data(config, model)
     rows = judged_rows(data, config.part)
-    boxes, weights = (value and Path(value).expanduser() for value in (config.boxes, config.weights))
-    regions_of = RegionSource(config.region, data, model, config.batch_size, boxes, weights, config.network)
+    files = {key: config[key] and Path(config[key]).expanduser() for key in ("boxes", "masks", "weights")}
+    regions_of = RegionSource(config.region, data, model, config.batch_size, **files, network=config.network)
+    if job is not None:
+        stored = state_folder(data.root) / "effects"
+        return auditing.measure_share(
+            config, job, model, data, rows, regions_of, stored=stored, about=about(model)
+        )  # fmt: skip
+    if config.cues is not None:
+        table = auditing.tested_by_cues(config, model, data, rows, regions_of, checkpoint)
+        most = max(table.to_dict("records"), key=lambda row: row["reliance"])
+        check_bound(config, most["class"], "the cues of its set", most["reliance"])
+        return cue_metrics(table)
     check_mending(config, model, data, checkpoint)
-    name = f"audit-{data.root.name}"
-    with run_folder(config.out, name=str(config.name or name), job=job_folder()) as folder:
-        if not config.tracking.offline:
-            check_store(config.tracking.uri, home=Path.cwd())
-        logger = building.build_logger(config, folder=folder, command="audit", name=name)
-        for line in run.refused_lines(data):
-            log.warning(line)
-        with run.tracked_run(logger.start, config):
-            records.write_records(config, data, folder, logger, command="audit")
-            logger.set_tags({names.CHECKPOINT: str(checkpoint)})
-            audited = audited_folder(config, model, data, rows, regions_of, folder)
-            result, more = reported(config, audited, checkpoint, folder)
-            logger.log_artifacts(folder / "audit", "audit")
-            measured, found, mending = audited.measured, audited.found, result and result[0]
-            metrics = metrics_of(measured, found, mending) | more
-            logger.log_metrics(metrics)
-        note_on_training(config, checkpoint, metrics_of(measured, found) | more)
-        print_verdicts(measured, found, folder)
-        if config.mend is not None:
-            print_mending(mending)
-    if config.fail_above is not None and reliance_max(found) > config.fail_above:
-        worst = max(found, key=lambda verdict: verdict.reliance)
-        raise WorkFailed(
-            f"{worst.name} rests on {worst.carried_by} by at least {worst.reliance:.3f}: more than fail_above="
-            f"{config.fail_above:g}."
-        )
+    with auditing.audit_run(config, data, checkpoint) as (folder, logger):
+        audited = audited_folder(config, model, data, rows, regions_of, folder, before)
+        result, more = reported(config, audited, checkpoint, folder)
+        logger.log_artifacts(folder / "audit", "audit")
+        measured, found, mending = audited.measured, audited.found, result and result[0]
+        metrics = metrics_of(measured, found, mending) | more
+        logger.log_metrics(metrics)
+    note_on_training(config, checkpoint, metrics_of(measured, found) | more)
+    keep_result(checkpoint, audit_record(audited, model=about(model)["model"], alpha=config.alpha))
+    print_verdicts(measured, found, folder)
+    if config.mend is not None:
+        print_mending(mending)
+    worst = max(found, key=lambda verdict: verdict.reliance)
+    check_bound(config, worst.name, worst.carried_by, worst.reliance)
     return metrics
+
+
+def check_bound(config: DictConfig, name: str, what: str, reliance: float) -> None:
+    """WorkFailed where the class that rests most on something does so by more than `fail_above`."""
+    if config.fail_above is not None and reliance > config.fail_above:
+        text = f"{name} rests on {what} by at least {reliance:.3f}: more than fail_above={config.fail_above:g}."
+        raise WorkFailed(text)
 
 
 def audited_folder(
     config: DictConfig, model: "ImageClassifier", data: "ImageFolderData", rows: "np.ndarray",
-    regions_of: "RegionSource", folder: Path,
+    regions_of: "RegionSource", folder: Path, before: "pd.DataFrame | None",
 ) -> "Audited":  # fmt: skip
     """Measure, judge, and write verdicts.csv, photos.csv and curation.csv into `audit` of the run's folder."""
     import pandas as pd
@@ -148,7 +165,7 @@ def audited_folder(
         model, data.folder, rows, regions_of, most_donors=config.donors, hosts=config.hosts, alpha=config.alpha,
         batch_size=config.batch_size, stored=stored / "effects", about=name,
     )  # fmt: skip
-    settings = {"batch_size": config.batch_size, "seed": config.seed, "power": config.power}
+    settings = {"batch_size": config.batch_size, "seed": config.seed, "power": config.power, "before": before}
     judged = Audited(model, data.folder, measured, verdicts(measured), pd.DataFrame(), stored=stored, **settings)
     judged = checked(judged)
     trained = training_carriers(
@@ -164,6 +181,7 @@ def reported(
 ) -> "tuple[tuple[Mending, ImageClassifier] | None, dict[str, float]]":
     """Ask what else there is to ask, mend where that is wished, and write the tables and the page; what mending has
     brought, and the further metrics."""
+    from fishnet.audit.cues import write_cues
     from fishnet.audit.page import audit_page, mended_chapter, mended_picture
     from fishnet.audit.questions import sections_of
     from fishnet.audit.tables import write_table
@@ -174,6 +192,9 @@ def reported(
     for section in sections:
         for name, table in section.tables.items():
             write_table(table, folder / "audit" / f"{name}.csv")
+    for name, count in write_cues(audited, folder / "audit" / "cues", model=about(audited.model)["model"]).items():
+        if count:
+            log.warning("cues: %s of %s may not be changed and passed on: left out.", counted(count, "photo"), name)
     result = mended(config, audited, checkpoint, folder, about) if config.mend else None
     picture = mended_picture(audited, result[1]) if result and result[0].checkpoint else None
     if picture:

@@ -71,6 +71,19 @@ def centre(image: np.ndarray, size: int) -> np.ndarray:
     return image[top : top + size, left : left + size]
 
 
+def view_box(width: int, height: int, preprocessing: Preprocessing) -> tuple[float, float, float]:
+    """Left, top and side, in pixels of a photo of this size, of the square that the evaluation view shows of it."""
+    side = working_side(preprocessing)
+    scale = side / min(width, height)
+    rows, columns, _ = working_shape(width, height, side)
+    cut = [max(0.0, length * scale - LONGEST * side) / 2 for length in (width, height)]
+    left, top = (
+        (outside + round((length - preprocessing.size) / 2)) / scale
+        for outside, length in zip(cut, (columns, rows), strict=True)
+    )
+    return left, top, preprocessing.size / scale
+
+
 @dataclass(frozen=True)
 class View:
     """`size` pixels square. Which piece it shows is decided here; what else a preset does, `augment.py` does."""

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from fishnet.errors import BadInput
+from fishnet.text import few_of
 
 from .columns import VALUES, meaning_of, year_of
 
@@ -107,8 +108,7 @@ def _unique(names: list[str]) -> list[str]:
 
 def listed(raw: pd.DataFrame, most: int = 8) -> str:
     """The first column names, for a message."""
-    names = [str(name)[:40] for name in raw.columns]
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return few_of([str(name)[:40] for name in raw.columns], most)
 
 
 def something_else(path: Path, raw: pd.DataFrame, reason: str) -> str:

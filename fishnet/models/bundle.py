@@ -1,14 +1,18 @@
 """The run's `model/`: the best epoch's weights and how to use them, so that a run of a server can be used anywhere."""
 
+import json
 from pathlib import Path
 from typing import Any
 
-from fishnet.files import replacing
+from fishnet.files import replacing, write_whole
 from fishnet.models.checkpoint import write_checkpoint
 from fishnet.models.classifier import ImageClassifier
 
 # What predictions need; the optimiser's state, which would double the file, stays in the run's own checkpoints.
 KEPT = ("state_dict", "hyper_parameters", "seen", "mended", "epoch", "global_step", "pytorch-lightning_version")
+
+AUDIT = "audit.json"
+MODELS = ("checkpoints/best.ckpt", "model/model.ckpt")  # of a run, with the same weights
 
 NOTE = """model.ckpt: the weights of the best epoch (epoch {epoch}), with the temperature fitted on validation photos.
 
@@ -38,3 +42,13 @@ def keep_model(checkpoint: dict[str, Any], folder: Path, logger) -> None:
         temporary.write_text(NOTE.format(epoch=checkpoint["epoch"]), encoding="utf-8")
     logger.log_artifacts(folder, "model")
     logger.set_tags({"fishnet.best_epoch": checkpoint["epoch"]})
+
+
+def keep_result(checkpoint: Path, result: dict[str, Any]) -> None:
+    """Keep what an audit of a run's model has shown as `audit.json` in the folder of that run.
+
+    Nothing is written for a checkpoint that is not the run's model, or lies in no run.
+    """
+    run = checkpoint.parent.parent
+    if f"{checkpoint.parent.name}/{checkpoint.name}" in MODELS and (run / "model").is_dir():
+        write_whole(run / AUDIT, json.dumps(result, indent=1, ensure_ascii=False))

@@ -10,6 +10,9 @@ import torch
 from fishnet import ImageClassifier
 from fishnet.audit.kinds import Views
 from fishnet.audit.regions import elliptic
+from fishnet.audit.sections import Audited
+from fishnet.data.folder import PhotoFolder
+from tests.support.edged import edged_audit, edged_folder
 from tests.support.models import with_drawn_heads
 
 CLASSES, SIDE, PHOTOS = ["bream", "pike", "perch"], 32, 24
@@ -32,3 +35,15 @@ def audited():
         model=model, measured=SimpleNamespace(photos=photos, classes=CLASSES, regions=regions), batch_size=5, seed=0,
         views_of=lambda rows: Views(images[rows], regions.protected[rows][:, None]), images=images,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory) -> PhotoFolder:
+    """Photos of which a white edge gives one class away."""
+    return edged_folder(tmp_path_factory.mktemp("edged"))
+
+
+@pytest.fixture(scope="session")
+def whole(folder, tmp_path_factory) -> Audited:
+    """Of these, by a model that reads the edge."""
+    return edged_audit(folder, tmp_path_factory.mktemp("effects"))

@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from fishnet.audit.exchange import choose_donors, choose_hosts, measure_effects
+from fishnet.audit.jobs import Job
 from fishnet.audit.kinds import Views
 from fishnet.audit.regions import ellipse
 from fishnet.audit.significance import carriers_of, exchange_test
+from fishnet.errors import BadInput
 from tests.support.readers import BorderReader
 
 SIDE, PER_CLASS = 32, 44
@@ -31,11 +33,11 @@ def photos():
     return labels, np.arange(len(labels)), [f"{row:04d}" for row in range(len(labels))], views_of, carrying
 
 
-def measured(photos, model, folder, donors=None, kinds=("outer", "ring", "colour")):
+def measured(photos, model, folder, donors=None, kinds=("outer", "ring", "colour"), job=None):
     labels, groups, keys, views_of, _ = photos
     return measure_effects(
         model, views_of, labels, groups, keys, hosts=np.arange(8), donors=np.arange(len(labels)) if donors is None
-        else donors, folder=folder, about={"model": "border"}, kinds=kinds, progress=False,
+        else donors, folder=folder, about={"model": "border"}, kinds=kinds, job=job, progress=False,
     )  # fmt: skip
 
 
@@ -102,3 +104,28 @@ def test_donors_are_of_many_groups():
     donors = choose_donors(labels, groups, [f"{n}" for n in range(8)], np.arange(8), most=5)
     assert set(groups[donors]) == {0, 1, 2, 3}
     assert len(donors) == 5
+
+
+def test_what_jobs_have_measured_is_not_measured_again(photos, tmp_path):
+    """Each job writes a store of its own; a run reads them all, and measures what is left."""
+    donors = np.arange(len(photos[0]))
+    shares = [Job(number, 3).share(len(donors)) for number in (1, 2, 3)]
+    assert sorted(np.concatenate(shares).tolist()) == donors.tolist()
+    whole = measured(photos, BorderReader(SIDE), tmp_path / "whole")
+    first = measured(photos, BorderReader(SIDE), tmp_path / "jobs", donors=donors[shares[0]], job=Job(1, 3))
+    assert np.array_equal(first.logits, whole.logits[:, shares[0]])
+    measured(photos, BorderReader(SIDE), tmp_path / "jobs", donors=donors[shares[2]], job=Job(3, 3))
+    model, all_at_once = BorderReader(SIDE), BorderReader(SIDE)
+    joined = measured(photos, model, tmp_path / "jobs")
+    measured(photos, all_at_once, tmp_path / "again")
+    assert np.array_equal(joined.logits, whole.logits) and np.array_equal(joined.probabilities, whole.probabilities)
+    assert model.asked < 0.36 * all_at_once.asked  # a third of the donors
+    model.asked = 0
+    measured(photos, model, tmp_path / "jobs", donors=donors[shares[1]], job=Job(2, 3))
+    assert model.asked == 0
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/2"])
+def test_a_job_that_is_none_is_refused(text):
+    with pytest.raises(BadInput, match="job=1/4"):
+        Job.named(text)

@@ -1,76 +1,33 @@
 """Mending: what a new classifier layer unlearns, which model is chosen, and what is reported of it."""
 
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from fishnet import ImageClassifier
 from fishnet.audit.augmenting import Augmentation
 from fishnet.audit.carriers import training_carriers
 from fishnet.audit.comparison import compared
-from fishnet.audit.folder import audit_folder
 from fishnet.audit.heads import fitted, mended_models, with_head
 from fishnet.audit.mending import Scores, best_of, exchange_of, kinds_found, mend, scores_of, validated
 from fishnet.audit.page import audit_page, mended_chapter, mended_picture
 from fishnet.audit.regions import elliptic
 from fishnet.audit.sections import Audited
-from fishnet.audit.tables import curation_table, metrics_of, photo_table
-from fishnet.audit.verdicts import verdicts
-from fishnet.data.folder import PhotoFolder
+from fishnet.audit.tables import curation_table, metrics_of
 from fishnet.data.index import build_index
-from fishnet.data.listing import FolderSource
-from fishnet.data.seen import SeenPhotos
 from fishnet.models.backbones import single_head
+from tests.support.edged import EACH, SIDE, is_edged
 from tests.support.models import with_drawn_heads
 from tests.support.readers import BorderReader
 
-SIDE, EACH = 32, 24  # photos of a class in each part
-PARTS = ("train", "val", "test")
 
-
-def is_edged(path: str) -> bool:
-    """Every second photo of class 2 has a white edge."""
-    return path.startswith("class 2") and int(Path(path).stem[-3:]) % 2 == 0
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> PhotoFolder:
-    """Three classes told by the colour of the middle; half of the last one also by a white edge."""
-    root, rng = tmp_path_factory.mktemp("edged"), np.random.default_rng(0)
-    for label in range(3):
-        for number in range(EACH * len(PARTS)):
-            photo = rng.integers(0, 110, (SIDE, SIDE, 3), dtype=np.uint8)
-            photo[12:20, 12:20, label] = 200
-            path = f"class {label}/{number:03d}.png"
-            if is_edged(path):
-                photo[:3] = photo[-3:] = 255
-            (root / path).parent.mkdir(exist_ok=True)
-            Image.fromarray(photo).save(root / path)
-    plain = PhotoFolder(source=FolderSource(str(root)), group="none", duplicates="ignore", cache="off")
-    numbers = plain.table["path"].str[-7:-4].astype(int)
-    parts = pd.Series(np.array(PARTS, object)[numbers // EACH], index=plain.table.index)
-    return replace(plain, seen=SeenPhotos.of(plain.table["sha256"], parts, "none"))
-
-
-@pytest.fixture(scope="module")
-def audited(folder, tmp_path_factory):
-    """The audit of a model that reads the edge, its verdicts, and the photos of both."""
-    model, stored = BorderReader(SIDE, classes=3), tmp_path_factory.mktemp("effects")
-    rows = np.flatnonzero(folder.table["seen"] != "train")
-    keep = {"stored": stored, "about": {"model": "reads the edge"}, "progress": False}
-    regions_of = partial(lambda rows: elliptic(len(rows), SIDE))
-    audit = audit_folder(model, folder, rows, regions_of, most_donors=60, **keep)
-    found = verdicts(audit)
-    assert [verdict.word for verdict in found] == ["nothing", "nothing", "shortcut"]
-    trained = training_carriers(model, folder, audit, found, regions_of, **keep)
-    return model, audit, found, photo_table(audit, found, trained), stored
+@pytest.fixture
+def audited(whole):
+    """The model that reads the edge, its audit, its verdicts, the table of photos, and where effects are kept."""
+    return whole.model, whole.measured, whole.found, whole.photos, whole.stored
 
 
 # ---- which photos

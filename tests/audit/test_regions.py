@@ -68,7 +68,7 @@ def test_a_box_lies_where_the_model_sees_the_animal(photo, tmp_path, crop):
         assert region.sum() < 1.3 * red.sum(), boxes.name
 
 
-def test_what_does_not_fit_is_counted(photo, tmp_path):
+def test_what_does_not_fit_is_named(photo, tmp_path):
     _, table = photo
     more = pd.concat([table, table.assign(path="pike/b.png")], ignore_index=True)
     file = csv_file(
@@ -76,7 +76,7 @@ def test_what_does_not_fit_is_counted(photo, tmp_path):
         xmin=[100, -20, 0], ymin=[10, 0, 0], xmax=[150, 50, 9], ymax=[50, 400, 9],
     )  # fmt: skip
     found = box_regions(read_boxes(file), more, PlainPreprocessing(64, 1.0))
-    assert (found.without_box, found.outside, found.unknown) == (1, 1, 1)
+    assert (found.without_box, found.outside, found.unknown) == (["pike/b.png"], ["perch/a.png"], ["nowhere.png"])
     assert found.regions[1].min() == 1  # of a photo without a box nothing is exchanged
 
 

@@ -1,5 +1,7 @@
 """fishnet audit: too little to judge, what it leaves behind, going on, bad input; and the founding story, drawn."""
 
+import json
+
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
@@ -19,6 +21,9 @@ def test_too_few_photos_are_no_verdict_and_everything_is_kept(fishnet, trained, 
     assert table["verdict"].tolist() == ["withheld"] * 3
     assert table["reason"].str.contains("too weak|40 are needed").all()
     photos = pd.read_csv(tmp_path / "why" / "audit" / "photos.csv")
+    kept = json.loads((trained / "audit.json").read_text())
+    assert [row["verdict"] for row in kept["verdicts"]] == ["withheld"] * 3 and kept["reliance_max"] is None
+    assert kept["judged"] == 15 and len(kept["data"]) == len(kept["model"]) == 64 and not kept["region_given"]
     assert len(photos) == 15 and set(photos["seen"]) == {"val", "test"}
     page = (tmp_path / "why" / "audit" / "report.html").read_text()
     assert "no verdict" in page and "http" not in page.split("</style>")[1]
@@ -31,6 +36,23 @@ def test_too_few_photos_are_no_verdict_and_everything_is_kept(fishnet, trained, 
     assert {file.path for file in client.list_artifacts(run.info.run_id, "audit")} == {
         "audit/verdicts.csv", "audit/photos.csv", "audit/report.html",
     }  # fmt: skip
+
+
+def test_jobs_measure_their_shares_and_a_run_judges(fishnet, trained, shapes, tmp_path, monkeypatch):
+    first = fishnet("audit", BEST, f"data.root={shapes}", "donors=4", "job=1/2", "seed=1")
+    assert first.status == 0, first.err
+    assert "6 of 12 donors" in first.out and "job=2/2" in first.out and "job=1/2" not in first.out
+    assert not (tmp_path / "outputs").exists()
+    second = fishnet("audit", BEST, f"data.root={shapes}", "donors=4", "job=2/2", "seed=1")
+    assert "12 of 12 donors" in second.out and "missing" not in second.out
+    then = second.out.strip().splitlines()[-1]
+    assert then.startswith("now") and "donors=4" in then and "job=" not in then
+
+    def asked(self, donors):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr("fishnet.audit.exchange.Exchange.effects", asked)
+    assert fishnet("audit", BEST, f"data.root={shapes}", "donors=4", "out=why").status == 0
 
 
 def test_what_was_measured_is_not_measured_again(fishnet, trained, shapes, tmp_path, monkeypatch):
@@ -54,11 +76,16 @@ def test_what_was_measured_is_not_measured_again(fishnet, trained, shapes, tmp_p
     [
         (["region=boxes"], ["boxes=FILE"]),
         (["region=boxes", "boxes=nowhere.csv"], ["nowhere.csv", "no such file"]),
+        (["region=masks"], ["masks=DIR"]),
+        (["region=masks", "masks=nowhere"], ["masks=nowhere", "no such folder"]),
         (["region=animals"], ["weights=FILE"]),
         (["region=square"], ["region=square", "ellipse"]),
         (["alpha=2"], ["alpha=2"]),
         (["fail_above=7"], ["fail_above=7"]),
         (["donors=1"], ["donors=1"]),
+        (["before=nowhere"], ["before=nowhere", "verdicts.csv"]),
+        (["cues=nowhere"], ["cues=nowhere", "cues.json"]),
+        (["job=5/4"], ["job=5/4", "job=1/4"]),
         (["data.classes=[disc]"], ["two classes"]),
         (["mend=pray"], ["mend=pray", "head"]),
         (["data.curation=nowhere.csv"], ["nowhere.csv"]),
@@ -74,6 +101,17 @@ def test_a_checkpoint_away_from_its_run_cannot_be_trained_again(fishnet, trained
     (trained / "checkpoints" / "best.ckpt").rename(tmp_path / "alone.ckpt")
     ended = fishnet("audit", "checkpoint=alone.ckpt", f"data.root={shapes}", "out=why", "mend=retrain")
     assert ended.status == 2 and "config.yaml is missing" in ended.err
+
+
+def test_a_second_round_stands_beside_the_first(fishnet, trained, shapes, tmp_path):
+    assert fishnet("audit", BEST, f"data.root={shapes}", "out=first").status == 0
+    ended = fishnet("audit", BEST, f"data.root={shapes}", "out=second", "part=all", "before=first")
+    assert ended.status == 0, ended.err
+    rounds = pd.read_csv(tmp_path / "second" / "audit" / "rounds.csv").set_index("class")
+    assert (rounds["donors_before"] == 5).all() and (rounds["donors"] == 16).all()
+    page = (tmp_path / "second" / "audit" / "report.html").read_text()
+    assert "Before and now" in page and "5 → 16" in page
+    assert not (tmp_path / "first" / "audit" / "rounds.csv").exists()
 
 
 @pytest.mark.parametrize("how", ["head", "retrain"])
@@ -125,6 +163,16 @@ def test_a_class_that_its_border_gives_away_is_mended_by_training_again(fishnet,
         assert mended.mended["kinds"][0] == "ellipse" and len(mended.mended["kinds"]) > 1
     ended = fishnet("predict", "checkpoint=retrain/mended/model/model.ckpt", "images=data", "out=answers.csv")
     assert ended.status == 0, ended.err
+    before, after = (
+        fishnet("audit", f"checkpoint={run}/checkpoints/best.ckpt", "data=reef", *BORDER, "region=ellipse",
+                "cues=retrain/audit/cues", f"out=cues-{number}", "fail_above=0.1")
+        for number, run in enumerate(("run", "retrain/mended"))
+    )  # fmt: skip
+    assert before.status == 1 and "the cues of its set" in before.err
+    assert after.status == 0, after.err
+    tested = [pd.read_csv(tmp_path / f"cues-{number}" / "audit" / "cues.csv") for number in (0, 1)]
+    assert tested[1]["reliance"].item() < 0.5 * tested[0]["reliance"].item()
+    assert json.loads((tmp_path / "run" / "audit.json").read_text())["reliance_max"] > 0.1
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
     tags = [run.data.tags for run in runs if "fishnet.mended_from" in run.data.tags]

@@ -1,0 +1,92 @@
+"""What an audit does besides judging a folder: its run, the share of a job, a test against a set of cues."""
+
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig
+
+from fishnet.audit.cue_test import cue_metrics, cue_test, known_cues
+from fishnet.audit.folder import effects_of, sample_of, unmeasured
+from fishnet.audit.jobs import Job
+from fishnet.audit.judged import RegionSource
+from fishnet.audit.tables import write_table
+from fishnet.data.datamodule import ImageFolderData
+from fishnet.environment import TYPED_COMMAND
+from fishnet.models.classifier import ImageClassifier
+from fishnet.runs import records, run
+from fishnet.runs.folders import run_folder
+from fishnet.tracking import names
+from fishnet.tracking.logger import MlflowLogger
+from fishnet.tracking.store import check_store
+
+from . import building
+from .compose import job_folder
+
+log = logging.getLogger("fishnet")
+
+
+@contextmanager
+def audit_run(config: DictConfig, data: ImageFolderData, checkpoint: Path) -> Iterator[tuple[Path, MlflowLogger]]:
+    """The folder of the audit's run and its tracking, from its records to its final status."""
+    name = f"audit-{data.root.name}"
+    with run_folder(config.out, name=str(config.name or name), job=job_folder()) as folder:
+        if not config.tracking.offline:
+            check_store(config.tracking.uri, home=Path.cwd())
+        logger = building.build_logger(config, folder=folder, command="audit", name=name)
+        for line in run.refused_lines(data):
+            log.warning(line)
+        with run.tracked_run(logger.start, config):
+            records.write_records(config, data, folder, logger, command="audit")
+            logger.set_tags({names.CHECKPOINT: str(checkpoint)})
+            yield folder, logger
+
+
+def measure_share(
+    config: DictConfig, job: Job, model: ImageClassifier, data: ImageFolderData, rows: np.ndarray,
+    regions_of: RegionSource, *, stored: Path, about: dict,
+) -> dict[str, float]:  # fmt: skip
+    """Measure a job's share of the donors, and print what is missing and the command that brings it; no run is made."""
+    sample = sample_of(model, data.folder, rows, regions_of, most_donors=config.donors, hosts=config.hosts)
+    effects_of(model, data.folder, sample, stored=stored, about=about, job=job)
+    missing = unmeasured(model, sample, stored=stored, about=about)
+    jobs = [job._replace(number=number) for number in range(1, job.of + 1)]
+    left = [each for each in jobs if missing[each.share(len(missing))].any()]
+    print(f"{'measured':12s}{len(missing) - missing.sum()} of {len(missing)} donors, by all jobs")
+    for each in left:
+        print(f"{'missing':12s}{typed_command(job=f'{each.number}/{each.of}')}")
+    print(f"{'then' if left else 'now':12s}{typed_command()}", flush=True)
+    return {"audit/donors_missing": float(missing.sum())}
+
+
+def typed_command(**keys: str) -> str:
+    """This command as it was typed, with another job or none."""
+    typed = shlex.split(os.environ.get(TYPED_COMMAND, shlex.join(["fishnet", "audit", *sys.argv[1:]])))
+    kept = [word for word in typed if not word.startswith("job=")]
+    return shlex.join([*kept, *(f"{key}={value}" for key, value in keys.items())])
+
+
+def tested_by_cues(
+    config: DictConfig, model: ImageClassifier, data: ImageFolderData, rows: np.ndarray, regions_of: RegionSource,
+    checkpoint: Path,
+) -> pd.DataFrame:  # fmt: skip
+    """Lay a set of cues into photos of the folder; a row a class is kept as audit/cues.csv and printed."""
+    where = Path(config.cues).expanduser()
+    cues = known_cues(where, model.classes)
+    with audit_run(config, data, checkpoint) as (folder, logger):
+        table = cue_test(model, data.folder, rows, regions_of, cues, where, hosts=config.hosts)
+        (folder / "audit").mkdir(exist_ok=True)
+        write_table(table, folder / "audit" / "cues.csv")
+        logger.log_artifacts(folder / "audit", "audit")
+        logger.log_metrics(cue_metrics(table))
+    for row in table.to_dict("records"):
+        figures = f"{row['rise']:+.3f} [{row['rise_low']:.3f}, {row['rise_high']:.3f}]"
+        print(f"{row['class']}: {figures} with {row['cues']} cues ({row['kind']}), beyond {row['beyond']}")
+    print(f"{'table':12s}{folder / 'audit' / 'cues.csv'}", flush=True)
+    return table
