@@ -67,6 +67,9 @@ class Engine:
                     photos_changed = True
                     log.warning("stage %s: %s", state.stage.name, OTHER_PHOTOS)
                 state.choice = choose(state.stage, state.scored)
+                if kept_beyond := state.choice.record.get("limit", {}).get("kept_beyond"):
+                    beyond = f"kept beyond {state.stage.limit}, for too few trials are within"
+                    log.warning("stage %s: %s is %s", state.stage.name, ", ".join(kept_beyond), beyond)
                 state.ended = time.time()
                 self._kept[state.stage.name] = state.choice.candidates
                 chosen[state.stage.name] = state.choice.record
