@@ -82,6 +82,9 @@ def refused(ended, *words: str) -> None:
         (["study=dog_breeds", "study.stages.cnn.sarch=1"], ["sarch", "search"]),
         (["study=dog_breeds", "study.stages.cn.top=3"], ["no stage cn", "cnn"]),
         (["study=dog_breeds", "study.stages.cnn.top=30"], ["top=30", "20 trials"]),
+        (["study=dog_breeds", "study.stages.cnn.limit={best/relianc: 0.1}"], ["best/relianc", "best/reliance"]),
+        (["study=dog_breeds", "study.stages.cnn.limit={best/reliance: 0.1}"], ["no callback", "callbacks: reliance"]),
+        (["study=reliance", "study.stages.arms.set.callbacks=default"], ["arms", "deep_none", "no callback"]),
         (["study=dog_breeds", "study.stages.cnn.test=true"], ["last stage alone"]),
         (["study=dog_breeds", "study.stages.cnn.search.space.seed=[0,1]"], ["seed", "repeat"]),
         (["study=dog_breeds", "study.stages.cnn.search.kind=gird"], ["gird", "grid"]),
@@ -224,6 +227,15 @@ def test_nobody_speaks_for_a_stage(word, words):
         Composer(["data=reef", word], decided=stages)
 
 
+def test_a_stage_that_chooses_a_group_leaves_its_settings_to_the_command_line():
+    from fishnet.config.composing import Composer
+
+    composer = Composer(["callbacks.reliance.hosts=2", "callbacks.views=null"], decided={"callbacks": "arms"})
+    composed = composer(None, {}, {"callbacks": ["exchange", "reliance"]})
+    callbacks = composed.config["callbacks"]
+    assert callbacks["reliance"]["hosts"] == 2 and callbacks["views"] is None and callbacks["exchange"] is not None
+
+
 def test_what_the_study_fixes_is_said_last():
     from fishnet.config.composing import Composer
 
@@ -277,6 +289,7 @@ SMOKE = {
     "fish_species": ["data.image_size=64", "study.seeds=[0,1]", *FEW_MAPS],
     "one_animal": ["folds=2", "data.image_size=32", *FEW_MAPS],
     "dog_breeds": ["data.image_size=32", *FEW_MAPS],
+    "reliance": ["data.image_size=32", *FEW_MAPS],
     "product_images": [
         "~study.stages.sizes.search.points.xception",
         "~study.stages.sizes.search.points.inception_v3",
