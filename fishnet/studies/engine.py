@@ -68,8 +68,8 @@ class Engine:
                     log.warning("stage %s: %s", state.stage.name, OTHER_PHOTOS)
                 state.choice = choose(state.stage, state.scored)
                 if kept_beyond := state.choice.record.get("limit", {}).get("kept_beyond"):
-                    beyond = f"kept beyond {state.stage.limit}, for too few trials are within"
-                    log.warning("stage %s: %s is %s", state.stage.name, ", ".join(kept_beyond), beyond)
+                    text = "stage %s: too few trials have %s; kept beyond it: %s"
+                    log.warning(text, state.stage.name, state.stage.limit, ", ".join(kept_beyond))
                 state.ended = time.time()
                 self._kept[state.stage.name] = state.choice.candidates
                 chosen[state.stage.name] = state.choice.record

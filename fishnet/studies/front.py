@@ -87,5 +87,5 @@ def draw_front(
         axes.margins(0.12, 0.15)
         axes.grid(color=GRID, linewidth=0.8)
         axes.set_axisbelow(True)
-        figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+        figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=8)
     return figure.address

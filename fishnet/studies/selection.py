@@ -103,7 +103,7 @@ class Top(Rule):
         short = bool(stage.distinct) and all(families) and len(set(families)) == len(families)
         names = families if short else [entry.trial.name for entry in kept]
         rule = f"top {stage.top} by mean {stage.score}" + (f", one for each {stage.distinct}" if stage.distinct else "")
-        rule += f", at {stage.limit}" if stage.limit else ""
+        rule += f", with {stage.limit}" if stage.limit else ""
         limited = {"limit": _limit_record(stage, stage.limit, order, kept)} if stage.limit else {}
         return Selection(
             [Candidate(name, entry.trial.base, entry.trial.settings) for name, entry in zip(names, kept, strict=True)],

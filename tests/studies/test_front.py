@@ -86,7 +86,7 @@ def test_a_study_warns_of_what_it_keeps_beyond_and_of_what_was_not_measured(stud
     engine = study(only={"search": {"points": points}, "limit": {"best/reliance": 0.2}})
     engine.run()
     assert study.selected()["only"]["kept"][0]["name"] == "known"
-    assert "stage only: known is kept beyond best/reliance of at most 0.2" in caplog.text
+    assert "stage only: too few trials have best/reliance of at most 0.2; kept beyond it: known" in caplog.text
     (failed,) = [entry for entry in engine.states[0].scored if entry.state == "failed"]
     assert failed.trial.name == "unknown" and failed.deaths[0][1]["cause"] == "its best/reliance is no number"
 

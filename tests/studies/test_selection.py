@@ -59,7 +59,7 @@ def test_beyond_the_limit_no_score_helps():
     order, chosen = limited((0.95, 0.4), (0.8, 0.1), (0.9, 0.2), (0.7, 0.0), top=2)
     assert order == ["t1", "t3", "t2", "t0"]  # exactly at the limit is within
     assert [one.name for one in chosen.candidates] == ["t1", "t3"]
-    assert chosen.record["rule"].endswith("at best/reliance of at most 0.1")
+    assert chosen.record["rule"].endswith("with best/reliance of at most 0.1")
     assert chosen.record["kept"][0]["best/reliance"] == 0.1
     of_limit = chosen.record["limit"]
     assert (of_limit["beyond"], of_limit["kept_beyond"]) == (["t2", "t0"], [])
