@@ -36,6 +36,7 @@ from omegaconf import DictConfig
 from fishnet.config.entry import start
 from fishnet.config.run_data import use_photos_of_run
 from fishnet.config.validate import validate
+from fishnet.environment import keep_freed_memory
 from fishnet.errors import WorkFailed
 from fishnet.files import write_whole
 from fishnet.ranges import Above, AtLeast, Between, FreeText, Probability
@@ -87,6 +88,7 @@ def audit(config: DictConfig) -> dict[str, float]:
     """Judge each class, and keep the figures, the page and the metrics of the run."""
     use_photos_of_run(config)
     validate(config, "audit")
+    keep_freed_memory()
     import torch
 
     from fishnet.audit.cue_test import cue_metrics
