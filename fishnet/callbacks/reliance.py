@@ -26,15 +26,18 @@ class BestReliance(L.Callback):
     """Logs `best/reliance` at the end of the training: the exchange test of an audit on validation photos, with the
     weights of the best epoch.
 
-    It is the largest share of a class's answer (the rise of its logit) that comes with what surrounds the animal, its
-    light or its coding, of the classes in which that share is significant; 0 where it is in none. Validation photos
-    have chosen the epoch, but no weight was learned from them; test photos stay untouched, so that a study may choose
-    by this figure. With fewer than 40 validation photos of a class a 0 says little, and a warning says so.
+    It is, as `audit/share_max` of an audit, the largest share of a class's answer (the rise of its logit) that comes
+    with what surrounds the animal, its light or its coding, of the classes in which that share is significant; 0 where
+    it is in none. Validation photos have chosen the epoch, but no weight was learned from them; test photos stay
+    untouched, so that a study may choose by this figure. With fewer than 40 validation photos of a class a 0 says
+    little, and a warning says so.
 
     Args:
         donors: validation photos of a class that are laid into others, at most.
         hosts: photos that each is laid into.
-        region: where the animal may be, see `fishnet audit`.
+        region: where the animal may be. The middle `ellipse` is the same for every model; a region that is `learned`
+            by the model itself, the default of `fishnet audit`, covers the animal better where it is not in the middle,
+            but shares inside regions of different size do not compare.
     """
 
     def __init__(
@@ -42,7 +45,7 @@ class BestReliance(L.Callback):
         *,
         donors: Annotated[int, AtLeast(2)] = 40,
         hosts: Annotated[int, AtLeast(2)] = 6,
-        region: Literal["learned", "ellipse"] = "learned",
+        region: Literal["ellipse", "learned"] = "ellipse",
     ) -> None:
         check_ranges(BestReliance.__init__, locals())
         self.donors, self.hosts, self.region = donors, hosts, region

@@ -65,7 +65,7 @@ def measured(callback, model, data, fn="validate"):
 def test_the_class_that_rests_on_the_edge_makes_the_figure(edge, rests, caplog):
     caplog.set_level("INFO", "fishnet")
     data = Edged()
-    logged = measured(BestReliance(region="ellipse"), BorderReader(SIDE, edge=edge), data)
+    logged = measured(BestReliance(), BorderReader(SIDE, edge=edge), data)
     assert set(logged) == {BEST_RELIANCE}
     assert logged[BEST_RELIANCE] > 0.5 if rests else logged[BEST_RELIANCE] == 0
     assert ("class 2 rests on" in caplog.text) == rests
@@ -78,14 +78,14 @@ def test_an_epoch_of_the_training_is_not_measured():
 
 def test_few_photos_are_warned_of(caplog):
     data = Edged(of_class=20)
-    assert BEST_RELIANCE in measured(BestReliance(region="ellipse"), BorderReader(SIDE, edge=0.0), data)
+    assert BEST_RELIANCE in measured(BestReliance(), BorderReader(SIDE, edge=0.0), data)
     assert "10 validation photos of a class, fewer than 40" in caplog.text
 
 
 def test_without_photos_of_two_classes_there_is_no_figure(caplog):
     data = Edged()
     data.of_test = len(data.table) - 1
-    assert measured(BestReliance(region="ellipse"), BorderReader(SIDE), data) == {}
+    assert measured(BestReliance(), BorderReader(SIDE), data) == {}
     assert "no validation photos of two classes" in caplog.text
 
 
@@ -101,7 +101,7 @@ def test_a_network_whose_maps_need_gradients_is_measured_inside_a_validation(sha
     arguments = {"filters": [8, 16], "dense": 8}
     network = ImageClassifier(classes=data.classes, backbone="cnn", backbone_args=arguments)
     assert not is_additive(network)
-    callback = BestReliance(donors=2, hosts=2)
+    callback = BestReliance(donors=2, hosts=2, region="learned")
     monkeypatch.setattr("fishnet.callbacks.reliance.share_max", lambda tests, *, given: (0.25, 0))
     quiet_trainer(tmp_path, callbacks=[callback], logger=Kept()).validate(network, datamodule=data, verbose=False)
     assert logged[BEST_RELIANCE] == 0.25
