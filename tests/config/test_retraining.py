@@ -18,7 +18,7 @@ REEF = ["data=reef", "data.species=4", "data.photos=40", "data.augment=mirror"]
 def started(monkeypatch):
     """The arguments of each training that is started, which does not run."""
     arguments: list[list[str]] = []
-    monkeypatch.setattr(retraining, "start_training", arguments.append)
+    monkeypatch.setattr(retraining, "start_training", lambda given, key: arguments.append(given))
     return arguments
 
 
@@ -70,7 +70,7 @@ def test_the_list_by_which_the_run_was_curated_is_taken_up(started, tmp_path):
     run_folder(tmp_path / "run", ["data=folder", "data.root=lake"])
     (tmp_path / "run" / "config" / "curation.csv").write_text("path,action\n")
     audit = compose("audit", ["data.root=lake", "checkpoint=x"])
-    settings = retraining.mended_settings(tmp_path / "run", tmp_path, audit)
+    settings = retraining.settings_of(tmp_path / "run", tmp_path, audit)
     assert settings["data"]["curation"] == str(tmp_path / "run" / "config" / "curation.csv")
 
 
@@ -79,10 +79,10 @@ def test_a_checkpoint_without_its_run_is_refused(tmp_path, missing):
     checkpoint = run_folder(tmp_path / "run", ["data=folder", "data.root=lake"])
     (tmp_path / "run" / missing).unlink()
     with pytest.raises(BadInput, match=f"{missing} is missing.*mend=head"):
-        retraining.run_of(checkpoint)
+        retraining.run_of(checkpoint, "mend=retrain", cure=", or say mend=head")
 
 
 def test_a_training_that_fails_ends_the_audit_with_a_sentence(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(WorkFailed, match="ended with status 2"):
-        retraining.start_training(["data=nowhere"])
+        retraining.start_training(["data=nowhere"], "mend=retrain")
