@@ -1,7 +1,6 @@
 """A model before and after it was mended, on photos by which nothing was learned and nothing chosen."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,8 @@ from fishnet.measure.intervals import Interval, intervals
 from fishnet.measure.predictions import Predictions
 from fishnet.models.interface import Classifier
 
-from .exchange import HOSTS, choose_hosts, measure_effects
-from .folder import FolderAudit, answers, region_digest, views
+from .exchange import HOSTS, choose_hosts
+from .folder import FolderAudit, answers, effects_again
 from .significance import price_of
 from .verdicts import Verdict
 
@@ -82,15 +81,13 @@ def reliances(
     that the model has neither learned from nor was chosen by; with ends of NaN where there are too few."""
     photos = audit.photos
     unseen = photos["seen"].isin(UNSEEN).to_numpy()
-    labels, groups = photos["label"].to_numpy(), photos["group"].to_numpy()
-    digests = photos["sha256"].tolist()
-    keys = [digest + region_digest(mask) for digest, mask in zip(digests, audit.regions.protected, strict=True)]
+    labels, digests = photos["label"].to_numpy(), photos["sha256"].tolist()
     shortcuts = {label: verdict.test for label, verdict in enumerate(found) if verdict.word == "shortcut"}
     among = unseen[audit.donors]
-    effects = measure_effects(
-        model, partial(views, model, folder, audit.rows, audit.regions.protected), labels, groups, keys,
-        hosts=choose_hosts(labels, digests, np.flatnonzero(unseen), HOSTS), donors=audit.donors[among], folder=stored,
-        about=about, kinds=sorted({test.kind for test in shortcuts.values()}), progress=progress,
+    effects = effects_again(
+        model, folder, audit, hosts=choose_hosts(labels, digests, np.flatnonzero(unseen), HOSTS),
+        donors=audit.donors[among], kinds=sorted({test.kind for test in shortcuts.values()}), stored=stored,
+        about=about, progress=progress,
     )  # fmt: skip
     result = {}
     for label, test in shortcuts.items():

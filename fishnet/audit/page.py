@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
+from fishnet.explain.additive import is_additive
 from fishnet.models.interface import Classifier
 from fishnet.page.page import Chapter, Row, prose, render_page
 
@@ -42,7 +43,7 @@ def audit_page(audited: Audited, *, name: str, mended: Sequence[Chapter] = (), s
     chapters += [class_chapter(audited, verdict) for verdict in ranked if verdict.word == "shortcut"]
     chapters += [*mended, *others(ranked), *(section.chapter for section in sections if section.chapter)]
     chapters.append(evidence_chapter(audited))
-    about = _prose().about(audit.judged, len(audit.classes), name, f"{audit.accuracy:.0%}")
+    about = _prose().about(audit.judged, len(audit.classes), name, f"{audit.accuracy:.0%}", audit.folds)
     answers = [_prose().answer(verdict, 0) for verdict in ranked if verdict.word != "nothing"]
     return render_page(
         "Does any class rest on something other than the animal?", about, chapters,
@@ -173,6 +174,8 @@ def evidence_chapter(audited: Audited) -> Chapter:
     """The regions on a dozen photos, so that a person can object, and the checks."""
     audit, views_of = audited.measured, audited.views_of
     chapter = Chapter("What the verdicts rest on")
+    if audit.folds:
+        chapter.add_text(_prose().folds(audit.folds, len(audit.hosts)), style="boxed")
     share = f"{float(audit.regions.protected.mean()):.0%}"
     chapter.add_text(_prose().region(audit.regions.how, share))
     rows = np.linspace(0, len(audit.photos) - 1, min(SHOWN, len(audit.photos))).round().astype(int).tolist()
@@ -182,6 +185,8 @@ def evidence_chapter(audited: Audited) -> Chapter:
         for row, image, mask in zip(rows, views.pixels, views.protected, strict=True)
     ]
     chapter.add_figure(pictures.address(pictures.sheet(tiles, columns=6)), "The region of a dozen photos.")
+    if not is_additive(audited.model):
+        chapter.add_text(_prose().gradients())
     silent, told_apart = is_silent(audit.nulls)
     chapter.add_text(_prose().nulls(f"{told_apart:.1%}", len(audit.nulls), silent))
     if audited.control:

@@ -73,8 +73,10 @@ def retrain(
     settings = settings_of(run, root, audit)
     exchange = {"kinds": kinds, "carriers": str(carriers), "mended_from": str(checkpoint)}
     settings["callbacks"] = {**settings.get("callbacks", {}), "exchange": exchange}
-    how = {"name": "mended", "key": "mend=retrain", "change": "with the exchange as augmentation"}
-    return repeat(settings, run, callbacks="exchange", settings_folder=settings_folder, out=out, **how)
+    return repeat(
+        settings, run, name="mended", key="mend=retrain", change="with the exchange as augmentation",
+        settings_folder=settings_folder, out=out, callbacks="exchange",
+    )  # fmt: skip
 
 
 def kept_training(
@@ -94,15 +96,18 @@ def kept_training(
         home: the folder of such checkpoints.
     """
     callbacks = {**settings["callbacks"], **dict.fromkeys(ONLY_TO_LOOK_AT)}
-    settings = {**settings, "callbacks": callbacks, "test": False, "tracking": {**settings["tracking"], "offline": True}}
+    tracking = {**settings["tracking"], "offline": True}
+    settings = {**settings, "callbacks": callbacks, "test": False, "tracking": tracking}
     digest = training_digest(settings)
     kept, unfinished = home / f"{name}-{digest}.ckpt", home / f"{name}-{digest}.unfinished"
     home.mkdir(parents=True, exist_ok=True)
-    with locked(home / f".{digest}.lock", waiting=f"{key}: another audit trains the same; its result is awaited."):
+    with locked(home / f".{name}-{digest}.lock", waiting=f"{key}: another audit trains the same; this one waits."):
         if not kept.is_file():
             shutil.rmtree(unfinished, ignore_errors=True)
-            how = {"name": name, "key": key, "change": change, "settings_folder": settings_folder}
-            checkpoint = read_checkpoint(repeat(settings, run, out=unfinished, **how))
+            best = repeat(
+                settings, run, name=name, key=key, change=change, settings_folder=settings_folder, out=unfinished
+            )
+            checkpoint = read_checkpoint(best)
             write_checkpoint({part: checkpoint[part] for part in KEPT if part in checkpoint}, kept)
             shutil.rmtree(unfinished)
     return kept
