@@ -99,7 +99,7 @@ def layers_of(model: ImageClassifier, photos: pd.DataFrame, features: np.ndarray
     labels, digests = photos["label"].to_numpy(), photos["sha256"].to_numpy()
     groups = np.unique(photos["group"], return_inverse=True)[1]
     fold = balanced_folds(labels, groups, np.random.default_rng(0))[0][groups]
-    inputs, own = (torch.from_numpy(values).to(model.device) for values in (features, labels))
+    inputs, own = (torch.tensor(values, device=model.device) for values in (features, labels))
     logits, layers, names = np.zeros((len(labels), len(model.classes)), np.float32), [], []
     for number in range(FOLDS):
         known = np.flatnonzero((fold != number) & ~held)

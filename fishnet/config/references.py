@@ -1,5 +1,6 @@
 """Trainings by which an audit learns more than from the model alone: one without the carriers, and a few short ones."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from fishnet.models.checkpoint import load_model
 from fishnet.models.classifier import ImageClassifier
 
 from .retraining import kept_training, run_of, settings_of
+
+log = logging.getLogger("fishnet")
 
 EPOCHS = 3  # of a short training: what is easy is learned by then, and the other things are not
 
@@ -53,6 +56,8 @@ def with_reference(
     plan = plan_of(audited)
     if config.reference is None or plan.empty:
         return audited
+    for row in plan[plan["reason"] != ""].to_dict("records"):
+        log.warning("reference=retrain is not tried for %s: %s.", row["class"], row["reason"])
     tried = (plan["reason"] == "").any()
     reference = reference_model(config, audited, plan, checkpoint, folder / "audit" / "reference") if tried else None
     table = reactions(audited, plan, reference, about(reference) if reference else {})
