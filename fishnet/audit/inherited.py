@@ -110,7 +110,7 @@ def reference_section(audited: Audited) -> Section | None:
     if table is None or not len(table):
         return None
     chapter = Chapter("Without the photos that carry it")
-    chapter.add_text(_prose().reference(HALF))
+    chapter.add_text(_prose().reference(HALF, bool(table["reference"].notna().any())))
     rows = [
         [row["class"], row["dropped"], row["left"], *(row[name] for name in ("share", "reference", "accuracy")),
          row["inherited"] or f"not decided: {row['reason']}"]

@@ -28,7 +28,7 @@ def test_with_few_photos_left_no_reference_is_tried_and_the_reason_is_given(whol
     table = reactions(whole, plan, None, {})
     assert table["inherited"].tolist() == [""]
     chapter = reference_section(replace(whole, reference=table)).chapter
-    assert "would be left" in str(chapter.blocks)
+    assert "would be left" in str(chapter.blocks) and "there was none" in str(chapter.blocks)
 
 
 def test_the_training_photos_that_carry_it_are_dropped_and_no_others(whole, planned):

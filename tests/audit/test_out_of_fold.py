@@ -61,7 +61,7 @@ def audited(model, folder, stored, **changed):
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory):
-    """A model with a frozen backbone, a folder of which it was trained on all, its audit, and where effects are kept."""
+    """A frozen backbone, a folder that its layer was trained on, the audit, and where effects are kept."""
     home = tmp_path_factory.mktemp("folds")
     model, folder = network(freeze="backbone"), drawn(home / "photos")
     return model, folder, audited(model, folder, home / "effects"), home / "effects"
@@ -76,9 +76,8 @@ def test_every_photo_is_a_donor_and_the_class_that_its_edge_gives_away_is_found(
 
 def test_effects_are_those_of_the_layer_that_does_not_know_the_donor(judged, tmp_path, monkeypatch):
     """No layer learns from a photo of the donor's fold, of its group, or of a host's group."""
-    model, folder, measured, _ = judged
-    seen = []
-    learned, kept = [], out_of_fold.effects_of
+    model, folder, *_ = judged
+    seen, learned, kept = [], [], out_of_fold.effects_of
 
     def new_layer(classes, features, labels):
         learned.append({row for row, own in enumerate(everything) if (features == own).all(dim=1).any()})
