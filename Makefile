@@ -20,8 +20,10 @@ $(BIN)/.ready: pyproject.toml constraints.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: setup  ## drawn fish, a trained model, figures, heat-maps and an MLflow run, in minutes
-	$(BIN)/fishnet train experiment=demo
+demo: setup  ## drawn fish, a trained model, its audit, and the shortcut mended, in minutes
+	@run=outputs/demo-$$(date +%Y%m%d-%H%M%S); set -ex; \
+	$(BIN)/fishnet train experiment=demo out=$$run; \
+	$(BIN)/fishnet audit checkpoint=$$run/checkpoints/best.ckpt mend=retrain donors=48 hosts=8 out=$$run-audit
 
 test: setup  ## the fast tests
 	$(BIN)/python -m pytest -m 'not slow'

@@ -1,5 +1,9 @@
 """Processes that run beside each other share the cores out."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from fishnet import environment
@@ -15,3 +19,29 @@ def test_jobs_share_the_cores(monkeypatch, cores, jobs, threads):
 def test_what_the_user_has_set_is_kept(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert environment.shared_cores(2) == {}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc alone gives memory back")
+def test_freed_memory_is_kept_and_used_again():
+    """A piece of a layer's size, taken and freed again and again, costs page faults once."""
+    code = """
+import resource, sys
+import torch
+from fishnet.environment import keep_freed_memory
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(3):
+    torch.ones(10_000_000)
+before = faults()
+for _ in range(20):
+    torch.ones(10_000_000)
+print(faults() - before)
+"""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    kept, given_back = (
+        int(subprocess.run([sys.executable, "-c", code, how], env=environ, capture_output=True, check=True).stdout)
+        for how in ("keep", "plain")
+    )
+    assert kept < given_back / 4 or given_back < 1000  # another allocator keeps it by itself

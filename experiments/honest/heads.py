@@ -38,6 +38,7 @@ from fishnet.config.compose import compose
 from fishnet.models.backbones import single_head
 from fishnet.models.checkpoint import load_model
 from fishnet.models.features import features_of
+from fishnet.runs.precision import choose_precision
 
 MODES = {
     "frozen": ["model.freeze=backbone", "data.augment=none"],
@@ -122,10 +123,12 @@ def trained(data: ImageFolderData, config, start: str, seed: int, home: Path) ->
         nn.Linear.reset_parameters(head)
     for parameter in head.parameters() if start == "zero" else ():
         nn.init.zeros_(parameter)
+    choose_precision(config, model)  # as `fishnet train` does
     best = BestCheckpoint(monitor=config.monitor)
     patience = Patience(monitor=config.monitor, patience=config.callbacks.early_stopping.patience)
     trainer = L.Trainer(
-        max_epochs=config.trainer.max_epochs, accelerator="cpu", logger=False, default_root_dir=home,
+        max_epochs=config.trainer.max_epochs, precision=config.trainer.precision, accelerator="cpu", logger=False,
+        default_root_dir=home,
         callbacks=[SeededSteps(seed=seed), FrozenFeatures(), best, patience], use_distributed_sampler=False,
         num_sanity_val_steps=0, enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip

@@ -28,7 +28,7 @@ from fishnet.audit.significance import ClassTest, exchange_test
 from fishnet.explain.maps import batch_maps
 
 from .cases import GRIDS, PLANTED_CLASS, Case
-from .reefs import DrawnFolder, answers, as_images, draw_folder, reliance, views
+from .reefs import DrawnFolder, answers, as_images, draw_folder, reliance, views, with_shuffled_labels
 from .training import train
 
 DONORS = 60
@@ -64,7 +64,8 @@ def run_case(case: Case, until: float = float("inf")) -> list[dict]:
         return []
     started = time.monotonic()
     folder = draw_folder(case)
-    model = train(folder, epochs=case.epochs, seed=case.seed)
+    learned_from = with_shuffled_labels(folder, case.seed) if case.control == "permuted" else folder
+    model = train(learned_from, epochs=case.epochs, seed=case.seed)
     unseen = np.flatnonzero(~folder.trained)
     accuracy = (answers(model, folder.pixels[unseen]).argmax(axis=1) == folder.labels[unseen]).mean()
     rho = reliance(model, folder, case.cue) if case.cue else np.zeros(case.species)

@@ -1,6 +1,6 @@
 """A case's photos in memory, and what is true of a model that was trained on them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from fishnet.reef.drawing import Entry, entries
 from fishnet.reef.photo import FISH
 from fishnet.reef.settings import Settings
 
-from .cases import PLANTED_CLASS, Case
+from .cases import PLANTED_CLASS, RARE, Case
 
 
 @dataclass(frozen=True)
@@ -47,21 +47,38 @@ class DrawnFolder:
 
 def draw_folder(case: Case) -> DrawnFolder:
     """Draw a case; an observation lies on one side of the split."""
+    kinds = Settings(species=case.species).kinds
+    learned_from = {
+        label: case.train // RARE if case.control == "imbalance" and label % 2 else case.train
+        for label in range(case.species)
+    }
+    counts = {kinds[label].name: count + case.audit for label, count in learned_from.items()}
     settings = Settings(
-        species=case.species, photos=case.train + case.audit, size=case.side, seed=case.seed, layout=case.layout,
-        plant=plants(case),
+        species=case.species, photos=counts if case.control == "imbalance" else case.train + case.audit,
+        size=case.side, seed=case.seed, layout=case.layout, plant=plants(case),
     )  # fmt: skip
     planned = entries(settings)
     labels = np.array([settings.kinds.index(entry.kind) for entry in planned])
     groups = np.array([entry.observation.number * case.species for entry in planned]) + labels
-    numbers = np.array([entry.number for entry in planned])
-    first_unseen = {label: groups[(labels == label) & (numbers == case.train)][0] for label in range(case.species)}
-    trained = (numbers < case.train) & (groups != np.vectorize(first_unseen.get)(labels))
-    photos = [entry.draw(settings) for entry in planned]
+    numbers, before = np.array([entry.number for entry in planned]), np.array([learned_from[c] for c in labels])
+    first_unseen = {label: groups[(labels == label) & (numbers == before)][0] for label in range(case.species)}
+    trained = (numbers < before) & (groups != np.vectorize(first_unseen.get)(labels))
+    without = trained if case.control == "inherited" else np.zeros(len(planned), bool)
+    photos = [
+        entry.draw(settings, cues=()) if bare else entry.draw(settings)
+        for entry, bare in zip(planned, without, strict=True)
+    ]
     return DrawnFolder(
         settings, planned, np.stack([photo.pixels for photo in photos]),
         np.stack([photo.mask == FISH for photo in photos]), labels, groups, trained,
     )  # fmt: skip
+
+
+def with_shuffled_labels(folder: DrawnFolder, seed: int) -> DrawnFolder:
+    """The same, with the labels of the training photos in another order."""
+    labels, rows = folder.labels.copy(), np.flatnonzero(folder.trained)
+    labels[rows] = np.random.default_rng(seed).permutation(labels[rows])
+    return replace(folder, labels=labels)
 
 
 def plants(case: Case) -> list[dict]:

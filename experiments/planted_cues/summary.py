@@ -14,7 +14,7 @@ from fishnet.audit.verdicts import WORTH
 
 LEARNED = 0.1  # reliance from which a cue counts as learned
 WEAK = 0.8  # accuracy below which no verdict is given
-ON_ANIMAL = ("hand", "tag")
+ON_ANIMAL, INVISIBLE = ("hand", "tag"), ("tint", "blur", "vignette", "jpeg")
 
 
 def main() -> None:
@@ -32,17 +32,20 @@ def main() -> None:
 
 
 def recalls(rows: pd.DataFrame) -> list[str]:
-    """Learned cues off the animal, found or not; and those on it."""
+    """Learned cues off the animal, found or not, by how many photos carry them; invisible ones; and those on it."""
     planted = rows[rows["planted"] & (rows["rho"] >= LEARNED) & (rows["accuracy"] >= WEAK)]
-    lines = []
-    for where, chosen in (
-        ("off the animal", planted[~planted["cue"].isin(ON_ANIMAL)]),
-        ("on the animal", planted[planted["cue"].isin(ON_ANIMAL)]),
-    ):
-        if len(chosen):
-            found, accused = int(chosen["shortcut"].sum()), int(chosen["flagged"].sum())
-            interval = ends(found, len(chosen))
-            lines.append(f"learned cues {where}: {found} of {len(chosen)} found {interval}, {accused} by p alone")
+    off = planted[~planted["cue"].isin(ON_ANIMAL)]
+    lines = [
+        f"learned cues {where}: {int(chosen['shortcut'].sum())} of {len(chosen)} found "
+        f"{ends(int(chosen['shortcut'].sum()), len(chosen))}, {int(chosen['flagged'].sum())} by p alone"
+        for where, chosen in (
+            ("off the animal, in half of the class or more", off[off["share"] >= 0.5]),
+            ("off the animal, in less", off[off["share"] < 0.5]),
+            ("that nobody sees", off[off["cue"].isin(INVISIBLE)]),
+            ("on the animal", planted[planted["cue"].isin(ON_ANIMAL)]),
+        )
+        if len(chosen)
+    ]
     if len(auroc := planted["carriers_auroc"].dropna()):
         lines.append(f"carriers: AUROC {auroc.mean():.3f}, lowest {auroc.min():.3f}")
     if len(planted):
@@ -61,6 +64,11 @@ def alarms(rows: pd.DataFrame) -> list[str]:
         )
         uniform = {kind: stats.kstest(clean[f"p_{kind}"], "uniform").pvalue for kind in KINDS}
         lines.append("uniform p (KS): " + ", ".join(f"{kind} {p:.2g}" for kind, p in uniform.items()))
+    for control, chosen in rows[rows["control"].ne("") & rows["control"].ne("clean")].groupby("control"):
+        judged = chosen[chosen["accuracy"] >= WEAK]
+        alarmed = judged.groupby("case")["shortcut"].any().sum()
+        lines.append(f"{control}: {alarmed} of {judged['case'].nunique()} folders with an alarm, "
+                     f"{chosen['case'].nunique() - judged['case'].nunique()} too weak to judge")  # fmt: skip
     planted = rows[rows["cue"].ne("") & rows["control"].eq("") & (rows["accuracy"] >= WEAK)]
     if len(planted):
         wrong = planted[~planted["planted"] & planted["shortcut"]]

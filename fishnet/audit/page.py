@@ -38,7 +38,7 @@ def audit_page(audited: Audited, *, name: str, mended: Sequence[Chapter] = (), s
         sections: answers to further questions.
     """
     audit, found = audited.measured, audited.found
-    ranked = sorted(found, key=lambda verdict: (verdict.word != "shortcut", -verdict.reliance))
+    ranked = sorted(found, key=lambda verdict: (verdict.word != "shortcut", -verdict.share))
     chapters = [opening(audit, found)]
     chapters += [class_chapter(audited, verdict) for verdict in ranked if verdict.word == "shortcut"]
     chapters += [*mended, *others(ranked), *(section.chapter for section in sections if section.chapter)]
@@ -57,19 +57,15 @@ def opening(audit: FolderAudit, found: list[Verdict]) -> Chapter:
     for label, verdict in enumerate(found):
         nothing = "too little to count" if verdict.test.flagged else "nothing found"
         words = {"shortcut": verdict.carried_by, "nothing": nothing, "withheld": "no verdict"}[verdict.word]
-        reliance = f"≥ {verdict.reliance:.2f}" if verdict.word == "shortcut" else ""
+        shortcut = verdict.word == "shortcut"
+        share = "{:.0%} [{:.0%}, {:.0%}]".format(*verdict.test.share) if shortcut else ""
         cells = [
-            verdict.name,
-            words,
-            reliance,
-            f"{verdict.test.p:.1g}",
-            f"{audit.recalls[label]:.2f}",
-            verdict.test.donors,
-            odds(audit, label),
-        ]
-        rows.append(Row(cells, "bad" if verdict.word == "shortcut" else ""))
-    header = ["class", "rests on", "reliance", "p", "recall", "photos tried", "would be found"]
-    chapter.add_table(header, rows, numeric=[2, 3, 4, 5, 6])
+            verdict.name, words, share, f"≥ {verdict.reliance:.2f}" if shortcut else "", f"{verdict.test.p:.1g}",
+            f"{audit.recalls[label]:.2f}", verdict.test.donors, odds(audit, label),
+        ]  # fmt: skip
+        rows.append(Row(cells, "bad" if shortcut else ""))
+    header = ["class", "rests on", "share", "reliance", "p", "recall", "photos tried", "would be found"]
+    chapter.add_table(header, rows, numeric=[2, 3, 4, 5, 6, 7])
     chapter.add_text(_prose().basis(), style="soft")
     return chapter
 
@@ -86,7 +82,7 @@ def class_chapter(audited: Audited, verdict: Verdict) -> Chapter:
     label, kind = audit.classes.index(verdict.name), verdict.test.kind
     chapter, words = Chapter(verdict.name), phrase(kind)
     chapter.add_text(_prose().shortcut(verdict, len(verdict.test.carriers), words), style="boxed")
-    chapter.add_text(_prose().price(*verdict.test.effect))
+    chapter.add_text(_prose().price(*verdict.test.effect, verdict.test.share))
     rises = audit.effects.probabilities[audit.effects.kinds.index(kind), verdict.test.carriers, label]
     best = verdict.test.carriers[np.argsort(-rises, kind="stable")[:SHOWN]]
     positions = audit.donors[best].tolist()
@@ -110,7 +106,7 @@ def class_chapter(audited: Audited, verdict: Verdict) -> Chapter:
 def mended_picture(audited: Audited, after: Classifier) -> tuple[Image.Image, str]:
     """What the surroundings of the class that leans most on them are worth, before and after mending; and a caption."""
     audit = audited.measured
-    worst = max((v for v in audited.found if v.word == "shortcut"), key=lambda verdict: verdict.reliance)
+    worst = max((v for v in audited.found if v.word == "shortcut"), key=lambda verdict: verdict.share)
     label, kind = audit.classes.index(worst.name), worst.test.kind
     rises = audit.effects.probabilities[audit.effects.kinds.index(kind), worst.test.carriers, label]
     donor = audited.views_of([int(audit.donors[worst.test.carriers[np.argmax(rises)]])])

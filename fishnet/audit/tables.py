@@ -114,9 +114,11 @@ def metrics_of(audit: FolderAudit, found: list[Verdict], mending: Mending | None
     names = slugs(audit.classes)
     values = {
         "audit/reliance_max": reliance_max(found),
+        "audit/share_max": max((v.share for v in found if v.word != "withheld"), default=np.nan),
         "audit/shortcuts": float(sum(verdict.word == "shortcut" for verdict in found)),
         "audit/accuracy": audit.accuracy,
         **{f"audit/reliance/{slug}": v.reliance for slug, v in zip(names, found, strict=True) if v.word != "withheld"},
+        **{f"audit/share/{slug}": v.share for slug, v in zip(names, found, strict=True) if v.word != "withheld"},
     }
     if mending is not None and mending.checkpoint is not None:
         figures = mending.figures

@@ -48,6 +48,11 @@ class Verdict:
     inherited: str = ""
 
     @property
+    def share(self) -> float:
+        """Of the answer, that comes with what the class rests on; 0 where nothing was shown."""
+        return self.test.share[0] if self.word == "shortcut" else 0.0
+
+    @property
     def carried_by(self) -> str:
         return CARRIED_BY[self.test.kind]
 

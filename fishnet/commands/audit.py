@@ -40,6 +40,7 @@ from omegaconf import DictConfig
 from fishnet.config.entry import start
 from fishnet.config.run_data import use_photos_of_run
 from fishnet.config.validate import validate
+from fishnet.environment import keep_freed_memory
 from fishnet.errors import WorkFailed
 from fishnet.files import write_whole
 from fishnet.ranges import Above, AtLeast, Between, FreeText, Probability
@@ -93,6 +94,7 @@ def audit(config: DictConfig) -> dict[str, float]:
     """Judge each class, and keep the figures, the page and the metrics of the run."""
     use_photos_of_run(config)
     validate(config, "audit")
+    keep_freed_memory()
     import torch
 
     from fishnet.audit.cue_test import cue_metrics
@@ -267,11 +269,11 @@ def print_verdicts(measured: "FolderAudit", found: "list[Verdict]", folder: Path
     from fishnet.audit.tables import sentence
 
     table = Table(title=f"{measured.judged} photos, accuracy {measured.accuracy:.3f}")
-    for column in ("class", "verdict", "rises by at least", "p"):
-        table.add_column(column, justify="right" if column in ("rises by at least", "p") else "left")
+    for column in ("class", "verdict", "share", "rises by at least", "p"):
+        table.add_column(column, justify="left" if column in ("class", "verdict") else "right")
     for verdict in found:
-        shown = f"{verdict.reliance:.3f}" if verdict.word == "shortcut" else ""
-        table.add_row(verdict.name, sentence(verdict), shown, f"{verdict.test.p:.2g}")
+        shown = [f"{verdict.share:.0%}", f"{verdict.reliance:.3f}"] if verdict.word == "shortcut" else ["", ""]
+        table.add_row(verdict.name, sentence(verdict), *shown, f"{verdict.test.p:.2g}")
     console = Console()
     console.print(table)
     console.print(f"{'page':12s}{folder / 'audit' / 'report.html'}", soft_wrap=True, highlight=False)

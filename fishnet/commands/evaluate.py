@@ -25,6 +25,7 @@ from fishnet.config.compose import job_folder
 from fishnet.config.entry import start
 from fishnet.config.run_data import use_photos_of_run
 from fishnet.config.validate import validate
+from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
 from fishnet.ranges import AtLeast, FreeText
 
@@ -55,6 +56,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     """Measure the chosen part of the folder in float32."""
     use_photos_of_run(config)
     validate(config, "evaluate")
+    keep_freed_memory()
     from fishnet.callbacks.guards import StopOnSignal
     from fishnet.config import building
     from fishnet.models.checkpoint import load_model

@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 from fishnet.config.entry import start
 from fishnet.config.validate import check_outside, check_writable, validate
 from fishnet.data.listing import find_photos
+from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
 from fishnet.ranges import AtLeast, FreeText
 from fishnet.text import counted
@@ -58,6 +59,7 @@ Shown = tuple["pd.DataFrame", Iterable[dict], Views]
 def explain(config: DictConfig) -> dict[str, float]:
     """Maps first, resumable; pictures from them."""
     validate(config, "explain")
+    keep_freed_memory()
     images, out = Path(config.images).expanduser(), Path(config.out).expanduser().absolute()
     if out.exists() and not out.is_dir():
         raise BadInput(f"out={config.out} is a file: give the name of a folder.")

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from fishnet.config.entry import start
 from fishnet.config.validate import check_writable, validate
 from fishnet.data.listing import find_photos
+from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
 from fishnet.files import replacing
 from fishnet.ranges import AtLeast, FreeText, Probability
@@ -43,6 +44,7 @@ class Keys:
 def predict(config: DictConfig) -> dict[str, float]:
     """One row a photo, in the order of their paths; photos that cannot be read are listed and keep their row."""
     validate(config, "predict")
+    keep_freed_memory()
     out = Path(config.out).expanduser().absolute()
     if out.is_dir():
         raise BadInput(f"out={config.out} is a folder: give the name of a file.")

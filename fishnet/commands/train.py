@@ -21,6 +21,7 @@ from omegaconf import DictConfig
 from fishnet.config.compose import job_folder, swept_keys
 from fishnet.config.entry import start
 from fishnet.config.validate import check_fixed_views, check_weights, validate
+from fishnet.environment import keep_freed_memory
 from fishnet.ranges import AtLeast, FreeText
 
 log = logging.getLogger("fishnet")
@@ -44,6 +45,7 @@ class Keys:
 def train(config: DictConfig) -> dict[str, float]:
     """One run from configuration to figures; what can be refused is refused before the photos are read."""
     validate(config, "train")
+    keep_freed_memory()
     if config.prefetch:
         return _prefetch(config)
     check_weights(config.model)

@@ -240,6 +240,25 @@ def test_a_class_that_its_border_gives_away_is_mended_by_training_again(fishnet,
 
 
 @pytest.mark.slow
+def test_a_border_that_only_its_own_class_has_taught_is_not_inherited(fishnet, tmp_path):
+    """The training without the bordered photos reacts less than half as much; and in a short training those photos are
+    learned before the others."""
+    settings = ["data.image_size=64", "trainer.max_epochs=15", "callbacks.heatmaps=null", "test=false", "seed=1"]
+    border = [*BORDER[:-1], BORDER[-1].replace("0.8", "0.6"), "tracking.offline=true"]
+    ended = fishnet("train", "experiment=demo", *border, *settings, "out=run")
+    assert ended.status == 0, ended.err
+    more = ["region=ellipse", "power=none", "reference=retrain", "spread=1", "out=why"]
+    ended = fishnet("audit", BEST, "data=reef", *border, *more)
+    assert ended.status == 0, ended.err
+    assert "not inherited" in " ".join(ended.out.split())
+    verdicts = pd.read_csv(tmp_path / "why" / "audit" / "verdicts.csv").set_index("class")
+    assert verdicts["inherited"].dropna().to_dict() == {"bandfin_perch": "no"}
+    reference = pd.read_csv(tmp_path / "why" / "audit" / "reference.csv").iloc[0]
+    assert reference["reference"] < 0.5 * reference["share"] and reference["left"] >= 20
+    assert pd.read_csv(tmp_path / "why" / "audit" / "spread.csv")["class"].iloc[0] == "bandfin_perch"
+
+
+@pytest.mark.slow
 def test_the_class_that_the_angler_holds_is_found_and_no_other(fishnet, tmp_path):
     """A network learns a drawn reef in which one species is mostly held; the audit names it, and pipelines stop."""
     small = ["data.image_size=64", "trainer.max_epochs=20", "callbacks.heatmaps=null", "test=false"]
