@@ -53,8 +53,8 @@ def with_reference(
         folder: of the audit's run.
         about: names a model.
     """
-    plan = plan_of(audited)
-    if config.reference is None or plan.empty:
+    plan = plan_of(audited) if config.reference else None
+    if plan is None or plan.empty:
         return audited
     for row in plan[plan["reason"] != ""].to_dict("records"):
         log.warning("reference=retrain is not tried for %s: %s.", row["class"], row["reason"])
