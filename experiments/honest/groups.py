@@ -1,11 +1,11 @@
 """What recognised subjects change: `python -m experiments.honest.groups --root FISHCAM --weights FILE [--out
 groups.csv]`
 
-A folder whose true subjects a pattern names (`--subject`, default `(.+)_frame`) is split by the program, five seeds
-each with `data.group=none`, as before, and with `data.group=auto`, the default. Counted are subjects with photos in
-more than one part, and measured is logistic regression (standardised, C = 0.01) on features of a frozen network,
-MobileNetV2 by default: trained on the train and validation parts, tested on the test part. About two minutes on two
-cores.
+A folder whose true subjects a pattern or a column of its manifest names (`--subject`, default `(.+)_frame`) is split by
+the program, five seeds each with `data.group=none`, as before, and with `data.group=auto`, the default. Counted are
+subjects with photos in more than one part, and measured is logistic regression (standardised, C = 0.01) on features of
+a frozen network, MobileNetV2 by default: trained on the train and validation parts, tested on the test part. About two
+minutes on two cores.
 """
 
 import argparse
@@ -20,7 +20,6 @@ from sklearn.preprocessing import StandardScaler
 
 from fishnet import ImageClassifier, ImageFolderData
 from fishnet.data.cache import cache_folder
-from fishnet.data.naming import keys_of
 from fishnet.models.features import features_of
 
 SEEDS = range(5)
@@ -68,7 +67,9 @@ def measured(chosen: argparse.Namespace, features: dict[str, np.ndarray], group:
     """One split: how many subjects it cuts, and what that is worth."""
     data = ImageFolderData(root=str(chosen.root), group=group, seed=seed)
     table, part = data.table, data.assignment
-    subject = keys_of(table["path"], chosen.subject)
+    known = ImageFolderData(root=str(chosen.root), group=chosen.subject, duplicates="ignore").table
+    subject = known.set_index("path")["group"].reindex(table["path"])
+    subject.index = table.index
     values = np.stack([features[digest] for digest in table["sha256"]])
     tested = (part == "test").to_numpy()
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=300))

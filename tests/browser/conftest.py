@@ -1,10 +1,13 @@
 """A real headless browser that remembers whom it asked, and how to wait for what a page will show."""
 
+import functools
 import json
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -92,6 +95,21 @@ class Page:
                 if urlsplit(address).scheme in ("http", "https", "ws", "wss"):
                     self.asked.add(str(urlsplit(address).hostname))
         return self.asked
+
+
+@pytest.fixture
+def served(tmp_path) -> Iterator[Callable[[str], str]]:
+    """`served(text)` → the address under which a page is found on loopback."""
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def serve(text: str) -> str:
+        (tmp_path / "page.html").write_text(text, encoding="utf-8")
+        return f"http://127.0.0.1:{server.server_port}/page.html"
+
+    yield serve
+    server.shutdown()
 
 
 @pytest.fixture(scope="module")

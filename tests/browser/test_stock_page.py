@@ -1,8 +1,5 @@
 """The page in a real browser: every figure comes, and nobody outside is asked."""
 
-import functools
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,18 +15,13 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def address(tmp_path):
+def address(served):
     made, truth = sample(stocks=16, years=35)
     sheet = read_frame(Path("sample.csv"), made)
     found = Findings([sheet], ["odd.csv is empty: download it again."], status_of([sheet.frame]), truth=truth)
     found.dynamics = [dynamics(one, resamples=50) for one in candidates(found.frames)[:1]]
     text = render_page("Fish", "about", chapters(found), answers=answers(found))
-    (tmp_path / "page.html").write_text(text, encoding="utf-8")
-    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/page.html"
-    server.shutdown()
+    return served(text)
 
 
 def test_every_figure_is_drawn_and_nothing_is_fetched(page, address):
