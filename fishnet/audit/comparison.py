@@ -14,7 +14,7 @@ from fishnet.models.interface import Classifier
 
 from .exchange import HOSTS, choose_hosts
 from .folder import FolderAudit, answers, effects_again
-from .significance import price_of
+from .significance import price_of, share_of
 from .verdicts import Verdict
 
 RESAMPLES = 200  # of groups; only intervals of losses, which are not reported, hang on it
@@ -77,8 +77,9 @@ def reliances(
     model: Classifier, folder: PhotoFolder, audit: FolderAudit, found: Sequence[Verdict], *, stored: Path, about: dict,
     progress: bool,
 ) -> dict[tuple[str, str], Interval]:  # fmt: skip
-    """How much each class that rests on a shortcut rises with its carriers beyond other donors, in photos of the audit
-    that the model has neither learned from nor was chosen by; with ends of NaN where there are too few."""
+    """For each class that rests on a shortcut, the share of the answer that comes with it, and how much its probability
+    rises with its carriers beyond other donors; in photos of the audit that the model has neither learned from nor was
+    chosen by, with ends of NaN where there are too few."""
     photos = audit.photos
     unseen = photos["seen"].isin(UNSEEN).to_numpy()
     labels, digests = photos["label"].to_numpy(), photos["sha256"].tolist()
@@ -92,7 +93,10 @@ def reliances(
     result = {}
     for label, test in shortcuts.items():
         carriers = np.flatnonzero(np.isin(np.flatnonzero(among), test.carriers))
-        value = Interval(*price_of(effects, label, test.kind, carriers))
-        finite = value if np.isfinite(value.low) else Interval(value.value, np.nan, np.nan)
-        result["reliance", audit.classes[label]] = finite
+        figures = {
+            "share": share_of(effects, label, test.kind), "reliance": price_of(effects, label, test.kind, carriers)
+        }  # fmt: skip
+        for figure, (value, low, high) in figures.items():
+            ends = (low, high) if np.isfinite(low) else (np.nan, np.nan)
+            result[figure, audit.classes[label]] = Interval(value, *ends)
     return result

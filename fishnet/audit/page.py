@@ -137,7 +137,7 @@ def mended_chapter(mending: Mending, picture: tuple[Image.Image, str] | None) ->
 
 
 FIGURES = {
-    "reliance": "reliance of", "accuracy": "accuracy", "f1_macro": "macro-F1",
+    "share": "share of the answer of", "reliance": "reliance of", "accuracy": "accuracy", "f1_macro": "macro-F1",
     WORST: "lowest accuracy of a twins' group, validation photos",
 }  # fmt: skip
 

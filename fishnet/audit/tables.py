@@ -122,6 +122,7 @@ def metrics_of(audit: FolderAudit, found: list[Verdict], mending: Mending | None
     }
     if mending is not None and mending.checkpoint is not None:
         figures = mending.figures
-        values["audit/mended/reliance_max"] = figures.loc[figures["figure"] == "reliance", "after"].max()
+        for name in ("share", "reliance"):
+            values[f"audit/mended/{name}_max"] = figures.loc[figures["figure"] == name, "after"].max()
         values |= {f"audit/mended/{name}": mending.row(name)["after"] for name in ("accuracy", "f1_macro")}
     return {name: value for name, value in values.items() if np.isfinite(value)}

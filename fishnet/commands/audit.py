@@ -288,8 +288,8 @@ def print_mending(mending: "Mending | None") -> None:
         text = f"{mending.how} did not help (macro-F1 on exchanged validation photos {before.exchanged:.3f} before, "
         text += f"{after.exchanged:.3f} after; as they are {before.plain:.3f}, {after.plain:.3f}): the model stays"
     else:
-        rows = [row for row in mending.figures.to_dict("records") if row["figure"] in ("reliance", "f1_macro")]
-        names = [f"reliance of {row['class']}" if row["class"] else "macro-F1" for row in rows]
+        rows = mending.figures.query("figure in ['share', 'reliance', 'f1_macro']").to_dict("records")
+        names = [f"{row['figure']} of {row['class']}" if row["class"] else "macro-F1" for row in rows]
         pairs = [f"{name} {row['before']:.2f} → {row['after']:.2f}" for name, row in zip(names, rows, strict=True)]
         text = f"{mending.checkpoint}: {', '.join(pairs)}"
     print(f"{'mended':12s}{text}", flush=True)
