@@ -250,7 +250,6 @@ def test_a_border_that_only_its_own_class_has_taught_is_not_inherited(fishnet, t
     more = ["region=ellipse", "power=none", "reference=retrain", "spread=1", "out=why"]
     ended = fishnet("audit", BEST, "data=reef", *border, *more)
     assert ended.status == 0, ended.err
-    assert "not inherited" in " ".join(ended.out.split())
     verdicts = pd.read_csv(tmp_path / "why" / "audit" / "verdicts.csv").set_index("class")
     assert verdicts["inherited"].dropna().to_dict() == {"bandfin_perch": "no"}
     reference = pd.read_csv(tmp_path / "why" / "audit" / "reference.csv").iloc[0]
