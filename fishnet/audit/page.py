@@ -110,10 +110,11 @@ def mended_picture(audited: Audited, after: Classifier) -> tuple[Image.Image, st
     label, kind = audit.classes.index(worst.name), worst.test.kind
     rises = audit.effects.probabilities[audit.effects.kinds.index(kind), worst.test.carriers, label]
     donor = audited.views_of([int(audit.donors[worst.test.carriers[np.argmax(rises)]])])
-    hosts = [row for row in audit.hosts.tolist() if audit.photos["label"].iloc[row] != label][:EXAMPLES]
-    answers = [
-        pictures.examples(model, donor, audited.views_of(hosts), kind, label) for model in (audited.model, after)
-    ]
+    hosts = audited.views_of([row for row in audit.hosts.tolist() if audit.photos["label"].iloc[row] != label])
+    both = [pictures.examples(model, donor, hosts, kind, label) for model in (audited.model, after)]
+    rise = [example.probability_after - example.probability_before for example in both[0]]
+    most = np.argsort(-np.array(rise), kind="stable")[:EXAMPLES]
+    answers = [[examples[number] for number in most] for examples in both]
     photo, mask = pictures.as_bytes(donor.pixels[0]), donor.protected[0, 0].cpu().numpy() > 0.5
     sheet = pictures.mended_sheet(photo, mask, *answers, name=worst.name, brought=phrase(kind))
     return sheet, _prose().mended_caption(worst.name, phrase(kind))
