@@ -36,7 +36,8 @@ def training_carriers(
     progress: bool = True,
 ) -> pd.DataFrame:
     """The training photos of classes that rest on a shortcut, a row each: the folder's columns, and `kind`, `rise`
-    (of the class's probability in hosts of other classes) and `carries`. No row where nothing was found.
+    (of the class's probability in hosts of other classes) and `carries`. No row where nothing was found, or where
+    out-of-fold layers have judged, to which training photos are donors like any other.
 
     Args:
         model: that was audited.
@@ -52,7 +53,7 @@ def training_carriers(
     resting = [label for label, verdict in enumerate(found) if verdict.word == "shortcut"]
     trained = table["seen"].to_numpy() == "train" if "seen" in table else np.zeros(len(table), bool)
     trained[audit.rows[audit.donors]] = False  # with part=all they have been tried
-    rows = np.flatnonzero(trained & np.isin(labels, resting))
+    rows = np.flatnonzero(trained & np.isin(labels, resting) & (audit.folds == 0))
     if not len(rows):
         return table.iloc[rows].assign(kind="", rise=0.0, carries=False)
     return pd.concat(

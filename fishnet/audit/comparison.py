@@ -1,7 +1,6 @@
 """A model before and after it was mended, on photos by which nothing was learned and nothing chosen."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,9 @@ from fishnet.measure.intervals import Interval, intervals
 from fishnet.measure.predictions import Predictions
 from fishnet.models.interface import Classifier
 
-from .exchange import HOSTS, choose_hosts, measure_effects
-from .folder import FolderAudit, answers, region_digest, views
-from .significance import price_of
+from .exchange import HOSTS, choose_hosts
+from .folder import FolderAudit, answers, effects_again
+from .significance import price_of, share_of
 from .verdicts import Verdict
 
 RESAMPLES = 200  # of groups; only intervals of losses, which are not reported, hang on it
@@ -78,24 +77,26 @@ def reliances(
     model: Classifier, folder: PhotoFolder, audit: FolderAudit, found: Sequence[Verdict], *, stored: Path, about: dict,
     progress: bool,
 ) -> dict[tuple[str, str], Interval]:  # fmt: skip
-    """How much each class that rests on a shortcut rises with its carriers beyond other donors, in photos of the audit
-    that the model has neither learned from nor was chosen by; with ends of NaN where there are too few."""
+    """For each class that rests on a shortcut, the share of the answer that comes with it, and how much its probability
+    rises with its carriers beyond other donors; in photos of the audit that the model has neither learned from nor was
+    chosen by, with ends of NaN where there are too few."""
     photos = audit.photos
     unseen = photos["seen"].isin(UNSEEN).to_numpy()
-    labels, groups = photos["label"].to_numpy(), photos["group"].to_numpy()
-    digests = photos["sha256"].tolist()
-    keys = [digest + region_digest(mask) for digest, mask in zip(digests, audit.regions.protected, strict=True)]
+    labels, digests = photos["label"].to_numpy(), photos["sha256"].tolist()
     shortcuts = {label: verdict.test for label, verdict in enumerate(found) if verdict.word == "shortcut"}
     among = unseen[audit.donors]
-    effects = measure_effects(
-        model, partial(views, model, folder, audit.rows, audit.regions.protected), labels, groups, keys,
-        hosts=choose_hosts(labels, digests, np.flatnonzero(unseen), HOSTS), donors=audit.donors[among], folder=stored,
-        about=about, kinds=sorted({test.kind for test in shortcuts.values()}), progress=progress,
+    effects = effects_again(
+        model, folder, audit, hosts=choose_hosts(labels, digests, np.flatnonzero(unseen), HOSTS),
+        donors=audit.donors[among], kinds=sorted({test.kind for test in shortcuts.values()}), stored=stored,
+        about=about, progress=progress,
     )  # fmt: skip
     result = {}
     for label, test in shortcuts.items():
         carriers = np.flatnonzero(np.isin(np.flatnonzero(among), test.carriers))
-        value = Interval(*price_of(effects, label, test.kind, carriers))
-        finite = value if np.isfinite(value.low) else Interval(value.value, np.nan, np.nan)
-        result["reliance", audit.classes[label]] = finite
+        figures = {
+            "share": share_of(effects, label, test.kind), "reliance": price_of(effects, label, test.kind, carriers)
+        }  # fmt: skip
+        for figure, (value, low, high) in figures.items():
+            ends = (low, high) if np.isfinite(low) else (np.nan, np.nan)
+            result[figure, audit.classes[label]] = Interval(value, *ends)
     return result

@@ -41,6 +41,8 @@ class FolderAudit:
         effects: of the donors.
         tests: one a class.
         nulls: p-values of re-labelled donors.
+        folds: into how many folds the photos were parted, each judged by a classifier layer that knows none of it (see
+            `out_of_fold.py`); 0 where the model's own layer has judged.
     """
 
     photos: pd.DataFrame
@@ -55,6 +57,7 @@ class FolderAudit:
     effects: Effects
     tests: list[ClassTest]
     nulls: np.ndarray
+    folds: int = 0
 
 
 def audit_folder(
@@ -86,17 +89,10 @@ def audit_folder(
         batch_size: photos whose answers are asked for at once.
         progress: whether to show a bar.
     """
-    labels = folder.table["label"].to_numpy()[rows]
-    right = answers(model, folder, rows, batch_size).argmax(axis=1) == labels
+    logits = answers(model, folder, rows, batch_size)
     sample = sample_of(model, folder, rows, regions_of, most_donors=most_donors, hosts=hosts)
     effects = effects_of(model, folder, sample, stored=stored, about=about, progress=progress)
-    own = [right[labels == label] for label in range(len(model.classes))]
-    recalls = [float(of_class.mean()) if len(of_class) else np.nan for of_class in own]
-    return FolderAudit(
-        photos=sample.photos, rows=sample.rows, classes=list(model.classes), judged=len(rows),
-        accuracy=float(right.mean()), recalls=recalls, regions=sample.regions, hosts=sample.hosts,
-        donors=sample.donors, effects=effects, tests=exchange_test(effects, alpha), nulls=relabelled_p_values(effects),
-    )  # fmt: skip
+    return audit_of(model.classes, sample, folder.table["label"].to_numpy()[rows], logits, effects, alpha)
 
 
 class Sample(NamedTuple):
@@ -135,6 +131,23 @@ def sample_of(
     return Sample(photos, rows[chosen], regions, keys, *positions)
 
 
+def audit_of(
+    classes: Sequence[str], sample: Sample, labels: np.ndarray, logits: np.ndarray, effects: Effects, alpha: float,
+    folds: int = 0,
+) -> FolderAudit:  # fmt: skip
+    """The audit from what was measured: the answers (`logits`) on all photos with these labels, and the effects of the
+    sample's donors."""
+    right = logits.argmax(axis=1) == labels
+    own = [right[labels == label] for label in range(len(classes))]
+    recalls = [float(of_class.mean()) if len(of_class) else np.nan for of_class in own]
+    return FolderAudit(
+        photos=sample.photos, rows=sample.rows, classes=list(classes), judged=len(labels),
+        accuracy=float(right.mean()), recalls=recalls, regions=sample.regions, hosts=sample.hosts,
+        donors=sample.donors, effects=effects, tests=exchange_test(effects, alpha), nulls=relabelled_p_values(effects),
+        folds=folds,
+    )  # fmt: skip
+
+
 def effects_of(
     model: Classifier, folder: PhotoFolder, sample: Sample, *, stored: Path, about: dict, job: Job | None = None,
     progress: bool = True,
@@ -145,6 +158,20 @@ def effects_of(
     return measure_effects(
         model, partial(views, model, folder, sample.rows, sample.regions.protected), labels, groups, sample.keys,
         hosts=sample.hosts, donors=donors, folder=stored, about=about, kinds=KINDS, job=job, progress=progress,
+    )  # fmt: skip
+
+
+def effects_again(
+    model: Classifier, folder: PhotoFolder, audit: FolderAudit, *, hosts: np.ndarray, donors: np.ndarray,
+    kinds: Sequence[str], stored: Path, about: dict, progress: bool = True,
+) -> Effects:  # fmt: skip
+    """Of donors on hosts, both positions in `audit.photos`, by another model or on other hosts than the audit's."""
+    photos, protected = audit.photos, audit.regions.protected
+    keys = [digest + region_digest(mask) for digest, mask in zip(photos["sha256"], protected, strict=True)]
+    labels, groups = (photos[name].to_numpy() for name in ("label", "group"))
+    return measure_effects(
+        model, partial(views, model, folder, audit.rows, protected), labels, groups, keys, hosts=hosts, donors=donors,
+        folder=stored, about=about, kinds=kinds, progress=progress,
     )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ MOST = 5000  # training photos, which is plenty for one layer and keeps memory s
 COPIES = 2  # of each training photo that are exchanged, beside the photo as it is
 STRENGTHS = (1.0, 0.1, 0.01, 0.001)  # of the pull back to the present layer, tried in turn
 STEPS = 60  # of L-BFGS
+PULL = 0.001  # of a layer that learns from nothing, towards zero
 
 Model = TypeVar("Model", bound=Classifier)
 
@@ -95,6 +96,14 @@ def fitted(head: nn.Linear, features: Tensor, labels: Tensor, strength: float) -
 
         optimizer.step(loss)  # type: ignore[arg-type]
     return new.requires_grad_(False)
+
+
+def new_layer(classes: int, features: Tensor, labels: Tensor) -> nn.Linear:
+    """A layer that has learned from these photos alone, whatever that of the network knows."""
+    layer = nn.Linear(features.shape[1], classes, device=features.device)
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return fitted(layer, features, labels, PULL)
 
 
 def with_head(model: Model, head: nn.Linear) -> Model:

@@ -62,7 +62,7 @@ def usable_information(
     """
     rng, classes = np.random.default_rng(seed), int(label.max()) + 1
     group = np.unique(groups, return_inverse=True)[1]
-    fold, own = _folds(label, group, rng)
+    fold, own = balanced_folds(label, group, rng)
     permuted = np.vstack([own, *(_permuted(own, fold, rng) for _ in range(copies))])
     truth = permuted[:, group]
     truth[0] = label
@@ -85,8 +85,8 @@ def usable_information(
 # ---- folds, and permuted labels
 
 
-def _folds(label: np.ndarray, group: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The fold and the class of each group: of each class about as many groups in each fold."""
+def balanced_folds(label: np.ndarray, group: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The fold and the class of each group (a number from 0): of each class about as many groups in each of FOLDS."""
     counts = sparse.coo_array((np.ones(len(label)), (group, label))).toarray()
     own, fold = counts.argmax(axis=1), np.empty(len(counts), int)
     for name in np.unique(own):

@@ -22,15 +22,15 @@ log = logging.getLogger("fishnet")
 
 
 def judged_rows(data: ImageFolderData, part: str) -> np.ndarray:
-    """Rows of the part that was asked for; with `auto` all that the model has not learned from."""
+    """Rows of the part that was asked for; with `auto` all that the model has not learned from, with `folds` all."""
     seen = data.folder.table.get("seen")
-    if seen is None:
+    if seen is None and part != "folds":
         log.warning("The checkpoint does not record which photos it was trained on: these may be among them.")
     rows = data.rows(data.part)
     if seen is not None and part == "auto":
         rows = rows[(seen.iloc[rows] != "train").to_numpy()]
         log.info("Judged are %d of %d photos: the model was trained on the others.", len(rows), len(seen))
-    elif seen is not None and (trained := int((seen.iloc[rows] == "train").sum())):
+    elif seen is not None and part != "folds" and (trained := int((seen.iloc[rows] == "train").sum())):
         log.warning("warning: the model was trained on %d of these %d photos.", trained, len(rows))
     if len(np.unique(data.folder.table["label"].iloc[rows])) < 2:
         raise BadInput(

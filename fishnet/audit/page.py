@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
+from fishnet.explain.additive import is_additive
 from fishnet.models.interface import Classifier
 from fishnet.page.page import Chapter, Row, prose, render_page
 
@@ -42,7 +43,7 @@ def audit_page(audited: Audited, *, name: str, mended: Sequence[Chapter] = (), s
     chapters += [class_chapter(audited, verdict) for verdict in ranked if verdict.word == "shortcut"]
     chapters += [*mended, *others(ranked), *(section.chapter for section in sections if section.chapter)]
     chapters.append(evidence_chapter(audited))
-    about = _prose().about(audit.judged, len(audit.classes), name, f"{audit.accuracy:.0%}")
+    about = _prose().about(audit.judged, len(audit.classes), name, f"{audit.accuracy:.0%}", audit.folds)
     answers = [_prose().answer(verdict, 0) for verdict in ranked if verdict.word != "nothing"]
     return render_page(
         "Does any class rest on something other than the animal?", about, chapters,
@@ -109,10 +110,11 @@ def mended_picture(audited: Audited, after: Classifier) -> tuple[Image.Image, st
     label, kind = audit.classes.index(worst.name), worst.test.kind
     rises = audit.effects.probabilities[audit.effects.kinds.index(kind), worst.test.carriers, label]
     donor = audited.views_of([int(audit.donors[worst.test.carriers[np.argmax(rises)]])])
-    hosts = [row for row in audit.hosts.tolist() if audit.photos["label"].iloc[row] != label][:EXAMPLES]
-    answers = [
-        pictures.examples(model, donor, audited.views_of(hosts), kind, label) for model in (audited.model, after)
-    ]
+    hosts = audited.views_of([row for row in audit.hosts.tolist() if audit.photos["label"].iloc[row] != label])
+    both = [pictures.examples(model, donor, hosts, kind, label) for model in (audited.model, after)]
+    rise = [example.probability_after - example.probability_before for example in both[0]]
+    most = np.argsort(-np.array(rise), kind="stable")[:EXAMPLES]
+    answers = [[examples[number] for number in most] for examples in both]
     photo, mask = pictures.as_bytes(donor.pixels[0]), donor.protected[0, 0].cpu().numpy() > 0.5
     sheet = pictures.mended_sheet(photo, mask, *answers, name=worst.name, brought=phrase(kind))
     return sheet, _prose().mended_caption(worst.name, phrase(kind))
@@ -136,7 +138,7 @@ def mended_chapter(mending: Mending, picture: tuple[Image.Image, str] | None) ->
 
 
 FIGURES = {
-    "reliance": "reliance of", "accuracy": "accuracy", "f1_macro": "macro-F1",
+    "share": "share of the answer of", "reliance": "reliance of", "accuracy": "accuracy", "f1_macro": "macro-F1",
     WORST: "lowest accuracy of a twins' group, validation photos",
 }  # fmt: skip
 
@@ -169,6 +171,8 @@ def evidence_chapter(audited: Audited) -> Chapter:
     """The regions on a dozen photos, so that a person can object, and the checks."""
     audit, views_of = audited.measured, audited.views_of
     chapter = Chapter("What the verdicts rest on")
+    if audit.folds:
+        chapter.add_text(_prose().folds(audit.folds, len(audit.hosts)), style="boxed")
     share = f"{float(audit.regions.protected.mean()):.0%}"
     chapter.add_text(_prose().region(audit.regions.how, share))
     rows = np.linspace(0, len(audit.photos) - 1, min(SHOWN, len(audit.photos))).round().astype(int).tolist()
@@ -178,6 +182,8 @@ def evidence_chapter(audited: Audited) -> Chapter:
         for row, image, mask in zip(rows, views.pixels, views.protected, strict=True)
     ]
     chapter.add_figure(pictures.address(pictures.sheet(tiles, columns=6)), "The region of a dozen photos.")
+    if not is_additive(audited.model):
+        chapter.add_text(_prose().gradients())
     silent, told_apart = is_silent(audit.nulls)
     chapter.add_text(_prose().nulls(f"{told_apart:.1%}", len(audit.nulls), silent))
     if audited.control:

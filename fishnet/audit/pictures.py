@@ -94,7 +94,7 @@ def mended_sheet(
     legend = np.full((TILE, TILE, 3), 255, np.uint8)
     above = [tile(donor, f"a {name}", region)]
     above += [tile(b.before, f"{b.probability_before:.0%} → {a.probability_before:.0%}") for b, a in pairs]
-    below = [tile(legend, f"given {brought}:")]
+    below = [tile(legend, f"with {brought}:")]
     below += [tile(b.after, f"{b.probability_after:.0%} → {a.probability_after:.0%}") for b, a in pairs]
     return sheet([*above, *below], columns=len(above), title=f"Probability of {name}, before → after mending")
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from fishnet.models.features import has_features
 from fishnet.page.page import Chapter, prose
 
-from .heads import fitted
+from .heads import new_layer
 from .kinds import Views
 from .planting import plant
 from .proxy import AT_ONCE, EmbeddedExchange, embedded
@@ -34,7 +34,6 @@ NARROW = 0.3  # width of the interval at which `full` ends
 PLANTED = 0.5  # share of the class's photos
 LEARNED = 0.05  # share of the way to the class that the cue itself goes, from which it counts as learned
 DONORS, MOST = 40, 150  # of a class that are laid into hosts, and that the layer learns from
-PULL = 0.001  # of the new layer towards zero
 
 _prose = functools.partial(prose, "fishnet.audit", "prose.html")
 
@@ -84,9 +83,18 @@ def power_section(audited: Audited) -> Section | None:
 
 
 def can_learn(audited: Audited) -> bool:
-    """Whether a new classifier layer can be learned: the network has features, and training photos are known."""
-    seen = audited.folder.table.get("seen")
-    return has_features(audited.model) and seen is not None and bool((seen == "train").any())
+    """Whether a new classifier layer can be learned: the network has features, and of each class training photos are
+    known that were not tried."""
+    labels = audited.folder.table["label"].to_numpy()
+    return has_features(audited.model) and len(np.unique(labels[learnable(audited)])) == len(audited.model.classes)
+
+
+def learnable(audited: Audited) -> np.ndarray:
+    """Rows of the training photos that are neither donors nor hosts: a layer that knows those would be asked about
+    photos that it has learned from."""
+    table = audited.folder.table
+    rows = np.flatnonzero(table["seen"] == "train") if "seen" in table else np.arange(0)
+    return np.setdiff1d(rows, audited.measured.rows)
 
 
 def _outcome(trial: Trial) -> str:
@@ -150,10 +158,9 @@ class Bench:
         chosen = [rng.permutation(measured.donors[mask])[:DONORS] for mask in (is_own, ~is_own)]
         donors = np.concatenate(chosen)
         base = EmbeddedExchange.of(model, audited.views_of(measured.hosts.tolist()), audited.views_of(donors.tolist()))
-        table = audited.folder.table
-        learned_from, labels = table["seen"].to_numpy() == "train", table["label"].to_numpy()
+        learned_from, labels = learnable(audited), audited.folder.table["label"].to_numpy()
         order = [label, *(other for other in range(len(model.classes)) if other != label)]
-        rows = [rng.permutation(np.flatnonzero(learned_from & (labels == c)))[:MOST] for c in order]
+        rows = [rng.permutation(learned_from[labels[learned_from] == c])[:MOST] for c in order]
         learning = np.concatenate(rows)
         photos = audited.folder.photos(learning.tolist(), model.preprocessing)
         features = torch.cat([embedded(model, part.to(model.device).float() / 255) for part in photos.split(AT_ONCE)])
@@ -186,10 +193,7 @@ class Bench:
         for part in torch.from_numpy(carriers).split(AT_ONCE):
             photos = self.learning[part].to(self.audited.model.device).float() / 255
             features[part] = embedded(self.audited.model, with_cue(cue, photos, rng))
-        layer = nn.Linear(features.shape[1], len(self.audited.model.classes))
-        for parameter in layer.parameters():
-            nn.init.zeros_(parameter)
-        return fitted(layer, features, self.labels, PULL)
+        return new_layer(len(self.audited.model.classes), features, self.labels)
 
     def _truth(self, cue: str, layer: nn.Linear, rng: np.random.Generator) -> tuple[float, float]:
         """By how much the class rises in photos of the other classes when the cue is really planted into them: its

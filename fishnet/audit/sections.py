@@ -35,6 +35,8 @@ class Audited:
         power: how hard it is tried what would have been found: `quick`, `full` or `none`.
         control: what a cue in all classes has done: `silent`, `accused`, or nothing where it was not tried.
         before: the verdicts of an earlier audit by class, where this one is held against it.
+        reference: what a model shows that was trained without the carriers, see `inherited.reactions`.
+        early: the answers of a few short trainings, see `spread.early_answers`.
     """
 
     model: ImageClassifier
@@ -48,6 +50,8 @@ class Audited:
     power: str = "quick"
     control: str = ""
     before: pd.DataFrame | None = None
+    reference: pd.DataFrame | None = None
+    early: pd.DataFrame | None = None
 
     def views_of(self, positions: Sequence[int]) -> Views:
         """Photos by their position in `measured.photos`, with their regions."""

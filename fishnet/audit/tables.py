@@ -25,9 +25,10 @@ def sentence(verdict: Verdict) -> str:
         return f"no verdict: {verdict.reason}"
     if verdict.word == "nothing":
         return "too little to count" if verdict.test.flagged else "nothing found"
+    inherited = {"yes": ", inherited", "no": ", not inherited"}.get(verdict.inherited, "")
     return (
         f"leans on {verdict.carried_by} in {counted(len(verdict.test.carriers), 'photo')} of {verdict.test.donors} "
-        f"(basis {verdict.basis})"
+        f"(basis {verdict.basis}{inherited})"
     )
 
 
@@ -58,6 +59,7 @@ def verdict_table(audit: FolderAudit, found: list[Verdict]) -> pd.DataFrame:
         figures["detectable"] = smallest_found(audit.effects, label)
         figures |= {f"p_{kind}": p for kind, p in test.by_kind.items()}
         words = {"verdict": verdict.word, "basis": verdict.basis, "reason": verdict.reason}
+        words["inherited"] = verdict.inherited
         rows.append({"class": verdict.name, **words, **figures})
     return pd.DataFrame(rows)
 
@@ -95,13 +97,14 @@ def audit_record(audited: Audited, *, model: str, alpha: float) -> dict[str, Any
     verdicts = [
         {"class": verdict.name, "verdict": verdict.word, "reason": verdict.reason, "basis": verdict.basis}
         | ({"kind": verdict.test.kind, "rests_on": verdict.carried_by} if verdict.word == "shortcut" else {})
+        | ({"inherited": verdict.inherited} if verdict.inherited else {})
         | {"reliance": verdict.reliance, "p": verdict.test.p, "photos": verdict.test.donors}
         for verdict in audited.found
     ]
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"), "model": model, "data": audited.folder.index.digest,
         "region": measured.regions.how, "region_given": measured.regions.given, "alpha": alpha,
-        "judged": measured.judged, "accuracy": measured.accuracy,
+        "judged": measured.judged, "accuracy": measured.accuracy, "folds": measured.folds,
         "reliance_max": most if np.isfinite(most) else None, "verdicts": verdicts,
     }  # fmt: skip
 
@@ -119,6 +122,7 @@ def metrics_of(audit: FolderAudit, found: list[Verdict], mending: Mending | None
     }
     if mending is not None and mending.checkpoint is not None:
         figures = mending.figures
-        values["audit/mended/reliance_max"] = figures.loc[figures["figure"] == "reliance", "after"].max()
+        for name in ("share", "reliance"):
+            values[f"audit/mended/{name}_max"] = figures.loc[figures["figure"] == name, "after"].max()
         values |= {f"audit/mended/{name}": mending.row(name)["after"] for name in ("accuracy", "f1_macro")}
     return {name: value for name, value in values.items() if np.isfinite(value)}

@@ -36,6 +36,8 @@ class Verdict:
             level, D regions of the animal that somebody has drawn.
         reliance: how much the class's probability rises by what it rests on, at least; 0 where nothing was shown.
         test: the figures.
+        inherited: of a shortcut, whether a model reacts too that was trained without the photos that carry it: `yes`,
+            `no`, or nothing where that is not known.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Verdict:
     basis: str
     reliance: float
     test: ClassTest
+    inherited: str = ""
 
     @property
     def share(self) -> float:

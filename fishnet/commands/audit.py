@@ -15,13 +15,17 @@ Examples
   fishnet audit checkpoint=best.ckpt data.root=photos/lake job=2/4     the second of four processes, then once without
   fishnet audit checkpoint=other.ckpt data.root=photos/lake cues=OUT/audit/cues fail_above=0.05
   fishnet audit checkpoint=new.ckpt data.root=photos/lake before=OUT
+  fishnet audit checkpoint=outputs/RUN/checkpoints/best.ckpt reference=retrain spread=5    with six trainings more
+  fishnet audit checkpoint=frozen.ckpt data.root=photos/lake part=folds         a small folder, a frozen backbone
 
 What is written: verdicts.csv, photos.csv, report.html; where something was found also curation.csv, a list for
 `fishnet train … data.curation=curation.csv` that changes nothing until you edit it, and cues/, pictures of what was
 found, without the animal, by which cues= tests any model with classes of these names. The folder of the model's run
 gets audit.json. before= shows an earlier audit beside this one. mend= chooses on validation photos
 that are given the surroundings of others and reports once on photos that nothing was learned or chosen by (mended.csv);
-a mended model that is better lies in OUT/mended/checkpoints/best.ckpt.
+a mended model that is better lies in OUT/mended/checkpoints/best.ckpt. reference= says of each shortcut whether it is
+inherited, and spread= which classes have photos that are learned at once and others that are not. part=folds judges by
+new classifier layers, each on photos that it has not learned from, so that a small folder can be judged by all photos.
 """
 
 import hashlib
@@ -63,7 +67,7 @@ class Keys:
     """Types and ranges of the keys at the top."""
 
     checkpoint: FreeText
-    part: Literal["auto", "all", "val", "test"]
+    part: Literal["auto", "all", "val", "test", "folds"]
     region: Literal["learned", "ellipse", "boxes", "masks", "animals"]
     boxes: FreeText | None
     masks: FreeText | None
@@ -74,6 +78,8 @@ class Keys:
     job: str | None
     cues: FreeText | None
     before: FreeText | None
+    reference: Literal["retrain"] | None
+    spread: Annotated[int, AtLeast(0)]
     alpha: Annotated[float, Between(0, 1)]
     power: Literal["quick", "full", "none"]
     mend: Literal["head", "retrain"] | None
@@ -98,6 +104,7 @@ def audit(config: DictConfig) -> dict[str, float]:
     from fishnet.audit.tables import audit_record, metrics_of
     from fishnet.config import auditing, building
     from fishnet.config.mending import check_mending
+    from fishnet.config.references import check_references
     from fishnet.data.index import state_folder
     from fishnet.models.bundle import keep_result
     from fishnet.models.checkpoint import load_model
@@ -109,6 +116,7 @@ def audit(config: DictConfig) -> dict[str, float]:
     model = load_model(checkpoint).to("cuda" if torch.cuda.is_available() else "cpu").eval()
     model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # half the time on a CPU
     data = judged_data(config, model)
+    auditing.check_part(config, model, data)
     rows = judged_rows(data, config.part)
     files = {key: config[key] and Path(config[key]).expanduser() for key in ("boxes", "masks", "weights")}
     regions_of = RegionSource(config.region, data, model, config.batch_size, **files, network=config.network)
@@ -123,8 +131,10 @@ def audit(config: DictConfig) -> dict[str, float]:
         check_bound(config, most["class"], "the cues of its set", most["reliance"])
         return cue_metrics(table)
     check_mending(config, model, data, checkpoint)
+    check_references(config, data, checkpoint)
     with auditing.audit_run(config, data, checkpoint) as (folder, logger):
         audited = audited_folder(config, model, data, rows, regions_of, folder, before)
+        audited = more_trained(config, audited, checkpoint, folder)
         result, more = reported(config, audited, checkpoint, folder)
         logger.log_artifacts(folder / "audit", "audit")
         measured, found, mending = audited.measured, audited.found, result and result[0]
@@ -157,16 +167,19 @@ def audited_folder(
     from fishnet.audit.carriers import training_carriers
     from fishnet.audit.control import checked
     from fishnet.audit.folder import audit_folder
+    from fishnet.audit.out_of_fold import audit_folds
     from fishnet.audit.sections import Audited
     from fishnet.audit.tables import photo_table, write_tables
     from fishnet.audit.verdicts import verdicts
     from fishnet.data.index import state_folder
 
     stored, name = state_folder(data.root), about(model)
-    measured = audit_folder(
-        model, data.folder, rows, regions_of, most_donors=config.donors, hosts=config.hosts, alpha=config.alpha,
-        batch_size=config.batch_size, stored=stored / "effects", about=name,
-    )  # fmt: skip
+    how = {"most_donors": config.donors, "hosts": config.hosts, "alpha": config.alpha, "batch_size": config.batch_size}
+    how |= {"stored": stored / "effects", "about": name}
+    if config.part == "folds":
+        measured = audit_folds(model, data.folder, regions_of, **how)
+    else:
+        measured = audit_folder(model, data.folder, rows, regions_of, **how)
     settings = {"batch_size": config.batch_size, "seed": config.seed, "power": config.power, "before": before}
     judged = Audited(model, data.folder, measured, verdicts(measured), pd.DataFrame(), stored=stored, **settings)
     judged = checked(judged)
@@ -176,6 +189,14 @@ def audited_folder(
     audited = replace(judged, photos=photo_table(measured, judged.found, trained))
     write_tables(measured, audited.found, audited.photos, folder / "audit")
     return audited
+
+
+def more_trained(config: DictConfig, audited: "Audited", checkpoint: Path, folder: Path) -> "Audited":
+    """The same with what further trainings show, where they are wished for."""
+    from fishnet.config.references import with_early_answers, with_reference
+
+    audited = with_reference(config, audited, checkpoint, folder, about)
+    return with_early_answers(config, audited, checkpoint, folder)
 
 
 def reported(
@@ -211,7 +232,7 @@ def judged_data(config: DictConfig, model: "ImageClassifier") -> "ImageFolderDat
     """The folder with the model's labels and what the model has seen of it."""
     from hydra.utils import instantiate
 
-    part = "all" if config.part in ("auto", "all") else config.part
+    part = "all" if config.part in ("auto", "all", "folds") else config.part
     data = instantiate(config.data, _convert_="all").for_model(
         classes=model.classes, preprocessing=model.preprocessing, part=part, seen=model.seen
     )
@@ -267,8 +288,8 @@ def print_mending(mending: "Mending | None") -> None:
         text = f"{mending.how} did not help (macro-F1 on exchanged validation photos {before.exchanged:.3f} before, "
         text += f"{after.exchanged:.3f} after; as they are {before.plain:.3f}, {after.plain:.3f}): the model stays"
     else:
-        rows = [row for row in mending.figures.to_dict("records") if row["figure"] in ("reliance", "f1_macro")]
-        names = [f"reliance of {row['class']}" if row["class"] else "macro-F1" for row in rows]
+        rows = mending.figures.query("figure in ['share', 'reliance', 'f1_macro']").to_dict("records")
+        names = [f"{row['figure']} of {row['class']}" if row["class"] else "macro-F1" for row in rows]
         pairs = [f"{name} {row['before']:.2f} → {row['after']:.2f}" for name, row in zip(names, rows, strict=True)]
         text = f"{mending.checkpoint}: {', '.join(pairs)}"
     print(f"{'mended':12s}{text}", flush=True)

@@ -16,9 +16,11 @@ from fishnet.audit.cue_test import cue_metrics, cue_test, known_cues
 from fishnet.audit.folder import effects_of, sample_of, unmeasured
 from fishnet.audit.jobs import Job
 from fishnet.audit.judged import RegionSource
+from fishnet.audit.out_of_fold import check_folds
 from fishnet.audit.tables import write_table
 from fishnet.data.datamodule import ImageFolderData
 from fishnet.environment import TYPED_COMMAND
+from fishnet.errors import BadInput
 from fishnet.models.classifier import ImageClassifier
 from fishnet.runs import records, run
 from fishnet.runs.folders import run_folder
@@ -46,6 +48,16 @@ def audit_run(config: DictConfig, data: ImageFolderData, checkpoint: Path) -> It
             records.write_records(config, data, folder, logger, command="audit")
             logger.set_tags({names.CHECKPOINT: str(checkpoint)})
             yield folder, logger
+
+
+def check_part(config: DictConfig, model: ImageClassifier, data: ImageFolderData) -> None:
+    """Refuse part=folds where new classifier layers cannot judge, or where the model's own is to be asked."""
+    if config.part != "folds":
+        return
+    for key in ("job", "cues", "reference"):
+        if config[key] is not None:
+            raise BadInput(f"part=folds judges by new classifier layers, and {key}= asks the model's: leave one out.")
+    check_folds(model, data.folder)
 
 
 def measure_share(

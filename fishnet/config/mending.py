@@ -23,7 +23,7 @@ def check_mending(config: DictConfig, model: ImageClassifier, data: ImageFolderD
     if config.mend is None:
         return
     if config.mend == "retrain":
-        run_of(checkpoint)
+        run_of(checkpoint, "mend=retrain", cure=", or say mend=head")
     elif not has_features(model):
         raise BadInput("mend=head: this network has no single linear classifier layer; try mend=retrain.")
     table = data.folder.table

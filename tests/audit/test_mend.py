@@ -136,7 +136,8 @@ def test_before_and_after_are_measured_on_photos_that_nothing_was_learned_from(a
     abouts = {"model": "reads the edge"}, {"model": "does not"}
     figures = compared(models, folder, audit, found, stored=stored, abouts=abouts, batch_size=16, progress=False)
     table = figures.set_index(["figure", "class"])
-    assert list(table.index) == [("reliance", "class 2"), ("accuracy", ""), ("f1_macro", "")]
+    assert list(table.index) == [("share", "class 2"), ("reliance", "class 2"), ("accuracy", ""), ("f1_macro", "")]
+    assert table.loc[("share", "class 2"), "before_low"] > 0.1 > table.loc[("share", "class 2"), "after_high"]
     reliance = table.loc[("reliance", "class 2")]
     assert reliance["before_low"] > 0.1 > reliance["after_high"]
     assert reliance["before_low"] <= reliance["before"] <= reliance["before_high"]

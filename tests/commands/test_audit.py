@@ -1,6 +1,8 @@
 """fishnet audit: too little to judge, what it leaves behind, going on, bad input; and the founding story, drawn."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -89,6 +91,11 @@ def test_what_was_measured_is_not_measured_again(fishnet, trained, shapes, tmp_p
         (["data.classes=[disc]"], ["two classes"]),
         (["mend=pray"], ["mend=pray", "head"]),
         (["data.curation=nowhere.csv"], ["nowhere.csv"]),
+        (["reference=prayer"], ["reference=prayer", "retrain"]),
+        (["spread=-1"], ["spread=-1"]),
+        (["part=folds"], ["backbone was trained on 33 of these photos", "part=auto"]),
+        (["part=folds", "job=1/2"], ["job=", "part=folds"]),
+        (["part=folds", "reference=retrain"], ["reference=", "part=folds"]),
     ],
 )
 def test_bad_input_is_one_sentence(fishnet, trained, shapes, settings, words):
@@ -97,10 +104,61 @@ def test_bad_input_is_one_sentence(fishnet, trained, shapes, settings, words):
     assert len(ended.err.strip().splitlines()) <= 2 and all(word in ended.err for word in words), ended.err
 
 
-def test_a_checkpoint_away_from_its_run_cannot_be_trained_again(fishnet, trained, shapes, tmp_path):
+@pytest.mark.parametrize("key", ["mend=retrain", "reference=retrain", "spread=5"])
+def test_a_checkpoint_away_from_its_run_cannot_be_trained_again(fishnet, trained, shapes, tmp_path, key):
     (trained / "checkpoints" / "best.ckpt").rename(tmp_path / "alone.ckpt")
-    ended = fishnet("audit", "checkpoint=alone.ckpt", f"data.root={shapes}", "out=why", "mend=retrain")
-    assert ended.status == 2 and "config.yaml is missing" in ended.err
+    ended = fishnet("audit", "checkpoint=alone.ckpt", f"data.root={shapes}", "out=why", key)
+    assert ended.status == 2 and "config.yaml is missing" in ended.err and key in ended.err
+
+
+def test_photos_that_cannot_be_read_are_listed_with_the_reason(fishnet, trained, shapes, tmp_path):
+    shutil.copytree(shapes, tmp_path / "photos")
+    (tmp_path / "photos" / "disc" / "torn.jpg").write_bytes(b"no photo")
+    ended = fishnet("audit", BEST, "data.root=photos", "out=why")
+    assert ended.status == 0, ended.err
+    refused = pd.read_csv(tmp_path / "why" / "audit" / "refused.csv")
+    assert refused["path"].tolist() == ["disc/torn.jpg"] and refused["reason"].str.len().gt(5).all()
+    page = (tmp_path / "why" / "audit" / "report.html").read_text()
+    assert "Photos that cannot be read" in page and "disc/torn.jpg" in page
+
+
+def test_a_head_that_is_not_linear_is_explained_by_gradients_and_the_page_says_so(fishnet, trained, shapes, tmp_path):
+    assert fishnet("audit", BEST, f"data.root={shapes}", "out=why").status == 0
+    page = (tmp_path / "why" / "audit" / "report.html").read_text()
+    assert "from gradients" in page and "like the animals of the other classes" in page  # regions, learned from them
+
+
+def test_short_trainings_are_made_once(fishnet, trained, shapes, tmp_path, monkeypatch):
+    """Their answers are a chapter and two tables; with the same settings nothing is trained again."""
+    started = []
+
+    def start_training(arguments, key):
+        started.append(key)
+        out = Path(next(word for word in arguments if word.startswith("out=")).removeprefix("out=").strip("'"))
+        shutil.copytree(trained / "checkpoints", out / "checkpoints")
+
+    monkeypatch.setattr("fishnet.config.retraining.start_training", start_training)
+    shutil.copytree(shapes, tmp_path / "photos")
+    for out in ("first", "second"):
+        ended = fishnet("audit", BEST, "data.root=photos", f"out={out}", "spread=1", "tracking.offline=true")
+        assert ended.status == 0, ended.err
+    assert started == ["spread=1"]
+    spread, early = (pd.read_csv(tmp_path / "second" / "audit" / f"{name}.csv") for name in ("spread", "early"))
+    assert len(spread) == 3 and len(early) == 15 and (early["log_p"] <= 0).all()
+    assert "What is learned at once" in (tmp_path / "second" / "audit" / "report.html").read_text()
+    kept = sorted((tmp_path / ".photos.fishnet" / "trainings").glob("[!.]*"))
+    assert [path.name.split("-")[0] for path in kept] == ["early", "early"]  # the checkpoint and its digest
+
+
+def test_a_frozen_backbone_is_judged_by_layers_that_have_not_seen_the_photo(fishnet, tiny, shapes, tmp_path):
+    settings = ["callbacks.heatmaps=null", "test=false", "out=run", "model.freeze=backbone", "tracking.offline=true"]
+    ended = fishnet("train", *tiny, *settings)
+    assert ended.status == 0, ended.err
+    ended = fishnet("audit", BEST, f"data.root={shapes}", "part=folds", "hosts=3", "out=why", "tracking.offline=true")
+    assert ended.status == 0, ended.err
+    assert len(pd.read_csv(tmp_path / "why" / "audit" / "photos.csv")) == 48  # all, training photos among them
+    assert "out-of-fold classifier layers" in (tmp_path / "why" / "audit" / "report.html").read_text()
+    assert json.loads((tmp_path / "run" / "audit.json").read_text())["folds"] == 5
 
 
 def test_a_second_round_stands_beside_the_first(fishnet, trained, shapes, tmp_path):
@@ -155,7 +213,7 @@ def test_a_class_that_its_border_gives_away_is_mended_by_training_again(fishnet,
         assert ended.status == 0, ended.err
         assert "reliance of bandfin_perch" in ended.out.splitlines()[-1]
         figures = pd.read_csv(tmp_path / how / "audit" / "mended.csv", keep_default_na=False)
-        reliance = figures[figures["class"] == "bandfin_perch"].iloc[0]
+        reliance = figures.set_index(["figure", "class"]).loc[("reliance", "bandfin_perch")]
         assert reliance["after"] < 0.5 * reliance["before"], figures
         assert "Mended" in (tmp_path / how / "audit" / "report.html").read_text()
         mended = load_model(tmp_path / how / "mended" / "checkpoints" / "best.ckpt")
@@ -179,6 +237,24 @@ def test_a_class_that_its_border_gives_away_is_mended_by_training_again(fishnet,
     splits = {run.data.tags["fishnet.split_digest"] for run in runs if run.data.tags["fishnet.command"] == "train"}
     assert len(tags) == 1 and tags[0]["fishnet.mended_from"] == str(tmp_path / "run" / "checkpoints" / "best.ckpt")
     assert len(splits) == 1  # the mended run has the split of the first one
+
+
+@pytest.mark.slow
+def test_a_border_that_only_its_own_class_has_taught_is_not_inherited(fishnet, tmp_path):
+    """The training without the bordered photos reacts less than half as much; and in a short training those photos are
+    learned before the others."""
+    settings = ["data.image_size=64", "trainer.max_epochs=15", "callbacks.heatmaps=null", "test=false", "seed=1"]
+    border = [*BORDER[:-1], BORDER[-1].replace("0.8", "0.6"), "tracking.offline=true"]
+    ended = fishnet("train", "experiment=demo", *border, *settings, "out=run")
+    assert ended.status == 0, ended.err
+    more = ["region=ellipse", "power=none", "reference=retrain", "spread=1", "out=why"]
+    ended = fishnet("audit", BEST, "data=reef", *border, *more)
+    assert ended.status == 0, ended.err
+    verdicts = pd.read_csv(tmp_path / "why" / "audit" / "verdicts.csv").set_index("class")
+    assert verdicts["inherited"].dropna().to_dict() == {"bandfin_perch": "no"}
+    reference = pd.read_csv(tmp_path / "why" / "audit" / "reference.csv").iloc[0]
+    assert reference["reference"] < 0.5 * reference["share"] and reference["left"] >= 20
+    assert pd.read_csv(tmp_path / "why" / "audit" / "spread.csv")["class"].iloc[0] == "bandfin_perch"
 
 
 @pytest.mark.slow

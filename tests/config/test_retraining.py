@@ -9,6 +9,7 @@ from fishnet.config import retraining
 from fishnet.config.compose import compose
 from fishnet.config.validate import validate
 from fishnet.errors import BadInput, WorkFailed
+from fishnet.models.checkpoint import read_checkpoint, write_checkpoint
 
 OWN = ["seed=3", "model.backbone=cnn", "model.backbone_args.filters=[4,8]", "model.lr=0.02", "callbacks.heatmaps=null"]
 REEF = ["data=reef", "data.species=4", "data.photos=40", "data.augment=mirror"]
@@ -18,7 +19,7 @@ REEF = ["data=reef", "data.species=4", "data.photos=40", "data.augment=mirror"]
 def started(monkeypatch):
     """The arguments of each training that is started, which does not run."""
     arguments: list[list[str]] = []
-    monkeypatch.setattr(retraining, "start_training", arguments.append)
+    monkeypatch.setattr(retraining, "start_training", lambda given, key: arguments.append(given))
     return arguments
 
 
@@ -70,7 +71,7 @@ def test_the_list_by_which_the_run_was_curated_is_taken_up(started, tmp_path):
     run_folder(tmp_path / "run", ["data=folder", "data.root=lake"])
     (tmp_path / "run" / "config" / "curation.csv").write_text("path,action\n")
     audit = compose("audit", ["data.root=lake", "checkpoint=x"])
-    settings = retraining.mended_settings(tmp_path / "run", tmp_path, audit)
+    settings = retraining.settings_of(tmp_path / "run", tmp_path, audit)
     assert settings["data"]["curation"] == str(tmp_path / "run" / "config" / "curation.csv")
 
 
@@ -79,10 +80,63 @@ def test_a_checkpoint_without_its_run_is_refused(tmp_path, missing):
     checkpoint = run_folder(tmp_path / "run", ["data=folder", "data.root=lake"])
     (tmp_path / "run" / missing).unlink()
     with pytest.raises(BadInput, match=f"{missing} is missing.*mend=head"):
-        retraining.run_of(checkpoint)
+        retraining.run_of(checkpoint, "mend=retrain", cure=", or say mend=head")
 
 
 def test_a_training_that_fails_ends_the_audit_with_a_sentence(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(WorkFailed, match="ended with status 2"):
-        retraining.start_training(["data=nowhere"])
+        retraining.start_training(["data=nowhere"], "mend=retrain")
+
+
+def short_settings(folder: Path, seed: int) -> dict:
+    (folder / "lake").mkdir(exist_ok=True)
+    audit = compose("audit", [f"data.root='{folder}/lake'", "checkpoint=x"])
+    settings = retraining.settings_of(folder / "run", folder / "lake", audit)
+    return {**settings, "seed": seed, "trainer": {**settings["trainer"], "max_epochs": 3}}
+
+
+def kept(folder: Path, settings: dict) -> Path:
+    how = {"key": "spread=1", "name": "early", "change": "for 3 epochs"}
+    return retraining.kept_training(
+        settings, folder / "run", settings_folder=folder / "why", home=folder / "trainings", **how
+    )  # fmt: skip
+
+
+def test_a_training_of_which_only_the_model_is_kept_is_a_run_of_no_store(started, tmp_path):
+    """It is the run's own but for what was changed and for what nobody looks at."""
+    run_folder(tmp_path / "run", ["data=folder", "data.root=lake", *OWN])
+    with pytest.raises(WorkFailed, match="spread=1: the training has left no"):  # for it did not run
+        kept(tmp_path, short_settings(tmp_path, seed=7))
+    new = compose("train", started[0][2:], started[0][1])
+    validate(new, "train")
+    before = OmegaConf.to_container(OmegaConf.load(tmp_path / "run" / "config" / "config.yaml"), resolve=True)
+    now = OmegaConf.to_container(new, resolve=True)
+    assert now["model"] == before["model"] and now["data"]["seed"] == before["data"]["seed"] == 3
+    assert (now["seed"], now["trainer"]["max_epochs"], now["test"]) == (7, 3, False)
+    assert now["tracking"]["offline"] is True and now["callbacks"]["last"] is now["callbacks"]["views"] is None
+    assert now["callbacks"]["best"] == before["callbacks"]["best"]
+
+
+def test_a_training_is_made_anew_where_its_settings_or_its_list_differ(tmp_path, monkeypatch):
+    run_folder(tmp_path / "run", ["data=folder", "data.root=lake", *OWN])
+    made: list[str] = []
+
+    def start_training(arguments, key):
+        out = Path(next(word for word in arguments if word.startswith("out=")).removeprefix("out=").strip("'"))
+        made.append(out.name)
+        write_checkpoint({"state_dict": {}, "hyper_parameters": {}, "optimizer_states": [1]}, out / retraining.BEST)
+
+    monkeypatch.setattr(retraining, "start_training", start_training)
+    first = kept(tmp_path, short_settings(tmp_path, seed=0))
+    assert kept(tmp_path, short_settings(tmp_path, seed=0)) == first and len(made) == 1
+    assert "optimizer_states" not in read_checkpoint(first)
+    assert kept(tmp_path, short_settings(tmp_path, seed=1)) != first and len(made) == 2
+    settings, file = short_settings(tmp_path, seed=0), tmp_path / "curation.csv"
+    settings["data"]["curation"] = str(file)
+    paths = set()
+    for text in ("path,action\na.jpg,drop\n", "path,action\nb.jpg,drop\n"):
+        file.write_text(text)
+        paths.add(kept(tmp_path, settings))
+    assert len(paths | {first}) == 3 and len(made) == 4
+    assert not list((tmp_path / "trainings").glob("*.unfinished"))
