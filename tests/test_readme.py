@@ -65,7 +65,7 @@ def test_every_command_is_understood_as_pasted(command, place, monkeypatch):
     else:
         config = compose(verb, overrides)
         if {"checkpoint", "data"} <= set(config) and OmegaConf.is_missing(config.data, "root"):
-            config.data.root = str(place)  # else that of the checkpoint's run, which is not here
+            config.data.root = str(place / "photos" / "lake")  # else that of the checkpoint's run, which is not here
         validate(config, verb)
 
 
