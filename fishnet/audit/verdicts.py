@@ -1,5 +1,6 @@
 """The verdict on a class, in words, and its basis."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,6 +89,13 @@ def _basis(audit: FolderAudit, label: int, test: ClassTest) -> str:
     own = int((audit.effects.labels == label).sum())
     partial = 0 < len(test.carriers) < WHOLE * own
     return ", ".join([*(["A"] if partial else []), "D" if audit.regions.given else "C"])
+
+
+def share_max(tests: Sequence[ClassTest], *, given: bool) -> tuple[float, int | None]:
+    """The largest share of a class's answer that was shown to rest on something besides the animal, and the class; 0
+    and None where none was. It compares models, for it means the same for a sure one and a doubtful one."""
+    shown = [(test.share[0], label) for label, test in enumerate(tests) if test.flagged and counts(test, given=given)]
+    return max(shown, default=(0.0, None))
 
 
 def reliance_max(found: list[Verdict]) -> float:

@@ -24,10 +24,12 @@ A protocol (conf/study/NAME.yaml): title, claim, stages; score, folds and seeds 
             .search.trials    how many of random and tpe; also seed, prune (true ends what stays behind the median)
   stages.NAME.folds, seeds    5; 3 or [0, 1, 2]: every trial is measured on each
   stages.NAME.score           val/f1_macro, val/accuracy, val/loss, …
+  stages.NAME.limit           {best/reliance: 0.05}: trials with more rank behind all others, whatever their score
+                              (callbacks: reliance logs it; or val/loss, val/calibration_error)
   stages.NAME.keep            top (top: 3, distinct: model.backbone), folds (the winners), vote (their majority), lr
   stages.NAME.test            true: the test split is touched; in the last stage alone
 
-limit is the hours that one training may take, counted anew each time it goes on; memory the GB that one may ask for.
+limit= is the hours that one training may take, counted anew each time it goes on; memory the GB that one may ask for.
 
 What is written: outputs/study_NAME/report.html, results.csv, selected.json, trials/DIGEST/{result.json,log.txt,run/}
 """

@@ -90,7 +90,8 @@ class Composer:
 
 
 def check_given(given: list[str], decided: dict[str, str]) -> None:
-    """Refuse an override that a stage would overrule, or that would overrule what the study promises."""
+    """Refuse an override that a stage would overrule, or that would overrule what the study promises. A stage that
+    chooses a group, as `callbacks: reliance`, leaves single settings of it to the command line."""
     for override in given:
         key = _key(override)
         if key in GROUPS:
@@ -99,7 +100,7 @@ def check_given(given: list[str], decided: dict[str, str]) -> None:
             if touches(key, of_study):
                 raise BadInput(f"{override}: a study decides {of_study} for each of its trainings; {instead}.")
         for setting, stage in decided.items():
-            if touches(key, setting):
+            if setting not in GROUPS and touches(key, setting):
                 raise BadInput(
                     f"{override}: the stage {stage} decides {setting.lstrip('+')} itself: "
                     f"edit it with study.stages.{stage}.…, or leave it out."

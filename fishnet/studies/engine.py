@@ -67,6 +67,9 @@ class Engine:
                     photos_changed = True
                     log.warning("stage %s: %s", state.stage.name, OTHER_PHOTOS)
                 state.choice = choose(state.stage, state.scored)
+                if kept_beyond := state.choice.record.get("limit", {}).get("kept_beyond"):
+                    text = "stage %s: too few trials have %s; kept beyond it: %s"
+                    log.warning(text, state.stage.name, state.stage.limit, ", ".join(kept_beyond))
                 state.ended = time.time()
                 self._kept[state.stage.name] = state.choice.candidates
                 chosen[state.stage.name] = state.choice.record

@@ -24,7 +24,7 @@ from fishnet.tracking.session import final_status
 from .journal import GOOD, Journal
 from .protocol import Protocol
 from .scoring import Scored, scored
-from .selection import chosen_digests
+from .selection import chosen_digests, ranked
 from .supervisor import LOG
 
 if TYPE_CHECKING:
@@ -108,8 +108,7 @@ class Mirror:
         """A stage; when it has ended, its best trial and what it has chosen."""
         metrics, chosen = dict[str, float](), dict[str, Any]()
         if status != "RUNNING":
-            finished = [trial for trial in state.scored if trial.state == "finished"]
-            best = max(finished, key=lambda trial: trial.mean if state.stage.maximise else -trial.mean, default=None)
+            best = next(iter(ranked(state.stage, state.scored)), None)
             metrics = _counts(state.scored) | _metrics(best)
             choice = state.choice.record if state.choice else {"kept": [], "rule": None}
             chosen = {names.CHOSEN: [kept["name"] for kept in choice["kept"]], names.RULE: choice["rule"]}

@@ -16,10 +16,11 @@ from fishnet.text import counted
 from fishnet.tracking.layout import duration
 
 from . import pictures
+from .front import add_front, cost_metric
 from .journal import Journal
 from .protocol import Protocol
 from .scoring import BY_PHOTO, OTHER_PHOTOS, Scored, StageState, Verdict, answers, judged, photos_differ, same_photos
-from .selection import chosen_digests, ranked
+from .selection import chosen_digests, is_within, ranked
 from .table import in_order, mean_text, remaining, settings_text, write_results
 
 log = logging.getLogger("fishnet")
@@ -129,7 +130,9 @@ def stage_chapter(title: str, state: StageState, journal: Journal) -> Chapter:
     if stage.rule.is_range_test:
         _add_range_tests(chapter, state, journal)
         return chapter
-    order, chosen = ranked(stage, state.scored), chosen_digests(state.choice)
+    every, chosen = ranked(stage, state.scored), chosen_digests(state.choice)
+    order = [trial for trial in every if is_within(stage, trial)]  # compared are those that the limit lets be chosen
+    add_front(chapter, stage, state.scored, chosen)
     verdicts = judged(order[0], order[1:], journal, key) if order else {}
     if len(order) > 1:
         words = {digest: verdict.word for digest, verdict in verdicts.items()}
@@ -143,12 +146,12 @@ def stage_chapter(title: str, state: StageState, journal: Journal) -> Chapter:
         chapter.add_text(sentence)
         if drawn := pictures.draw_parallel(order, key, chosen):
             chapter.add_figure(drawn, f"Each trial is a line from its settings to {key}. Green: chosen.")
-    if drawn := pictures.draw_curves(order, journal, key):
+    if drawn := pictures.draw_curves(every, journal, key):
         chapter.add_figure(drawn, "Learning curves: dotted on training photos, solid on validation photos.")
-    _add_trials(chapter, state, order, verdicts, chosen)
-    if stage.test and order:
-        _add_test(chapter, order, journal)
-        shown = next((trial for trial in order if trial.trial.digest in chosen), order[0])
+    _add_trials(chapter, state, verdicts, chosen)
+    if stage.test and every:
+        _add_test(chapter, every, journal)
+        shown = next((trial for trial in every if trial.trial.digest in chosen), every[0])
         _add_evidence(chapter, shown, journal)
     return chapter
 
@@ -213,13 +216,12 @@ def _photo_intervals(order: Sequence[Scored], journal: Journal, key: str) -> dic
     return ends
 
 
-def _add_trials(
-    chapter: Chapter, state: StageState, order: Sequence[Scored], verdicts: Mapping[str, Verdict], chosen: Set[str]
-) -> None:
+def _add_trials(chapter: Chapter, state: StageState, verdicts: Mapping[str, Verdict], chosen: Set[str]) -> None:
     """A row a trial, the best first; under those that failed or were pruned, the reason."""
     stage = state.stage
     of_test = ["test/accuracy", f"test/{stage.score.removeprefix('val/')}", "test/loss"] if stage.test else []
-    keys = list(dict.fromkeys([stage.score, "val/loss", *of_test]))
+    cost = cost_metric(stage, state.scored)
+    keys = list(dict.fromkeys([stage.score, "val/loss", *([cost] if cost else []), *of_test]))
     header = ["trial", *keys, *(["behind the best by", "p (Holm)", "detectable"] if verdicts else [])]
     header += ["best epoch", "parameters", "learning", "time"]
     rows = []
@@ -228,7 +230,8 @@ def _add_trials(
         for key in keys:
             low, high = trial.interval(key)
             single = len(trial.values(key)) == 1 and math.isfinite(low)
-            cells.append(mean_text(trial, key) + (f" [{low:.2f}, {high:.2f}]" if single else ""))
+            beyond = " beyond the limit" if key == cost and trial.values(cost) and not is_within(stage, trial) else ""
+            cells.append(mean_text(trial, key) + (f" [{low:.2f}, {high:.2f}]" if single else beyond))
         cells += _behind(verdicts.get(trial.trial.digest)) if verdicts else []
         cells.append("" if math.isnan(trial.epochs_to_best) else f"{trial.epochs_to_best:.3g}")
         cells += ["" if count is None else f"{count:,}" for count in (trial.parameters, trial.learning)]

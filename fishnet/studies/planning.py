@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from fishnet.errors import BadInput
 from fishnet.text import nearest
+from fishnet.tracking.names import BEST_RELIANCE
 
 from .protocol import Protocol, Stage
 from .selection import Candidate
@@ -18,6 +19,7 @@ from .settings import Range, centred, flat, touches
 from .trials import FORMER_NAMES, NO_PART_OF_A_RESULT, Compose, Idea, Trial, compose_trial, own_settings
 
 MOST_TRIED = 50  # values of one key
+LOGS_RELIANCE = "fishnet.callbacks.reliance.BestReliance"
 
 
 class Planned(NamedTuple):
@@ -35,9 +37,11 @@ def plan(protocol: Protocol, compose: Compose) -> list[Planned]:
         kinds = list(_kinds(stage, kept))
         ideas = [*kinds, *_values(stage, kept)]
         try:
-            trials = [compose_trial(stage, 0, idea, compose) for idea in ideas][: len(kinds)]
+            trials = [compose_trial(stage, 0, idea, compose) for idea in ideas]
         except BadInput as error:
             raise BadInput(f"stage {stage.name}: {error}") from error
+        _check_limit(stage, trials)
+        trials = trials[: len(kinds)]
         known = {key for trial in trials for key in _keys(trial.config)}
         if stage.distinct is not None and stage.distinct not in known:  # it would be the same nothing in all trials
             raise BadInput(
@@ -50,6 +54,17 @@ def plan(protocol: Protocol, compose: Compose) -> list[Planned]:
         kept[stage.name] = list(stand_ins.values())
         planned.extend(Planned(stage, trial) for trial in trials)
     return planned
+
+
+def _check_limit(stage: Stage, trials: list[Trial]) -> None:
+    """Refuse a limit on what no callback of a trial logs: all its trainings would fail when they have ended."""
+    for trial in trials if stage.limit and stage.limit.metric == BEST_RELIANCE else ():
+        callbacks = (trial.config.get("callbacks") or {}).values()
+        if not any(callback and callback.get("_target_") == LOGS_RELIANCE for callback in callbacks):
+            raise BadInput(
+                f"stage {stage.name}: limit={BEST_RELIANCE}: no callback of the trial {trial.name} logs it; "
+                "say callbacks: reliance, or with others callbacks: [exchange, reliance]."
+            )
 
 
 def decided(protocol: Protocol) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 from fishnet.errors import BadInput
 from fishnet.measure.metrics import direction
 from fishnet.text import counted, nearest
+from fishnet.tracking.names import BEST_RELIANCE
 
 from .selection import RULES, Rule
 from .settings import Settings, Space, Times, flat, grid, mapping, parse_space, size
@@ -28,7 +29,10 @@ DECIDED = {
 }
 NAME = re.compile(r"\w[\w -]{0,59}")  # it is part of file names and of keys
 STUDY_KEYS = {"title", "claim", "score", "folds", "seeds", "stages"}
-STAGE_KEYS = {"title", "base", "from", "set", "search", "folds", "seeds", "score", "keep", "top", "distinct", "test"}
+STAGE_KEYS = {
+    *("title", "base", "from", "set", "search", "folds", "seeds"),
+    *("score", "limit", "keep", "top", "distinct", "test"),
+}
 DRAWN = ("random", "tpe")
 SEARCHES = ("grid", "random", "tpe", "list")
 SEARCH_KEYS = {  # → the searches that have it
@@ -51,6 +55,18 @@ class Search:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """The most that a trial may have of a metric that is better when lower; trials beyond it rank behind all others,
+    whatever their score."""
+
+    metric: str
+    most: float
+
+    def __str__(self) -> str:
+        return f"{self.metric} of at most {self.most:g}"
+
+
+@dataclass(frozen=True)
 class Stage:
     """One step: what is tried, how it is scored, and what the next stage receives."""
 
@@ -63,6 +79,7 @@ class Stage:
     folds: int | None
     seeds: tuple[int, ...]
     score: str
+    limit: Limit | None
     keep: str
     top: int
     distinct: str | None
@@ -76,6 +93,11 @@ class Stage:
     @property
     def maximise(self) -> bool:
         return direction(self.score) == "max"
+
+    @property
+    def ranked_by(self) -> list[str]:
+        """The metrics without which a training cannot be ranked."""
+        return [self.score, *([self.limit.metric] if self.limit else [])]
 
 
 @dataclass(frozen=True)
@@ -150,6 +172,7 @@ def _parse_stage(
         folds=folds,
         seeds=_parse_seeds(text.get("seeds", common.get("seeds", [0])), where),
         score=str(text.get("score", common.get("score", "val/f1_macro"))),
+        limit=_parse_limit(text.get("limit"), keep, where),
         keep=keep,
         top=_check_whole(text.get("top", 1), f"{where}: top", 1),
         distinct=_check_type(text.get("distinct"), str | None, f"{where}: distinct"),
@@ -169,13 +192,34 @@ def _parse_seeds(given: Any, where: str) -> tuple[int, ...]:
     return tuple(seeds)
 
 
+def _parse_limit(given: Any, keep: str, where: str) -> Limit | None:
+    if given is None:
+        return None
+    if not RULES[keep].takes_top:
+        raise BadInput(f"{where}: limit is for keep: top; keep={keep} chooses in another way.")
+    pairs = list(mapping(given, f"{where}: limit").items())
+    if len(pairs) != 1:
+        raise BadInput(
+            f"{where}: limit={dict(pairs)}: this is one metric and the most of it, as {{{BEST_RELIANCE}: 0.05}}."
+        )
+    ((metric, most),) = pairs
+    if isinstance(most, bool) or not isinstance(most, int | float) or not 0 <= most < math.inf:
+        raise BadInput(f"{where}: limit: {metric}={most}: this is a number, 0 or more.")
+    return Limit(str(metric), most)
+
+
 def _check_stage(stage: Stage, before: list[Stage], scores: list[str]) -> None:
-    """Refuse a score that no trial has, a choice of more than there can be, and winners of folds that are no more."""
+    """Refuse a score or a limit that no trial has, a choice of more than there can be, and winners of
+    folds that are no more."""
     where = f"stage {stage.name}"
     if stage.score.startswith("test/"):
         raise BadInput(f"{where}: score={stage.score}: the test split chooses nothing; take the same of val/.")
     if stage.score not in scores:
         raise BadInput(f"{where}: no trial logs score={stage.score}; {nearest(stage.score, scores)}")
+    bounded = [BEST_RELIANCE, *(score for score in scores if direction(score) == "min")]
+    if stage.limit and stage.limit.metric not in bounded:
+        hint = nearest(stage.limit.metric, bounded)
+        raise BadInput(f"{where}: limit={stage.limit.metric} is no metric of trials that is better when lower; {hint}")
     most = most_trials(stage, before)
     if stage.rule.takes_top and stage.top > most:
         raise BadInput(f"{where}: top={stage.top}, but it chooses among {counted(int(most), 'trial')} at most.")

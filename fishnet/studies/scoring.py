@@ -143,7 +143,7 @@ def scored(trial: Trial, stage: Stage, result_of: Callable[[Cell], dict[str, Any
     results = {}
     for cell in trial.cells:
         if (result := result_of(cell)) is not None:
-            cause = stage.rule.failure(result, stage.score) if result["status"] == GOOD else ""
+            cause = stage.rule.failure(result, stage.ranked_by) if result["status"] == GOOD else ""
             results[cell.digest] = {**result, "status": "failed", "cause": cause} if cause else result
     return Scored(trial, stage.score, results)
 

@@ -10,7 +10,7 @@ import statistics
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -20,7 +20,7 @@ from fishnet.text import counted
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from .protocol import Stage
+    from .protocol import Limit, Stage
     from .scoring import Scored
     from .trials import Trial
 
@@ -65,9 +65,9 @@ class Rule(ABC):
         """What it may hand on of this trial, before anything has run."""
         return Candidate("", trial.base, {**trial.settings, **self.added}, 0 if self.inside_folds else None)
 
-    def failure(self, result: dict[str, Any], score: str) -> str:
-        """Why a training that ended well cannot be ranked; empty where it can."""
-        return "" if score in result["figures"] else f"its {score} is no number"
+    def failure(self, result: dict[str, Any], metrics: Sequence[str]) -> str:
+        """Why a training that ended well cannot be ranked by these metrics; empty where it can."""
+        return next((f"its {metric} is no number" for metric in metrics if metric not in result["figures"]), "")
 
     @abstractmethod
     def choose(self, stage: Stage, finished: list[Scored]) -> Selection:
@@ -75,7 +75,7 @@ class Rule(ABC):
 
 
 class Top(Rule):
-    """The best by their mean score, on request one for each value of the key `distinct`."""
+    """The best by their mean score within the stage's limit, on request one for each value of the key `distinct`."""
 
     takes_top = True
 
@@ -95,16 +95,19 @@ class Top(Rule):
         ties = []
         for kind, entry in zip(kinds, order, strict=True):  # equal to the kept one of its kind, or to the last kept
             rival = firsts[kind] if stage.distinct and firsts[kind] in kept else kept[-1]
-            if entry not in kept and entry.mean == rival.mean:
+            if entry not in kept and standing(stage, entry) == standing(stage, rival):
                 ties.append(entry.trial.name)
-        ties += [second.trial.name for first, second in pairwise(kept) if first.mean == second.mean]
+        standings = [(standing(stage, entry), entry.trial.name) for entry in kept]
+        ties += [name for (first, _), (second, name) in pairwise(standings) if first == second]
         families = [entry.trial.family for entry in kept]
         short = bool(stage.distinct) and all(families) and len(set(families)) == len(families)
         names = families if short else [entry.trial.name for entry in kept]
         rule = f"top {stage.top} by mean {stage.score}" + (f", one for each {stage.distinct}" if stage.distinct else "")
+        rule += f", with {stage.limit}" if stage.limit else ""
+        limited = {"limit": _limit_record(stage, stage.limit, order, kept)} if stage.limit else {}
         return Selection(
             [Candidate(name, entry.trial.base, entry.trial.settings) for name, entry in zip(names, kept, strict=True)],
-            {"rule": rule, "kept": [_mean_record(entry) for entry in kept], "ties": ties},
+            {"rule": rule, "kept": [_mean_record(stage, entry) for entry in kept], "ties": ties, **limited},
             frozenset(entry.trial.digest for entry in kept),
         )
 
@@ -173,7 +176,7 @@ class RangeTest(Rule):
     fixed: ClassVar[Settings] = {"tune": "lr"}
     added: ClassVar[Settings] = {"model.lr": 1.0e-3}
 
-    def failure(self, result: dict[str, Any], score: str) -> str:
+    def failure(self, result: dict[str, Any], metrics: Sequence[str]) -> str:
         return "" if result.get("lr") else "its range test found no learning rate"
 
     def choose(self, stage: Stage, finished: list[Scored]) -> Selection:
@@ -207,9 +210,26 @@ def chosen_digests(selection: Selection | None) -> frozenset[str]:
 
 def ranked(stage: Stage, trials: Sequence[Scored]) -> list[Scored]:
     """The best first; of equals the one that stands first in the protocol."""
-    sign = -1 if stage.maximise else 1
     known = [entry for entry in trials if entry.state == "finished" and not math.isnan(entry.mean)]
-    return sorted(known, key=lambda entry: (sign * entry.mean, entry.trial.number))
+    return sorted(known, key=lambda entry: (*standing(stage, entry), entry.trial.number))
+
+
+def standing(stage: Stage, entry: Scored) -> tuple[float, float]:
+    """What trials are ranked by, the lowest first: within the stage's limit all alike and beyond it by how far, then by
+    score."""
+    within = stage.limit is None or is_within(stage, entry)
+    beyond = 0.0 if within or stage.limit is None else entry.spread(stage.limit.metric).mean
+    return beyond, -entry.mean if stage.maximise else entry.mean
+
+
+def is_within(stage: Stage, entry: Scored) -> bool:
+    """Whether the trial keeps the stage's limit; without one each does."""
+    return stage.limit is None or entry.spread(stage.limit.metric).mean <= stage.limit.most
+
+
+def best_by_score(stage: Stage, trials: Sequence[Scored]) -> Scored:
+    """The trial that would be first without the stage's limit."""
+    return ranked(replace(stage, limit=None), trials)[0]
 
 
 class Winner(NamedTuple):
@@ -239,9 +259,23 @@ def _winners(stage: Stage, finished: list[Scored]) -> list[Winner]:
     return winners
 
 
-def _mean_record(entry: Scored) -> dict[str, Any]:
+def _limit_record(stage: Stage, limit: Limit, order: Sequence[Scored], kept: Sequence[Scored]) -> dict[str, Any]:
+    """The limit, which trials are beyond it, what of them was kept for want of others, and the best by score alone."""
+    beyond = [entry.trial.name for entry in order if not is_within(stage, entry)]
+    first = best_by_score(stage, order)
+    return {
+        "metric": limit.metric,
+        "most": limit.most,
+        "beyond": beyond,
+        "kept_beyond": [entry.trial.name for entry in kept if entry.trial.name in beyond],
+        "by_score_alone": _mean_record(stage, first),
+    }
+
+
+def _mean_record(stage: Stage, entry: Scored) -> dict[str, Any]:
     spread = entry.spread()
-    record: dict[str, Any] = {"name": entry.trial.name, "digest": entry.trial.digest, entry.score: _short(spread.mean)}
+    record: dict[str, Any] = {"name": entry.trial.name, "digest": entry.trial.digest}
+    record |= {metric: _short(entry.spread(metric).mean) for metric in stage.ranked_by}
     if spread.n > 1:
         record["sd"] = _short(spread.sd)
         if math.isfinite(spread.low):

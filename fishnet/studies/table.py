@@ -19,10 +19,11 @@ from rich.text import Text
 from fishnet.files import write_whole
 from fishnet.text import counted
 from fishnet.tracking.layout import duration
+from fishnet.tracking.names import BEST_RELIANCE
 
 from .protocol import Stage, most_trials
 from .scoring import Scored, StageState
-from .selection import chosen_digests, ranked
+from .selection import chosen_digests, is_within, ranked
 
 log = logging.getLogger("fishnet")
 
@@ -30,11 +31,11 @@ COLOURS = {"finished": "green", "failed": "red", "pruned": "yellow", "running": 
 WIDEST = 50  # letters of a name or a cause
 MOST = 12  # rows of a stage while it lives; the best of them
 
-METRICS = ["val/accuracy", "val/loss", "test/accuracy", "test/f1_macro", "test/f1_weighted", "test/loss"]
+METRICS = ["val/accuracy", "val/loss", "test/accuracy", "test/f1_macro", "test/f1_weighted", "test/loss", BEST_RELIANCE]
 COLUMNS = [
     *("stage", "trial", "chosen", "state", "score", "mean", "sd", "low", "high", "trainings"),
     *(*METRICS, "test/accuracy_low", "test/accuracy_high"),
-    *("lr", "best_epoch", "parameters", "learning", "seconds", "settings", "cause"),
+    *("limit", "lr", "best_epoch", "parameters", "learning", "seconds", "settings", "cause"),
 ]
 
 
@@ -97,9 +98,10 @@ def stage_table(state: StageState, most: int | None = None) -> Table:
     table.title = Text(f"{stage.name}: {stage.title}" if stage.title != stage.name else stage.name)
     score = "learning rate" if stage.rule.is_range_test else stage.score
     tested = ["test accuracy"] if stage.test else []
+    limited = [stage.limit.metric] if stage.limit else []
     table.add_column("trial")
     table.add_column("state", no_wrap=True)
-    for heading in (score, *tested, "best epoch", "parameters", "took"):
+    for heading in (score, *limited, *tested, "best epoch", "parameters", "took"):
         table.add_column(heading, justify="right", no_wrap=True)
     rows = in_order(state)
     for entry in rows[:most]:
@@ -116,6 +118,7 @@ def stage_table(state: StageState, most: int | None = None) -> Table:
             name,
             shown,
             mean_text(entry),
+            *(" ".join(filter(None, [mean_text(entry, key), _side(stage, entry)])) for key in limited),
             *(mean_text(entry, "test/accuracy") for _ in tested),
             _number(entry.epochs_to_best, 3),
             "" if entry.parameters is None else f"{entry.parameters:,}",
@@ -200,11 +203,22 @@ def write_results(path: Path, states: Sequence[StageState]) -> None:
             means = [entry.spread(key).mean for key in METRICS]
             row: list[object] = [state.stage.name, entry.trial.name, chosen, entry.state, state.stage.score]
             row += [*map(_number, (spread.mean, spread.sd, spread.low, spread.high)), spread.n]
-            row += [*map(_number, (*means, *entry.interval("test/accuracy"))), ";".join(rates)]
+            row += [
+                *map(_number, (*means, *entry.interval("test/accuracy"))),
+                _side(state.stage, entry),
+                ";".join(rates),
+            ]
             row += [_number(entry.epochs_to_best), entry.parameters or "", entry.learning or ""]
             row += [f"{entry.seconds:.0f}", settings_text(entry.trial.settings), entry.cause]
             writer.writerow(row)
     write_whole(path, text.getvalue())
+
+
+def _side(stage: Stage, entry: Scored) -> str:
+    """On which side of the stage's limit the trial is; empty where that is not known."""
+    if stage.limit is None or not entry.values(stage.limit.metric):
+        return ""
+    return "within" if is_within(stage, entry) else "beyond"
 
 
 def settings_text(settings: Mapping[str, Any]) -> str:

@@ -61,6 +61,7 @@ RULE = "fishnet.rule"
 # ---- prefixes and names of metrics
 
 BEST, TEST, TEST_CLASS, VAL = "best/", "test/", "test_class/", "val/"
+BEST_RELIANCE = "best/reliance"  # the largest share of a class's answer that rests on something besides the animal
 FINAL = (BEST, TEST, TEST_CLASS)  # metrics that a run has once
 MEAN, SD, COUNT = "mean/", "sd/", "n/"  # + a metric: over the children of a parent run
 CHILDREN, CHILDREN_FINISHED = "children/all", "children/finished"

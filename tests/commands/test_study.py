@@ -1,5 +1,6 @@
 """`fishnet study`: what is refused before anything runs, and whole studies as a user runs them."""
 
+import csv
 import json
 import os
 import re
@@ -82,6 +83,9 @@ def refused(ended, *words: str) -> None:
         (["study=dog_breeds", "study.stages.cnn.sarch=1"], ["sarch", "search"]),
         (["study=dog_breeds", "study.stages.cn.top=3"], ["no stage cn", "cnn"]),
         (["study=dog_breeds", "study.stages.cnn.top=30"], ["top=30", "20 trials"]),
+        (["study=dog_breeds", "study.stages.cnn.limit={best/relianc: 0.1}"], ["best/relianc", "best/reliance"]),
+        (["study=dog_breeds", "study.stages.cnn.limit={best/reliance: 0.1}"], ["no callback", "callbacks: reliance"]),
+        (["study=reliance", "study.stages.arms.set.callbacks=default"], ["arms", "deep_none", "no callback"]),
         (["study=dog_breeds", "study.stages.cnn.test=true"], ["last stage alone"]),
         (["study=dog_breeds", "study.stages.cnn.search.space.seed=[0,1]"], ["seed", "repeat"]),
         (["study=dog_breeds", "study.stages.cnn.search.kind=gird"], ["gird", "grid"]),
@@ -224,6 +228,15 @@ def test_nobody_speaks_for_a_stage(word, words):
         Composer(["data=reef", word], decided=stages)
 
 
+def test_a_stage_that_chooses_a_group_leaves_its_settings_to_the_command_line():
+    from fishnet.config.composing import Composer
+
+    composer = Composer(["callbacks.reliance.hosts=2", "callbacks.views=null"], decided={"callbacks": "arms"})
+    composed = composer(None, {}, {"callbacks": ["exchange", "reliance"]})
+    callbacks = composed.config["callbacks"]
+    assert callbacks["reliance"]["hosts"] == 2 and callbacks["views"] is None and callbacks["exchange"] is not None
+
+
 def test_what_the_study_fixes_is_said_last():
     from fishnet.config.composing import Composer
 
@@ -277,6 +290,7 @@ SMOKE = {
     "fish_species": ["data.image_size=64", "study.seeds=[0,1]", *FEW_MAPS],
     "one_animal": ["folds=2", "data.image_size=32", *FEW_MAPS],
     "dog_breeds": ["data.image_size=32", *FEW_MAPS],
+    "reliance": ["data.image_size=32", *FEW_MAPS],
     "product_images": [
         "~study.stages.sizes.search.points.xception",
         "~study.stages.sizes.search.points.inception_v3",
@@ -288,6 +302,25 @@ SMOKE = {
         "data.photos=24",  # of fewer, drawn weights learn nothing that the range test can tell from noise
     ],
 }
+
+
+@pytest.mark.slow
+def test_a_network_that_rests_on_a_frame_is_beyond_the_limit(tmp_path):
+    """The smallest real study: one training, on photos of which a class has frames, and nothing better to choose."""
+    others = ("deep_photo", "deep_exchange", "wide_none", "wide_photo", "wide_exchange")
+    keys = [
+        "data.species=3", "data.photos=150", "data.draw_size=48", "data.image_size=48", "data.val=0.3",
+        "data.plant={cue: border, class: bandfin_perch, share: 0.8}", "trainer.max_epochs=4",
+        "trainer.precision=32-true", "callbacks.heatmaps=null", "callbacks.views=null",
+        "callbacks.report.resamples=50", *(f"~study.stages.arms.search.points.{name}" for name in others),
+    ]  # fmt: skip
+    status, said = ended(command(tmp_path, "study=reliance", *keys))
+    assert status == 0, said[-3000:]
+    assert "too few trials have best/reliance of at most 0.2; kept beyond it: deep_none" in said
+    folder = tmp_path / "outputs" / "study_reliance"
+    (row,) = csv.DictReader((folder / "results.csv").open())
+    assert float(row["best/reliance"]) > 0.2 and (row["limit"], row["chosen"]) == ("beyond", "yes")
+    assert "beyond the limit" in (folder / "report.html").read_text()
 
 
 @pytest.mark.slow

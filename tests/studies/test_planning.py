@@ -4,10 +4,11 @@ import pytest
 
 from fishnet.errors import BadInput
 from fishnet.studies.journal import Journal
-from fishnet.studies.planning import decided, plan, with_bases
+from fishnet.studies.planning import LOGS_RELIANCE, decided, plan, with_bases
 from tests.support.protocols import compose, protocol
 
 FIRST = {"set": {"x": 1}}
+LOGGED = {"reliance": {"_target_": LOGS_RELIANCE}}
 
 
 def strict(base, before, after):
@@ -52,6 +53,17 @@ def test_a_stage_is_composed_with_what_earlier_ones_hand_on():
     assert [cell.fold for cell in planned[1].trial.cells] == [0]
     assert set(planned[3].trial.settings) == {"x", "z", "model.lr"}
     assert set(planned[4].trial.settings) == {"z"}
+
+
+def test_a_limit_on_what_no_callback_logs_is_refused_before_anything_runs():
+    limit = {"limit": {"best/reliance": 0.1}}
+    points = {"with": {"rests": 0.2}, "without": {"x": 1}}
+    with pytest.raises(BadInput, match="no callback of the trial without logs it; say callbacks: reliance"):
+        plan(protocol(only={"search": {"points": points}, **limit}), compose)
+    with pytest.raises(BadInput, match="no callback of the trial"):  # the second value of a grid, too
+        plan(protocol(only={"search": {"space": {"callbacks": [LOGGED, {}]}}, **limit}), compose)
+    assert plan(protocol(only={"set": {"rests": 0.2}, **limit}), compose)
+    assert plan(protocol(only={"limit": {"val/loss": 1}}), compose)  # each training logs it
 
 
 def test_what_the_stages_decide():

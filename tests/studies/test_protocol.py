@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from fishnet.errors import BadInput
-from fishnet.studies.protocol import Search, parse
+from fishnet.studies.protocol import Limit, Search, parse
 from fishnet.studies.sampler import ask, worst_epoch
 from fishnet.studies.settings import Choice, Range, Times, centred, flat, grid, parse_space, size, touches
 
@@ -73,6 +73,15 @@ RANDOM = {"kind": "random", "trials": 2, **SPACE}
         ({"../../x": {}}, {}, "name of a stage"),
         ({"a": None}, {}, "no stages"),
         ({"a": {}}, {"name": "mine"}, "there is no key name"),
+        ({"a": {"limit": {"best/relianc": 0.1}}}, {}, "did you mean best/reliance"),
+        ({"a": {"limit": {"val/accuracy": 0.1}}}, {}, "val/accuracy is no metric of trials that is better when lower"),
+        ({"a": {"limit": 0.1}}, {}, "limit: 0.1 is no mapping"),
+        ({"a": {"limit": {"best/reliance": 0.1, "val/loss": 1}}}, {}, "this is one metric"),
+        ({"a": {"limit": {}}}, {}, "this is one metric"),
+        ({"a": {"limit": {"best/reliance": "little"}}}, {}, "best/reliance=little: this is a number, 0 or more"),
+        ({"a": {"limit": {"best/reliance": True}}}, {}, "best/reliance=True: this is a number, 0 or more"),
+        ({"a": {"limit": {"best/reliance": -0.1}}}, {}, "this is a number, 0 or more"),
+        ({"a": {"limit": {"best/reliance": 0.1}, "keep": "lr"}}, {}, "limit is for keep: top"),
     ],
 )
 def test_what_is_refused(stages, common, words):
@@ -93,6 +102,13 @@ def test_a_list_chooses_among_what_its_points_receive():
 def test_the_last_stage_is_the_last_that_is_not_left_out():
     protocol = parsed({"a": {}, "b": {"test": True}, "c": None})
     assert [(stage.name, stage.test) for stage in protocol.stages] == [("a", False), ("b", True)]
+
+
+def test_a_limit_is_a_part_of_its_stage_and_no_other_stage_is_edited_by_it():
+    plain, limited = (parsed({"a": keys}).stages[0] for keys in ({}, {"limit": {"best/reliance": 0.05}}))
+    assert limited.limit == Limit("best/reliance", 0.05) and plain.limit is None
+    assert limited.ranked_by == ["val/accuracy", "best/reliance"] and plain.ranked_by == ["val/accuracy"]
+    assert "limit" not in plain.written and "limit.best/reliance: 0.05" in limited.written
 
 
 def test_keys_of_one_setting():

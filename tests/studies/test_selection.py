@@ -6,7 +6,7 @@ import pytest
 from fishnet.errors import WorkFailed
 from fishnet.measure.significance import spread
 from fishnet.studies.scoring import Scored, photos_differ
-from fishnet.studies.selection import choose
+from fishnet.studies.selection import choose, ranked
 from fishnet.studies.trials import Cell, Trial, digest_of
 from tests.support.protocols import protocol
 
@@ -43,6 +43,38 @@ def test_one_for_each_kind():
     assert [one.name for one in chosen.candidates] == ["t0", "t2"]
     with pytest.raises(WorkFailed, match=r"top=3.*2 trials that differ in kind"):
         choose(stage(top=3, distinct="kind"), trials)
+
+
+def limited(*figures, most=0.1, top=1):
+    """What is chosen of trials with these scores and reliances."""
+    trials = [trial(number, {0: score}, {"x": number}) for number, (score, _) in enumerate(figures)]
+    for entry, (_, reliance) in zip(trials, figures, strict=True):
+        entry.results[entry.trial.cells[0].digest]["figures"]["best/reliance"] = reliance
+    of_stage = stage(folds=None, limit={"best/reliance": most}, top=top)
+    order = [entry.trial.name for entry in ranked(of_stage, trials)]
+    return order, choose(of_stage, trials)
+
+
+def test_beyond_the_limit_no_score_helps():
+    order, chosen = limited((0.95, 0.4), (0.8, 0.1), (0.9, 0.2), (0.7, 0.0), top=2)
+    assert order == ["t1", "t3", "t2", "t0"]  # exactly at the limit is within
+    assert [one.name for one in chosen.candidates] == ["t1", "t3"]
+    assert chosen.record["rule"].endswith("with best/reliance of at most 0.1")
+    assert chosen.record["kept"][0]["best/reliance"] == 0.1
+    of_limit = chosen.record["limit"]
+    assert (of_limit["beyond"], of_limit["kept_beyond"]) == (["t2", "t0"], [])
+    assert of_limit["by_score_alone"]["name"] == "t0" and of_limit["by_score_alone"]["best/reliance"] == 0.4
+
+
+def test_without_any_trial_within_the_limit_the_least_is_taken():
+    order, chosen = limited((0.95, 0.4), (0.8, 0.3), (0.9, 0.2), most=0.0)
+    assert order == ["t2", "t1", "t0"]
+    assert chosen.record["limit"]["kept_beyond"] == ["t2"]
+
+
+def test_equal_scores_on_both_sides_of_the_limit_are_no_tie():
+    _, chosen = limited((0.9, 0.4), (0.9, 0.0), (0.9, 0.05))
+    assert [one.name for one in chosen.candidates] == ["t1"] and chosen.record["ties"] == ["t2"]
 
 
 def test_equals_are_named_where_one_of_each_kind_is_kept():

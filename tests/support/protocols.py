@@ -1,11 +1,13 @@
 """Protocols without Hydra, and trainings that are a line of Python: the engine does not know what it supervises."""
 
+from fishnet.studies.planning import LOGS_RELIANCE
 from fishnet.studies.protocol import parse
 from fishnet.studies.trials import Composed
 
 SCORES = ["val/accuracy", "val/f1_macro", "val/loss"]
 
-# What a training leaves: a journal of figures. It scores what the settings say, and dies as they say.
+# What a training leaves: a journal of figures. It scores what the settings say, rests on the
+# surroundings by as much as they say, and dies as they say.
 TRAINING = """
 import json, os, signal, sys, time
 from pathlib import Path
@@ -22,6 +24,8 @@ lines = [
     {"kind": "tags", "values": {"fishnet.best_epoch": "0", "fishnet.parameters": "10"}},
     {"kind": "status", "status": "FINISHED", "time": time.time() * 1000},
 ]
+if "rests" in settings:
+    lines[0]["values"]["best/reliance"] = float(settings["rests"])
 (run / "offline" / "journal.jsonl").write_text("".join(json.dumps(line) + "\\n" for line in lines))
 """
 
@@ -29,7 +33,8 @@ lines = [
 def compose(base, before, after) -> Composed:
     """Flat settings are the configuration."""
     settings = {**before, **after}
-    config = {"data": {}, **{key: value for key, value in settings.items() if "." not in key}}
+    reliance = {"callbacks": {"reliance": {"_target_": LOGS_RELIANCE}}} if "rests" in settings else {}
+    config = {"data": {}, **reliance, **{key: value for key, value in settings.items() if "." not in key}}
     return Composed([f"{key}={value}" for key, value in settings.items()], config)
 
 
