@@ -83,6 +83,15 @@ class Page:
         """The width of each image that really came."""
         return self.run("return [...document.images].map(image => image.naturalWidth).filter(width => width > 0)")
 
+    def check_whole(self, name: str, *, pictures: int) -> None:
+        """At least so many pictures, all of them here; no scrolling sideways; nobody outside asked."""
+        count = self.run("return document.images.length")
+        assert count >= pictures
+        self.await_true(lambda: len(self.loaded_images()) == count, f"{count} pictures")
+        assert self.run("return document.documentElement.scrollWidth <= window.innerWidth")
+        self.picture(name)
+        assert self.hosts() == {"127.0.0.1"}
+
     def picture(self, name: str) -> None:
         self.driver.save_screenshot(str(self.pictures / f"{name}.png"))
 

@@ -27,11 +27,6 @@ def address(served):
 def test_every_figure_is_drawn_and_nothing_is_fetched(page, address):
     page.open(address)
     page.await_words("Five words first", "How stocks grow", "odd.csv is empty")
-    count = page.run("return document.images.length")
-    assert count >= 5
-    page.await_true(lambda: len(page.loaded_images()) == count, f"{count} figures")
-    assert page.run("return document.documentElement.scrollWidth <= window.innerWidth")
-    page.picture("stock")
+    page.check_whole("stock", pictures=5)
     for chapter in page.run("return [...document.querySelectorAll('nav a')].map(a => a.getAttribute('href'))"):
         assert page.run("return !!document.querySelector(arguments[0])", chapter)
-    assert page.hosts() == {"127.0.0.1"}
