@@ -62,7 +62,7 @@ class ImageFolderData(L.LightningDataModule):
         cache: Where decoded photos are kept: `auto` (beside the index), `off`, or a folder.
         cache_limit: The most that the cache may take, in GB; above it, photos are decoded each time.
         views: With a frozen backbone, so many fixed random views of a photo, each computed once.
-        seed: What the split, the order of photos and their views follow from.
+        seed: What the split and fixed views follow from, and the order of photos unless `order_seed` is set.
     """
 
     root: Path = _of_folder("root")
@@ -116,6 +116,7 @@ class ImageFolderData(L.LightningDataModule):
         )  # fmt: skip
         self.image_size, self.augment, self.balance = image_size, augment, balance
         self.batch_size, self.workers, self.views = batch_size, workers, views
+        self.order_seed = seed  # of the training's order of photos; `train` sets its own, and the split stays as it is
         self.part = "test"  # that the test loader serves
         self._preprocessing: Preprocessing | None = None
         self._features: Features | None = None
@@ -168,7 +169,7 @@ class ImageFolderData(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         rows = self.rows("train")
         weights = self.class_weights[self.table.label.to_numpy()[rows]] if self.balance == "sampler" else None
-        sampler = EpochSampler(rows, seed=self.seed, weights=weights, **self._rank_and_world())
+        sampler = EpochSampler(rows, seed=self.order_seed, weights=weights, **self._rank_and_world())
         alone = len(sampler) % self.batch_size == 1 and len(sampler) > 1  # batch norm cannot learn from a single photo
         return self._loader(self._dataset("train"), sampler, kind=ResumableLoader, drop_last=alone)
 

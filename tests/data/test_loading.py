@@ -62,6 +62,14 @@ def test_each_epoch_draws_other_views_of_a_photo(shapes):
     assert not torch.equal(*views)
 
 
+def test_a_seed_of_its_own_for_the_order_leaves_the_split(shapes):
+    same, other = data(shapes), data(shapes)
+    other.order_seed = same.seed + 1
+    orders = [torch.cat([batch["index"] for batch in each.train_dataloader()]).tolist() for each in (same, other)]
+    assert orders[0] != orders[1]
+    assert np.array_equal(same.rows("train"), other.rows("train"))
+
+
 def test_workers_change_nothing(shapes):
     alone, helped = (list(data(shapes, augment="photo", workers=w).train_dataloader()) for w in (0, 2))
     assert all(torch.equal(a["image"], b["image"]) for a, b in zip(alone, helped, strict=True))
