@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from fishnet import __main__ as dispatcher
+from fishnet.config.compose import compose
 from fishnet.config.quoting import quoted
 
 HARD = [
@@ -77,3 +78,9 @@ def test_the_command_is_kept_as_typed(monkeypatch):
     dispatcher.main()
     assert shlex.split(os.environ["FISHNET_COMMAND"]) == ["fishnet", *typed]
     assert became[-2] == "data.root='my photos (1)'"
+
+
+@pytest.mark.parametrize("typed", ["model.backbone_args.pad_type=same", "model.backbone_args={pad_type: same}"])
+def test_what_a_network_takes_can_be_typed_key_by_key_or_together(typed):
+    config = compose("train", [quoted(typed, "train")])
+    assert config.model.backbone_args == {"pad_type": "same"}
