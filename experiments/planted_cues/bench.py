@@ -72,6 +72,8 @@ def run_case(case: Case, until: float = float("inf")) -> list[dict]:
     hosts = choose_hosts(folder.labels, folder.keys, unseen)
     donors = choose_donors(folder.labels, folder.groups, folder.keys, unseen, DONORS)
     sample = np.union1d(hosts, donors)
+    middle, likely = (region_of(region, model, folder, sample) for region in ("ellipse", "learned"))
+    beyond = ((likely * (1 - middle)).sum(dim=(1, 2)) / likely.sum(dim=(1, 2)).clamp(min=1)).numpy()
     rows = []
     for region in case.regions:
         protected = region_of(region, model, folder, sample)
@@ -81,12 +83,16 @@ def run_case(case: Case, until: float = float("inf")) -> list[dict]:
         fish = torch.from_numpy(folder.fish[sample]).float()
         covered = (protected * fish).sum(dim=(1, 2)) / fish.sum(dim=(1, 2)).clamp(min=1)
         common = {
-            "case": case.name, "seed": case.seed, "cue": case.cue, "share": case.share, "leak": case.leak,
+            "case": case.name, "seed": case.seed, "cue": case.cue, "prevalence": case.share, "leak": case.leak,
             "control": case.control, "layout": case.layout, "accuracy": round(float(accuracy), 4), "region": region,
             "fish_covered": round(float(covered.mean()), 4), "protected": round(float(protected.mean()), 4),
             "seconds": round(time.monotonic() - started),
         }  # fmt: skip
-        rows += [{**common, **of_class(c, tests[c], effects, carrying, rho, case)} for c in range(case.species)]
+        rows += [
+            {**common, "beyond": round(float(beyond[folder.labels[sample] == c].mean()), 4),
+             **of_class(c, tests[c], effects, carrying, rho, case)}
+            for c in range(case.species)
+        ]  # fmt: skip
     return rows
 
 
@@ -133,8 +139,9 @@ def of_class(c: int, test: ClassTest, effects: Effects, carrying: np.ndarray, rh
         "effect": round(test.effect[0], 4),
         "effect_low": round(test.effect[1], 4),
         "share": round(test.share[0], 4),
+        "share_low": round(test.share[1], 4),
+        "carriers_auroc": auroc,
     }
-    found |= {"share": round(test.share[0], 4), "share_low": round(test.share[1], 4), "carriers_auroc": auroc}
     return {"class": c, **truth, **found, **{f"p_{kind}": f"{p:.4g}" for kind, p in test.by_kind.items()}}
 
 

@@ -101,9 +101,13 @@ def full() -> Iterator[Case]:
 
 def tuning() -> Iterator[Case]:
     """What thresholds may be set on."""
+    ways = ("ellipse", "learned", "mask")
     for number, cue in enumerate(TUNED):
         yield from (Case(number, cue, share) for share in (0.8, 0.5))
-    yield from (Case(100 + number, control="clean") for number in range(10))
+        yield Case(20 + number, cue, layout="free", regions=ways)
+    for number in range(8):
+        yield Case(100 + number, control="clean")
+        yield Case(120 + number, control="clean", layout="free", regions=ways)
 
 
 GRIDS = {"tiny": tiny, "small": small, "tuning": tuning, "full": full}

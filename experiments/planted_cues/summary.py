@@ -39,8 +39,8 @@ def recalls(rows: pd.DataFrame) -> list[str]:
         f"learned cues {where}: {int(chosen['shortcut'].sum())} of {len(chosen)} found "
         f"{ends(int(chosen['shortcut'].sum()), len(chosen))}, {int(chosen['flagged'].sum())} by p alone"
         for where, chosen in (
-            ("off the animal, in half of the class or more", off[off["share"] >= 0.5]),
-            ("off the animal, in less", off[off["share"] < 0.5]),
+            ("off the animal, in half of the class or more", off[off["prevalence"] >= 0.5]),
+            ("off the animal, in less", off[off["prevalence"] < 0.5]),
             ("that nobody sees", off[off["cue"].isin(INVISIBLE)]),
             ("on the animal", planted[planted["cue"].isin(ON_ANIMAL)]),
         )
