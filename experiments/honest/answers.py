@@ -50,19 +50,24 @@ def compared(chosen: argparse.Namespace, backbone: str, seed: int) -> dict[str, 
         measuring = [f"part={part}", f"out={run}-{part}", "callbacks.heatmaps=null"]
         split = [f"data.split_file={run}/split/split.csv"] if part == "test" else []
         call(chosen, "evaluate", f"checkpoint={run}/checkpoints/best.ckpt", *data, *measuring, *split)
-    first, second = (pd.read_csv(folder / "report" / "predictions.csv").set_index("path")
-                     for folder in (run, Path(f"{run}-test")))  # fmt: skip
-    second = second.loc[first.index]
-    same = first["predicted"] == second["predicted"]
-    difference = (first["probability"] - second["probability"]).abs()[same].max()
+    photos, different, largest = disagreement(run, Path(f"{run}-test"))
     return {
-        "test_photos": len(first),
-        "different_answers": int((~same).sum()),
-        "largest_difference": round(float(difference), 6),
+        "test_photos": photos,
+        "different_answers": different,
+        "largest_difference": largest,
         "train_says": accuracy(run),
         "evaluate_test": accuracy(Path(f"{run}-test")),
         "evaluate_all": accuracy(Path(f"{run}-all")),
     }
+
+
+def disagreement(run: Path, again: Path) -> tuple[int, int, float]:
+    """Photos that both measured, those answered differently, and the largest difference of a probability of others."""
+    first, second = (pd.read_csv(folder / "report" / "predictions.csv").set_index("path") for folder in (run, again))
+    second = second.loc[first.index]
+    same = first["predicted"] == second["predicted"]
+    difference = (first["probability"] - second["probability"]).abs()[same].max()
+    return len(first), int((~same).sum()), round(float(difference), 6)
 
 
 def call(chosen: argparse.Namespace, *arguments: str) -> None:

@@ -34,6 +34,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from experiments.honest.answers import disagreement
+
 NETWORK = ["model.backbone=mobilenetv2_100", "model.backbone_args.pad_type=same", "model.freeze=backbone"]
 AS_TYPED = ["data=folder", "data.image_size=96", "data.augment=none", "callbacks.heatmaps=null"]
 FEW = 5  # groups
@@ -108,15 +110,12 @@ def of_run(chosen: argparse.Namespace, run: Path) -> dict[str, object]:
     typed = evaluated(chosen, run, chosen.root, "typed")
     measured = pd.read_csv(typed / "report" / "predictions.csv")["path"]
     held = evaluated(chosen, run, chosen.root, "test", "part=test", f"data.split_file={run.absolute()}/split/split.csv")
-    first, second = (pd.read_csv(out / "report" / "predictions.csv").set_index("path") for out in (run, held))
-    second = second.loc[first.index]
-    same = first["predicted"] == second["predicted"]
+    _, different, largest = disagreement(run, held)
     tested = accuracy(run)
     found = {
         "measured": len(measured), "trained_on": int((parts["split"].reindex(measured) == "train").sum()),
         "accuracy": round(accuracy(typed)["value"], 4), "test_accuracy": round(tested["value"], 4),
-        "different": int((~same).sum()),
-        "largest": round(float((first["probability"] - second["probability"]).abs()[same].max()), 6),
+        "different": different, "largest": largest,
         **few_groups(run, parts), "low": round(tested["low"], 4), "high": round(tested["high"], 4),
         "fresh": "", "held": "",
     }  # fmt: skip
