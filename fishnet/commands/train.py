@@ -68,9 +68,7 @@ def train(config: DictConfig) -> dict[str, float]:
     watch = StopOnSignal()  # from here on a signal ends the run in good order
     L.seed_everything(config.seed, verbose=False)
     data = instantiate(config.data, _convert_="all")
-    data.order_seed = (
-        config.seed
-    )  # a study keeps data.seed for all its trainings: repeats share the split, not the order
+    data.order_seed = config.seed  # a study fixes data.seed: repeats share the split, not the order of photos
     if checkpoint is not None:
         check_classes(checkpoint, data.class_names, root=config.data.root, resume=config.resume)
     data.check()
