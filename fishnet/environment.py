@@ -39,8 +39,8 @@ def keep_freed_memory() -> None:
     """Let this process keep the memory that it frees, where its C library is glibc.
 
     A layer's output is tens of megabytes. glibc gives such a piece back to the system and asks for it again with the
-    next photos, and clearing its pages costs as much as the network's arithmetic on a CPU. The process never holds more
-    than its own peak. What the user has set for malloc is left alone.
+    next photos, and clearing its pages costs as much as the network's arithmetic on a CPU. The process holds a few such
+    pieces more than it needs at its peak. What the user has set for malloc is left alone.
     """
     if sys.platform != "linux" or any(name.startswith("MALLOC_") for name in os.environ):
         return
