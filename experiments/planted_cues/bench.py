@@ -23,11 +23,14 @@ from sklearn.metrics import roc_auc_score
 
 from fishnet.audit.exchange import Effects, choose_donors, choose_hosts, measure_effects
 from fishnet.audit.kinds import Views
-from fishnet.audit.regions import above, ellipse, learned_regions, widened
+from fishnet.audit.proxy import embedded
+from fishnet.audit.regions import above, ellipse, learned_regions, own_evidence, widened
 from fishnet.audit.significance import ClassTest, exchange_test
 from fishnet.explain.maps import batch_maps
+from fishnet.models.backbones import single_head
 
 from .cases import GRIDS, PLANTED_CLASS, Case
+from .model_rivals import suspicions
 from .reefs import DrawnFolder, answers, as_images, draw_folder, reliance, views, with_shuffled_labels
 from .training import train
 
@@ -74,6 +77,7 @@ def run_case(case: Case, until: float = float("inf")) -> list[dict]:
     sample = np.union1d(hosts, donors)
     middle, likely = (region_of(region, model, folder, sample) for region in ("ellipse", "learned"))
     beyond = ((likely * (1 - middle)).sum(dim=(1, 2)) / likely.sum(dim=(1, 2)).clamp(min=1)).numpy()
+    suspected = suspicions_of(model, folder, unseen)
     rows = []
     for region in case.regions:
         protected = region_of(region, model, folder, sample)
@@ -90,10 +94,22 @@ def run_case(case: Case, until: float = float("inf")) -> list[dict]:
         }  # fmt: skip
         rows += [
             {**common, "beyond": round(float(beyond[folder.labels[sample] == c].mean()), 4),
-             **of_class(c, tests[c], effects, carrying, rho, case)}
+             **of_class(c, tests[c], effects, carrying, rho, case),
+             **{name: round(float(values[c]), 4) for name, values in suspected.items()}}
             for c in range(case.species)
         ]  # fmt: skip
     return rows
+
+
+def suspicions_of(model, folder: DrawnFolder, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """What other ways than the audit say of each class, from the same unseen photos."""
+    images, labels = as_images(folder.pixels[rows]).split(32), torch.from_numpy(folder.labels[rows]).split(32)
+    maps = torch.cat([own_evidence(model, *batch) for batch in zip(images, labels, strict=True)])
+    features = torch.cat([embedded(model, batch) for batch in images])
+    return suspicions(
+        folder.pixels[rows], folder.fish[rows], folder.labels[rows], maps.numpy(), features.numpy(),
+        single_head(model.network).weight.detach().numpy(), answers(model, folder.pixels[rows]),
+    )  # fmt: skip
 
 
 def measured(model, folder: DrawnFolder, sample: np.ndarray, protected: torch.Tensor, hosts, donors) -> Effects:

@@ -85,12 +85,12 @@ def full() -> Iterator[Case]:
         for offset in range(3):
             yield Case(seed + offset, control="clean", regions=both)
         for offset in range(3, 5):
-            yield Case(seed + offset, control="clean", layout="free", regions=("learned", "mask"))
+            yield Case(seed + offset, control="clean", layout="free", regions=(*both, "mask"))
         for offset, cue in enumerate(HELD_OUT, 10):
             share, leak = (0.8, 0.5, 0.3)[(number + offset) % 3], (0.0, 0.02, 0.04)[number % 3]
             yield Case(seed + offset, cue, share, leak, regions=both)
         free = HELD_OUT[number % len(HELD_OUT)]
-        yield Case(seed + 20, free, layout="free", regions=("learned", "mask"))
+        yield Case(seed + 20, free, layout="free", regions=(*both, "mask"))
         yield Case(seed + 21, ON_ANIMAL[number % 2], regions=("ellipse",))
         if number % 4 == 0:
             yield Case(seed + 30, "border", control="everywhere", regions=both)

@@ -131,7 +131,7 @@ def noise(folder: Drawn) -> Iterator[dict]:
     thumbnails = np.stack([cv2.resize(photo, (8, 8), interpolation=cv2.INTER_AREA).ravel() for photo in folder.pixels])
     values = StandardScaler().fit_transform(thumbnails.astype(float))
     sure = cross_val_predict(LogisticRegression(max_iter=1000), values, label, cv=5, method="predict_proba")
-    issues = rivals.label_issues(label, sure)
+    issues = int(rivals.is_label_issue(label, sure).sum())
     most = max(rivals.predictive_power(each, label) for each in rivals.properties(folder.pixels).values())
     yield folder.row("cleanlab, class imbalance", alarm=rivals.is_imbalanced(label))
     yield folder.row("cleanlab, label issues", alarm=issues > 0, figure=issues / len(label))

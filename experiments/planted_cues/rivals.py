@@ -30,11 +30,11 @@ def is_imbalanced(label: np.ndarray, threshold: float = 0.1) -> bool:
     return bool(counts.min() / counts.sum() < threshold / len(counts))
 
 
-def label_issues(label: np.ndarray, probabilities: np.ndarray) -> int:
+def is_label_issue(label: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """cleanlab: photos off the diagonal of the confident joint; the probabilities are out of sample."""
     own = np.array([probabilities[label == name, name].mean() for name in range(probabilities.shape[1])])
     confident = np.where(probabilities >= own, probabilities, -1.0)
-    return int(((confident.max(axis=1) >= 0) & (confident.argmax(axis=1) != label)).sum())
+    return (confident.max(axis=1) >= 0) & (confident.argmax(axis=1) != label)
 
 
 def predictive_power(values: np.ndarray, label: np.ndarray) -> float:
