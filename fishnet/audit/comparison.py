@@ -94,8 +94,9 @@ def reliances(
     for label, test in shortcuts.items():
         carriers = np.flatnonzero(np.isin(np.flatnonzero(among), test.carriers))
         figures = {
-            "share": share_of(effects, label, test.kind), "reliance": price_of(effects, label, test.kind, carriers)
-        }  # fmt: skip
+            "share": share_of(effects, label, test.kind, test.left_out),
+            "reliance": price_of(effects, label, test.kind, carriers, test.left_out),
+        }
         for figure, (value, low, high) in figures.items():
             ends = (low, high) if np.isfinite(low) else (np.nan, np.nan)
             result[figure, audit.classes[label]] = Interval(value, *ends)

@@ -89,7 +89,7 @@ def reaction(effects: Effects, label: int, test: ClassTest) -> dict[str, Any]:
     it shows less; and nothing where it shows as much but may not react at all.
     """
     share = test.share[0]
-    value, low, high = share_of(effects, label, test.kind)
+    value, low, high = share_of(effects, label, test.kind, test.left_out)
     inherited = "no" if value < HALF * share else "yes" if low > 0 else ""
     reason = "" if inherited else "too few photos tell whether the reference reacts"
     figures = {"kind": test.kind, "share": share, "reference": value, "low": low, "high": high}

@@ -1,6 +1,7 @@
 """From exchange effects to verdicts: which classes rise with their own donors, by which kind, through which photos, and
 by how much at least."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,8 @@ class ClassTest:
         share: how much of what makes a photo answer with its class comes with what was exchanged, over all donors of
             the class: the rise of the logit beyond other donors', as a share of the whole way from the hosts to the
             donors themselves, and its 95 % interval. It means the same for a sure model and a doubtful one.
+        left_out: the other classes that rest on something: their donors are not compared with, for what they do to
+            their own class lowers this one.
     """
 
     p: float
@@ -40,6 +43,7 @@ class ClassTest:
     carriers: np.ndarray
     effect: tuple[float, float, float]
     share: tuple[float, float, float]
+    left_out: tuple[int, ...] = ()
 
 
 def exchange_test(effects: Effects, alpha: float = ALPHA) -> list[ClassTest]:
@@ -59,7 +63,7 @@ def exchange_test(effects: Effects, alpha: float = ALPHA) -> list[ClassTest]:
         flagged.append(worst)
         remaining.remove(worst)
     flagged += [c for c in remaining if _corrected(tests[c]) < alpha / effects.classes]  # where no pool is left
-    return [_class_test(effects, c, tests[c], c in flagged, alpha) for c in range(effects.classes)]
+    return [_class_test(effects, c, tests[c], flagged, alpha) for c in range(effects.classes)]
 
 
 def _corrected(by_kind: dict[str, float]) -> float:
@@ -92,15 +96,16 @@ def group_means(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return np.bincount(members, values) / np.bincount(members)
 
 
-def _class_test(effects: Effects, c: int, by_kind: dict[str, float], flagged: bool, alpha: float) -> ClassTest:
+def _class_test(effects: Effects, c: int, by_kind: dict[str, float], flagged: list[int], alpha: float) -> ClassTest:
     """With the kind that is worth most among those that are significant: the surest may be worth nothing."""
     kind, level = min(by_kind, key=lambda name: by_kind[name]), alpha / effects.classes / len(by_kind)
     carriers = {name: carriers_of(effects, c, name) for name, p in by_kind.items() if p < level or name == kind}
-    prices = {name: price_of(effects, c, name, of_kind) for name, of_kind in carriers.items()}
+    left_out = tuple(label for label in flagged if label != c)
+    prices = {name: price_of(effects, c, name, of_kind, left_out) for name, of_kind in carriers.items()}
     kind = max(prices, key=lambda name: prices[name][1])
-    share = share_of(effects, c, kind)
-    donors = int((effects.labels == c).sum())
-    return ClassTest(_corrected(by_kind), kind, flagged, donors, by_kind, carriers[kind], prices[kind], share)
+    share = share_of(effects, c, kind, left_out)
+    donors, p = int((effects.labels == c).sum()), _corrected(by_kind)
+    return ClassTest(p, kind, c in flagged, donors, by_kind, carriers[kind], prices[kind], share, left_out)
 
 
 def carriers_of(effects: Effects, c: int, kind: str) -> np.ndarray:
@@ -110,23 +115,31 @@ def carriers_of(effects: Effects, c: int, kind: str) -> np.ndarray:
     return np.flatnonzero(own & (values > np.quantile(values[~own], CARRIER)))
 
 
-def price_of(effects: Effects, c: int, kind: str, carriers: np.ndarray) -> tuple[float, float, float]:
-    """Mean rise of the probability with the carriers less that with other classes' donors, and its 95 % interval."""
-    return _excess(effects, c, effects.probabilities[effects.kinds.index(kind), :, c], carriers)
+def price_of(
+    effects: Effects, c: int, kind: str, carriers: np.ndarray, left_out: Sequence[int] = ()
+) -> tuple[float, float, float]:
+    """Mean rise of the probability with the carriers less that with other classes' donors, and its 95 % interval; the
+    donors of some classes are `left_out` of the comparison."""
+    return _excess(effects, c, effects.probabilities[effects.kinds.index(kind), :, c], carriers, left_out)
 
 
-def share_of(effects: Effects, c: int, kind: str) -> tuple[float, float, float]:
+def share_of(effects: Effects, c: int, kind: str, left_out: Sequence[int] = ()) -> tuple[float, float, float]:
     """Mean rise of the logit with all donors of the class less that with others, as a share of the way from the hosts
     to the donors themselves; not of the carriers alone, for those were chosen by what is measured here."""
     own = np.flatnonzero(effects.labels == c)
     way = float(effects.whole[own, c].mean()) if len(own) else 0.0
-    rise = _excess(effects, c, effects.logits[effects.kinds.index(kind), :, c], own)
+    rise = _excess(effects, c, effects.logits[effects.kinds.index(kind), :, c], own, left_out)
     return tuple(value / way for value in rise) if way > 0 else (0.0, -np.inf, np.inf)  # type: ignore[return-value]
 
 
-def _excess(effects: Effects, c: int, values: np.ndarray, donors: np.ndarray) -> tuple[float, float, float]:
-    """Mean of some donors less that of other classes' donors, group by group, and its 95 % interval."""
-    others = group_means(values[effects.labels != c], effects.groups[effects.labels != c])
+def _excess(
+    effects: Effects, c: int, values: np.ndarray, donors: np.ndarray, left_out: Sequence[int]
+) -> tuple[float, float, float]:
+    """Mean of some donors less that of other classes' donors, group by group, and its 95 % interval; all other classes
+    are compared with where none would be left."""
+    compared = (effects.labels != c) & ~np.isin(effects.labels, left_out)
+    compared = compared if compared.any() else effects.labels != c
+    others = group_means(values[compared], effects.groups[compared])
     own = group_means(values[donors], effects.groups[donors])
     if len(own) < 2 or len(others) < 2:
         return (float(own.mean() - others.mean()) if len(own) else 0.0, -np.inf, np.inf)

@@ -6,7 +6,7 @@ from scipy import stats
 
 from fishnet.audit.exchange import Effects
 from fishnet.audit.nulls import is_silent, relabelled_p_values
-from fishnet.audit.significance import exchange_test, smallest_found
+from fishnet.audit.significance import exchange_test, share_of, smallest_found
 
 KINDS = ("outer", "ring", "colour")
 
@@ -48,6 +48,17 @@ def test_a_cue_is_found_and_named():
     assert tests[3].p < 1e-6
     low, high = tests[3].effect[1:]
     assert 0.1 < low < tests[3].effect[0] < high < 0.4  # 4 × 0.05 for carriers, and chance
+
+
+def test_what_a_cue_does_to_other_classes_is_no_share_of_theirs():
+    """Its donors lower the other logits, so that those seem to rise with all other donors."""
+    drawn = effects(np.random.default_rng(3), classes=3, cue=1, strength=4.0, drag=4.0, share=1.0)
+    tests = exchange_test(drawn)
+    assert [test.flagged for test in tests] == [False, True, False]
+    assert [test.left_out for test in tests] == [(1,), (), (1,)]
+    assert tests[1].share[1] > 0.3
+    innocent = [(share_of(drawn, label, "outer")[0], tests[label].share[0]) for label in (0, 2)]
+    assert min(compared[0] for compared in innocent) > 0.15 > max(compared[1] for compared in innocent)
 
 
 def test_the_kind_that_is_worth_most_is_named_and_not_the_surest():
