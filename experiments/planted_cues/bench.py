@@ -5,7 +5,7 @@
     python -m experiments.planted_cues.bench full  --out bench.csv --jobs 2 --hours 1.5    goes on where it stopped
 
 A row a case, region and class. `rho` is the truth: how much the class's probability rises in unseen photos of other
-classes when the cue is really drawn into them.
+classes when the cue is really drawn into them. By `usual` the audit's `region=auto` decides between the regions.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from sklearn.metrics import roc_auc_score
 
 from fishnet.audit.exchange import Effects, choose_donors, choose_hosts, measure_effects
 from fishnet.audit.kinds import Views
+from fishnet.audit.middle import usual_share
 from fishnet.audit.proxy import embedded
 from fishnet.audit.regions import above, ellipse, learned_regions, own_evidence, widened
 from fishnet.audit.significance import ClassTest, exchange_test
@@ -78,11 +79,12 @@ def run_case(case: Case, until: float = float("inf")) -> list[dict]:
     middle, likely = (region_of(region, model, folder, sample) for region in ("ellipse", "learned"))
     beyond = ((likely * (1 - middle)).sum(dim=(1, 2)) / likely.sum(dim=(1, 2)).clamp(min=1)).numpy()
     suspected = suspicions_of(model, folder, unseen)
-    rows = []
+    rows, usual = [], ""
     for region in case.regions:
         protected = region_of(region, model, folder, sample)
         effects = measured(model, folder, sample, protected, hosts, donors)
         tests = exchange_test(effects)
+        usual = round(usual_share(effects), 4) if region == "ellipse" else usual
         carrying = folder.carries(case.cue)[donors] if case.cue else np.zeros(len(donors), bool)
         fish = torch.from_numpy(folder.fish[sample]).float()
         covered = (protected * fish).sum(dim=(1, 2)) / fish.sum(dim=(1, 2)).clamp(min=1)
@@ -90,7 +92,7 @@ def run_case(case: Case, until: float = float("inf")) -> list[dict]:
             "case": case.name, "seed": case.seed, "cue": case.cue, "prevalence": case.share, "leak": case.leak,
             "control": case.control, "layout": case.layout, "accuracy": round(float(accuracy), 4), "region": region,
             "fish_covered": round(float(covered.mean()), 4), "protected": round(float(protected.mean()), 4),
-            "seconds": round(time.monotonic() - started),
+            "usual": usual, "seconds": round(time.monotonic() - started),
         }  # fmt: skip
         rows += [
             {**common, "beyond": round(float(beyond[folder.labels[sample] == c].mean()), 4),

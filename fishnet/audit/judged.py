@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from fishnet.models.interface import Classifier
 from . import regions
 from .boxes import boxed_regions
 from .masks import masked_regions
+from .middle import MOST, share_beyond_middle
 from .regions import Regions
 
 log = logging.getLogger("fishnet")
@@ -45,13 +46,14 @@ class RegionSource:
     """How the animal's region is known; called with rows of the folder.
 
     Args:
-        way: `learned`, `ellipse`, `boxes`, `masks` or `animals`.
+        way: `learned`, `ellipse`, `boxes`, `masks` or `animals`; `auto` has to be `decided` first.
         data: with the model's labels.
         model: on its device.
         batch_size: photos at once.
         boxes: the file, for `boxes`.
         masks: the folder, for `masks`.
         weights, network: of an ImageNet network, for `animals`.
+        why: this way was chosen, in words; empty where it was asked for.
     """
 
     way: str
@@ -62,6 +64,7 @@ class RegionSource:
     masks: Path | None = None
     weights: Path | None = None
     network: str = ""
+    why: str = ""
 
     def __post_init__(self) -> None:
         if self.way == "boxes" and self.boxes is None:
@@ -73,7 +76,25 @@ class RegionSource:
         if self.way == "animals" and self.weights is None:
             raise BadInput("region=animals: name weights of an ImageNet network with weights=FILE (and network=NAME).")
 
+    def decided(self, rows: np.ndarray) -> "RegionSource":
+        """With `auto`, the same with the way that fits these rows: the middle, or what is learned where the animals
+        reach beyond it."""
+        if self.way != "auto":
+            return self
+        share = share_beyond_middle(self.model, self.data.folder, rows)
+        centred = share <= MOST
+        why = f"tried with the middle first: outside of it lies {max(share, 0):.0%} of the answer of a usual class, so "
+        why += "the animals keep to it" if centred else f"the animals reach beyond it (more than {MOST:.0%})"
+        way = "ellipse" if centred else "learned"
+        log.info("region=%s, %s.", way, why)
+        return replace(self, way=way, why=why)
+
     def __call__(self, rows: np.ndarray) -> Regions:
+        """Where the animal may be in the photos of these rows of the folder."""
+        found = self._found(rows)
+        return found._replace(how=f"{found.how} ({self.why})") if self.why else found
+
+    def _found(self, rows: np.ndarray) -> Regions:
         look, data = self.model.preprocessing, self.data
         if self.way == "boxes":
             assert self.boxes is not None

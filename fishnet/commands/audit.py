@@ -68,7 +68,7 @@ class Keys:
 
     checkpoint: FreeText
     part: Literal["auto", "all", "val", "test", "folds"]
-    region: Literal["learned", "ellipse", "boxes", "masks", "animals"]
+    region: Literal["auto", "learned", "ellipse", "boxes", "masks", "animals"]
     boxes: FreeText | None
     masks: FreeText | None
     weights: FreeText | None
@@ -118,8 +118,11 @@ def audit(config: DictConfig) -> dict[str, float]:
     data = judged_data(config, model)
     auditing.check_part(config, model, data)
     rows = judged_rows(data, config.part)
-    files = {key: config[key] and Path(config[key]).expanduser() for key in ("boxes", "masks", "weights")}
-    regions_of = RegionSource(config.region, data, model, config.batch_size, **files, network=config.network)
+    boxes, masks, weights = (config[key] and Path(config[key]).expanduser() for key in ("boxes", "masks", "weights"))
+    regions_of = RegionSource(
+        config.region, data, model, config.batch_size, boxes=boxes, masks=masks, weights=weights,
+        network=config.network,
+    ).decided(rows)  # fmt: skip
     if job is not None:
         stored = state_folder(data.root) / "effects"
         return auditing.measure_share(
