@@ -1,17 +1,14 @@
 """Plant cues into real photos, so that the truth is known there too, and write what the audit finds beside it.
 
     python -m experiments.planted_cues.photos frozen --root DOGCAT --weights mobilenetv2_100=FILE --out photos.csv
-    python -m experiments.planted_cues.photos frozen --root FISHCAM --group '(.+)_frame' --weights … --out photos.csv
-    python -m experiments.planted_cues.photos tuned  …    the whole network learns, from the weights
+    python -m experiments.planted_cues.photos tuned  --root FISHCAM --group '(.+)_frame' --weights … --out photos.csv
 
-Each cue is planted into 0.3, 0.5 and 0.8 of the photos of a class, and once nothing is planted. Half of the groups of
-each class are learned from, the others are audited. The animal's region is estimated, by what the same network's own
-head takes for an animal of ImageNet (and for `tuned`, besides, by `learned`). `rho` is the truth: how much the class's
-probability rises in audited photos of the other classes when the cue is really planted into them. `red_on_cue` is the
-share of the heat-map's red that lies on the cue, over its carriers.
-
-A frozen backbone gives the same features whatever the head, so all shares of a cue cost one look at the photos. What
-the table holds already is not measured again.
+Each cue is planted into 0.8, 0.5 and 0.3 of the photos of the first class, and once nothing is planted. Half of the
+groups of each class are learned from, by a new classifier layer (`frozen`) or by the whole network (`tuned`); the others
+are audited, with the region that the audit takes by itself. `rho` is the truth: how much the class's probability rises
+in audited photos of the other classes when the cue is really planted into them. A cue of which less than LEARNED was
+learned has a row with its rho alone. `red_on_cue` is the share of the heat-map's red that lies on the cue, over its
+carriers. What the table holds already is not measured again.
 """
 
 import argparse
@@ -19,37 +16,41 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 
 import cv2
 import numpy as np
-import timm
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import Tensor
+from torch.nn.functional import cross_entropy, interpolate
 
 from fishnet import ImageClassifier, ImageFolderData
 from fishnet.audit.exchange import HOSTS, Effects, choose_donors, choose_hosts, measure_effects
-from fishnet.audit.kinds import Views
+from fishnet.audit.kinds import KINDS, Views
+from fishnet.audit.middle import DONORS as FEW
+from fishnet.audit.middle import KIND, MOST, usual_share
 from fishnet.audit.planting import PLANTABLE, plant
-from fishnet.audit.proxy import AT_ONCE, EmbeddedExchange, embedded
-from fishnet.audit.regions import SHARE, above, animal_evidence, learned_regions
+from fishnet.audit.proxy import embedded
+from fishnet.audit.regions import elliptic, learned_regions
 from fishnet.audit.significance import exchange_test
+from fishnet.environment import keep_freed_memory
 from fishnet.explain.maps import batch_maps
-from fishnet.models.backbones import load_local_weights, single_head
+from fishnet.models.backbones import single_head
 
 from .bench import append, read
+from .summary import LEARNED
 
 SIDE, LARGE = 128, 256  # of what the network sees, and of what is planted into, in pixels
-SHARES = (0.3, 0.5, 0.8)
+SHARES = (0.8, 0.5, 0.3)
 CUES = tuple(cue for cue in PLANTABLE if cue not in ("hand", "tag"))  # those that do not lie on the animal
 DONORS = 80
 PLANTED = 0  # the class, in the order of the names
 SHOWN = 40  # carriers whose heat-maps are asked for
+AT_ONCE = 36  # photos
 EPOCHS, RATE, BATCH = 8, 3e-4, 24  # of the whole network
 
 
@@ -64,22 +65,26 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1000)
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
+    keep_freed_memory()
     torch.set_num_threads(1)
-    done = {(row["mode"], row["set"], row["network"], row["cue"], row["seed"]) for row in read(chosen.out)}
+    done = {tuple(row[name] for name in NAMES) for row in read(chosen.out)}
     folder = Folder.opened(chosen)
-    for cue in ["", *chosen.cues]:
-        key = (chosen.mode, chosen.root.name, folder.network, cue, str(chosen.seed))
+    cases = [("", 0.0), *((cue, share) for cue in chosen.cues for share in chosen.shares)]
+    for cue, share in cases:
+        key = (chosen.mode, chosen.root.name, folder.network, cue, f"{share:g}", str(chosen.seed))
         if key in done:
             continue
         started = time.monotonic()
-        cases = {"frozen": frozen, "tuned": tuned}[chosen.mode](folder, cue, chosen.shares)
-        names = dict(zip(("mode", "set", "network", "cue", "seed"), key, strict=True))
-        rows = [{**names, **row} for row in cases]
+        rows = [{**dict(zip(NAMES, key, strict=True)), **row} for row in rows_of(folder, chosen.mode, cue, share)]
         append(chosen.out, rows)
-        accused = [f"{row['share']:g} {row['class']} ({row['rho']:.2f})" for row in rows if row["flagged"]]
+        accused = [f"{row['class']} {row['share']} [{row['share_low']}]" for row in rows if row["flagged"]]
         print(
-            f"{' '.join(key)}: {', '.join(accused) or 'no class by p'}; {time.monotonic() - started:.0f} s", flush=True
-        )
+            f"{' '.join(key)}: rho {rows[0]['rho']}, accused by p: {', '.join(accused) or 'none'}; "
+            f"{time.monotonic() - started:.0f} s", flush=True,
+        )  # fmt: skip
+
+
+NAMES = ("mode", "set", "network", "cue", "prevalence", "seed")
 
 
 @dataclass(frozen=True)
@@ -88,19 +93,17 @@ class Folder:
 
     Args:
         model: with the weights' backbone.
-        evidence: the same network with ImageNet's head.
         network: its name.
         photos: (n, LARGE, LARGE, 3) bytes.
         plain: the same as the network sees them, without a cue.
         labels, groups: of each photo.
         trained: whether it is learned from.
         order: (n,) from 0 to 1: photos of a class below a share are those that carry a cue.
-        hosts, donors: rows of audited photos; no host of the planted class ever carries the cue.
+        digests: of the files.
         seed: of the halves and of the training.
     """
 
     model: ImageClassifier
-    evidence: nn.Module
     network: str
     photos: np.ndarray
     plain: Tensor
@@ -108,8 +111,7 @@ class Folder:
     groups: np.ndarray
     trained: np.ndarray
     order: np.ndarray
-    hosts: np.ndarray
-    donors: np.ndarray
+    digests: list[str]
     seed: int
 
     @classmethod
@@ -122,52 +124,31 @@ class Folder:
         ).eval()
         rows = np.arange(len(data.table)).tolist()
         pixels = data.for_model(preprocessing=model.preprocessing).folder.photos(rows, model.preprocessing)
+        model.network.to(memory_format=torch.channels_last)
         photos = pixels.permute(0, 2, 3, 1).numpy()
         labels, groups = (data.table[column].to_numpy() for column in ("label", "group"))
         trained, order = halved(labels, groups, chosen.seed)
-        digests, audited = data.table["sha256"].tolist(), np.flatnonzero(~trained)
-        never = audited[(labels[audited] != PLANTED) | (order[audited] >= max(SHARES))]
-        hosts = choose_hosts(labels, digests, never, HOSTS)
-        donors = choose_donors(labels, groups, digests, audited, DONORS)
-        evidence = timm.create_model(name, num_classes=1000, **arguments).eval()
-        load_local_weights(evidence, Path(file))
-        return cls(
-            model, evidence, name, photos, shrunk(photos), labels, groups, trained, order, hosts, donors, chosen.seed
-        )  # fmt: skip
+        digests = data.table["sha256"].tolist()
+        return cls(model, name, photos, shrunk(photos), labels, groups, trained, order, digests, chosen.seed)
 
     @property
-    def classes(self) -> list[str]:
-        return self.model.classes
+    def audited(self) -> np.ndarray:
+        return np.flatnonzero(~self.trained)
+
+    @property
+    def others(self) -> np.ndarray:
+        """Audited photos of the classes into which nothing is planted."""
+        return np.flatnonzero(~self.trained & (self.labels != PLANTED))
 
     @cached_property
     def features(self) -> Tensor:
-        """Of the photos without a cue."""
+        """Of the photos without a cue, by the weights as they are."""
         return embedded(self.model, self.plain)
-
-    @cached_property
-    def exchange(self) -> EmbeddedExchange:
-        """Of all donors without a cue."""
-        return self.laid(self.plain[self.donors])
-
-    def laid(self, donors: Tensor) -> EmbeddedExchange:
-        """Photos of donors, laid into the hosts."""
-        hosts = self.plain[self.hosts]
-        return EmbeddedExchange.of(self.model, Views(hosts, self.regions(hosts)), Views(donors, self.regions(donors)))
-
-    def regions(self, pixels: Tensor) -> Tensor:
-        """Boxes around what the network's own head takes for an animal of ImageNet."""
-        config = self.evidence.pretrained_cfg  # type: ignore[union-attr]
-        mean, std = (torch.tensor(config[key]).view(1, 3, 1, 1) for key in ("mean", "std"))  # type: ignore[index]
-        parts = [animal_evidence(self.evidence, (part - mean) / std) for part in pixels.split(AT_ONCE)]
-        return above(torch.cat(parts), SHARE, SIDE)[:, None]
 
     def planted(self, cue: str, rows: np.ndarray) -> "Photos":
         """Photos of these rows with the cue in them; the same photo always gets the same one."""
         drawn = [plant(self.photos[row], cue, np.random.default_rng((7, row))) for row in rows]
         return Photos(shrunk(np.stack([photo for photo, _ in drawn])), np.stack([covered for _, covered in drawn]))
-
-    def carriers(self, share: float) -> np.ndarray:
-        return (self.labels == PLANTED) & (self.order < share)
 
 
 @dataclass(frozen=True)
@@ -197,91 +178,97 @@ def halved(labels: np.ndarray, groups: np.ndarray, seed: int) -> tuple[np.ndarra
     return trained, order
 
 
-# ---- a frozen backbone: photos are embedded once, heads cost nothing
-
-
-def frozen(folder: Folder, cue: str, shares: list[float]) -> Iterator[dict]:
-    """Rows of each share, by heads on features."""
-    planted_class = np.flatnonzero(folder.labels == PLANTED)
-    others = np.flatnonzero(~folder.trained & (folder.labels != PLANTED))
+def rows_of(folder: Folder, mode: str, cue: str, share: float) -> Iterator[dict]:
+    """A row a class, or the planted class's alone where the cue was not learned."""
+    carrying, pixels = (folder.labels == PLANTED) & (folder.order < share), folder.plain.clone()
     if cue:
-        own, foreign = folder.planted(cue, planted_class), folder.planted(cue, others)
-        own_features, foreign_features = embedded(folder.model, own.pixels), embedded(folder.model, foreign.pixels)
-        of_class = folder.donors[folder.labels[folder.donors] == PLANTED]
-        donors = of_class[folder.order[of_class] < max(shares)]
-        carrying_donors = folder.laid(own.pixels[np.searchsorted(planted_class, donors)])
-    for share in shares if cue else [0.0]:
-        carrying, seen, laid = folder.carriers(share), folder.features.clone(), folder.exchange
-        if cue:
-            chosen = carrying[planted_class]
-            seen[planted_class[chosen]] = own_features[chosen]
-            replaced = np.flatnonzero(carrying[donors])
-            laid = laid.replaced(np.searchsorted(folder.donors, donors[replaced]), carrying_donors.chosen(replaced))
-        head = fitted_head(seen[folder.trained], folder.labels[folder.trained], len(folder.classes))
-        answers = head(seen[~folder.trained]).argmax(dim=1).numpy()
-        of_donors, of_hosts = folder.labels[folder.donors], folder.labels[folder.hosts]
-        effects = laid.effects(head, 1.0, of_donors, folder.groups[folder.donors], of_hosts)
-        truth = Truth(share, carrying, float((answers == folder.labels[~folder.trained]).mean()))
-        if cue:
-            before, after = (head(x).softmax(dim=1) for x in (folder.features[others], foreign_features))
-            shown = np.flatnonzero(carrying[planted_class] & ~folder.trained[planted_class])[:SHOWN]
-            red = red_share(folder.model, head, own.pixels[shown], own.covered[shown])
-            truth = replace(truth, rho=float((after - before)[:, PLANTED].mean()), red=red)
-        yield from rows_of(folder, effects, "animals", truth)
+        own = folder.planted(cue, np.flatnonzero(carrying))
+        pixels[torch.from_numpy(carrying)] = own.pixels
+    model = with_new_head(folder, pixels, carrying) if mode == "frozen" else fine_tuned(folder, pixels)
+    right = answered(model, pixels[folder.audited]).argmax(dim=1).numpy() == folder.labels[folder.audited]
+    known = {"accuracy": round(float(right.mean()), 4), "rho": 0.0, "red_on_cue": ""}
+    if cue:
+        after, before = (
+            answered(model, folder.planted(cue, folder.others).pixels),
+            answered(model, folder.plain[folder.others]),
+        )
+        known["rho"] = round(float((after - before)[:, PLANTED].mean()), 4)
+        shown = np.flatnonzero(~folder.trained[carrying])[:SHOWN]
+        known["red_on_cue"] = red_share(model, own.pixels[shown], own.covered[shown])
+        if float(known["rho"]) < LEARNED:
+            yield {
+                **known,
+                **dict.fromkeys(FOUND, ""),
+                "class": model.classes[PLANTED],
+                "planted": True,
+                "flagged": False,
+            }
+            return
+    region, usual, protected, effects = exchanged(folder, model, pixels)
+    for c, test in enumerate(exchange_test(effects)):
+        of_class = effects.labels == c
+        values = effects.logits[effects.kinds.index(test.kind), of_class, c]
+        carries = carrying[donors_of(folder, DONORS)][of_class]
+        partly = 0 < carries.sum() < of_class.sum()
+        yield {
+            **known, "class": model.classes[c], "planted": bool(cue) and c == PLANTED,
+            "rho": known["rho"] if c == PLANTED else "", "region": region, "usual": round(usual, 4),
+            "protected": round(float(protected.mean()), 4), "donors": test.donors, "p": f"{test.p:.3g}",
+            "kind": test.kind, "flagged": test.flagged, "effect": round(test.effect[0], 4),
+            "effect_low": round(test.effect[1], 4), "share": round(test.share[0], 4),
+            "share_low": round(test.share[1], 4),
+            "carriers_auroc": round(float(roc_auc_score(carries, values)), 4) if partly else "",
+        }  # fmt: skip
 
 
-def fitted_head(features: Tensor, labels: np.ndarray, classes: int) -> nn.Linear:
-    """Scikit-learn's logistic regression, as a layer."""
-    fitted = LogisticRegression(max_iter=5000).fit(features.numpy(), labels)
+FOUND = ("class", "planted", "region", "usual", "protected", "donors", "p", "kind", "flagged", "effect", "effect_low",
+         "share", "share_low", "carriers_auroc")  # fmt: skip
+
+
+def donors_of(folder: Folder, most: int) -> np.ndarray:
+    return choose_donors(folder.labels, folder.groups, folder.digests, folder.audited, most)
+
+
+def exchanged(folder: Folder, model: ImageClassifier, pixels: Tensor) -> tuple[str, float, Tensor, Effects]:
+    """As the audit does: the middle with a few donors first, and then the region that fits with all of them."""
+    hosts = choose_hosts(folder.labels, folder.digests, folder.audited, HOSTS)
+    few, donors = donors_of(folder, FEW), donors_of(folder, DONORS)
+    sample = np.union1d(np.union1d(hosts, few), donors)
+    by_row = {row: number for number, row in enumerate(sample.tolist())}
+
+    def measured(protected: Tensor, donors: np.ndarray, kinds: Sequence[str]) -> Effects:
+        def views_of(rows: Sequence[int]) -> Views:
+            return Views(pixels[list(rows)], protected[[by_row[row] for row in rows], None])
+
+        with tempfile.TemporaryDirectory() as home:
+            return measure_effects(
+                model, views_of, folder.labels, folder.groups, folder.digests, hosts=hosts, donors=donors,
+                folder=Path(home), about={}, kinds=kinds, progress=False,
+            )  # fmt: skip
+
+    middle = elliptic(len(sample), SIDE).protected
+    usual = usual_share(measured(middle, few, (KIND,)))
+    if usual <= MOST:
+        return "ellipse", usual, middle, measured(middle, donors, KINDS)
+    batches = partial(pixels[sample].split, AT_ONCE)
+    protected = learned_regions(model, batches, folder.labels[sample]).protected
+    return "learned", usual, protected, measured(protected, donors, KINDS)
+
+
+def with_new_head(folder: Folder, pixels: Tensor, carrying: np.ndarray) -> ImageClassifier:
+    """The weights as they are, and scikit-learn's logistic regression on their features."""
+    features = folder.features.clone()
+    if carrying.any():
+        features[torch.from_numpy(carrying)] = embedded(folder.model, pixels[torch.from_numpy(carrying)])
+    fitted = LogisticRegression(max_iter=5000).fit(features[folder.trained].numpy(), folder.labels[folder.trained])
     weights, bias = torch.from_numpy(fitted.coef_).float(), torch.from_numpy(fitted.intercept_).float()
     if len(weights) == 1:
         weights, bias = torch.cat([-weights, weights]) / 2, torch.cat([-bias, bias]) / 2
-    head = nn.Linear(features.shape[1], classes).requires_grad_(False)
+    model = deepcopy(folder.model)
+    head = single_head(model.network)
+    assert head is not None
     head.load_state_dict({"weight": weights, "bias": bias})
-    return head
-
-
-# ---- the whole network
-
-
-def tuned(folder: Folder, cue: str, shares: list[float]) -> Iterator[dict]:
-    """Rows of each share and region, a training each."""
-    planted_class = np.flatnonzero(folder.labels == PLANTED)
-    others = np.flatnonzero(~folder.trained & (folder.labels != PLANTED))
-    for share in shares if cue else [0.0]:
-        carrying, pixels = folder.carriers(share), folder.plain.clone()
-        if cue:
-            own = folder.planted(cue, planted_class)
-            chosen = carrying[planted_class]
-            pixels[planted_class[chosen]] = own.pixels[chosen]
-        model = fine_tuned(folder, pixels)
-        answers = answered(model, pixels[~folder.trained]).argmax(dim=1).numpy()
-        truth = Truth(share, carrying, float((answers == folder.labels[~folder.trained]).mean()))
-        if cue:
-            planted, plain = (answered(model, x) for x in (folder.planted(cue, others).pixels, folder.plain[others]))
-            shown = np.flatnonzero(chosen & ~folder.trained[planted_class])[:SHOWN]
-            head = single_head(model.network)
-            assert head is not None
-            red = red_share(model, head, own.pixels[shown], own.covered[shown])
-            truth = replace(truth, rho=float((planted - plain)[:, PLANTED].mean()), red=red)
-        sample = np.union1d(folder.hosts, folder.donors)
-        for region in ("animals", "learned"):
-            if region == "animals":
-                protected = folder.regions(pixels[sample])
-            else:
-                parts = pixels[sample].split(AT_ONCE)
-                protected = learned_regions(model, lambda: parts, folder.labels[sample]).protected[:, None]  # noqa: B023
-            by_row = dict(zip(sample.tolist(), range(len(sample)), strict=True))
-
-            def views_of(rows: Sequence[int]) -> Views:
-                return Views(pixels[list(rows)], protected[[by_row[row] for row in rows]])  # noqa: B023
-
-            with tempfile.TemporaryDirectory() as home:
-                effects = measure_effects(
-                    model, views_of, folder.labels, folder.groups, [str(row) for row in range(len(folder.labels))],
-                    hosts=folder.hosts, donors=folder.donors, folder=Path(home), about={}, progress=False,
-                )  # fmt: skip
-            yield from rows_of(folder, effects, region, truth)
+    return model
 
 
 def fine_tuned(folder: Folder, pixels: Tensor) -> ImageClassifier:
@@ -297,7 +284,7 @@ def fine_tuned(folder: Folder, pixels: Tensor) -> ImageClassifier:
         for batch in order[: steps * BATCH].split(BATCH):
             photos, mirrored = pixels[batch], torch.rand(len(batch)) < 0.5
             photos = torch.where(mirrored[:, None, None, None], photos.flip(-1), photos)
-            loss = cross_entropy(model(photos), labels[batch])
+            loss = cross_entropy(model(photos.contiguous(memory_format=torch.channels_last)), labels[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -310,58 +297,16 @@ def answered(model: ImageClassifier, pixels: Tensor) -> Tensor:
     return torch.cat([model(part).softmax(dim=1) for part in pixels.split(AT_ONCE)])
 
 
-# ---- both
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What is known of a case because it was planted.
-
-    Args:
-        share: of the planted class's photos.
-        carrying: of each photo, whether it carries the cue.
-        accuracy: of the model on audited photos.
-        rho: how much the planted class rises in photos of other classes with the cue.
-        red: the share of the heat-map's red on the cue, or nothing.
-    """
-
-    share: float
-    carrying: np.ndarray
-    accuracy: float
-    rho: float = 0.0
-    red: float | str = ""
-
-
 @torch.inference_mode()
-def red_share(model: ImageClassifier, head: nn.Linear, pixels: Tensor, covered: np.ndarray) -> float | str:
+def red_share(model: ImageClassifier, pixels: Tensor, covered: np.ndarray) -> float | str:
     """The mean share of the positive evidence for the planted class that lies on the cue; nothing for cues that lie
     nowhere in particular."""
     if not covered.any() or not len(pixels):
         return ""
-    own = deepcopy(model)
-    layer = single_head(own.network)
-    assert layer is not None
-    layer.load_state_dict(head.state_dict())
-    red = batch_maps(own, pixels, all_classes=True)[0][:, PLANTED].clamp(min=0)
-    large = torch.nn.functional.interpolate(red[:, None], covered.shape[1:], mode="bilinear")[:, 0].numpy()
+    red = batch_maps(model, pixels, all_classes=True)[0][:, PLANTED].clamp(min=0)
+    large = interpolate(red[:, None], covered.shape[1:], mode="bilinear")[:, 0].numpy()
     on_cue = (large * covered).sum(axis=(1, 2)) / large.sum(axis=(1, 2)).clip(1e-9)
     return round(float(on_cue.mean()), 4)
-
-
-def rows_of(folder: Folder, effects: Effects, region: str, truth: Truth) -> Iterator[dict]:
-    """A row a class."""
-    for c, test in enumerate(exchange_test(effects)):
-        own = effects.labels == c
-        values, carries = effects.logits[effects.kinds.index(test.kind), own, c], truth.carrying[folder.donors][own]
-        known, planted = 0 < carries.sum() < own.sum(), bool(truth.share and c == PLANTED)
-        yield {
-            "region": region, "share": truth.share, "accuracy": round(truth.accuracy, 4), "class": folder.classes[c],
-            "planted": planted, "rho": round(truth.rho, 4) if planted else 0.0, "donors": test.donors,
-            "p": f"{test.p:.3g}", "kind": test.kind, "flagged": test.flagged, "effect": round(test.effect[0], 4),
-            "effect_low": round(test.effect[1], 4), "worth": round(test.share[0], 4),
-            "worth_low": round(test.share[1], 4), "red_on_cue": truth.red if planted else "",
-            "carriers_auroc": round(float(roc_auc_score(carries, values)), 4) if known else "",
-        }  # fmt: skip
 
 
 if __name__ == "__main__":
