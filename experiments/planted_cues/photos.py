@@ -4,11 +4,11 @@
     python -m experiments.planted_cues.photos tuned  --root FISHCAM --group '(.+)_frame' --weights … --out photos.csv
 
 Each cue is planted into 0.8, 0.5 and 0.3 of the photos of the first class, and once nothing is planted. Half of the
-groups of each class are learned from, by a new classifier layer (`frozen`) or by the whole network (`tuned`); the others
-are audited, with the region that the audit takes by itself. `rho` is the truth: how much the class's probability rises
-in audited photos of the other classes when the cue is really planted into them. A cue of which less than LEARNED was
-learned has a row with its rho alone. `red_on_cue` is the share of the heat-map's red that lies on the cue, over its
-carriers. What the table holds already is not measured again.
+groups of each class are learned from, by a new classifier layer (`frozen`) or by the whole network (`tuned`); the rest
+is audited, with the region that the audit takes by itself. `rho` is the truth: how much the class's probability rises
+in audited photos of the other classes when the cue is really planted into them. Where less than LEARNED was learned, a
+row has its rho alone. `red_on_cue` is the share of the heat-map's red that lies on the cue, over its carriers. What the
+table holds already is not measured again.
 """
 
 import argparse
@@ -188,21 +188,14 @@ def rows_of(folder: Folder, mode: str, cue: str, share: float) -> Iterator[dict]
     right = answered(model, pixels[folder.audited]).argmax(dim=1).numpy() == folder.labels[folder.audited]
     known = {"accuracy": round(float(right.mean()), 4), "rho": 0.0, "red_on_cue": ""}
     if cue:
-        after, before = (
-            answered(model, folder.planted(cue, folder.others).pixels),
-            answered(model, folder.plain[folder.others]),
-        )
+        others = (folder.planted(cue, folder.others).pixels, folder.plain[folder.others])
+        after, before = (answered(model, photos) for photos in others)
         known["rho"] = round(float((after - before)[:, PLANTED].mean()), 4)
         shown = np.flatnonzero(~folder.trained[carrying])[:SHOWN]
         known["red_on_cue"] = red_share(model, own.pixels[shown], own.covered[shown])
         if float(known["rho"]) < LEARNED:
-            yield {
-                **known,
-                **dict.fromkeys(FOUND, ""),
-                "class": model.classes[PLANTED],
-                "planted": True,
-                "flagged": False,
-            }
+            of_class = {"class": model.classes[PLANTED], "planted": True, "flagged": False}
+            yield {**known, **dict.fromkeys(FOUND, ""), **of_class}
             return
     region, usual, protected, effects = exchanged(folder, model, pixels)
     for c, test in enumerate(exchange_test(effects)):
