@@ -4,12 +4,15 @@ python -m experiments.planted_cues.summary bench.csv
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from scipy import stats
 
 from fishnet.audit.kinds import KINDS
+from fishnet.audit.middle import MOST
 from fishnet.audit.verdicts import WORTH
 
 LEARNED = 0.1  # reliance from which a cue counts as learned
@@ -20,15 +23,26 @@ ON_ANIMAL, INVISIBLE = ("hand", "tag"), ("tint", "blur", "vignette", "jpeg")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path, nargs="+")
-    table = pd.concat(pd.read_csv(file, keep_default_na=True) for file in parser.parse_args().table)
-    table["shortcut"] = table["flagged"] & (table["share_low"] >= WORTH["estimated"]) & (table["accuracy"] >= WEAK)
-    for column in ("cue", "control"):
-        table[column] = table[column].fillna("")
+    table = read(parser.parse_args().table)
     for (layout, region), rows in table.groupby(["layout", "region"]):
         print(f"\n{layout}, region={region}: fish covered {rows['fish_covered'].mean():.2f}, of the photo "
               f"{rows['protected'].mean():.2f} protected")  # fmt: skip
         for line in (*recalls(rows), *alarms(rows)):
             print("  " + line)
+
+
+def read(files: Sequence[Path]) -> pd.DataFrame:
+    """The tables of the bench as one, with what counts as a `shortcut`, and once more as `auto` the rows of the region
+    that the audit would have `chosen`."""
+    table = pd.concat(pd.read_csv(file) for file in files)
+    table["shortcut"] = table["flagged"] & (table["share_low"] >= WORTH["estimated"]) & (table["accuracy"] >= WEAK)
+    for column in ("cue", "control"):
+        table[column] = table[column].fillna("")
+    table["chosen"] = table["region"]
+    if "usual" in table:
+        fits = np.where(table["usual"] <= MOST, "ellipse", "learned")
+        table = pd.concat([table, table[table["region"] == fits].assign(region="auto")])
+    return table
 
 
 def recalls(rows: pd.DataFrame) -> list[str]:
