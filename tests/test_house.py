@@ -1,6 +1,7 @@
 """The house stands as it was drawn: imports point one way, and each guest has one room."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 HOUSE = Path(__file__).parent.parent / "fishnet"
@@ -116,3 +117,15 @@ def imports_of_files(path: Path) -> set[str]:
             module = ".".join([*base, *([node.module] if node.module else [])])
             found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
     return found
+
+
+def test_every_room_is_installed_and_so_is_what_lies_in_it():
+    """The list of packages is kept by hand, for conf/ lies elsewhere."""
+    setup = tomllib.loads((HOUSE.parent / "pyproject.toml").read_text())["tool"]["setuptools"]
+    rooms = {".".join(file.parent.relative_to(HOUSE.parent).parts) for file in HOUSE.rglob("*.py")}
+    assert set(setup["packages"]) == rooms | {"fishnet.conf"}
+    for room in rooms:
+        folder = HOUSE.parent / room.replace(".", "/")
+        named = {file for pattern in setup["package-data"].get(room, []) for file in folder.glob(pattern)}
+        others = {file for file in folder.iterdir() if file.is_file() and file.suffix not in (".py", ".pyc")}
+        assert named == others, room

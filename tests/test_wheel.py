@@ -38,6 +38,9 @@ def test_the_wheel_carries_the_configuration(tmp_path):
     assert "backbone: resnet101" in run(fishnet, "train", "--cfg", "job", where=empty)
     assert "max_epochs" in run(fishnet, "train", "experiment=demo", "--cfg", "job", where=empty)
     assert "fishnet train -m" in run(fishnet, "train", "--help", where=empty)
+    every = "import pkgutil, fishnet; [__import__(m.name) for m in pkgutil.walk_packages(fishnet.__path__, 'fishnet.')]"
+    run(python, "-c", every.replace("fishnet.')", "fishnet.') if '__main__' not in m.name"), where=empty)
+    assert "fishnet audit" in run(fishnet, "audit", "--help", where=empty)
     place = run(python, "-c", "import fishnet; print(fishnet.__file__)", where=empty).strip()
     assert Path(place).is_relative_to(tmp_path)
     assert list(empty.iterdir()) == []
