@@ -18,6 +18,7 @@ from typing import Any
 from fishnet.errors import BadInput
 from fishnet.reef import Settings, reef_folder
 from fishnet.reef.folder import reef_path
+from fishnet.text import few_of
 
 _log = logging.getLogger("fishnet")
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif"})
@@ -196,7 +197,15 @@ class ReefSource(FolderSource):
         return dict(sorted(self.settings.counts.items()))
 
     def check(self) -> None:
-        """Its settings were checked when it was made."""
+        """Raise BadInput where the reef would be drawn among class folders of the user's: those are meant, then."""
+        parent = Path(self.parent).expanduser()
+        folders = [each for each in sorted(parent.glob("[!.]*")) if each.is_dir() and each.name != self.root.name]
+        own = [each.name for each in folders if any(file.suffix.lower() in EXTENSIONS for file in each.iterdir())]
+        if own:
+            raise BadInput(
+                f"data.root={self.parent} holds class folders ({few_of(own)}): data=folder takes them. With data=reef, "
+                "which is the default, drawn photos are made inside data.root."
+            )
 
 
 def source_of(settings: Mapping[str, Any]) -> FolderSource | None:

@@ -198,6 +198,13 @@ def test_the_reef_is_not_drawn_for_what_is_refused(fishnet, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_reef_is_not_drawn_among_class_folders(fishnet, shapes):
+    """Whoever names their photos and forgets data=folder means the photos."""
+    before = sorted(shapes.parent.iterdir()), sorted(shapes.iterdir())
+    refused(fishnet("train", f"data.root={shapes}"), "data=folder", "disc")
+    assert (sorted(shapes.parent.iterdir()), sorted(shapes.iterdir())) == before
+
+
 def test_the_monitors_offered_are_those_that_validation_reports(fishnet, trained):
     from mlflow import MlflowClient
 
