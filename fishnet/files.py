@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +27,25 @@ def replacing(target: Path, *, alone: bool = False) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """An empty folder beside `target`, which does not exist yet; what is written there has its name at the end, whole.
+
+    What a kill leaves behind is what the next one writes over: nobody else writes this folder meanwhile.
+    """
+    temporary = target.with_name(f".{target.name}.part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        for path in (*temporary.rglob("*"), temporary):  # the rename must not reach the disk before the bytes
+            flush(path)
+        os.replace(temporary, target)
+    finally:  # nothing is left there unless it failed
+        shutil.rmtree(temporary, ignore_errors=True)
+    flush(target.parent)
 
 
 def write_whole(target: Path, text: str, *, alone: bool = False) -> None:

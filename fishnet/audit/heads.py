@@ -16,12 +16,12 @@ from torch.nn.functional import cross_entropy
 
 from fishnet.data.folder import PhotoFolder
 from fishnet.models.backbones import single_head
-from fishnet.models.bundle import with_weights_of
 from fishnet.models.checkpoint import read_checkpoint, write_checkpoint
 from fishnet.models.classifier import ImageClassifier
 from fishnet.models.features import features_and_logits
 from fishnet.models.interface import Classifier
 from fishnet.models.isolation import eval_mode_restored
+from fishnet.models.run_model import with_weights_of
 
 from .augmenting import Augmentation
 

@@ -106,8 +106,8 @@ def audit(config: DictConfig) -> dict[str, float]:
     from fishnet.config.mending import check_mending
     from fishnet.config.references import check_references
     from fishnet.data.index import state_folder
-    from fishnet.models.bundle import keep_result
     from fishnet.models.checkpoint import load_model
+    from fishnet.models.run_model import keep_result
 
     job = None if config.job is None else Job.named(config.job)
     before = None if config.before is None else read_round(Path(config.before).expanduser())

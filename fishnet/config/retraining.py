@@ -19,8 +19,8 @@ from omegaconf import DictConfig, OmegaConf
 from fishnet.environment import OF_A_RUN
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.files import locked, write_whole
-from fishnet.models.bundle import KEPT
 from fishnet.models.checkpoint import read_checkpoint, write_checkpoint
+from fishnet.models.run_model import KEPT
 
 from .quoting import quote
 from .run_data import FOLDER_DATA, REEF_DATA

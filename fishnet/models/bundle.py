@@ -1,54 +1,260 @@
-"""The run's `model/`: the best epoch's weights and how to use them, so that a run of a server can be used anywhere."""
+"""A model to hand over: a folder of weights, of plain values that say how to use them, and of their digests.
+
+    model.safetensors   the weights, and the digests of the photos that the model has seen
+    model.json          the network, its classes and preprocessing, temperature, thresholds, figures, data and licences
+    audit.json          what an audit has shown, where there was one
+    gallery/            photos that the model was tested on, where they were asked for
+    SHA256SUMS          the digest of every file, as sha256sum writes and checks it
+
+Nothing in it is ever run: there is no pickle, and what is not listed is not read. Digests find what was cut short or
+changed by accident or by somebody who forgot them; whoever writes all files anew can write any model, so every value is
+checked before it is used.
+"""
 
 import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fishnet.files import replacing, write_whole
-from fishnet.models.checkpoint import write_checkpoint
-from fishnet.models.classifier import ImageClassifier
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
-# What predictions need; the optimiser's state, which would double the file, stays in the run's own checkpoints.
-KEPT = ("state_dict", "hyper_parameters", "seen", "mended", "epoch", "global_step", "pytorch-lightning_version")
+from fishnet import __version__
+from fishnet.data.seen import SeenPhotos
+from fishnet.errors import BadInput
+from fishnet.files import new_folder, write_whole
 
-AUDIT = "audit.json"
-MODELS = ("checkpoints/best.ckpt", "model/model.ckpt")  # of a run, with the same weights
+from .checkpoint import digest_of
+from .classifier import ImageClassifier
+from .preprocessing import STEPS, Preprocessing
 
-NOTE = """model.ckpt: the weights of the best epoch (epoch {epoch}), with the temperature fitted on validation photos.
-
-    fishnet predict checkpoint=model.ckpt images=PHOTOS
-    fishnet evaluate checkpoint=model.ckpt data.root=FOLDER
-
-    from fishnet import ImageClassifier
-    model = ImageClassifier.load_from_checkpoint("model.ckpt")
-
-It holds tensors and plain values only, and no optimiser:
-a stopped run goes on with `fishnet train resume=RUN_ID` where it was trained.
-"""
-
-
-def with_weights_of(model: ImageClassifier, checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """What a checkpoint holds for predictions, with the weights of a changed model, and what was done to it."""
-    kept = {key: checkpoint[key] for key in KEPT if key in checkpoint}
-    weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
-    own = {"mended": model.mended, "seen": model.seen and model.seen.state()}
-    return {**kept, "state_dict": weights, **{key: value for key, value in own.items() if value}}
+WEIGHTS, ABOUT, AUDIT, SUMS, GALLERY = "model.safetensors", "model.json", "audit.json", "SHA256SUMS", "gallery"
+FORMAT = 1
+LARGEST = 64 * 2**20  # bytes of a JSON file
+LONGEST_SIDE = 4096  # pixels that a network may ask for
+SEEN = "seen."  # before the names of the digests among the tensors
+_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/-]{1,200})")
+_ARCHITECTURE = ("classes", "backbone", "backbone_args", "dropout", "image_size", "preprocess")
 
 
-def keep_model(checkpoint: dict[str, Any], folder: Path, logger) -> None:
-    """Written in the run's folder, delivered in the background while the test goes on."""
-    write_checkpoint({key: checkpoint[key] for key in KEPT if key in checkpoint}, folder / "model.ckpt")
-    with replacing(folder / "README.txt") as temporary:
-        temporary.write_text(NOTE.format(epoch=checkpoint["epoch"]), encoding="utf-8")
-    logger.log_artifacts(folder, "model")
-    logger.set_tags({"fishnet.best_epoch": checkpoint["epoch"]})
+@dataclass(frozen=True)
+class Bundle:
+    """A model and what is known of it.
 
-
-def keep_result(checkpoint: Path, result: dict[str, Any]) -> None:
-    """Keep what an audit of a run's model has shown as `audit.json` in the folder of that run.
-
-    Nothing is written for a checkpoint that is not the run's model, or lies in no run.
+    Args:
+        model: in evaluation, on the CPU.
+        about: what `model.json` says besides the network: `thresholds`, `rejection`, `metrics`, `data`, `trained`.
+        audit: of the model, or None.
+        folder: of the bundle.
+        digest: of SHA256SUMS, and so of all that is in it.
     """
-    run = checkpoint.parent.parent
-    if f"{checkpoint.parent.name}/{checkpoint.name}" in MODELS and (run / "model").is_dir():
-        write_whole(run / AUDIT, json.dumps(result, indent=1, ensure_ascii=False))
+
+    model: ImageClassifier
+    about: dict[str, Any]
+    audit: dict[str, Any] | None
+    folder: Path
+    digest: str
+
+
+def is_bundle(path: Path) -> bool:
+    return path.is_dir() and (path / SUMS).is_file()
+
+
+def write_bundle(
+    model: ImageClassifier, folder: Path, *, about: Mapping[str, Any], audit: Mapping[str, Any] | None = None,
+    gallery: Mapping[str, bytes] | None = None,
+) -> None:  # fmt: skip
+    """Write a bundle into a new folder, which takes its name when all of it is there.
+
+    Args:
+        model: with its weights, preprocessing and temperature.
+        folder: does not exist yet.
+        about: further plain values for model.json.
+        audit: plain values for audit.json.
+        gallery: files by name.
+    """
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    weights |= _seen_tensors(model.seen)
+    plain = {
+        "format": FORMAT, "fishnet": __version__,
+        "architecture": {key: model.hparams[key] for key in _ARCHITECTURE},
+        "preprocessing": model.preprocessing.as_dict(), "seen_group": model.seen and model.seen.group,
+        "mended": model.mended, **about,
+    }  # fmt: skip
+    with new_folder(folder) as temporary:
+        save_file(weights, temporary / WEIGHTS)
+        write_whole(temporary / ABOUT, json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False))
+        if audit is not None:
+            write_whole(temporary / AUDIT, json.dumps(audit, indent=1, ensure_ascii=False))
+        for name, content in (gallery or {}).items():
+            (temporary / GALLERY).mkdir(exist_ok=True)
+            (temporary / GALLERY / name).write_bytes(content)
+        files = sorted(file for file in temporary.rglob("*") if file.is_file())
+        sums = "".join(f"{digest_of(file)}  {file.relative_to(temporary).as_posix()}\n" for file in files)
+        write_whole(temporary / SUMS, sums)
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """The bundle in a folder; BadInput with the reason for one that is not whole, was changed, or makes no sense."""
+    folder = folder.expanduser().absolute()
+    listed = _verified_files(folder)
+    about = _read_json(folder, ABOUT)
+    if about.get("format") != FORMAT:
+        raise _refused(folder, f"its format is {about.get('format')!r}, and this program reads {FORMAT}")
+    architecture, preprocessing = _architecture(folder, about), _preprocessing(folder, about)
+    _check_values(folder, about, architecture["classes"])
+    model = _model_of(folder, architecture)
+    model.preprocessing = preprocessing
+    model.mean = torch.tensor(preprocessing.mean).view(1, 3, 1, 1)
+    model.std = torch.tensor(preprocessing.std).view(1, 3, 1, 1)
+    model.seen = _load_weights(folder, model, about.get("seen_group"))
+    model.mended = about.get("mended")
+    audit = _read_json(folder, AUDIT) if AUDIT in listed else None
+    return Bundle(model.eval(), about, audit, folder, digest_of(folder / SUMS))
+
+
+def _refused(folder: Path, reason: str) -> BadInput:
+    return BadInput(f"{folder} is no model bundle that can be trusted: {reason}.")
+
+
+# ---- files
+
+
+def _verified_files(folder: Path) -> set[str]:
+    """Names of the files that SHA256SUMS lists, each of them what was written."""
+    if not folder.is_dir():
+        raise BadInput(f"{folder}: there is no such folder.")
+    try:
+        lines = (folder / SUMS).read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError) as error:
+        raise _refused(folder, f"{SUMS} is missing or cannot be read") from error
+    matches = [_LINE.fullmatch(line) for line in lines]
+    names = [match[2] for match in matches if match]
+    if len(names) < len(lines) or len(set(names)) < len(names) or any(".." in name.split("/") for name in names):
+        raise _refused(folder, f"{SUMS} has lines that fishnet does not write")
+    for match in filter(None, matches):
+        file = folder / match[2]
+        if file.is_symlink() or not file.is_file() or not file.resolve().is_relative_to(folder.resolve()):
+            raise _refused(folder, f"{match[2]} is missing, or no plain file in the folder")
+        if digest_of(file) != match[1]:
+            raise _refused(folder, f"{match[2]} is not what was written: it is cut short or was changed")
+    for needed in (WEIGHTS, ABOUT):
+        if needed not in names:
+            raise _refused(folder, f"{SUMS} does not list {needed}")
+    return set(names)
+
+
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
+    file = folder / name
+    if file.stat().st_size > LARGEST:
+        raise _refused(folder, f"{name} is larger than {LARGEST // 2**20} MB")
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"), parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise _refused(folder, f"{name} is no JSON ({str(error).splitlines()[0]})") from error
+    if not isinstance(values, dict):
+        raise _refused(folder, f"{name} holds no names with values")
+    return values
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number")
+
+
+# ---- values
+
+
+def _architecture(folder: Path, about: Mapping[str, Any]) -> dict[str, Any]:
+    values = about.get("architecture")
+    if not isinstance(values, dict) or set(values) != set(_ARCHITECTURE):
+        raise _refused(folder, f"its architecture is not {', '.join(_ARCHITECTURE)}")
+    classes, size = values["classes"], values["image_size"]
+    if not isinstance(classes, list) or not all(isinstance(name, str) and 0 < len(name) < 300 for name in classes):
+        raise _refused(folder, "its classes are no list of names")
+    if len(set(classes)) < max(2, len(classes)):
+        raise _refused(folder, "its classes are fewer than two, or one is named twice")
+    if size is not None and not (isinstance(size, int) and 0 < size <= LONGEST_SIDE):
+        raise _refused(folder, f"image_size={size!r} is no side of a photo")
+    return values
+
+
+def _preprocessing(folder: Path, about: Mapping[str, Any]) -> Preprocessing:
+    values = about.get("preprocessing")
+    try:
+        found = Preprocessing(**values)  # type: ignore[arg-type]
+        mean, std = ((float(red), float(green), float(blue)) for red, green, blue in (found.mean, found.std))
+        found = replace(found, mean=mean, std=std, steps=tuple(found.steps))
+        numbers = (*found.mean, *found.std, found.crop)
+        sound = all(math.isfinite(number) for number in numbers) and min(found.std) > 0 and 0 < found.crop <= 1
+        sound = sound and 0 < found.size <= LONGEST_SIDE
+        sound = sound and found.interpolation in ("bilinear", "bicubic") and set(found.steps) <= set(STEPS)
+    except (TypeError, ValueError):
+        sound = False
+    if not sound:
+        raise _refused(folder, "its preprocessing makes no sense")
+    return found
+
+
+def _check_values(folder: Path, about: Mapping[str, Any], classes: list[str]) -> None:
+    thresholds = about.get("thresholds", {})
+    if not isinstance(thresholds, dict) or not set(thresholds) <= set(classes):
+        raise _refused(folder, "its thresholds are not those of its classes")
+    if not all(value is None or (isinstance(value, float | int) and 0 <= value <= 1) for value in thresholds.values()):
+        raise _refused(folder, "a threshold is no probability")
+
+
+# ---- the network
+
+
+def _model_of(folder: Path, architecture: dict[str, Any]) -> ImageClassifier:
+    """The network without weights; built without memory first, so that an absurd one is refused and not tried."""
+    try:
+        with torch.device("meta"):
+            planned = ImageClassifier(**architecture)
+        sizes = {name: tuple(value.shape) for name, value in planned.state_dict().items()}
+    except BadInput as error:
+        raise _refused(folder, str(error).rstrip(".")) from error
+    except Exception as error:  # whatever a network's own code raises for values that it does not expect
+        reason = f"no network can be built from its architecture ({type(error).__name__})"
+        raise _refused(folder, reason) from error
+    held = _tensor_shapes(folder)
+    differing = sorted(name for name in {*sizes, *held} if sizes.get(name) != held.get(name))
+    if differing:
+        raise _refused(folder, f"{WEIGHTS} does not fit the network: {differing[0]}")
+    return ImageClassifier(**architecture)
+
+
+def _tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Of all weights in the file, by name."""
+    try:
+        with safe_open(folder / WEIGHTS, framework="pt") as file:
+            names = [name for name in file.keys() if not name.startswith(SEEN)]  # noqa: SIM118
+            return {name: tuple(file.get_slice(name).get_shape()) for name in names}
+    except (SafetensorError, OSError) as error:
+        raise _refused(folder, f"{WEIGHTS} cannot be read") from error
+
+
+def _load_weights(folder: Path, model: ImageClassifier, group: str | None) -> SeenPhotos | None:
+    """Fill the network, and return what the model has seen."""
+    with safe_open(folder / WEIGHTS, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    seen = {name.removeprefix(SEEN): tensors.pop(name) for name in list(tensors) if name.startswith(SEEN)}
+    if not all(bool(value.isfinite().all()) for value in tensors.values()):
+        raise _refused(folder, f"{WEIGHTS} holds values that are no numbers")
+    if not bool(tensors["temperature"] > 0):
+        raise _refused(folder, "its temperature is not above zero")
+    model.load_state_dict(tensors)
+    try:
+        return SeenPhotos.from_state({**seen, "group": group}) if seen else None
+    except KeyError as error:
+        raise _refused(folder, f"{WEIGHTS} lacks the photos of {error}") from error
+
+
+def _seen_tensors(seen: SeenPhotos | None) -> dict[str, torch.Tensor]:
+    if seen is None:
+        return {}
+    return {SEEN + part: torch.from_numpy(digests.copy()) for part, digests in seen.digests.items()}

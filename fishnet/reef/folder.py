@@ -4,13 +4,11 @@ It is drawn into a folder beside its final name and renamed when every byte is o
 process wait; a process that died in the middle leaves a hidden folder, which the next process removes.
 """
 
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 from fishnet.errors import BadInput, WorkFailed
-from fishnet.files import flush, locked
+from fishnet.files import locked, new_folder
 from fishnet.reef.settings import Settings
 
 
@@ -40,13 +38,5 @@ def reef_path(parent: str | Path, settings: Settings) -> Path:
 def _draw(final: Path, chosen: Settings, progress: bool) -> None:
     from fishnet.reef.make import draw
 
-    drawing = final.with_name(f".{final.name}.drawing")
-    shutil.rmtree(drawing, ignore_errors=True)
-    try:
+    with new_folder(final) as drawing:
         draw(drawing, chosen, progress=progress)
-        for path in (*drawing.rglob("*"), drawing):  # the rename must not reach the disk before the bytes
-            flush(path)
-        os.replace(drawing, final)
-    finally:  # nothing is left there unless it failed
-        shutil.rmtree(drawing, ignore_errors=True)
-    flush(final.parent)

@@ -21,9 +21,9 @@ from fishnet.data.index import state_folder
 from fishnet.errors import WorkFailed, disk_trouble
 from fishnet.measure.intervals import Interval
 from fishnet.measure.metrics import shown_in
-from fishnet.models.bundle import keep_model
 from fishnet.models.checkpoint import read_checkpoint, write_checkpoint
 from fishnet.models.classifier import ImageClassifier
+from fishnet.models.run_model import keep_model
 from fishnet.text import counted
 from fishnet.tracking.logger import MlflowLogger
 from fishnet.tracking.session import Reports, open_run

@@ -35,7 +35,7 @@ PRECISION = "fishnet.precision"
 PARAMETERS = "fishnet.parameters"  # of the network: how many numbers it holds
 PARAMETERS_TRAINED = "fishnet.parameters_trained"
 MENDED_FROM = "fishnet.mended_from"  # the checkpoint in whose place a run puts another
-BEST_EPOCH = "fishnet.best_epoch"  # written by fishnet.models.bundle, which stands above this room
+BEST_EPOCH = "fishnet.best_epoch"  # written by fishnet.models.run_model, which stands above this room
 
 PROCESS = "fishnet.process"  # the process that writes the run, as JSON
 HEARTBEAT = "fishnet.heartbeat"  # its last sign of life, in seconds since 1970

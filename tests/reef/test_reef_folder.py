@@ -92,7 +92,7 @@ def test_a_killed_drawing_leaves_no_half_folder_and_the_next_call_completes(tmp_
     assert again.returncode == 0
     assert len(list(folder.rglob("*.jpg"))) == 450
     assert visible(tmp_path) == [folder.name]
-    assert not list(tmp_path.glob(".reef-*.drawing"))
+    assert not list(tmp_path.glob(".reef-*.part"))
 
 
 def test_two_processes_at_once_share_one_drawing(tmp_path: Path) -> None:
