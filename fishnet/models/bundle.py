@@ -87,6 +87,7 @@ def write_bundle(
     }  # fmt: skip
     with new_folder(folder) as temporary:
         save_file(weights, temporary / WEIGHTS)
+        (temporary / WEIGHTS).chmod(0o644)  # safetensors writes for the owner alone, and a bundle is handed over
         write_whole(temporary / ABOUT, json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False))
         if audit is not None:
             write_whole(temporary / AUDIT, json.dumps(audit, indent=1, ensure_ascii=False))

@@ -58,12 +58,16 @@ def _write_digests(path: Path, digests: list[str]) -> None:
 
 
 def load_model(path: Path) -> "ImageClassifier":
-    """The checkpoint alone says what the network is; torn, foreign and unsafe files are refused in one sentence."""
+    """The model of a checkpoint, or of a bundle's folder; each alone says what the network is. Torn, foreign and unsafe
+    files are refused in one sentence."""
     from fishnet.data.seen import SeenPhotos
 
+    from .bundle import is_bundle, read_bundle
     from .classifier import ImageClassifier
 
     path = path.expanduser().absolute()
+    if path.is_dir() and is_bundle(path):
+        return read_bundle(path).model
     checkpoint = read_checkpoint(path)
     try:
         model = ImageClassifier(**checkpoint["hyper_parameters"])

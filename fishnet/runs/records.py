@@ -54,7 +54,7 @@ def write_records(
     write_config(config, folder, command)
     (folder / "split").mkdir(exist_ok=True)
     save_split(data.table, data.assignment, folder / "split" / "split.csv")
-    record = {"run_id": logger.run_id, "classes": data.classes}
+    record = {"run_id": logger.run_id, "classes": data.classes, "data": data_record(data)}
     write_whole(folder / RECORD, json.dumps(record, ensure_ascii=False))
     split = split_digest(data.table, data.assignment)
     logger.set_tags({names.SPLIT_DIGEST: split, names.DATA_DIGEST: data.index.digest})
@@ -68,6 +68,15 @@ def write_records(
     logger.log_input(
         name=data.root.name, digest=data.index.digest[:12], source=str(data.root), context=command, profile=counts
     )
+
+
+def data_record(data: "ImageFolderData") -> dict[str, object]:
+    """What a model's bundle says of its photos: how many, which (by digest), and under which licences."""
+    record: dict[str, object] = {"photos": len(data.table), "digest": data.index.digest}
+    if "licence" in data.table:
+        licences = data.table["licence"].replace("", "unknown").fillna("unknown").value_counts()
+        record["licences"] = {str(name): int(count) for name, count in licences.items()}
+    return record
 
 
 NO_PARAMETER = (

@@ -1,0 +1,76 @@
+"""fishnet export: a checkpoint → a bundle of the model to hand over, with nothing in it that runs
+
+The bundle is a folder: weights (safetensors), how to use them (model.json: classes, preprocessing, temperature, a
+threshold for each class, the figures of the test, what the model was trained on and under which licences), what an
+audit has shown, and the digests of it all. Every verb that takes a checkpoint takes it, too.
+
+Examples
+  fishnet export checkpoint=outputs/RUN/checkpoints/best.ckpt out=perch-and-pike
+  fishnet predict checkpoint=perch-and-pike images=photos/new
+  (cd perch-and-pike && sha256sum -c SHA256SUMS)                 whole and unchanged? fishnet asks that each time
+"""
+
+import logging
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from fishnet.config.entry import start
+from fishnet.config.validate import check_writable, validate
+from fishnet.errors import BadInput
+from fishnet.ranges import FreeText
+
+log = logging.getLogger("fishnet")
+
+POSITION = 62  # in the list of `fishnet --help`
+
+
+class Keys:
+    """Types and ranges of the keys at the top."""
+
+    checkpoint: FreeText
+    out: FreeText
+
+
+def export(config: DictConfig) -> dict[str, float]:
+    """Write the bundle; returns how many files it has."""
+    validate(config, "export")
+    out = Path(config.out).expanduser().absolute()
+    if out.exists():
+        raise BadInput(f"out={config.out} exists: give the name of a new folder.")
+    check_writable("out", config.out)
+    from fishnet.models.bundle import read_bundle, write_bundle
+    from fishnet.models.checkpoint import load_model
+    from fishnet.runs.facts import audit_of, run_facts, run_of
+
+    checkpoint = Path(config.checkpoint).expanduser().absolute()
+    model = load_model(checkpoint)
+    run = run_of(checkpoint)
+    if run is None:
+        log.warning("The checkpoint lies in no run's folder: the bundle has no figures, thresholds or licences.")
+    write_bundle(model, out, about=run_facts(run) if run else {}, audit=audit_of(run) if run else None)
+    bundle = read_bundle(out)  # as whoever gets it
+    print_bundle(bundle.about, out)
+    return {"files": float(len((out / "SHA256SUMS").read_text().splitlines()))}
+
+
+def print_bundle(about: dict, out: Path) -> None:
+    """What was written, a line each."""
+    figures = about.get("metrics", {}).get("figures", {})
+    thresholds = about.get("thresholds", {})
+    without = [name for name, value in thresholds.items() if value is None]
+    print(f"{'bundle':12s}{out}")
+    if "f1_macro" in figures:
+        found = figures["f1_macro"]
+        print(f"{'macro-F1':12s}{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}] on test photos")
+    if thresholds:
+        text = f"{len(thresholds) - len(without)} of {len(thresholds)} classes"
+        print(f"{'thresholds':12s}{text}{': none for ' + ', '.join(without) if without else ''}")
+    licences = about.get("data", {}).get("licences")
+    if licences:
+        print(f"{'licences':12s}{', '.join(f'{name} {count}' for name, count in licences.items())}")
+    print(f"{'use it':12s}fishnet predict checkpoint={out} images=PHOTOS", flush=True)
+
+
+if __name__ == "__main__":
+    start(export, "export")

@@ -1,0 +1,66 @@
+"""fishnet export: the bundle is used as the checkpoint is, and carries what the run and its audit know."""
+
+import json
+
+import pandas as pd
+
+from fishnet.models.bundle import read_bundle
+
+BEST = "checkpoint=run/checkpoints/best.ckpt"
+
+
+def test_the_bundle_answers_as_the_checkpoint_does(fishnet, trained, shapes, tmp_path):
+    ended = fishnet("export", BEST, "out=handed")
+    assert ended.status == 0, ended.err
+    assert "0 of 3 classes" in ended.out and "macro-F1" not in ended.out  # few photos, and no test
+    for name, model in (("own", "run/checkpoints/best.ckpt"), ("handed", "handed")):
+        ended = fishnet("predict", f"checkpoint={model}", f"images={shapes}", f"out={name}.csv")
+        assert ended.status == 0, ended.err
+        assert "trained on 33 photos" in ended.err
+    assert (tmp_path / "own.csv").read_bytes() == (tmp_path / "handed.csv").read_bytes()
+    about = json.loads((tmp_path / "handed" / "model.json").read_text())
+    assert about["data"]["photos"] == 48 and len(about["data"]["digest"]) == 64
+    assert set(about["thresholds"]) == {"bar", "box", "disc"} and "metrics" not in about
+    assert str(tmp_path) not in (tmp_path / "handed" / "model.json").read_text()
+
+
+def test_what_an_audit_has_shown_goes_with_the_model(fishnet, trained, shapes, tmp_path):
+    assert fishnet("audit", BEST, f"data.root={shapes}", "out=why", "power=none").status == 0
+    assert fishnet("export", BEST, "out=handed").status == 0
+    audit = read_bundle(tmp_path / "handed").audit
+    assert [row["verdict"] for row in audit["verdicts"]] == ["withheld"] * 3
+
+
+def test_figures_and_licences_go_with_the_model(fishnet, tiny, shapes, tmp_path):
+    photos = sorted(path.relative_to(shapes).as_posix() for path in shapes.glob("*/*.jpg"))
+    licences = ["cc-by"] * 30 + [""] * (len(photos) - 30)
+    pd.DataFrame({"path": photos, "licence": licences}).to_csv(tmp_path / "manifest.csv", index=False)
+    settings = ["callbacks.heatmaps=null", "out=run", "tracking.offline=true"]
+    assert fishnet("train", *tiny, *settings, "data.manifest=manifest.csv").status == 0
+    ended = fishnet("export", BEST, "out=handed")
+    assert "cc-by 30, unknown 18" in ended.out, ended.err
+    assert "macro-F1" in ended.out and "on test photos" in ended.out
+    assert read_bundle(tmp_path / "handed").about["metrics"]["photos"] == 7
+
+
+def test_a_checkpoint_alone_is_exported_without_figures(fishnet, trained, tmp_path):
+    (trained / "checkpoints" / "best.ckpt").rename(tmp_path / "alone.ckpt")
+    ended = fishnet("export", "checkpoint=alone.ckpt", "out=handed")
+    assert ended.status == 0 and "no figures, thresholds or licences" in ended.err
+    assert fishnet("export", "checkpoint=handed", "out=again").status == 0
+
+
+def test_nothing_is_written_over(fishnet, trained, tmp_path):
+    (tmp_path / "handed").mkdir()
+    (tmp_path / "handed" / "mine.txt").write_text("mine")
+    ended = fishnet("export", BEST, "out=handed")
+    assert ended.status == 2 and "out=handed exists" in ended.err
+    assert [file.name for file in (tmp_path / "handed").iterdir()] == ["mine.txt"]
+
+
+def test_a_changed_bundle_is_one_sentence(fishnet, trained, shapes, tmp_path):
+    assert fishnet("export", BEST, "out=handed").status == 0
+    (tmp_path / "handed" / "model.json").write_text("{}")
+    ended = fishnet("predict", "checkpoint=handed", f"images={shapes}")
+    assert ended.status == 2 and "model.json is not what was written" in ended.err
+    assert len(ended.err.strip().splitlines()) == 1
