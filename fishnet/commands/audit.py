@@ -95,6 +95,14 @@ def audit(config: DictConfig) -> dict[str, float]:
     use_photos_of_run(config)
     validate(config, "audit")
     keep_freed_memory()
+    from fishnet.config.auditing import stoppable
+
+    with stoppable(config):
+        return measure(config)
+
+
+def measure(config: DictConfig) -> dict[str, float]:
+    """The audit of settings that were checked: a job's share, a test by a set of cues, or the whole."""
     import torch
 
     from fishnet.audit.cue_test import cue_metrics

@@ -3,6 +3,7 @@
 import logging
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +20,9 @@ from fishnet.audit.judged import RegionSource
 from fishnet.audit.out_of_fold import check_folds
 from fishnet.audit.tables import write_table
 from fishnet.data.datamodule import ImageFolderData
+from fishnet.data.index import state_folder
 from fishnet.environment import TYPED_COMMAND
-from fishnet.errors import BadInput
+from fishnet.errors import BadInput, Interrupted, interrupted_by
 from fishnet.models.classifier import ImageClassifier
 from fishnet.runs import records, run
 from fishnet.runs.folders import run_folder
@@ -32,6 +34,25 @@ from . import building
 from .compose import job_folder
 
 log = logging.getLogger("fishnet")
+
+
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)  # beside Ctrl-C; USR1: Slurm's warning before the limit
+
+
+@contextmanager
+def stoppable(config: DictConfig) -> Iterator[None]:
+    """A signal ends the block in good order, and a sentence says what is kept for the same command."""
+    try:
+        with interrupted_by(*SIGNALS):
+            yield
+    except (Interrupted, KeyboardInterrupt):
+        kept = state_folder(Path(config.data.root).expanduser())
+        elsewhere = "" if config.out is None else ", with another out="
+        log.warning(
+            "audit: stopped; donors that were measured and trainings that had ended are kept in %s, and the same "
+            "command goes on%s.", kept, elsewhere,
+        )  # fmt: skip
+        raise
 
 
 @contextmanager
