@@ -1,7 +1,9 @@
 """fishnet audit: too little to judge, what it leaves behind, going on, bad input; and the founding story, drawn."""
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pandas as pd
@@ -71,6 +73,19 @@ def test_what_was_measured_is_not_measured_again(fishnet, trained, shapes, tmp_p
     monkeypatch.setattr("fishnet.audit.exchange.Exchange.effects", asked)
     ended = fishnet("audit", BEST, f"data.root={shapes}", "out=second")
     assert ended.status == 0, ended.err
+
+
+def test_a_signal_while_it_measures_ends_the_run_and_says_what_is_kept(fishnet, trained, shapes, tmp_path, monkeypatch):
+    monkeypatch.setattr("fishnet.audit.exchange.Exchange.effects", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    shutil.copytree(shapes, tmp_path / "photos")  # of which nothing is measured yet
+    ended = fishnet("audit", BEST, "data.root=photos", "region=ellipse", "out=why")
+    assert ended.status == 128 + signal.SIGTERM, ended.err
+    (sentence,) = [line for line in ended.err.splitlines() if "audit: stopped" in line]
+    assert ".photos.fishnet" in sentence and sentence.endswith("with another out=.")
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    statuses = {run.data.tags["fishnet.command"]: run.info.status for run in runs}
+    assert statuses == {"train": "FINISHED", "audit": "KILLED"}
 
 
 @pytest.mark.parametrize(
