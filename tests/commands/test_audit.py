@@ -217,6 +217,16 @@ BORDER = [
 ]
 
 
+def test_a_training_exchanges_and_is_watched_while_it_does(fishnet, tiny, tmp_path):
+    settings = ["callbacks=[audit,exchange]", "callbacks.heatmaps=null", "callbacks.audit.share=9", "test=false"]
+    ended = fishnet("train", *tiny, *settings, "trainer.max_epochs=4", "out=run")
+    assert ended.status == 0, ended.err
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    (run,) = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    assert "audit/outer_max" in run.data.metrics
+    assert "exchange" in (tmp_path / "run" / "config" / "config.yaml").read_text()
+
+
 @pytest.mark.slow
 def test_a_class_that_its_border_gives_away_is_mended_by_training_again(fishnet, tmp_path):
     """The mended run is an ordinary one, and leans less on the border; so does a new classifier layer."""
