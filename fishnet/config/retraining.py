@@ -86,7 +86,7 @@ def kept_training(
 ) -> Path:
     """The best checkpoint of a training with these settings, in `home`, where it lies already if it was made before.
 
-    Nothing else is kept of the training: it is no run to be compared with others, and no tracking store hears of it.
+    Nothing else is kept of the training: it is no run to be compared with others, and is sent to no tracking store.
 
     Args:
         settings: of `settings_of`, changed.
