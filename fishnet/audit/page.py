@@ -66,7 +66,7 @@ def opening(audit: FolderAudit, ranked: Sequence[Verdict], accused: Mapping[str,
         ranked: the verdicts, in the order in which they are shown.
         accused: the chapters of classes that have one, to which their rows lead.
     """
-    chapter, rows, clear = Chapter(), [], []
+    chapter, rows, clear = Chapter(), list[Row](), list[Row]()
     for verdict in ranked:
         label = audit.classes.index(verdict.name)
         nothing = "too little to count" if verdict.test.flagged else "nothing found"

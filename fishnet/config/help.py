@@ -27,8 +27,9 @@ def help_text(doc: str, verb: str, overrides: list[str], searchpath: list[str]) 
             name: [choice] for name, choice in choices.items() if not name.startswith("hydra") and "/" not in name
         }
         for override in parsed(overrides):  # callbacks=[audit,exchange] is no choice to Hydra
-            if override.key_or_group in loader.list_groups("") and isinstance(override.value(), list):
-                groups[override.key_or_group] = [str(name) for name in override.value()]
+            chosen = override.value()
+            if override.key_or_group in loader.list_groups("") and isinstance(chosen, list):
+                groups[override.key_or_group] = [str(name) for name in chosen]
         options = {name: loader.get_group_options(name) for name in groups}
     with open_dict(config):
         del config["hydra"]

@@ -144,8 +144,9 @@ def render_page(
     titled = [chapter for chapter in chapters if chapter.title]
     anchors = {id(chapter): f"c{number}" for number, chapter in enumerate(titled, start=1)}
     values = {"title": title, "about": about, "answers": answers, "chapters": chapters}
-    values["anchor"] = lambda chapter: anchors[id(chapter)]
-    return read_template("fishnet.page", "page.html", trim=True).render(**values, reload_seconds=reload_seconds)
+    return read_template("fishnet.page", "page.html", trim=True).render(
+        **values, reload_seconds=reload_seconds, anchor=lambda chapter: anchors[id(chapter)]
+    )
 
 
 def prose(package: str, name: str) -> Any:
