@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
-from fishnet.audit.cue_test import cue_metrics, cue_test, known_cues
+from fishnet.audit.cue_test import cue_metrics, cue_test
+from fishnet.audit.cues import Cue
 from fishnet.audit.folder import effects_of, sample_of, unmeasured
 from fishnet.audit.jobs import Job
 from fishnet.audit.judged import RegionSource
@@ -106,13 +107,12 @@ def typed_command(**keys: str) -> str:
 
 
 def tested_by_cues(
-    config: DictConfig, model: ImageClassifier, data: ImageFolderData, rows: np.ndarray, regions_of: RegionSource,
-    checkpoint: Path,
+    config: DictConfig, cues: list[Cue], model: ImageClassifier, data: ImageFolderData, rows: np.ndarray,
+    regions_of: RegionSource, checkpoint: Path,
 ) -> pd.DataFrame:  # fmt: skip
-    """Lay a set of cues into photos of the folder; a row a class is kept as audit/cues.csv and printed."""
-    where = Path(config.cues).expanduser()
-    cues = known_cues(where, model.classes)
+    """Lay the cues of a set into photos of the folder; a row a class is kept as audit/cues.csv and printed."""
     with audit_run(config, data, checkpoint) as (folder, logger):
+        where = Path(config.cues).expanduser()
         table = cue_test(model, data.folder, rows, regions_of, cues, where, hosts=config.hosts)
         (folder / "audit").mkdir(exist_ok=True)
         write_table(table, folder / "audit" / "cues.csv")
