@@ -4,11 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import nullcontext
 
 import psutil
 import pytest
 
+from fishnet.config import retraining
 from tests.support.drawing import draw_folder
 from tests.support.processes import SMALL, Command, environment
 
@@ -81,9 +84,9 @@ def test_a_signal_ends_the_audit_and_its_training(home, number, by_terminal):
     assert (home / f"{number.name}.txt").exists() == first
 
 
-def test_a_training_that_does_not_stop_is_ended_with_all_that_it_has_started(tmp_path, monkeypatch):
-    from fishnet.config import retraining
-
+@pytest.mark.parametrize(("patience", "second"), [(0.2, False), (300.0, True)])
+def test_a_training_that_does_not_stop_is_ended_with_all_that_it_has_started(monkeypatch, patience, second):
+    """After PATIENCE, or at once where a second Ctrl-C comes."""
     deaf = "import signal, subprocess, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
     deaf += "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)']); print(flush=True);"
     process = subprocess.Popen(
@@ -92,7 +95,10 @@ def test_a_training_that_does_not_stop_is_ended_with_all_that_it_has_started(tmp
     process.stdout.readline()
     children = psutil.Process(process.pid).children()
     assert len(children) == 1
-    monkeypatch.setattr(retraining, "PATIENCE", 0.2)
-    retraining.stop_training(process)
+    monkeypatch.setattr(retraining, "PATIENCE", patience)
+    if second:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt) if second else nullcontext():
+        retraining.stop_training(process)
     assert process.returncode == -signal.SIGKILL
     assert psutil.wait_procs(children, timeout=10)[1] == []
