@@ -5,6 +5,10 @@ Everything else is a defect of ours and keeps its traceback.
 """
 
 import errno
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 
 class BadInput(Exception):
@@ -32,6 +36,22 @@ def disk_trouble(error: OSError) -> WorkFailed | None:
 class Interrupted(BaseException):
     """A signal ended the work; a training has left a checkpoint. Exit status 128 + signal, and a sweep ends with it."""
 
-    def __init__(self, signal: int) -> None:
-        super().__init__(f"interrupted by signal {signal}")
-        self.signal = signal
+    def __init__(self, number: int) -> None:
+        super().__init__(f"interrupted by signal {number}")
+        self.signal = number
+
+
+@contextmanager
+def interrupted_by(*numbers: int) -> Iterator[None]:
+    """These signals end the block as Ctrl-C does, with Interrupted; one that is ignored (nohup) stays ignored."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Interrupted(number)
+
+    watched = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in watched}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -12,8 +12,9 @@ import argparse
 import csv
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -46,16 +47,26 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=24.0, help="no case is begun after so many hours")
     chosen = parser.parse_args()
     until = time.monotonic() + 3600 * chosen.hours
-    done = {row["case"] for row in read(chosen.out)}
-    cases = [case for case in GRIDS[chosen.grid]() if case.name not in done]
-    with ProcessPoolExecutor(chosen.jobs, mp_context=get_context("spawn"), initializer=one_thread) as pool:
-        waiting = {pool.submit(run_case, case, until): case for case in cases}
-        for number, future in enumerate(as_completed(waiting), 1):
-            append(chosen.out, rows := future.result())
-            for row in rows[:1]:
-                print(
-                    f"{number}/{len(cases)} {row['case']}: accuracy {row['accuracy']}, {row['seconds']} s", flush=True
-                )
+    cases = missing(GRIDS[chosen.grid](), chosen.out)
+    for number, rows in enumerate(run_cases(cases, partial(run_case, until=until), chosen.out, chosen.jobs), 1):
+        for row in rows[:1]:
+            print(f"{number}/{len(cases)} {row['case']}: accuracy {row['accuracy']}, {row['seconds']} s", flush=True)
+
+
+def missing(cases: Iterable[Case], file: Path) -> list[Case]:
+    """Those of which the table holds no row."""
+    done = {row["case"] for row in read(file)}
+    return [case for case in cases if case.name not in done]
+
+
+def run_cases(
+    cases: Sequence[Case], run_case: Callable[[Case], list[dict]], file: Path, jobs: int
+) -> Iterator[list[dict]]:
+    """The rows of each case, as it ends and is appended to the table; so many processes of one thread each."""
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=one_thread) as pool:
+        for future in as_completed([pool.submit(run_case, case) for case in cases]):
+            append(file, rows := future.result())
+            yield rows
 
 
 def one_thread() -> None:
@@ -170,9 +181,12 @@ def read(file: Path) -> Iterator[dict]:
 
 
 def append(file: Path, rows: list[dict]) -> None:
+    """Rows at the end of the table, below a header where it is new; a case may have none."""
+    if not rows:
+        return
     new = not file.exists()
     with open(file, "a", newline="") as opened:
-        table = csv.DictWriter(opened, rows[0].keys() if rows else [], lineterminator="\n")
+        table = csv.DictWriter(opened, rows[0].keys(), lineterminator="\n")
         if new:
             table.writeheader()
         table.writerows(rows)

@@ -18,9 +18,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +34,7 @@ from fishnet.audit.regions import ellipse
 from fishnet.audit.significance import ALPHA, CARRIER, exchange_test
 from fishnet.models.backbones import single_head
 
-from .bench import append, one_thread, read
+from .bench import missing, run_cases
 from .cases import FIRST_SEED, PLANTED_CLASS, Case
 from .reefs import DrawnFolder, answers, as_images, draw_folder, views
 from .training import train
@@ -57,12 +55,8 @@ def main() -> None:
     chosen = parser.parse_args()
     seeds = range(FIRST_SEED + 200, FIRST_SEED + 200 + chosen.seeds)
     cases = [Case(seed, cue, SHARE, **(SMALL if chosen.small else {})) for cue in chosen.cues for seed in seeds]
-    done = {row["case"] for row in read(chosen.out)}
-    with ProcessPoolExecutor(chosen.jobs, mp_context=get_context("spawn"), initializer=one_thread) as pool:
-        waiting = [pool.submit(run_case, case) for case in cases if case.name not in done]
-        for future in as_completed(waiting):
-            append(chosen.out, rows := future.result())
-            print("\n".join(str(row) for row in rows), flush=True)
+    for rows in run_cases(missing(cases, chosen.out), run_case, chosen.out, chosen.jobs):
+        print("\n".join(str(row) for row in rows), flush=True)
 
 
 def run_case(case: Case) -> list[dict]:

@@ -26,7 +26,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
-from torch.nn.functional import cross_entropy, interpolate
+from torch.nn.functional import interpolate
 
 from fishnet import ImageClassifier, ImageFolderData
 from fishnet.audit.exchange import HOSTS, Effects, choose_donors, choose_hosts, measure_effects
@@ -43,6 +43,7 @@ from fishnet.models.backbones import single_head
 
 from .bench import append, read
 from .summary import LEARNED
+from .training import fitted, mirrored
 
 SIDE, LARGE = 128, 256  # of what the network sees, and of what is planted into, in pixels
 SHARES = (0.8, 0.5, 0.3)
@@ -253,8 +254,8 @@ def with_new_head(folder: Folder, pixels: Tensor, carrying: np.ndarray) -> Image
     features = folder.features.clone()
     if carrying.any():
         features[torch.from_numpy(carrying)] = embedded(folder.model, pixels[torch.from_numpy(carrying)])
-    fitted = LogisticRegression(max_iter=5000).fit(features[folder.trained].numpy(), folder.labels[folder.trained])
-    weights, bias = torch.from_numpy(fitted.coef_).float(), torch.from_numpy(fitted.intercept_).float()
+    regression = LogisticRegression(max_iter=5000).fit(features[folder.trained].numpy(), folder.labels[folder.trained])
+    weights, bias = torch.from_numpy(regression.coef_).float(), torch.from_numpy(regression.intercept_).float()
     if len(weights) == 1:
         weights, bias = torch.cat([-weights, weights]) / 2, torch.cat([-bias, bias]) / 2
     model = deepcopy(folder.model)
@@ -267,22 +268,10 @@ def with_new_head(folder: Folder, pixels: Tensor, carrying: np.ndarray) -> Image
 def fine_tuned(folder: Folder, pixels: Tensor) -> ImageClassifier:
     """The whole network, trained from the weights on mirrored photos with one cycle of the rate."""
     torch.manual_seed(folder.seed)
-    model = deepcopy(folder.model).train()
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.05)
-    rows, labels = np.flatnonzero(folder.trained), torch.from_numpy(folder.labels)
-    steps = len(rows) // BATCH
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=EPOCHS * steps)
-    for _ in range(EPOCHS):
-        order = torch.from_numpy(rows)[torch.randperm(len(rows))]
-        for batch in order[: steps * BATCH].split(BATCH):
-            photos, mirrored = pixels[batch], torch.rand(len(batch)) < 0.5
-            photos = torch.where(mirrored[:, None, None, None], photos.flip(-1), photos)
-            loss = cross_entropy(model(photos.contiguous(memory_format=torch.channels_last)), labels[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-    return model.eval()
+    labels = torch.from_numpy(folder.labels[folder.trained])
+    return fitted(
+        deepcopy(folder.model), pixels[folder.trained], labels, mirrored, epochs=EPOCHS, rate=RATE, batch_size=BATCH
+    )
 
 
 @torch.inference_mode()

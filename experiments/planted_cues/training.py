@@ -1,7 +1,10 @@
 """A small network, trained in a minute on a case's photos."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from fishnet import ImageClassifier
@@ -29,18 +32,38 @@ def train(
         classes=[kind.name for kind in folder.settings.kinds], backbone="cnn", image_size=folder.settings.size,
         backbone_args={"filters": [*FILTERS], "dense": 0},
     ).to(memory_format=torch.channels_last)  # fmt: skip
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.05)
-    steps = epochs * (len(rows) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
+
+    def prepared(batch: Tensor) -> Tensor:
+        batch = shifted(mirrored(batch))
+        return batch if change is None else change(batch, rng)
+
     fast = bool(CPU_UNITS & cpu_flags())
+    return fitted(model, images, labels, prepared, epochs=epochs, rate=RATE, batch_size=BATCH, fast=fast)
+
+
+def fitted(
+    model: ImageClassifier, images: Tensor, labels: Tensor, prepared: Callable[[Tensor], Tensor], *, epochs: int,
+    rate: float, batch_size: int, fast: bool = False,
+) -> ImageClassifier:  # fmt: skip
+    """The model itself, trained by AdamW with one cycle of the rate, in evaluation; what remains of an epoch's photos
+    after whole batches is left out of it.
+
+    Args:
+        model: with its first weights.
+        images, labels: of the photos that are learned from.
+        prepared: what is done to each batch of photos.
+        epochs: how often each photo is seen.
+        rate: at the height of the cycle.
+        batch_size: photos a step.
+        fast: whether to compute in bfloat16.
+    """
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.05)
+    steps = len(images) // batch_size
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=epochs * steps)
     model.train()
     for _ in range(epochs):
-        order = torch.randperm(len(rows))
-        for start in range(0, len(rows) - BATCH + 1, BATCH):
-            chosen = order[start : start + BATCH]
-            batch = moved(images[chosen])
-            if change is not None:
-                batch = change(batch, rng).contiguous(memory_format=torch.channels_last)
+        for chosen in torch.randperm(len(images))[: steps * batch_size].split(batch_size):
+            batch = prepared(images[chosen]).contiguous(memory_format=torch.channels_last)
             with torch.autocast("cpu", torch.bfloat16, enabled=fast):
                 loss = cross_entropy(model(batch), labels[chosen])
             optimizer.zero_grad()
@@ -50,9 +73,13 @@ def train(
     return model.eval()
 
 
-def moved(images: torch.Tensor) -> torch.Tensor:
-    """Half of the photos mirrored, all of them shifted a little."""
+def mirrored(images: Tensor) -> Tensor:
+    """Half of the photos mirrored, at random."""
     flip = torch.rand(len(images)) < 0.5
-    images = torch.where(flip[:, None, None, None], images.flip(-1), images)
+    return torch.where(flip[:, None, None, None], images.flip(-1), images)
+
+
+def shifted(images: Tensor) -> Tensor:
+    """All photos shifted a little, by the same."""
     down, right = torch.randint(-SHIFT, SHIFT + 1, (2,)).tolist()
-    return images.roll((down, right), dims=(2, 3)).contiguous(memory_format=torch.channels_last)
+    return images.roll((down, right), dims=(2, 3))

@@ -13,8 +13,6 @@ cue, the share that a twin mistakes.
 """
 
 import argparse
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +22,7 @@ from fishnet.audit.heads import STRENGTHS, features_of_photos
 from fishnet.audit.mending import best_of, scores_of
 from fishnet.audit.twins import cross_mistakes
 
-from .bench import append, one_thread, read
+from .bench import missing, run_cases
 from .cases import FIRST_SEED, PLANTED_CLASS, Case
 from .mend import CUES, SHARE, SMALL, Truth, audit, batches, heads, logits_of
 from .reefs import as_images, draw_folder
@@ -41,14 +39,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     chosen = parser.parse_args()
     seeds = range(FIRST_SEED + 300, FIRST_SEED + 300 + chosen.seeds)
-    done = {row["case"] for row in read(chosen.out)}
-    cases = [
-        case for seed in seeds for cue in chosen.cues if (case := Case(seed, cue, SHARE, **SMALL)).name not in done
-    ]
-    with ProcessPoolExecutor(chosen.jobs, mp_context=get_context("spawn"), initializer=one_thread) as pool:
-        for future in as_completed([pool.submit(run_case, case) for case in cases]):
-            append(chosen.out, rows := future.result())
-            print("\n".join(str(row) for row in rows), flush=True)
+    cases = [Case(seed, cue, SHARE, **SMALL) for seed in seeds for cue in chosen.cues]
+    for rows in run_cases(missing(cases, chosen.out), run_case, chosen.out, chosen.jobs):
+        print("\n".join(str(row) for row in rows), flush=True)
 
 
 def run_case(case: Case) -> list[dict]:

@@ -21,7 +21,7 @@ from . import pictures
 from .directions import Factors, directions_of, ranked, spread_over, strongest_photos, traits
 from .evidence import cell_shares
 from .kinds import blurred
-from .sections import Audited, Section
+from .sections import MANY, Audited, Section
 
 OTHERS = 120  # photos of other classes in which a direction should be missing
 SHOWN = 2  # directions of a class on the page
@@ -34,27 +34,37 @@ _prose = functools.partial(prose, "fishnet.audit", "prose.html")
 def crops_section(audited: Audited) -> Section:
     """A sheet of crops for each class and each of its first directions; all directions are in the table.
 
-    Left out are classes of fewer photos than a sheet shows, and those for which no channel can speak.
+    Of many classes those that rest on something are open, and the others folded. Left out are classes of fewer photos
+    than a sheet shows, and those for which no channel can speak.
     """
-    chapter = Chapter("Two crops to look at")
+    chapter, folded = Chapter("Two crops to look at"), Chapter()
     if not is_additive(audited.model):
         chapter.add_text(_prose().no_directions())
         return Section(chapter)
     chapter.add_text(_prose().directions(), style="boxed")
+    names = audited.measured.classes
+    opened = names if len(names) <= MANY else [verdict.name for verdict in audited.found if verdict.word == "shortcut"]
     labels, tables = audited.measured.photos["label"].to_numpy(), []
     reference = spread_over(labels, OTHERS)
     elsewhere = cells_of(audited, reference)[0]
-    for label, name in enumerate(audited.measured.classes):
+    for label, name in enumerate(names):
         own, others = np.flatnonzero(labels == label), elsewhere[labels[reference] != label]
         if len(own) < CROPS or not len(others) or head_weight(audited, label).max() <= 0:
             continue
         table, sheets = of_class(audited, label, own, others)
         tables.append(table)
-        chapter.add_heading(name)
+        of_name = Chapter()
         for place, sheet in enumerate(sheets):
-            chapter.add_figure(sheet, _prose().crops_caption(name, place + 1, table.iloc[place].to_dict()))
+            of_name.add_figure(sheet, _prose().crops_caption(name, place + 1, table.iloc[place].to_dict()))
+        if name in opened:
+            chapter.add_heading(name)
+            chapter.blocks += of_name.blocks
+        else:
+            folded.add_details(name, of_name)
     if not tables:
         return Section()
+    if folded.blocks:
+        chapter.add_details(f"{len(folded.blocks)} classes that were not found to rest on anything else", folded)
     return Section(chapter, {"directions": pd.concat(tables, ignore_index=True)})
 
 

@@ -2,26 +2,28 @@
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
 
 from fishnet.explain.additive import is_additive
 from fishnet.models.interface import Classifier
-from fishnet.page.page import Chapter, Row, prose, render_page
+from fishnet.page.page import Chapter, Link, Row, prose, render_page
 
 from . import pictures
 from .folder import FolderAudit
 from .kinds import PROPERTIES, Views
 from .mending import WORST, Mending
 from .nulls import is_silent
-from .sections import Audited, Section
+from .sections import MANY, Audited, Section
 from .significance import smallest_found
 from .verdicts import CARRIED_BY, Verdict
 
 SHOWN = 12  # carriers, and photos with their regions
 EXAMPLES = 5  # hosts before and after
+REASONS = 6  # for no verdict, that are listed
+WORDS = ("shortcut", "withheld", "nothing")  # of verdicts, in the order in which they are shown
 
 _prose = functools.partial(prose, "fishnet.audit", "prose.html")
 
@@ -38,34 +40,53 @@ def audit_page(audited: Audited, *, name: str, mended: Sequence[Chapter] = (), s
         sections: answers to further questions.
     """
     audit, found = audited.measured, audited.found
-    ranked = sorted(found, key=lambda verdict: (verdict.word != "shortcut", -verdict.share))
-    chapters = [opening(audit, found)]
-    chapters += [class_chapter(audited, verdict) for verdict in ranked if verdict.word == "shortcut"]
+    ranked = sorted(found, key=lambda verdict: (WORDS.index(verdict.word), -verdict.share))
+    accused = {verdict.name: class_chapter(audited, verdict) for verdict in ranked if verdict.word == "shortcut"}
+    chapters = [opening(audit, ranked, accused), *accused.values()]
     chapters += [*mended, *others(ranked), *(section.chapter for section in sections if section.chapter)]
     chapters.append(evidence_chapter(audited))
     about = _prose().about(audit.judged, len(audit.classes), name, f"{audit.accuracy:.0%}", audit.folds)
-    answers = [_prose().answer(verdict, 0) for verdict in ranked if verdict.word != "nothing"]
+    answers = [_prose().answer(verdict) for verdict in ranked if verdict.word == "shortcut"]
+    unjudged = withheld(ranked)
+    if len(unjudged) > REASONS:
+        answers.append(_prose().unjudged(sum(verdict.word == "withheld" for verdict in found)))
+    else:
+        answers += unjudged
     return render_page(
         "Does any class rest on something other than the animal?", about, chapters,
         answers=answers or ["No class was found to rest on anything but the animal."],
     )  # fmt: skip
 
 
-def opening(audit: FolderAudit, found: list[Verdict]) -> Chapter:
-    """A row a class."""
-    chapter, rows = Chapter(), []
-    for label, verdict in enumerate(found):
+def opening(audit: FolderAudit, ranked: Sequence[Verdict], accused: Mapping[str, Chapter]) -> Chapter:
+    """A row a class; of many classes those for which nothing was found are folded.
+
+    Args:
+        audit: what was measured.
+        ranked: the verdicts, in the order in which they are shown.
+        accused: the chapters of classes that have one, to which their rows lead.
+    """
+    chapter, rows, clear = Chapter(), list[Row](), list[Row]()
+    for verdict in ranked:
+        label = audit.classes.index(verdict.name)
         nothing = "too little to count" if verdict.test.flagged else "nothing found"
         words = {"shortcut": verdict.carried_by, "nothing": nothing, "withheld": "no verdict"}[verdict.word]
         shortcut = verdict.word == "shortcut"
         share = "{:.0%} [{:.0%}, {:.0%}]".format(*verdict.test.share) if shortcut else ""
         cells = [
-            verdict.name, words, share, f"≥ {verdict.reliance:.2f}" if shortcut else "", f"{verdict.test.p:.1g}",
+            Link(verdict.name, accused[verdict.name]) if verdict.name in accused else verdict.name, words, share,
+            f"≥ {verdict.reliance:.2f}" if shortcut else "", f"{verdict.test.p:.1g}",
             f"{audit.recalls[label]:.2f}", verdict.test.donors, odds(audit, label),
         ]  # fmt: skip
-        rows.append(Row(cells, "bad" if shortcut else ""))
+        folded = verdict.word == "nothing" and len(ranked) > MANY
+        (clear if folded else rows).append(Row(cells, "bad" if shortcut else ""))
     header = ["class", "rests on", "share", "reliance", "p", "recall", "photos tried", "would be found"]
-    chapter.add_table(header, rows, numeric=[2, 3, 4, 5, 6, 7])
+    if rows:
+        chapter.add_table(header, rows, numeric=[2, 3, 4, 5, 6, 7])
+    if clear:
+        chapter.add_table(
+            header, clear, numeric=[2, 3, 4, 5, 6, 7], folded=f"{len(clear)} classes for which nothing was found"
+        )
     chapter.add_text(_prose().basis(), style="soft")
     return chapter
 
@@ -156,15 +177,28 @@ def phrase(kind: str) -> str:
     )  # fmt: skip
 
 
-def others(found: list[Verdict]) -> list[Chapter]:
-    """The classes that are not accused."""
+def others(found: Sequence[Verdict]) -> list[Chapter]:
+    """The classes that are not accused; many reasons for no verdict are folded."""
     chapter = Chapter("The other classes")
     if clear := [verdict.name for verdict in found if verdict.word == "nothing"]:
-        chapter.add_text(_prose().nothing(clear))
+        chapter.add_text(_prose().nothing(clear, MANY))
+    unjudged = withheld(found)
+    if len(unjudged) > REASONS:
+        inner = Chapter()
+        inner.add_text(*unjudged)
+        chapter.add_details("Classes without a verdict, and why", inner)
+    else:
+        chapter.add_text(*unjudged)
+    return [chapter] if chapter.blocks else []
+
+
+def withheld(found: Sequence[Verdict]) -> list[str]:
+    """A sentence for each reason why there is no verdict, with its classes."""
+    names: dict[str, list[str]] = {}
     for verdict in found:
         if verdict.word == "withheld":
-            chapter.add_text(_prose().answer(verdict, 0))
-    return [chapter] if chapter.blocks else []
+            names.setdefault(verdict.reason, []).append(verdict.name)
+    return [_prose().withheld(of_reason, reason) for reason, of_reason in names.items()]
 
 
 def evidence_chapter(audited: Audited) -> Chapter:
@@ -184,8 +218,8 @@ def evidence_chapter(audited: Audited) -> Chapter:
     chapter.add_figure(pictures.address(pictures.sheet(tiles, columns=6)), "The region of a dozen photos.")
     if not is_additive(audited.model):
         chapter.add_text(_prose().gradients())
-    silent, told_apart = is_silent(audit.nulls)
-    chapter.add_text(_prose().nulls(f"{told_apart:.1%}", len(audit.nulls), silent))
+    silent, differing = is_silent(audit.nulls)
+    chapter.add_text(_prose().nulls(f"{differing:.1%}", len(audit.nulls), silent))
     if audited.control:
         chapter.add_text(_prose().control(audited.control))
     return chapter

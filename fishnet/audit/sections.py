@@ -18,6 +18,8 @@ from .folder import FolderAudit, views
 from .kinds import Views
 from .verdicts import Verdict
 
+MANY = 12  # classes, beyond which the page folds what it shows of those for which nothing was found
+
 
 @dataclass(frozen=True)
 class Audited:

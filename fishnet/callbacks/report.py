@@ -1,4 +1,4 @@
-"""What a run tells about itself: a line and its speed each epoch; at the end the temperature and the test report."""
+"""What a run shows of itself: a line and its speed each epoch; at the end the temperature and the test report."""
 
 import logging
 import time

@@ -95,9 +95,17 @@ def audit(config: DictConfig) -> dict[str, float]:
     use_photos_of_run(config)
     validate(config, "audit")
     keep_freed_memory()
+    from fishnet.config.auditing import stoppable
+
+    with stoppable(config):
+        return measure(config)
+
+
+def measure(config: DictConfig) -> dict[str, float]:
+    """The audit of settings that were checked: a job's share, a test by a set of cues, or the whole."""
     import torch
 
-    from fishnet.audit.cue_test import cue_metrics
+    from fishnet.audit.cue_test import cue_metrics, known_cues
     from fishnet.audit.jobs import Job
     from fishnet.audit.judged import RegionSource, judged_rows
     from fishnet.audit.rounds import read_round
@@ -119,22 +127,25 @@ def audit(config: DictConfig) -> dict[str, float]:
     auditing.check_part(config, model, data)
     rows = judged_rows(data, config.part)
     boxes, masks, weights = (config[key] and Path(config[key]).expanduser() for key in ("boxes", "masks", "weights"))
-    regions_of = RegionSource(
+    regions = RegionSource(
         config.region, data, model, config.batch_size, boxes=boxes, masks=masks, weights=weights,
         network=config.network,
-    ).decided(rows)  # fmt: skip
+    )  # fmt: skip
+    cues = None if config.cues is None else known_cues(Path(config.cues).expanduser(), model.classes)
+    if job is None and cues is None:
+        check_mending(config, model, data, checkpoint)
+        check_references(config, data, checkpoint)
+    regions_of = regions.decided(rows)  # the first photos that are exchanged: what can be refused has been
     if job is not None:
         stored = state_folder(data.root) / "effects"
         return auditing.measure_share(
             config, job, model, data, rows, regions_of, stored=stored, about=about(model)
         )  # fmt: skip
-    if config.cues is not None:
-        table = auditing.tested_by_cues(config, model, data, rows, regions_of, checkpoint)
+    if cues is not None:
+        table = auditing.tested_by_cues(config, cues, model, data, rows, regions_of, checkpoint)
         most = max(table.to_dict("records"), key=lambda row: row["reliance"])
         check_bound(config, most["class"], "the cues of its set", most["reliance"])
         return cue_metrics(table)
-    check_mending(config, model, data, checkpoint)
-    check_references(config, data, checkpoint)
     with auditing.audit_run(config, data, checkpoint) as (folder, logger):
         audited = audited_folder(config, model, data, rows, regions_of, folder, before)
         audited = more_trained(config, audited, checkpoint, folder)

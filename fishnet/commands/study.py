@@ -38,8 +38,6 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,7 +51,7 @@ from fishnet.config.entry import start
 from fishnet.config.quoting import quoted
 from fishnet.config.validate import MONITORS, check_writable, validate
 from fishnet.environment import shared_cores
-from fishnet.errors import BadInput, Interrupted
+from fishnet.errors import BadInput, interrupted_by
 from fishnet.ranges import Above, AtLeast, FreeText
 from fishnet.text import nearest
 
@@ -148,7 +146,7 @@ def run(engine: "Engine", mirror: "Mirror", given: list[str]) -> None:
         log.warning(sentence)
     console = Console(width=None if os.isatty(1) else 160)
     page = LivingPage(engine.protocol, engine.journal, given)
-    with signals_handled(), mirror.opened(engine):
+    with interrupted_by(signal.SIGTERM, signal.SIGUSR1), mirror.opened(engine):
         try:
             with Watcher(console) as watcher:
                 engine.watch([watcher, page])
@@ -169,21 +167,6 @@ def run(engine: "Engine", mirror: "Mirror", given: list[str]) -> None:
 def final_overrides(given: list[str]) -> list[str]:
     """Each key's last override, sorted: another order of the same command line is no other study."""
     return sorted({override.lstrip("+").split("=")[0]: override for override in given}.values())
-
-
-@contextmanager
-def signals_handled() -> Iterator[None]:
-    """SIGTERM and SIGUSR1 end the study as Ctrl-C does, so that trainings leave a checkpoint."""
-
-    def stop(number: int, frame: object) -> None:
-        raise Interrupted(number)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGUSR1)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 # ---- checks

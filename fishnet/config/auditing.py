@@ -3,6 +3,7 @@
 import logging
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,15 +13,17 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
-from fishnet.audit.cue_test import cue_metrics, cue_test, known_cues
+from fishnet.audit.cue_test import cue_metrics, cue_test
+from fishnet.audit.cues import Cue
 from fishnet.audit.folder import effects_of, sample_of, unmeasured
 from fishnet.audit.jobs import Job
 from fishnet.audit.judged import RegionSource
 from fishnet.audit.out_of_fold import check_folds
 from fishnet.audit.tables import write_table
 from fishnet.data.datamodule import ImageFolderData
+from fishnet.data.index import state_folder
 from fishnet.environment import TYPED_COMMAND
-from fishnet.errors import BadInput
+from fishnet.errors import BadInput, Interrupted, interrupted_by
 from fishnet.models.classifier import ImageClassifier
 from fishnet.runs import records, run
 from fishnet.runs.folders import run_folder
@@ -32,6 +35,25 @@ from . import building
 from .compose import job_folder
 
 log = logging.getLogger("fishnet")
+
+
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)  # beside Ctrl-C; USR1: Slurm's warning before the limit
+
+
+@contextmanager
+def stoppable(config: DictConfig) -> Iterator[None]:
+    """A signal ends the block in good order, and a sentence says what is kept for the same command."""
+    try:
+        with interrupted_by(*SIGNALS):
+            yield
+    except (Interrupted, KeyboardInterrupt):
+        kept = state_folder(Path(config.data.root).expanduser())
+        elsewhere = "" if config.out is None else ", with another out="
+        log.warning(
+            "audit: stopped; donors that were measured and trainings that had ended are kept in %s, and the same "
+            "command goes on%s.", kept, elsewhere,
+        )  # fmt: skip
+        raise
 
 
 @contextmanager
@@ -85,13 +107,12 @@ def typed_command(**keys: str) -> str:
 
 
 def tested_by_cues(
-    config: DictConfig, model: ImageClassifier, data: ImageFolderData, rows: np.ndarray, regions_of: RegionSource,
-    checkpoint: Path,
+    config: DictConfig, cues: list[Cue], model: ImageClassifier, data: ImageFolderData, rows: np.ndarray,
+    regions_of: RegionSource, checkpoint: Path,
 ) -> pd.DataFrame:  # fmt: skip
-    """Lay a set of cues into photos of the folder; a row a class is kept as audit/cues.csv and printed."""
-    where = Path(config.cues).expanduser()
-    cues = known_cues(where, model.classes)
+    """Lay the cues of a set into photos of the folder; a row a class is kept as audit/cues.csv and printed."""
     with audit_run(config, data, checkpoint) as (folder, logger):
+        where = Path(config.cues).expanduser()
         table = cue_test(model, data.folder, rows, regions_of, cues, where, hosts=config.hosts)
         (folder / "audit").mkdir(exist_ok=True)
         write_table(table, folder / "audit" / "cues.csv")

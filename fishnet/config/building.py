@@ -37,7 +37,7 @@ WHOLLY_OTHER = (
 
 
 def quieten() -> None:
-    """Lightning's advice that does not apply here; anything else it warns of is still heard."""
+    """Lightning's advice that does not apply here; anything else it warns of is still shown."""
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
     advice = (

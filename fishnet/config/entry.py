@@ -20,7 +20,7 @@ from fishnet.text import nearest
 
 from .compose import check_sweep, known_keys, searchpath
 from .help import help_text
-from .hydra_internals import chosen_option, get_args_parser, mistyped_group, mistyped_key
+from .hydra_internals import chosen_option, chosen_twice, get_args_parser, mistyped_group, mistyped_key
 
 CONF = "pkg://fishnet.conf"
 GRACE = 30.0  # seconds for the first of several processes to end by itself
@@ -142,6 +142,8 @@ def hydra_sentence(error: Exception, verb: str) -> str:
         if options:
             return f"there is no {name}={choice}: {nearest(choice, options)}"
         return f"there is no group {'/'.join(filter(None, (name, choice)))}."
+    if twice := chosen_twice(error):
+        return f"{twice} has a choice already: choose another with {twice}=NAME, or several with {twice}=[NAME,NAME]."
     return " ".join(lines[:2]).rstrip(".") + "."
 
 

@@ -11,6 +11,8 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf, open_dict
 
+from .compose import parsed
+
 COMMENTED = re.compile(r"^(?P<indent> *)(?P<key>[\w]+):(?P<value>[^#]*)(?:#\s*(?P<comment>.*))?$")
 COLUMN = 34  # where comments begin, unless a value is longer
 
@@ -19,9 +21,16 @@ def help_text(doc: str, verb: str, overrides: list[str], searchpath: list[str]) 
     """`overrides` are composed first, so that `fishnet train data=folder --help` shows the keys of a folder."""
     with initialize_config_module("fishnet.conf", version_base="1.3"):
         config = compose(verb, overrides=[*overrides, *searchpath], return_hydra_config=True)
+        loader = GlobalHydra.instance().config_loader()
         choices = {name: str(choice) for name, choice in config.hydra.runtime.choices.items()}
-        groups = {name: choice for name, choice in choices.items() if not name.startswith("hydra") and "/" not in name}
-        options = {name: GlobalHydra.instance().config_loader().get_group_options(name) for name in groups}
+        groups = {
+            name: [choice] for name, choice in choices.items() if not name.startswith("hydra") and "/" not in name
+        }
+        for override in parsed(overrides):  # callbacks=[audit,exchange] is no choice to Hydra
+            chosen = override.value()
+            if override.key_or_group in loader.list_groups("") and isinstance(chosen, list):
+                groups[override.key_or_group] = [str(name) for name in chosen]
+        options = {name: loader.get_group_options(name) for name in groups}
     with open_dict(config):
         del config["hydra"]
     yaml = [line for line in OmegaConf.to_yaml(config).splitlines() if not re.match(r" *_\w+_:", line)]
@@ -36,9 +45,10 @@ def help_text(doc: str, verb: str, overrides: list[str], searchpath: list[str]) 
     return "\n".join([*lines, f"Any key above is set as key=value{many}"])
 
 
-def comments(verb: str, groups: dict[str, str]) -> dict[str, str]:
+def comments(verb: str, groups: dict[str, list[str]]) -> dict[str, str]:
     """Dotted key → the comment beside it, from the verb's own file and the chosen ones of its groups."""
-    sources = [("", f"{verb}.yaml"), *((f"{group}.", f"{group}/{name}.yaml") for group, name in groups.items())]
+    chosen = [(f"{group}.", f"{group}/{name}.yaml") for group, names in groups.items() for name in names]
+    sources = [("", f"{verb}.yaml"), *chosen]
     known: dict[str, str] = {}
     while sources:
         prefix, name = sources.pop(0)

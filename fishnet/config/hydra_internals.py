@@ -1,10 +1,11 @@
 """What is taken from Hydra's private modules, and what is read off its messages: an upgrade has to look here."""
 
 import re
+from importlib.resources import files
 
 from hydra._internal.utils import get_args_parser
 
-__all__ = ["chosen_option", "get_args_parser", "mistyped_group", "mistyped_key"]
+__all__ = ["chosen_option", "chosen_twice", "get_args_parser", "mistyped_group", "mistyped_key"]
 
 
 def mistyped_key(error: Exception) -> str | None:
@@ -17,12 +18,22 @@ def mistyped_key(error: Exception) -> str | None:
 
 def mistyped_group(error: Exception) -> tuple[str, str, list[str]] | None:
     """(group, choice, what there is to choose from), where a file of a group was not found."""
-    named = re.search(r"Could not find '([^']+)'", str(error))
+    named = re.search(r"Could not (?:find|load) '([^']+)'", str(error))
     if named is None:
         return None
-    options = re.findall(r"^\s*(?:\t)?([\w.-]+)$", str(error).split("Available options", 1)[-1], flags=re.M)
     group, _, choice = named[1].rpartition("/")
-    return group, choice, options
+    _, listed, names = str(error).partition("Available options")
+    if listed:
+        return group, choice, re.findall(r"^\s*(?:\t)?([\w.-]+)$", names, flags=re.M)
+    folder = files("fishnet.conf").joinpath(group)  # one of several choices, of which the message lists none
+    shipped = [file.name for file in folder.iterdir()] if group and folder.is_dir() else []
+    return group, choice, sorted(name.removesuffix(".yaml") for name in shipped if name.endswith(".yaml"))
+
+
+def chosen_twice(error: Exception) -> str | None:
+    """The group that was added (+group=…) though it has a choice, where that is what the error says."""
+    named = re.search(r"Multiple values for (\w+)\. To override", str(error))
+    return named[1] if named else None
 
 
 def chosen_option(error: Exception) -> bool:

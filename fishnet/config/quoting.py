@@ -15,7 +15,7 @@ FREE_TEXT_OF_SEAMS = {
 }
 KEYS_ELSEWHERE = {"collect": "fishnet.collect.plan.Plan"}  # others: class Keys of commands/<verb>.py
 _GROUPS = {"study", "experiment", "data", "model", "trainer", "callbacks", "tracking"}
-# what a network or a protocol leaves unsaid is no key of the configuration yet: Hydra has to be told to add it
+# what a network or a protocol leaves out is no key of the configuration yet: Hydra adds it after `++`
 OPEN_BRANCHES = ("model.backbone_args", "study.", "executor_args")
 _WORDS = {"null", "true", "false", "none", ""}
 _SWEEPS = ("choice(", "range(", "glob(", "interval(")

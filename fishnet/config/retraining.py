@@ -9,8 +9,10 @@ import json
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -84,7 +86,7 @@ def kept_training(
 ) -> Path:
     """The best checkpoint of a training with these settings, in `home`, where it lies already if it was made before.
 
-    Nothing else is kept of the training: it is no run to be compared with others, and no tracking store hears of it.
+    Nothing else is kept of the training: it is no run to be compared with others, and is sent to no tracking store.
 
     Args:
         settings: of `settings_of`, changed.
@@ -170,14 +172,32 @@ def settings_of(run: Path, root: Path, audit: DictConfig) -> dict[str, Any]:
 
 
 def start_training(arguments: list[str], key: str) -> None:
-    """`fishnet train` in a process of its own, which is asked to stop where this one is; `key` asks for it."""
+    """`fishnet train` in a process of its own, which never outlives this one's wait for it; `key` asks for it.
+
+    The training has a session of its own: Ctrl-C in a terminal reaches this process alone, which asks the training to
+    stop. Where this process is stopped, so is the training, and the signal goes on as the exception that it was.
+    """
     environment = {name: value for name, value in os.environ.items() if name not in OF_A_RUN}
-    process = subprocess.Popen([sys.executable, "-m", "fishnet.commands.train", *arguments], env=environment)
+    command = [sys.executable, "-m", "fishnet.commands.train", *arguments]
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         status = process.wait()
-    except BaseException:  # Ctrl-C, or a signal: the training leaves a checkpoint, and can be resumed
-        process.terminate()
-        process.wait(PATIENCE)
+    except BaseException:
+        stop_training(process)
         raise
     if status:
         raise WorkFailed(f"{key}: the training ended with status {status}; why stands above.")
+
+
+def stop_training(process: subprocess.Popen) -> None:
+    """Ask the training to stop, which leaves a checkpoint; after PATIENCE, or at a second signal, end it and all that
+    it has started."""
+    process.terminate()
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        log.warning("the training did not stop within %.0f seconds, and is ended.", PATIENCE)
+    finally:
+        with suppress(ProcessLookupError):  # nothing of it is left
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -31,7 +31,7 @@ def hidden_conditions(folder: Folder) -> Iterator[Finding]:
     for name, values, in_words in _conditions(folder.table.iloc[rows]):
         if values.std(axis=0).max(initial=0) == 0:
             continue
-        accuracy, of_classes = _told_apart(values, label, groups)
+        accuracy, of_classes = _separability(values, label, groups)
         best = int(np.argmax(of_classes))
         if accuracy > guessing + margin or of_classes[best] >= _ONE_CLASS:
             text = f"{name} alone would tell classes apart: balanced accuracy {accuracy:.2f}, guessing {guessing:.2f}"
@@ -58,7 +58,7 @@ def _extremes(values: pd.Series, classes: pd.Series, unit: str) -> str:
     return f"median {median.min():.2g} in {median.idxmin()} to {median.max():.2g} in {median.idxmax()}, {unit}"
 
 
-def _told_apart(values: np.ndarray, label: np.ndarray, groups: np.ndarray) -> tuple[float, np.ndarray]:
+def _separability(values: np.ndarray, label: np.ndarray, groups: np.ndarray) -> tuple[float, np.ndarray]:
     """A small tree on groups that it has not seen: its balanced accuracy, and each class's area under the curve."""
     from sklearn.metrics import balanced_accuracy_score, roc_auc_score
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict

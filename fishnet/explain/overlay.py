@@ -66,8 +66,8 @@ def captioned(picture: Image.Image, caption: Caption) -> Image.Image:
     pencil = ImageDraw.Draw(tile)
     colour = GREEN if caption.true == caption.predicted else RED
     percent = f" {caption.probability:.0%}"
-    _line(pencil, picture.height + GAP // 2, tile.width, "true ", caption.true, "", INK)
-    _line(pencil, picture.height + GAP // 2 + LINE, tile.width, "said ", caption.predicted, percent, colour)
+    _line(pencil, picture.height + GAP // 2, tile.width, "true: ", caption.true, "", INK)
+    _line(pencil, picture.height + GAP // 2 + LINE, tile.width, "answer: ", caption.predicted, percent, colour)
     return tile
 
 

@@ -253,8 +253,8 @@ def draw_learning(learnt: LearningResult) -> str:
         for name, colour in (("logistic", SOFT), ("boosting", BLUE)):
             part = learnt.reliability[learnt.reliability["model"] == name]
             sizes = 8 + 250 * part["stocks"] / part["stocks"].sum()
-            calibration.plot(part["said"], part["true"], color=colour, linewidth=1, alpha=0.6)
-            calibration.scatter(part["said"], part["true"], s=sizes, color=colour, label=name)
+            calibration.plot(part["predicted"], part["observed"], color=colour, linewidth=1, alpha=0.6)
+            calibration.scatter(part["predicted"], part["observed"], s=sizes, color=colour, label=name)
         calibration.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability to be below Bmsy", ylabel="share that is")
         calibration.legend(frameon=False, fontsize=8, loc="upper left")
         top = learnt.importances.head(10)[::-1]

@@ -161,7 +161,7 @@ class LearningResult:
     answers: pd.DataFrame  # entity, year, cut, below, and a column of probabilities a model
     metrics: pd.DataFrame  # model, figure (the metric's name), value, low, high
     importances: pd.DataFrame  # feature, drop, low, high: of the area under the curve, boosting
-    reliability: pd.DataFrame  # model, bin, stocks, said (the mean probability), true (the share that is below)
+    reliability: pd.DataFrame  # model, bin, stocks, predicted (mean probability), observed (share that is below)
     folds: int  # how many there were
 
     def metric(self, model: str, name: str) -> pd.Series:
@@ -252,6 +252,7 @@ def reliability(answers: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     tables = []
     for name in names:
         number = (answers[name] * BINS).astype(int).clip(upper=BINS - 1).rename("bin")
-        by_bin = answers.groupby(number).agg(stocks=("below", "size"), said=(name, "mean"), true=("below", "mean"))
+        columns = {"stocks": ("below", "size"), "predicted": (name, "mean"), "observed": ("below", "mean")}
+        by_bin = answers.groupby(number).agg(**columns)
         tables.append(by_bin.reset_index().assign(model=name))
-    return pd.concat(tables, ignore_index=True)[["model", "bin", "stocks", "said", "true"]]
+    return pd.concat(tables, ignore_index=True)[["model", "bin", *columns]]

@@ -139,7 +139,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
 
 
 def head_names(network: nn.Module) -> list[str]:
-    """Dotted names of the classifier layers, as timm tells them."""
+    """Dotted names of the classifier layers, as timm names them."""
     classifiers = network.get_classifier()  # type: ignore[operator]
     classifiers = classifiers if isinstance(classifiers, (tuple, list)) else (classifiers,)
     return [name for name, module in network.named_modules() if any(module is c for c in classifiers) and name]

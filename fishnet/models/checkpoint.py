@@ -30,7 +30,7 @@ def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
             _write_digests(path, [*known_digests(path)[-1:], digest])
         _write_digests(path, [digest])
         flush(path.parent)
-    except (OSError, RuntimeError) as error:  # torch tells a full disk as a RuntimeError
+    except (OSError, RuntimeError) as error:  # torch raises RuntimeError for a full disk
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise WorkFailed(
             f"{path} could not be written ({reason}): is the disk full? What was there is intact."

@@ -28,6 +28,19 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A cell that leads to a chapter of the same page.
+
+    Args:
+        text: what is read.
+        chapter: one of those that the page is made of, with a title.
+    """
+
+    text: str
+    chapter: "Chapter"
+
+
+@dataclass(frozen=True)
 class Block:
     """One element of a chapter; which fields count follows from its kind, as page.html shows."""
 
@@ -91,18 +104,20 @@ class Chapter:
 
         Args:
             header: the columns' names.
-            rows: a cell a column, or a `Row` where a row has a style or a single cell.
-            numeric: which columns stand to the right; without it, those that hold anything but strings.
+            rows: a cell a column, or a `Row` where a row has a style or a single cell; a cell may be a `Link`.
+            numeric: which columns stand to the right; without it, those that hold anything but strings and links.
             folded: the line that opens a long table.
         """
         styled = [row if isinstance(row, Row) else Row(row) for row in rows]
         if numeric is None:
             full = [row.cells for row in styled if len(row.cells) == len(header)]
-            numeric = [n for n in range(len(header)) if any(not isinstance(cells[n], str) for cells in full)]
+            numeric = [n for n in range(len(header)) if any(not isinstance(cells[n], str | Link) for cells in full)]
         block = Block(
             "table",
             header=list(header),
-            rows=[[cell if isinstance(cell, str) else format_number(cell) for cell in row.cells] for row in styled],
+            rows=[
+                [cell if isinstance(cell, str | Link) else format_number(cell) for cell in row.cells] for row in styled
+            ],
             row_styles=[row.style for row in styled],
             numeric=frozenset(numeric),
         )
@@ -126,8 +141,12 @@ def render_page(
         answers: the page in a few sentences, for those who read no further.
         reload_seconds: how often a browser reads the file again, for a page that is still being written.
     """
+    titled = [chapter for chapter in chapters if chapter.title]
+    anchors = {id(chapter): f"c{number}" for number, chapter in enumerate(titled, start=1)}
     values = {"title": title, "about": about, "answers": answers, "chapters": chapters}
-    return read_template("fishnet.page", "page.html", trim=True).render(**values, reload_seconds=reload_seconds)
+    return read_template("fishnet.page", "page.html", trim=True).render(
+        **values, reload_seconds=reload_seconds, anchor=lambda chapter: anchors[id(chapter)]
+    )
 
 
 def prose(package: str, name: str) -> Any:

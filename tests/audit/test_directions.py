@@ -107,6 +107,22 @@ def test_every_class_shows_two_sheets_and_lists_all_its_directions(audited):
     assert "not decidable from labels" in section.chapter.blocks[0].text
 
 
+def test_of_many_classes_those_that_rest_on_something_are_open(audited, monkeypatch):
+    monkeypatch.setattr("fishnet.audit.crops.MANY", 2)
+    audited.found = [
+        SimpleNamespace(name=name, word=word)
+        for name, word in zip(audited.measured.classes, ["nothing", "shortcut", "withheld"], strict=True)
+    ]
+    section = crops_section(audited)
+    assert [block.kind for block in section.chapter.blocks] == ["text", "heading", "figure", "figure", "details"]
+    assert section.chapter.blocks[1].text == "pike"
+    folded = section.chapter.blocks[-1].blocks
+    assert [(block.kind, block.text, len(block.blocks)) for block in folded] == [
+        ("details", "bream", 2), ("details", "perch", 2),
+    ]  # fmt: skip
+    assert set(section.tables["directions"]["class"]) == set(audited.measured.classes)
+
+
 def test_classes_without_photos_or_without_evidence_are_left_out(audited):
     labels = audited.measured.photos["label"].to_numpy().copy()
     labels[labels == 0] = 2

@@ -157,6 +157,12 @@ def test_the_mended_model_says_from_which(shapes, tmp_path):
     }  # fmt: skip
 
 
+def test_the_exchange_is_chosen_together_with_what_watches_it():
+    both = compose("train", ["callbacks=[audit,exchange]", "callbacks.heatmaps=null"]).callbacks
+    audit, exchange = (compose("train", [f"callbacks={name}"]).callbacks for name in ("audit", "exchange"))
+    assert dict(both) == {**audit, **exchange, "heatmaps": None}
+
+
 def test_the_configuration_has_the_constructors_defaults():
     import inspect
 

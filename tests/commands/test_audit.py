@@ -1,7 +1,9 @@
 """fishnet audit: too little to judge, what it leaves behind, going on, bad input; and the founding story, drawn."""
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pandas as pd
@@ -41,11 +43,13 @@ def test_too_few_photos_are_no_verdict_and_everything_is_kept(fishnet, trained, 
 
 
 def test_jobs_measure_their_shares_and_a_run_judges(fishnet, trained, shapes, tmp_path, monkeypatch):
-    first = fishnet("audit", BEST, f"data.root={shapes}", "donors=4", "job=1/2", "seed=1")
+    shutil.copytree(shapes, tmp_path / "photos")  # of which nothing is measured yet
+    keys = ["data.root=photos", "region=ellipse", "donors=4"]
+    first = fishnet("audit", BEST, *keys, "job=1/2", "seed=1")
     assert first.status == 0, first.err
     assert "6 of 12 donors" in first.out and "job=2/2" in first.out and "job=1/2" not in first.out
     assert not (tmp_path / "outputs").exists()
-    second = fishnet("audit", BEST, f"data.root={shapes}", "donors=4", "job=2/2", "seed=1")
+    second = fishnet("audit", BEST, *keys, "job=2/2", "seed=1")
     assert "12 of 12 donors" in second.out and "missing" not in second.out
     then = second.out.strip().splitlines()[-1]
     assert then.startswith("now") and "donors=4" in then and "job=" not in then
@@ -54,14 +58,15 @@ def test_jobs_measure_their_shares_and_a_run_judges(fishnet, trained, shapes, tm
         raise AssertionError("measured again")
 
     monkeypatch.setattr("fishnet.audit.exchange.Exchange.effects", asked)
-    assert fishnet("audit", BEST, f"data.root={shapes}", "donors=4", "out=why").status == 0
+    assert fishnet("audit", BEST, *keys, "out=why").status == 0
 
 
 def test_what_was_measured_is_not_measured_again(fishnet, trained, shapes, tmp_path, monkeypatch):
     photos = [path.relative_to(shapes).as_posix() for path in sorted(shapes.glob("*/*.jpg"))]
     observers = ["ada", "bela"] * (len(photos) // 2)
     pd.DataFrame({"path": photos, "observer": observers}).to_csv(tmp_path / "observers.csv", index=False)
-    assert fishnet("audit", BEST, f"data.root={shapes}", "data.manifest=observers.csv", "out=first").status == 0
+    keys = [f"data.root={shapes}", "region=ellipse"]
+    assert fishnet("audit", BEST, *keys, "data.manifest=observers.csv", "out=first").status == 0
     assert pd.read_csv(tmp_path / "first" / "audit" / "observers.csv")["photos"].sum() == 15
     assert "Observers" in (tmp_path / "first" / "audit" / "report.html").read_text()
 
@@ -69,8 +74,21 @@ def test_what_was_measured_is_not_measured_again(fishnet, trained, shapes, tmp_p
         raise AssertionError("measured again")
 
     monkeypatch.setattr("fishnet.audit.exchange.Exchange.effects", asked)
-    ended = fishnet("audit", BEST, f"data.root={shapes}", "out=second")
+    ended = fishnet("audit", BEST, *keys, "out=second")
     assert ended.status == 0, ended.err
+
+
+def test_a_signal_while_it_measures_ends_the_run_and_says_what_is_kept(fishnet, trained, shapes, tmp_path, monkeypatch):
+    monkeypatch.setattr("fishnet.audit.exchange.Exchange.effects", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    shutil.copytree(shapes, tmp_path / "photos")  # of which nothing is measured yet
+    ended = fishnet("audit", BEST, "data.root=photos", "region=ellipse", "out=why")
+    assert ended.status == 128 + signal.SIGTERM, ended.err
+    (sentence,) = [line for line in ended.err.splitlines() if "audit: stopped" in line]
+    assert ".photos.fishnet" in sentence and sentence.endswith("with another out=.")
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    statuses = {run.data.tags["fishnet.command"]: run.info.status for run in runs}
+    assert statuses == {"train": "FINISHED", "audit": "KILLED"}
 
 
 @pytest.mark.parametrize(
@@ -123,7 +141,7 @@ def test_photos_that_cannot_be_read_are_listed_with_the_reason(fishnet, trained,
 
 
 def test_a_head_that_is_not_linear_is_explained_by_gradients_and_the_page_says_so(fishnet, trained, shapes, tmp_path):
-    assert fishnet("audit", BEST, f"data.root={shapes}", "out=why").status == 0
+    assert fishnet("audit", BEST, f"data.root={shapes}", "region=learned", "out=why").status == 0
     page = (tmp_path / "why" / "audit" / "report.html").read_text()
     assert "from gradients" in page and "like the animals of the other classes" in page  # regions, learned from them
 
@@ -200,6 +218,16 @@ BORDER = [
     *("data.species=3", "data.photos=135", "data.draw_size=64", "data.test=0.2", "data.val=0.2"),
     "data.plant={cue: border, class: bandfin_perch, share: 0.8}",
 ]
+
+
+def test_a_training_exchanges_and_is_watched_while_it_does(fishnet, tiny, tmp_path):
+    settings = ["callbacks=[audit,exchange]", "callbacks.heatmaps=null", "callbacks.audit.share=9", "test=false"]
+    ended = fishnet("train", *tiny, *settings, "trainer.max_epochs=4", "out=run")
+    assert ended.status == 0, ended.err
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    (run,) = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    assert "audit/outer_max" in run.data.metrics
+    assert "exchange" in (tmp_path / "run" / "config" / "config.yaml").read_text()
 
 
 @pytest.mark.slow

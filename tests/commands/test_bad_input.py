@@ -33,6 +33,8 @@ def refused(ended, *words: str) -> None:
         (["modle.lr=0.1"], ["modle.lr", "model.lr"]),
         (["callbacks=null"], ["group of settings", "null"]),
         (["data=foldr"], ["data=foldr", "folder"]),
+        (["callbacks=[audit,exchagne]"], ["callbacks=exchagne", "exchange"]),
+        (["+callbacks=audit"], ["callbacks=[NAME,NAME]"]),
         (["data.val=0"], ["data.val=0", "above 0"]),
         (["data.test=1"], ["data.test=1", "below 1"]),
         (["data.val=0.6", "data.test=0.5"], ["nothing to train on"]),

@@ -23,6 +23,8 @@ for verb in sys.argv_verbs:
     assert text.startswith(f"fishnet {verb}: "), text[:200]
     assert text.rstrip().endswith("Any key above is set as key=value.") or verb == "train", text[-200:]
     assert "key above" in text and "key below" not in text
+both = said("fishnet.commands.train", "callbacks=[audit,exchange]", "--help")
+assert "of the time of the training" in both and "of the photos of each batch" in both, both
 """
 
 

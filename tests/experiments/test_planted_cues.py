@@ -1,6 +1,7 @@
 """The smallest grid of the bench: what is plain is found, nothing else is, and the table goes on where it was ended."""
 
 import sys
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -43,3 +44,13 @@ def test_auto_is_the_region_that_the_audit_would_have_taken(tmp_path):
     auto = summary.read([tmp_path / "bench.csv"]).query("region == 'auto'").set_index("case")
     assert auto["chosen"].to_dict() == {"kept": "ellipse", "beyond": "learned"}
     assert auto["shortcut"].to_dict() == {"kept": True, "beyond": False}
+
+
+def test_a_case_without_rows_leaves_the_table_as_it_was(tmp_path):
+    bench.append(tmp_path / "a.csv", [])
+    assert not (tmp_path / "a.csv").exists()
+    bench.append(tmp_path / "a.csv", [{"case": "x", "p": 1}])
+    bench.append(tmp_path / "a.csv", [])
+    assert [*bench.read(tmp_path / "a.csv")] == [{"case": "x", "p": "1"}]
+    named = [SimpleNamespace(name=name) for name in "xyz"]
+    assert [case.name for case in bench.missing(named, tmp_path / "a.csv")] == ["y", "z"]

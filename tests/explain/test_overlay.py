@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import ImageDraw
 
 from fishnet.explain.overlay import (
     GREEN,
@@ -61,6 +62,13 @@ def test_the_caption_tells_right_from_wrong(predicted: str, colour: tuple):
     strip = np.asarray(tile)[plain.height :].reshape(-1, 3)
     assert tile.height > plain.height
     assert (strip == colour).all(axis=1).any()
+
+
+def test_the_caption_names_the_class_and_the_answer(monkeypatch):
+    written: list[str] = []
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", lambda _, place, text, **look: written.append(text))
+    captioned(overlay(GREY, corner()), Caption("pike", "perch", 0.87))
+    assert written == ["true: pike", "answer: perch 87%"]
 
 
 @pytest.mark.parametrize("name", ["鱼", "Klunzinger's wrasse " * 20, "${oc.env:HOME}", "a\nb", "🐟 ×é", ""])

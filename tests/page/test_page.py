@@ -6,7 +6,7 @@ import pytest
 from jinja2 import UndefinedError
 from markupsafe import Markup
 
-from fishnet.page.page import Chapter, Row, format_number, read_template, render_page
+from fishnet.page.page import Chapter, Link, Row, format_number, read_template, render_page
 
 
 def test_names_from_tables_are_text_and_never_markup():
@@ -71,6 +71,16 @@ def test_links_lead_to_chapters_and_the_one_without_a_title_opens_the_page():
     assert re.findall(r'href="#(\w+)"', text) == re.findall(r'<h2 id="(\w+)"', text) == ["c1", "c2"]
     assert text.index("first of all") < text.index("<nav>")
     assert re.search(r"<details><summary>more</summary>\s*<p>folded away</p>\s*</details>", text)
+
+
+def test_a_cell_leads_to_its_chapter_even_where_two_have_one_title():
+    opening, first, second = Chapter(), Chapter("<fish>"), Chapter("<fish>")
+    opening.add_table(["name", "value"], [(Link("<b>", second), 1.5), ("none", 2.5)])
+    opening.add_table(["name"], [(Link("folded", first),)], folded="more")
+    assert opening.blocks[0].numeric == {1}
+    text = render_page("T", "about", [opening, first, second])
+    assert '<td><a href="#c2">&lt;b&gt;</a></td><td class="number">1.5</td>' in text
+    assert '<td><a href="#c1">folded</a></td>' in text
 
 
 def test_only_a_page_that_is_still_written_reloads_itself():
