@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from omegaconf import DictConfig
 
+from fishnet.config.checkpoints import bring_checkpoint
 from fishnet.config.entry import start
 from fishnet.config.run_data import use_photos_of_run
 from fishnet.config.validate import validate
@@ -92,6 +93,7 @@ class Keys:
 
 def audit(config: DictConfig) -> dict[str, float]:
     """Judge each class, and keep the figures, the page and the metrics of the run."""
+    bring_checkpoint(config)
     use_photos_of_run(config)
     validate(config, "audit")
     keep_freed_memory()

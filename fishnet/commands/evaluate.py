@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from omegaconf import DictConfig
 
+from fishnet.config.checkpoints import bring_checkpoint
 from fishnet.config.compose import job_folder
 from fishnet.config.entry import start
 from fishnet.config.run_data import use_photos_of_run
@@ -54,6 +55,7 @@ class Keys:
 
 def evaluate(config: DictConfig) -> dict[str, float]:
     """Measure the chosen part of the folder in float32."""
+    bring_checkpoint(config)
     use_photos_of_run(config)
     validate(config, "evaluate")
     keep_freed_memory()

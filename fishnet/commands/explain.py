@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from omegaconf import DictConfig
 
+from fishnet.config.checkpoints import bring_checkpoint
 from fishnet.config.entry import start
 from fishnet.config.validate import check_outside, check_writable, validate
 from fishnet.data.listing import find_photos
@@ -58,6 +59,7 @@ Shown = tuple["pd.DataFrame", Iterable[dict], Views]
 
 def explain(config: DictConfig) -> dict[str, float]:
     """Maps first, resumable; pictures from them."""
+    bring_checkpoint(config)
     validate(config, "explain")
     keep_freed_memory()
     images, out = Path(config.images).expanduser(), Path(config.out).expanduser().absolute()

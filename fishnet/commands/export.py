@@ -7,6 +7,8 @@ audit has shown, and the digests of it all. Every verb that takes a checkpoint t
 Examples
   fishnet export checkpoint=outputs/RUN/checkpoints/best.ckpt out=perch-and-pike
   fishnet predict checkpoint=perch-and-pike images=photos/new
+  fishnet export checkpoint=outputs/RUN/checkpoints/best.ckpt out=perch-and-pike register=fish alias=champion
+  fishnet predict checkpoint=models:/fish@champion images=photos/new
   (cd perch-and-pike && sha256sum -c SHA256SUMS)                 whole and unchanged? fishnet asks that each time
 """
 
@@ -15,10 +17,13 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from fishnet.config.checkpoints import bring_checkpoint
 from fishnet.config.entry import start
 from fishnet.config.validate import check_writable, validate
 from fishnet.errors import BadInput
 from fishnet.ranges import FreeText
+from fishnet.tracking.registry import register
+from fishnet.tracking.store import check_store, open_store
 
 log = logging.getLogger("fishnet")
 
@@ -30,15 +35,22 @@ class Keys:
 
     checkpoint: FreeText
     out: FreeText
+    register: FreeText | None
+    alias: FreeText | None
 
 
 def export(config: DictConfig) -> dict[str, float]:
     """Write the bundle; returns how many files it has."""
+    bring_checkpoint(config)
     validate(config, "export")
+    if config.alias is not None and config.register is None:
+        raise BadInput(f"alias={config.alias} is for a registered model: say register=NAME, too.")
     out = Path(config.out).expanduser().absolute()
     if out.exists():
         raise BadInput(f"out={config.out} exists: give the name of a new folder.")
     check_writable("out", config.out)
+    if config.register is not None:
+        check_store(config.tracking.uri, home=Path.cwd())
     from fishnet.models.bundle import read_bundle, write_bundle
     from fishnet.models.checkpoint import load_model
     from fishnet.runs.facts import audit_of, run_facts, run_of
@@ -51,6 +63,11 @@ def export(config: DictConfig) -> dict[str, float]:
     write_bundle(model, out, about=run_facts(run) if run else {}, audit=audit_of(run) if run else None)
     bundle = read_bundle(out)  # as whoever gets it
     print_bundle(bundle.about, out)
+    if config.register is not None:
+        store = open_store(config.tracking.uri, home=Path.cwd())
+        names = {"experiment": config.tracking.experiment, "name": config.register, "alias": config.alias}
+        version = register(out, model.classes, store, **names)
+        print(f"{'registered':12s}models:/{config.register}/{version}{f' (@{config.alias})' if config.alias else ''}")
     return {"files": float(len((out / "SHA256SUMS").read_text().splitlines()))}
 
 

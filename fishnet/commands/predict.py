@@ -7,12 +7,12 @@ Examples
 
 import csv
 import logging
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 from omegaconf import DictConfig
 
+from fishnet.config.checkpoints import bring_checkpoint
 from fishnet.config.entry import start
 from fishnet.config.validate import check_writable, validate
 from fishnet.data.listing import find_photos
@@ -43,6 +43,7 @@ class Keys:
 
 def predict(config: DictConfig) -> dict[str, float]:
     """One row a photo, in the order of their paths; photos that cannot be read are listed and keep their row."""
+    bring_checkpoint(config)
     validate(config, "predict")
     keep_freed_memory()
     out = Path(config.out).expanduser().absolute()
@@ -71,6 +72,8 @@ def write_predictions(
     or known from the training."""
     from rich.progress import track
 
+    from fishnet.models.answers import answers
+
     counts = {"not sure": 0, "refused": 0, "trained on": 0}
     rows = track(answers(model, photos, batch_size), total=len(photos), description="predicting", transient=True)
     with replacing(out) as temporary:
@@ -95,32 +98,6 @@ def write_predictions(
                 answer = [model.classes[best], round(probabilities[best], 6), unsure, "", seen]
                 table.writerow([path, *answer, *(round(value, 6) for value in probabilities)])
     return counts
-
-
-class Answer(NamedTuple):
-    """Of a photo: its probabilities, or the problem why there are none; its part in the model's training, if known."""
-
-    photo: Path | bytes
-    probabilities: list[float]
-    problem: str
-    seen: str
-
-
-def answers(model: "ImageClassifier", photos: list[Path], batch_size: int) -> "Iterator[Answer]":
-    """In the order of the photos."""
-    import torch
-
-    from fishnet.data.photos import photo_batches
-
-    model = model.to("cuda" if torch.cuda.is_available() else "cpu")
-    for batch in photo_batches(photos, model.preprocessing, batch_size=batch_size):
-        with torch.inference_mode():
-            rows = model.probabilities(model(batch.images.to(model.device))).tolist() if batch.views else []
-        seen = model.seen.parts(batch.digests) if model.seen else [""] * len(rows)
-        readable = zip(rows, seen, strict=True)
-        for photo, problem in zip(batch.photos, batch.problems, strict=True):
-            probabilities, part = ([], "") if problem else next(readable)
-            yield Answer(photo, probabilities, problem, part)
 
 
 if __name__ == "__main__":

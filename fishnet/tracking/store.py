@@ -35,6 +35,7 @@ SWITCHES = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GIT_PYTHON_REFRESH": "quiet",
     # MLflow's defaults (7 retries, 120 s) block for minutes; a delivery tries again by itself, in the background.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",

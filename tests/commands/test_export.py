@@ -64,3 +64,38 @@ def test_a_changed_bundle_is_one_sentence(fishnet, trained, shapes, tmp_path):
     ended = fishnet("predict", "checkpoint=handed", f"images={shapes}")
     assert ended.status == 2 and "model.json is not what was written" in ended.err
     assert len(ended.err.strip().splitlines()) == 1
+
+
+def test_a_registered_model_is_used_by_its_name_and_pickles_nothing(fishnet, trained, shapes, tmp_path):
+    import mlflow
+
+    ended = fishnet("export", BEST, "out=handed", "register=shapes", "alias=champion")
+    assert ended.status == 0, ended.err
+    assert "models:/shapes/1 (@champion)" in ended.out
+    for name, model in (("own", "run/checkpoints/best.ckpt"), ("named", "models:/shapes@champion")):
+        assert fishnet("predict", f"checkpoint={model}", f"images={shapes}", f"out={name}.csv").status == 0
+    assert (tmp_path / "own.csv").read_bytes() == (tmp_path / "named.csv").read_bytes()
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    model = mlflow.pyfunc.load_model("models:/shapes@champion")
+    table = pd.read_csv(tmp_path / "own.csv")
+    photos = [(shapes / path).read_bytes() for path in table["path"]]
+    answered = model.predict(pd.DataFrame({"photo": [*photos, b"no photo"]}))
+    assert answered["predicted"].tolist() == [*table["predicted"], ""]
+    assert (answered["probability"][:-1] - table["probability"]).abs().max() < 1e-5
+    assert answered["problem"].iloc[-1] and set(model.metadata.signature.outputs.input_names()) == {*answered}
+    kept = {file.suffix for file in (tmp_path / "artifacts").rglob("models/**/*.*") if file.is_file()}
+    assert not kept & {".pkl", ".pickle", ".pt", ".pth", ".ckpt"}
+
+
+def test_a_run_is_exported_by_its_id(fishnet, trained, tmp_path):
+    run = json.loads((trained / "run.json").read_text())["run_id"]
+    assert fishnet("export", f"checkpoint=runs:/{run}", "out=handed").status == 0
+    assert read_bundle(tmp_path / "handed").model.classes == ["bar", "box", "disc"]
+
+
+def test_what_is_not_in_the_store_is_one_sentence(fishnet, trained, tmp_path):
+    for reference in ("models:/eel@champion", "models:/eel/1", "runs:/0123456789abcdef0123456789abcdef", "models:/eel"):
+        ended = fishnet("predict", f"checkpoint={reference}", "images=nowhere")
+        assert ended.status == 2 and reference in ended.err and len(ended.err.strip().splitlines()) == 1, ended.err
+    ended = fishnet("export", BEST, "out=handed", "alias=champion")
+    assert ended.status == 2 and "register=NAME" in ended.err

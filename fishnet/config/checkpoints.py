@@ -1,0 +1,16 @@
+"""Which checkpoint a command is given: a file, a bundle's folder, or a reference into MLflow."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from fishnet.tracking.registry import REFERENCES, fetched
+from fishnet.tracking.store import open_store
+
+
+def bring_checkpoint(config: DictConfig) -> None:
+    """Put a local path in place of `models:/name@alias` or `runs:/ID`; files and folders are left as they are."""
+    if OmegaConf.is_missing(config, "checkpoint") or not str(config.checkpoint).startswith(REFERENCES):
+        return
+    uri = OmegaConf.select(config, "tracking.uri")
+    config.checkpoint = str(fetched(str(config.checkpoint), open_store(uri, home=Path.cwd(), create=False)))
