@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from fishnet import ImageClassifier
 from fishnet.audit.augmenting import Augmentation
-from fishnet.runs.precision import CPU_UNITS, cpu_flags
+from fishnet.models.arithmetic import CPU_UNITS, cpu_flags
 
 from .reefs import DrawnFolder, as_images
 

@@ -3,7 +3,6 @@
 import copy
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from fishnet import ImageClassifier
 from fishnet.data.reef import ReefData
-from fishnet.runs.precision import PLAIN, Setting, rule
+from fishnet.models.arithmetic import PLAIN, Setting, in_setting, rule
 
 from .pairing import Case, Options
 
@@ -60,13 +59,9 @@ def step(network: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -
     if setting.channels_last:
         images = images.contiguous(memory_format=torch.channels_last)
     network.zero_grad()
-    with autocast(setting):
+    with in_setting(setting, torch.device("cpu")):
         loss = nn.functional.cross_entropy(network(images).float(), labels)
     loss.backward()
-
-
-def autocast(setting: Setting) -> AbstractContextManager:
-    return torch.autocast("cpu", torch.bfloat16) if setting.precision == "bf16-mixed" else nullcontext()
 
 
 def long(backbone: str, chosen: Setting) -> bool:
@@ -105,7 +100,7 @@ def mean_loss(network: nn.Module, setting: Setting, batches: list[tuple[Tensor, 
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
     losses = []
     for pixels, labels in batches:
-        with autocast(setting):
+        with in_setting(setting, torch.device("cpu")):
             loss = nn.functional.cross_entropy(network(pixels).float(), labels)
         optimizer.zero_grad()
         loss.backward()

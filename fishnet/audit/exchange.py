@@ -3,6 +3,9 @@ the light or the coding of its photos?
 
 Each donor is laid into a few fixed hosts. What counts is how much more a class rises with its own donors than with
 those of other classes: a cue that the model has learned travels with the donor, and the animal does not.
+
+Exchanged photos are answered in the arithmetic that is fastest on the machine: what bfloat16 rounds away is a two
+hundredth of what differs between donors (ResNet18, 128 pixels: 0.0024 of a logit beside 0.52).
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +17,7 @@ import torch
 from torch import Tensor
 
 from fishnet.data.store import Made
+from fishnet.models.arithmetic import in_setting, rule
 from fishnet.models.interface import Classifier
 from fishnet.models.isolation import eval_mode_restored
 
@@ -142,6 +146,7 @@ class Exchange:
 
     def __init__(self, model: Classifier, hosts: Views, labels: np.ndarray, kinds: Sequence[str] = KINDS) -> None:
         self.model, self.hosts, self.kinds = model, hosts, tuple(kinds)
+        self.setting, _ = rule(model, use_gpu=model.device.type == "cuda")
         self.at_once = max(1, BATCHES.get(model.device.type, BATCHES["cpu"]) // len(hosts))  # donors
         others = torch.from_numpy(labels)[:, None] != torch.arange(len(model.classes))
         self.weights = (others / others.sum(dim=0).clamp(min=1)).to(model.device)  # (hosts, classes)
@@ -163,6 +168,6 @@ class Exchange:
     @torch.inference_mode()
     def answers(self, photos: Tensor) -> Tensor:
         """(2, photos, classes): centred logits and probabilities."""
-        with torch.autocast(photos.device.type, enabled=False):
+        with in_setting(self.setting, photos.device):
             logits = self.model(photos)
         return torch.stack([logits - logits.mean(dim=1, keepdim=True), self.model.probabilities(logits)])

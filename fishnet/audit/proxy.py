@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fishnet.models.arithmetic import PLAIN, Setting, in_setting, rule
 from fishnet.models.backbones import single_head
 from fishnet.models.features import features_and_logits
 from fishnet.models.interface import Classifier
@@ -18,11 +19,11 @@ AT_ONCE = 36  # photos
 
 
 @torch.inference_mode()
-def embedded(model: Classifier, photos: Tensor) -> Tensor:
+def embedded(model: Classifier, photos: Tensor, setting: Setting = PLAIN) -> Tensor:
     """(n, 3, side, side), 0 to 1 → (n, features), what the classifier layer takes in."""
     head = single_head(model.network)
     assert head is not None, "only a network for which has_features() holds has features"
-    with eval_mode_restored(model), torch.autocast(model.device.type, enabled=False):
+    with eval_mode_restored(model), in_setting(setting, model.device):
         parts = [
             features_and_logits(model.network, head, model.pixels(part))[0].float().cpu()
             for part in photos.split(AT_ONCE)
@@ -46,13 +47,13 @@ class EmbeddedExchange:
 
     @classmethod
     def of(cls, model: Classifier, hosts: Views, donors: Views) -> "EmbeddedExchange":
-        """Lay every donor into every host, by every kind."""
-        laid = []
+        """Lay every donor into every host, by every kind; in the arithmetic of `exchange`."""
+        laid, (setting, _) = [], rule(model, use_gpu=model.device.type == "cuda")
         for number in range(len(donors)):
             donor = Views(donors.pixels[number : number + 1], donors.protected[number : number + 1])
             photos = torch.cat([exchanged(kind, hosts, donor)[0] for kind in KINDS])
-            laid.append(embedded(model, photos).half().unflatten(0, (len(KINDS), len(hosts))))
-        return cls(torch.stack(laid, dim=1), embedded(model, donors.pixels), embedded(model, hosts.pixels))
+            laid.append(embedded(model, photos, setting).half().unflatten(0, (len(KINDS), len(hosts))))
+        return cls(torch.stack(laid, dim=1), *(embedded(model, views.pixels, setting) for views in (donors, hosts)))
 
     def replaced(self, positions: np.ndarray, other: "EmbeddedExchange") -> "EmbeddedExchange":
         """The same with other donors at these positions."""

@@ -11,9 +11,11 @@ from omegaconf import OmegaConf
 
 from fishnet.environment import PRECISION
 from fishnet.errors import BadInput
+from fishnet.models import arithmetic
+from fishnet.models.arithmetic import MIXED, PLAIN, PLAIN_LAST, Setting, depthwise_share, rule
 from fishnet.models.classifier import ImageClassifier
 from fishnet.runs import precision
-from fishnet.runs.precision import MIXED, PLAIN, PLAIN_LAST, Setting, choose_precision, depthwise_share, rule
+from fishnet.runs.precision import choose_precision
 
 SPEED = Path(__file__).parents[2] / "experiments" / "speed" / "results.csv"
 
@@ -31,7 +33,7 @@ def settings(**trainer):
 def rules(monkeypatch):
     """How often the rule was applied, on a CPU with bfloat16 units."""
     monkeypatch.delenv(PRECISION, raising=False)
-    monkeypatch.setattr(precision, "cpu_flags", lambda: {"avx512_bf16"})
+    monkeypatch.setattr(arithmetic, "cpu_flags", lambda: {"avx512_bf16"})
     applied: list[str] = []
 
     def counting(model, **hardware):
@@ -70,7 +72,7 @@ def test_the_model_stays_as_it_was():
     ],
 )
 def test_a_cpu_is_judged_by_its_units_and_the_network_by_its_layers(monkeypatch, flags, backbone, setting):
-    monkeypatch.setattr(precision, "cpu_flags", lambda: flags)
+    monkeypatch.setattr(arithmetic, "cpu_flags", lambda: flags)
     size = 224 if backbone.startswith("vit") else 64
     for _ in range(2):
         assert rule(model_of(backbone, image_size=size), use_gpu=False)[0] == setting
@@ -98,7 +100,7 @@ def measured() -> dict[str, tuple[str, int, Setting, float]]:
 
 def test_the_rule_chooses_what_was_measured_to_be_fastest(monkeypatch):
     """Every network of the table gets the setting that was fastest there, so nothing of the measured gain is lost."""
-    monkeypatch.setattr(precision, "cpu_flags", lambda: {"avx512_bf16"})
+    monkeypatch.setattr(arithmetic, "cpu_flags", lambda: {"avx512_bf16"})
     table = measured()
     assert len(table) == 13
     for backbone, size, fastest, ratio in table.values():
@@ -167,7 +169,7 @@ def test_measuring_a_finished_model_is_plain():
 
 def test_a_machine_that_tells_nothing_of_its_processor_has_no_units(monkeypatch):
     monkeypatch.setattr(Path, "read_text", lambda *_: (_ for _ in ()).throw(OSError()))
-    assert precision.cpu_flags() == set()
+    assert arithmetic.cpu_flags() == set()
 
 
 def test_compiling_is_left_to_torch_and_keeps_the_names_of_weights(rules, monkeypatch):
