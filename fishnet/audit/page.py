@@ -87,6 +87,8 @@ def opening(audit: FolderAudit, ranked: Sequence[Verdict], accused: Mapping[str,
         chapter.add_table(
             header, clear, numeric=[2, 3, 4, 5, 6, 7], folded=f"{len(clear)} classes for which nothing was found"
         )
+    if accused and len(audit.classes) == 2:
+        chapter.add_text(_prose().two_classes(), style="soft")
     chapter.add_text(_prose().basis(), style="soft")
     return chapter
 

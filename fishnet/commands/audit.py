@@ -45,7 +45,7 @@ from fishnet.environment import keep_freed_memory
 from fishnet.errors import WorkFailed
 from fishnet.files import write_whole
 from fishnet.ranges import Above, AtLeast, Between, FreeText, Probability
-from fishnet.text import counted
+from fishnet.text import counted, few_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -289,9 +289,14 @@ def print_verdicts(measured: "FolderAudit", found: "list[Verdict]", folder: Path
         table.add_column(column, justify="left" if column in ("class", "verdict") else "right")
     for verdict in found:
         shown = [f"{verdict.share:.0%}", f"{verdict.reliance:.3f}"] if verdict.word == "shortcut" else ["", ""]
-        table.add_row(verdict.name, sentence(verdict), *shown, f"{verdict.test.p:.2g}")
+        text = "no verdict" if verdict.word == "withheld" else sentence(verdict)
+        table.add_row(verdict.name, text, *shown, f"{verdict.test.p:.2g}")
     console = Console()
     console.print(table)
+    for reason in dict.fromkeys(verdict.reason for verdict in found if verdict.word == "withheld"):
+        names = [verdict.name for verdict in found if verdict.reason == reason]
+        of_whom = "" if len(names) == len(found) else f" ({few_of(names)})"
+        console.print(f"{'no verdict':12s}{reason}{of_whom}", soft_wrap=True, highlight=False)
     console.print(f"{'page':12s}{folder / 'audit' / 'report.html'}", soft_wrap=True, highlight=False)
 
 

@@ -3,7 +3,8 @@
 import re
 from dataclasses import replace
 
-from fishnet.audit.page import REASONS, audit_page
+from fishnet.audit.page import REASONS, audit_page, opening
+from fishnet.page.page import Chapter, render_page
 from tests.support.edged import many_classes
 
 NAME = re.compile(r"Fish \d\d")
@@ -36,3 +37,12 @@ def test_many_reasons_for_no_verdict_are_folded(whole):
     assert f"There is no verdict on {count} classes" in page.split("</ul>")[0]
     assert "too few" not in page.split("Classes without a verdict, and why")[0]
     assert page.count("are too few") == count - sum(verdict.word == "withheld" for verdict in many.found[: REASONS + 1])
+
+
+def test_of_two_classes_the_page_says_that_both_may_be_named_for_one_cue(whole):
+    assert "whose it is" not in audit_page(whole, name="edge").lower()
+    measured, found = whole.measured, whole.found
+    two = replace(measured, classes=measured.classes[1:], tests=measured.tests[1:], recalls=measured.recalls[1:])
+    accused = Chapter(found[2].name)
+    opened = opening(two, [replace(found[1], name=measured.classes[1]), found[2]], {found[2].name: accused})
+    assert "whose it is" in render_page("two", "", [opened, accused]).lower()

@@ -21,6 +21,7 @@ def test_too_few_photos_are_no_verdict_and_everything_is_kept(fishnet, trained, 
     ended = fishnet("audit", BEST, f"data.root={shapes}", "out=why")
     assert ended.status == 0, ended.err
     assert "Judged are 15 of 48 photos" in ended.err
+    assert len([line for line in ended.out.splitlines() if line.startswith("no verdict")]) == 1  # the reason, once
     table = pd.read_csv(tmp_path / "why" / "audit" / "verdicts.csv")
     assert table["verdict"].tolist() == ["withheld"] * 3
     assert table["reason"].str.contains("too weak|40 are needed").all()
