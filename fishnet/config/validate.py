@@ -143,9 +143,9 @@ def _check_data(config: DictConfig) -> None:
     if data.folds is not None and not 0 <= data.fold < data.folds:
         raise BadInput(f"data.fold={data.fold}: with data.folds={data.folds} the folds are 0 to {data.folds - 1}.")
     source = source_of(cast("dict", OmegaConf.to_container(data, resolve=True)))
-    if source is not None:
+    if source is not None and not config.get("resume"):  # which takes the photos of its run
         source.check()
-        if source.users_own and not config.get("resume"):
+        if source.users_own:
             check_outside(config.out or "outputs", "data.root", data.root)
     if config.out is not None:
         check_writable("out", config.out)

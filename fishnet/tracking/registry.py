@@ -1,7 +1,9 @@
 """Models in MLflow's registry: a bundle goes in under a name, and comes out by `models:/name@alias`."""
 
+import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,9 +41,8 @@ def register(
     from fishnet import __version__
 
     try:
-        mlflow.set_tracking_uri(store.uri)
-        mlflow.set_registry_uri(store.uri)
         with (
+            _default_store(store.uri),
             warnings.catch_warnings(),
             mlflow.start_run(experiment_id=store.experiment(experiment), run_name=f"export-{name}"),
         ):
@@ -56,6 +57,26 @@ def register(
     except MlflowException as error:
         raise WorkFailed(f"MLflow has not registered {name} ({one_line(error)}).") from error
     return version
+
+
+@contextmanager
+def _default_store(uri: str) -> Iterator[None]:
+    """Inside, this is MLflow's default store, the only one that its way to log models knows; MLflow writes it into the
+    environment, which is as it was afterwards."""
+    import mlflow
+
+    before = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")}
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+        mlflow.set_registry_uri(None)  # type: ignore[arg-type]
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def signature(classes: Sequence[str]) -> "ModelSignature":
@@ -76,16 +97,15 @@ def fetched(reference: str, store: Store) -> Path:
 
     from fishnet.models.bundle import is_bundle
 
-    mlflow.set_tracking_uri(store.uri)
-    mlflow.set_registry_uri(store.uri)
+    where = {"tracking_uri": store.uri, "registry_uri": store.uri}
     try:
         if reference.startswith("models:/"):
-            kept = Path(mlflow.artifacts.download_artifacts(reference)) / "artifacts"
+            kept = Path(mlflow.artifacts.download_artifacts(reference, **where)) / "artifacts"
             found = [folder for folder in kept.glob("*") if is_bundle(folder)]
             if not found:
                 raise BadInput(f"checkpoint={reference} was not registered by `fishnet export`: it holds no bundle.")
             return found[0]
         run = reference.removeprefix("runs:/").strip("/")
-        return Path(mlflow.artifacts.download_artifacts(run_id=run, artifact_path="model")) / "model.ckpt"
+        return Path(mlflow.artifacts.download_artifacts(run_id=run, artifact_path="model", **where)) / "model.ckpt"
     except (MlflowException, OSError) as error:
         raise BadInput(f"checkpoint={reference} is not in {store.uri} ({one_line(error)}).") from error

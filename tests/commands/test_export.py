@@ -1,6 +1,7 @@
 """fishnet export: the bundle is used as the checkpoint is, and carries what the run and its audit know."""
 
 import json
+import os
 
 import pandas as pd
 
@@ -66,16 +67,17 @@ def test_a_changed_bundle_is_one_sentence(fishnet, trained, shapes, tmp_path):
     assert len(ended.err.strip().splitlines()) == 1
 
 
-def test_a_registered_model_is_used_by_its_name_and_pickles_nothing(fishnet, trained, shapes, tmp_path):
+def test_a_registered_model_is_used_by_its_name_and_pickles_nothing(fishnet, trained, shapes, tmp_path, monkeypatch):
     import mlflow
 
     ended = fishnet("export", BEST, "out=handed", "register=shapes", "alias=champion")
     assert ended.status == 0, ended.err
+    assert "MLFLOW_TRACKING_URI" not in os.environ  # whatever runs in this process next has its own store
     assert "models:/shapes/1 (@champion)" in ended.out
     for name, model in (("own", "run/checkpoints/best.ckpt"), ("named", "models:/shapes@champion")):
         assert fishnet("predict", f"checkpoint={model}", f"images={shapes}", f"out={name}.csv").status == 0
     assert (tmp_path / "own.csv").read_bytes() == (tmp_path / "named.csv").read_bytes()
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     model = mlflow.pyfunc.load_model("models:/shapes@champion")
     table = pd.read_csv(tmp_path / "own.csv")
     photos = [(shapes / path).read_bytes() for path in table["path"]]
