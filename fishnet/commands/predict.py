@@ -3,6 +3,7 @@
 Examples
   fishnet predict checkpoint=outputs/RUN/checkpoints/best.ckpt images=photos/new
   fishnet predict checkpoint=best.ckpt images='my photo.jpg' out=answer.csv sure=0.9
+  fishnet predict checkpoint=best.ckpt images=photos/lake classes=[perch,pike,roach]     no other lives in this lake
 """
 
 import csv
@@ -20,7 +21,7 @@ from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
 from fishnet.files import replacing
 from fishnet.ranges import AtLeast, FreeText, Probability
-from fishnet.text import counted
+from fishnet.text import counted, few_of
 
 if TYPE_CHECKING:
     from fishnet.models.classifier import ImageClassifier
@@ -38,6 +39,7 @@ class Keys:
     out: FreeText
     overwrite: bool
     sure: Annotated[float, Probability]
+    classes: list[str] | None
     batch_size: Annotated[int, AtLeast(1)]
 
 
@@ -56,7 +58,8 @@ def predict(config: DictConfig) -> dict[str, float]:
     from fishnet.models.checkpoint import load_model
 
     model = load_model(Path(config.checkpoint))
-    counts = write_predictions(model, photos, out, sure=config.sure, batch_size=config.batch_size)
+    classes = possible_classes(model.classes, config.classes)
+    counts = write_predictions(model, photos, out, classes=classes, sure=config.sure, batch_size=config.batch_size)
     log.info(
         "%s: %d photos, %d not sure, %d could not be read", out, len(photos), counts["not sure"], counts["refused"]
     )
@@ -65,8 +68,19 @@ def predict(config: DictConfig) -> dict[str, float]:
     return {name: float(count) for name, count in counts.items()}
 
 
+def possible_classes(known: list[str], chosen: list[str] | None) -> list[str]:
+    """The classes that a photo may show, in the model's order; all of them where none are named."""
+    if chosen is None:
+        return known
+    if unknown := sorted({*chosen} - {*known}):
+        raise BadInput(f"classes: the model does not know {few_of(unknown)}; it knows {few_of(known, 20)}.")
+    if len({*chosen}) < 2:
+        raise BadInput("classes: name two classes or more, for a photo of one alone is answered before it is seen.")
+    return [name for name in known if name in chosen]
+
+
 def write_predictions(
-    model: "ImageClassifier", photos: list[Path], out: Path, *, sure: float, batch_size: int
+    model: "ImageClassifier", photos: list[Path], out: Path, *, classes: list[str], sure: float, batch_size: int
 ) -> dict[str, int]:
     """Into a file beside `out`, which takes its place when all is there; returns how many photos are not sure, refused
     or known from the training."""
@@ -75,7 +89,8 @@ def write_predictions(
     from fishnet.models.answers import answers
 
     counts = {"not sure": 0, "refused": 0, "trained on": 0}
-    rows = track(answers(model, photos, batch_size), total=len(photos), description="predicting", transient=True)
+    given = answers(model, photos, batch_size, classes)
+    rows = track(given, total=len(photos), description="predicting", transient=True)
     with replacing(out) as temporary:
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
@@ -84,10 +99,10 @@ def write_predictions(
             raise BadInput(f"out={out} cannot be written ({error.strerror}).") from error
         with open(temporary, "w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
-            table.writerow(["path", "predicted", "probability", "not_sure", "problem", "seen", *model.classes])
+            table.writerow(["path", "predicted", "probability", "not_sure", "problem", "seen", *classes])
             for path, probabilities, problem, seen in rows:
                 if problem:
-                    table.writerow([path, "", "", True, problem, "", *[""] * len(model.classes)])
+                    table.writerow([path, "", "", True, problem, "", *[""] * len(classes)])
                     counts["refused"] += 1
                     log.warning("%s: %s", path, problem)
                     continue
@@ -95,7 +110,7 @@ def write_predictions(
                 unsure = probabilities[best] < sure
                 counts["not sure"] += unsure
                 counts["trained on"] += seen == "train"
-                answer = [model.classes[best], round(probabilities[best], 6), unsure, "", seen]
+                answer = [classes[best], round(probabilities[best], 6), unsure, "", seen]
                 table.writerow([path, *answer, *(round(value, 6) for value in probabilities)])
     return counts
 

@@ -20,12 +20,23 @@ class Answer(NamedTuple):
     seen: str
 
 
-def answers(model: ImageClassifier, photos: Sequence[Path | bytes], batch_size: int) -> Iterator[Answer]:
-    """In the order of the photos."""
+def answers(
+    model: ImageClassifier, photos: Sequence[Path | bytes], batch_size: int, classes: Sequence[str] | None = None
+) -> Iterator[Answer]:
+    """In the order of the photos.
+
+    Args:
+        model: of a checkpoint or a bundle.
+        photos: files, or their bytes.
+        batch_size: photos that the network is asked about at once.
+        classes: the only ones that a photo may show; probabilities are then among these, in this order.
+    """
     model = model.to("cuda" if torch.cuda.is_available() else "cpu")
+    columns = [model.classes.index(name) for name in classes or model.classes]
     for batch in photo_batches(photos, model.preprocessing, batch_size=batch_size):
         with torch.inference_mode():
-            rows = model.probabilities(model(batch.images.to(model.device))).tolist() if batch.views else []
+            logits = model(batch.images.to(model.device))[:, columns] if batch.views else None
+            rows = [] if logits is None else model.probabilities(logits).tolist()
         seen = model.seen.parts(batch.digests) if model.seen else [""] * len(rows)
         readable = zip(rows, seen, strict=True)
         for photo, problem in zip(batch.photos, batch.problems, strict=True):

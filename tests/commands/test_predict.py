@@ -3,6 +3,7 @@
 import csv
 import shutil
 
+import pandas as pd
 import pytest
 
 BEST = "checkpoint=run/checkpoints/best.ckpt"
@@ -55,3 +56,20 @@ def test_a_table_is_replaced_only_when_that_is_said(fishnet, trained, photos, tm
     assert "overwrite=true" in ended.err
     assert fishnet("predict", BEST, "images=photos/disc.jpg", "overwrite=true").status == 0
     assert len(rows(table)) == 1
+
+
+def test_only_possible_classes_are_answered(fishnet, trained, photos, tmp_path):
+    """With the odds that these have to each other among all."""
+    assert fishnet("predict", BEST, f"images={photos}", "out=all.csv").status == 0
+    assert fishnet("predict", BEST, f"images={photos}", "out=two.csv", "classes=[disc,bar]").status == 0
+    every, two = (pd.read_csv(tmp_path / f"{name}.csv").dropna(subset="probability") for name in ("all", "two"))
+    assert list(two.columns[-2:]) == ["bar", "disc"] and "box" not in two.columns
+    assert ((two["bar"] + two["disc"]) - 1).abs().max() < 1e-5
+    assert (two["bar"] - every["bar"] / (every["bar"] + every["disc"])).abs().max() < 1e-4
+    assert (two["predicted"] == two[["bar", "disc"]].idxmax(axis=1)).all()
+
+
+@pytest.mark.parametrize(("classes", "word"), [("[disc]", "two classes or more"), ("[disc,eel,newt]", "eel, newt")])
+def test_classes_that_cannot_be_are_one_sentence(fishnet, trained, photos, classes, word):
+    ended = fishnet("predict", BEST, f"images={photos}", f"classes={classes}")
+    assert ended.status == 2 and word in ended.err and ended.err.count("fishnet:") == 1, ended.err
