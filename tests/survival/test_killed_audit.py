@@ -36,7 +36,8 @@ start(audit, "audit")
 
 
 def audit(home, shapes, notes, pause, out):
-    arguments = ["checkpoint=run/checkpoints/best.ckpt", f"data.root={shapes}", "part=all", f"out={out}"]
+    photos = [f"data.root={shapes}", "part=all", "region=learned"]  # which no trial with the middle comes before
+    arguments = ["checkpoint=run/checkpoints/best.ckpt", *photos, f"out={out}"]
     command = [sys.executable, "-c", AUDIT, str(notes), str(pause), *arguments]
     return subprocess.Popen(command, cwd=home, env=environment(), stderr=subprocess.PIPE, text=True)
 
