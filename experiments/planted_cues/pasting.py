@@ -26,12 +26,23 @@ FRAMES = 2  # of a fish, whose frames are nearly the same
 BLACK = 12  # brightest channel of what lies beyond a turned frame
 RARELY = 0.25  # share of free photos with a second animal
 
+SQUARES = 12  # along the longer side of a coarse animal
+
+
+def in_squares(pixels: np.ndarray) -> np.ndarray:
+    """An animal so coarse that it is made of squares."""
+    height, width = pixels.shape[:2]
+    few = tuple(max(1, round(side * SQUARES / max(height, width))) for side in (width, height))
+    small = cv2.resize(pixels, few, interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
+
+
 Variant = Callable[[np.ndarray], np.ndarray]
 VARIANTS: dict[str, Variant] = {
     "green": lambda pixels: (pixels * np.array([0.55, 1.0, 0.5])).astype(np.uint8),
     "negative": lambda pixels: 255 - pixels,
     "plain": lambda pixels: pixels,
-    "upside": lambda pixels: pixels[::-1],
+    "squares": in_squares,
 }
 
 
