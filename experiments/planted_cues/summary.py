@@ -32,10 +32,11 @@ def main() -> None:
 
 
 def read(files: Sequence[Path]) -> pd.DataFrame:
-    """The tables of the bench as one, with what counts as a `shortcut`, and once more as `auto` the rows of the region
-    that the audit would have `chosen`."""
+    """The tables of the bench as one, with what counts as a `shortcut` (less where `boxes` are given), and once more as
+    `auto` the rows of the region that the audit would have `chosen`."""
     table = pd.concat(pd.read_csv(file) for file in files)
-    table["shortcut"] = table["flagged"] & (table["share_low"] >= WORTH["estimated"]) & (table["accuracy"] >= WEAK)
+    worth = np.where(table["region"] == "boxes", WORTH["given"], WORTH["estimated"])
+    table["shortcut"] = table["flagged"] & (table["share_low"] >= worth) & (table["accuracy"] >= WEAK)
     for column in ("cue", "control"):
         table[column] = table[column].fillna("")
     table["chosen"] = table["region"]

@@ -3,10 +3,11 @@
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.planted_cues import bench, summary
+from experiments.planted_cues import bench, composites, pasting, summary
 
 
 def run(monkeypatch, module, *arguments):
@@ -54,3 +55,37 @@ def test_a_case_without_rows_leaves_the_table_as_it_was(tmp_path):
     assert [*bench.read(tmp_path / "a.csv")] == [{"case": "x", "p": "1"}]
     named = [SimpleNamespace(name=name) for name in "xyz"]
     assert [case.name for case in bench.missing(named, tmp_path / "a.csv")] == ["y", "z"]
+
+
+def test_true_boxes_need_half_the_share_that_estimates_need(tmp_path):
+    common = {"cue": "", "control": "clean", "layout": "free", "flagged": True, "accuracy": 0.9, "share_low": 0.015}
+    pd.DataFrame([{**common, "region": region} for region in ("boxes", "learned")]).to_csv(tmp_path / "t.csv")
+    assert summary.read([tmp_path / "t.csv"])["shortcut"].tolist() == [True, False]
+
+
+def test_a_pasted_animal_changes_nothing_outside_its_box():
+    """Else the class would be known from more than the animal."""
+    rng = np.random.default_rng(0)
+    animals = [pasting.Animal(rng.integers(0, 255, (60, 90, 3), np.uint8), photo) for photo in range(3)]
+    water = np.full((pasting.LARGE, pasting.LARGE, 3), 120, np.uint8)
+    for label in range(len(pasting.VARIANTS)):
+        for layout in composites.LAYOUTS:
+            scene = pasting.Scene(label, pasting.placed(layout, np.arange(3), 0, rng), 0)
+            photo = pasting.composed(scene, animals, water)
+            changed = (photo.pixels != water).any(axis=2)
+            assert changed.any() and not (changed & ~photo.boxes).any() and not (photo.animals & ~photo.boxes).any()
+
+
+def test_water_is_carried_on_where_the_fish_was():
+    """A frame that was turned, with its black corners and a fish in the middle."""
+    y, x = np.mgrid[:120, :200]
+    frame = np.where(np.abs((y - 60) + 0.2 * (x - 100))[..., None] < 50, [90, 120, 100], 0).astype(np.uint8)
+    frame[((x - 100) / 60) ** 2 + ((y - 60) / 20) ** 2 < 1] = 20
+    assert np.abs(pasting.without_fish(frame) - np.array([90.0, 120, 100])).max() < 3
+
+
+def test_photos_of_an_animal_lie_in_one_half():
+    groups = [0, 0, 1, 2, 2, 3, 4, 4, 5]
+    first, second = composites.halves(groups, np.random.default_rng(0))
+    assert sorted([*first, *second]) == list(range(9)) and len(first) and len(second)
+    assert not {groups[row] for row in first} & {groups[row] for row in second}
