@@ -17,6 +17,9 @@ from fishnet.text import nearest
 
 from .published import cache_only, check_hub, no_weights, not_here, own_backbones
 
+# Arguments of timm.create_model that bring weights from somewhere: a file that names them would have them fetched.
+WEIGHTS = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
+
 for _class in own_backbones().values():  # each file registers its networks with timm
     import_module(_class.rpartition(".")[0])
 
@@ -31,6 +34,10 @@ def build_backbone(
             f"model.pretrained={pretrained}: there is no such file (say true, false or a .pth/.safetensors file)."
         )
     check_name(name, published=pretrained is True)
+    if named := sorted({*WEIGHTS} & {*(arguments or {})}):
+        raise BadInput(
+            f"model.backbone_args={{{named[0]}: …}} would bring weights: they are named by model.pretrained."
+        )
     settings = {"drop_rate": dropout, **(arguments or {})}
     try:
         if pretrained is True:

@@ -147,6 +147,13 @@ TAMPERED = {
     "an argument that names code": (
         lambda b: change(b, **architecture(backbone_args={"act_layer": "os.system"})), "backbone_args does not fit",
     ),
+    "an address of weights": (
+        lambda b: change(b, **architecture(backbone="resnet18", backbone_args={"pretrained": True})), "bring weights",
+    ),
+    "a file of weights": (
+        lambda b: change(b, **architecture(backbone="resnet18", backbone_args={"checkpoint_path": "x.pth"})),
+        "bring weights",
+    ),
     "a mean that is none": (lambda b: change(b, preprocessing={"mean": "x"}), "preprocessing makes no sense"),
     "a crop of nothing": (lambda b: change(b, preprocessing=lambda v: {**v, "crop": 0}), "preprocessing makes no"),
     "a threshold of another class": (lambda b: change(b, thresholds={"eel": 0.5}), "not those of its classes"),
