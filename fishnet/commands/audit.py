@@ -109,15 +109,13 @@ def measure(config: DictConfig) -> dict[str, float]:
 
     from fishnet.audit.cue_test import cue_metrics, known_cues
     from fishnet.audit.jobs import Job
-    from fishnet.audit.judged import RegionSource, judged_rows
+    from fishnet.audit.judged import judged_rows
     from fishnet.audit.rounds import read_round
-    from fishnet.audit.tables import audit_record, metrics_of
     from fishnet.config import auditing, building
     from fishnet.config.mending import check_mending
     from fishnet.config.references import check_references
     from fishnet.data.index import state_folder
     from fishnet.models.checkpoint import load_model
-    from fishnet.models.run_model import keep_result
 
     job = None if config.job is None else Job.named(config.job)
     before = None if config.before is None else read_round(Path(config.before).expanduser())
@@ -128,11 +126,7 @@ def measure(config: DictConfig) -> dict[str, float]:
     data = judged_data(config, model)
     auditing.check_part(config, model, data)
     rows = judged_rows(data, config.part)
-    boxes, masks, weights = (config[key] and Path(config[key]).expanduser() for key in ("boxes", "masks", "weights"))
-    regions = RegionSource(
-        config.region, data, model, config.batch_size, boxes=boxes, masks=masks, weights=weights,
-        network=config.network,
-    )  # fmt: skip
+    regions = region_source(config, data, model)
     cues = None if config.cues is None else known_cues(Path(config.cues).expanduser(), model.classes)
     if job is None and cues is None:
         check_mending(config, model, data, checkpoint)
@@ -148,6 +142,18 @@ def measure(config: DictConfig) -> dict[str, float]:
         most = max(table.to_dict("records"), key=lambda row: row["reliance"])
         check_bound(config, most["class"], "the cues of its set", most["reliance"])
         return cue_metrics(table)
+    return judge(config, model, data, rows, regions_of, checkpoint, before)
+
+
+def judge(
+    config: DictConfig, model: "ImageClassifier", data: "ImageFolderData", rows: "np.ndarray",
+    regions_of: "RegionSource", checkpoint: Path, before: "pd.DataFrame | None",
+) -> dict[str, float]:  # fmt: skip
+    """Judge every class, keep what was found with the run and with the model's training, and print it."""
+    from fishnet.audit.tables import audit_record, metrics_of
+    from fishnet.config import auditing
+    from fishnet.models.run_model import keep_result
+
     with auditing.audit_run(config, data, checkpoint) as (folder, logger):
         audited = audited_folder(config, model, data, rows, regions_of, folder, before)
         audited = more_trained(config, audited, checkpoint, folder)
@@ -164,6 +170,17 @@ def measure(config: DictConfig) -> dict[str, float]:
     worst = max(found, key=lambda verdict: verdict.reliance)
     check_bound(config, worst.name, worst.carried_by, worst.reliance)
     return metrics
+
+
+def region_source(config: DictConfig, data: "ImageFolderData", model: "ImageClassifier") -> "RegionSource":
+    """How the animal's region is known, as it was asked for; what is missing for it is refused."""
+    from fishnet.audit.judged import RegionSource
+
+    boxes, masks, weights = (config[key] and Path(config[key]).expanduser() for key in ("boxes", "masks", "weights"))
+    return RegionSource(
+        config.region, data, model, config.batch_size, boxes=boxes, masks=masks, weights=weights,
+        network=config.network,
+    )  # fmt: skip
 
 
 def check_bound(config: DictConfig, name: str, what: str, reliance: float) -> None:
