@@ -24,7 +24,7 @@ from sklearn.metrics import roc_auc_score
 
 from fishnet.audit.exchange import Effects, choose_donors, choose_hosts, measure_effects
 from fishnet.audit.kinds import Views
-from fishnet.audit.middle import usual_share
+from fishnet.audit.middle import MOST, usual_share
 from fishnet.audit.proxy import embedded
 from fishnet.audit.regions import above, ellipse, learned_regions, own_evidence, widened
 from fishnet.audit.significance import ClassTest, exchange_test
@@ -90,12 +90,14 @@ def run_case(case: Case, until: float = float("inf")) -> list[dict]:
     middle, likely = (region_of(region, model, folder, sample) for region in ("ellipse", "learned"))
     beyond = ((likely * (1 - middle)).sum(dim=(1, 2)) / likely.sum(dim=(1, 2)).clamp(min=1)).numpy()
     suspected = suspicions_of(model, folder, unseen)
-    rows, usual = [], ""
-    for region in case.regions:
+    rows, usual, regions = [], "", [*case.regions]
+    for region in regions:
         protected = region_of(region, model, folder, sample)
         effects = measured(model, folder, sample, protected, hosts, donors)
         tests = exchange_test(effects)
-        usual = round(usual_share(effects), 4) if region == "ellipse" else usual
+        if region == "ellipse":
+            usual = round(usual_share(effects), 4)
+            regions += {"ellipse" if usual <= MOST else "learned"} - {*regions}
         carrying = folder.carries(case.cue)[donors] if case.cue else np.zeros(len(donors), bool)
         fish = torch.from_numpy(folder.fish[sample]).float()
         covered = (protected * fish).sum(dim=(1, 2)) / fish.sum(dim=(1, 2)).clamp(min=1)
