@@ -43,6 +43,7 @@ def Between(low: float, high: float) -> Range:
 
 
 Port = Range(lambda value: 1 <= value <= 65535, "choose one from 1 to 65535")
+PortOrFree = Range(lambda value: 0 <= value <= 65535, "choose one from 1 to 65535, or 0 for a free one")
 Probability = Range(lambda value: 0 <= value <= 1, "a probability lies between 0 and 1")
 
 

@@ -23,6 +23,8 @@ _SWEEPS = ("choice(", "range(", "glob(", "interval(")
 
 def quoted(argument: str, verb: str) -> str:
     """The argument with its value quoted when its key holds free text; everything else as it came."""
+    if argument.startswith("model=") and verb == "serve":  # elsewhere model is a group of settings, here a model
+        argument = f"checkpoint={argument.removeprefix('model=')}"
     key, sign, value = argument.partition("=")
     if key.startswith(OPEN_BRANCHES):
         return f"++{argument}"

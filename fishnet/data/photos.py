@@ -7,13 +7,37 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from fishnet.images import RefusedImage
+from fishnet.images import RefusedImage, load_pixels, read_bytes
 
-from .views import Preprocessing, centre, working_image, working_side
+from .views import Preprocessing, centre, decoded_side, scaled, working_side
+
+
+class ReadPhoto(NamedTuple):
+    """A photo as a network sees it.
+
+    Args:
+        view: size × size × 3 bytes.
+        sha256: of the file's bytes.
+        full_size: width and height of the photo, upright.
+    """
+
+    view: np.ndarray
+    sha256: str
+    full_size: tuple[int, int]
+
+
+def read_photo(photo: Path | bytes, preprocessing: Preprocessing) -> ReadPhoto:
+    """Decode a file, or its bytes, with the hardened loader, and cut the view out; RefusedImage says why it cannot."""
+    data, side = photo if isinstance(photo, bytes) else read_bytes(photo), working_side(preprocessing)
+    pixels, full_size = load_pixels(data, min_side=decoded_side(side))
+    image = scaled(pixels, full_size, side=side, interpolation=preprocessing.interpolation)
+    return ReadPhoto(centre(image, preprocessing.size), hashlib.sha256(data).hexdigest(), full_size)
 
 
 @dataclass
@@ -35,17 +59,17 @@ def photo_batches(
     photos: Sequence[Path | bytes], preprocessing: Preprocessing, *, batch_size: int
 ) -> Iterator[PhotoBatch]:
     """All photos in their order, `batch_size` readable ones in each batch but the last; read by the hardened loader."""
-    batch, side = PhotoBatch(), working_side(preprocessing)
+    batch = PhotoBatch()
     for photo in photos:
         batch.photos.append(photo)
         try:
-            image = working_image(photo, sha256="", side=side, interpolation=preprocessing.interpolation)
+            read = read_photo(photo, preprocessing)
         except RefusedImage as refusal:
             batch.problems.append(str(refusal))
             continue
         batch.problems.append("")
-        batch.digests.append(hashlib.sha256(photo if isinstance(photo, bytes) else photo.read_bytes()).hexdigest())
-        batch.views.append(torch.from_numpy(centre(image, preprocessing.size)))
+        batch.digests.append(read.sha256)
+        batch.views.append(torch.from_numpy(read.view))
         if len(batch.views) == batch_size:
             yield batch
             batch = PhotoBatch()

@@ -55,14 +55,24 @@ def working_shape(width: int, height: int, side: int) -> tuple[int, int, int]:
 
 def working_image(photo: Path | bytes, *, sha256: str, side: int, interpolation: str) -> np.ndarray:
     """Decoded and scaled to height × width × 3 bytes, very long photos cut to the middle; `sha256` as in the index."""
-    pixels, full_size = load_pixels(photo, sha256=sha256, min_side=round(1.5 * side))
+    pixels, full_size = load_pixels(photo, sha256=sha256, min_side=decoded_side(side))
+    return scaled(pixels, full_size, side=side, interpolation=interpolation)
+
+
+def decoded_side(side: int) -> int:
+    """The shorter side that a decoder may leave where the working image has `side`."""
+    return round(1.5 * side)
+
+
+def scaled(pixels: np.ndarray, full_size: tuple[int, int], *, side: int, interpolation: str) -> np.ndarray:
+    """The working image of decoded pixels; `full_size` is the photo's own width and height."""
     longest = LONGEST * min(pixels.shape[:2])
     top, left = (max(0, length - longest) // 2 for length in pixels.shape[:2])
     pixels = pixels[top : top + longest, left : left + longest]
     shape = working_shape(*full_size, side)[:2]  # the index knows it too, whatever size the decoder left
     image, mode = torch.from_numpy(pixels).permute(2, 0, 1), InterpolationMode(interpolation)
-    scaled = functional.resize(image, list(shape), interpolation=mode, antialias=True)
-    return np.ascontiguousarray(scaled.permute(1, 2, 0).numpy())
+    resized = functional.resize(image, list(shape), interpolation=mode, antialias=True)
+    return np.ascontiguousarray(resized.permute(1, 2, 0).numpy())
 
 
 def centre(image: np.ndarray, size: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from fishnet.models.arithmetic import PLAIN, Setting, in_setting
 from fishnet.models.backbones import drawn_head, single_head
 from fishnet.models.interface import Classifier
 from fishnet.models.isolation import eval_mode_restored
@@ -22,20 +23,21 @@ class Parts(NamedTuple):
     bias: Tensor
 
 
-def additive_maps(model: Classifier, images: Tensor) -> Parts:
-    """In float32, on the model's device; only for models for which `is_additive` holds."""
+def additive_maps(model: Classifier, images: Tensor, setting: Setting = PLAIN) -> Parts:
+    """On the model's device; only for models for which `is_additive` holds. The network computes in the `setting`, and
+    what follows it in float32."""
     head = single_head(model.network)
     assert head is not None
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-        features = last_maps(model, images)
+        features = last_maps(model, images, setting)
         maps = torch.einsum("nchw,kc->nkhw", features, head.weight.float()) / features[0, 0].numel()
         bias = torch.zeros_like(maps[0, :, 0, 0]) if head.bias is None else head.bias.float()
         return Parts(maps, maps.sum(dim=(2, 3)) + bias, bias)
 
 
-def last_maps(model: Classifier, images: Tensor) -> Tensor:
-    """What the network's mean over places takes in: N × channels × h × w, in float32."""
-    with torch.no_grad(), torch.autocast(images.device.type, enabled=False), eval_mode_restored(model):
+def last_maps(model: Classifier, images: Tensor, setting: Setting = PLAIN) -> Tensor:
+    """What the network's mean over places takes in: N × channels × h × w, as float32."""
+    with torch.no_grad(), in_setting(setting, images.device), eval_mode_restored(model):
         network: Any = model.network
         return network.forward_features(model.pixels(images)).float()
 

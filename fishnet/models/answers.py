@@ -42,3 +42,8 @@ def answers(
         for photo, problem in zip(batch.photos, batch.problems, strict=True):
             probabilities, part = ([], "") if problem else next(readable)
             yield Answer(photo, probabilities, problem, part)
+
+
+def combined(probabilities: Sequence[Sequence[float]]) -> list[float]:
+    """Of several photos of one animal: the mean of their probabilities, class by class."""
+    return [sum(column) / len(column) for column in zip(*probabilities, strict=True)]

@@ -1,0 +1,1 @@
+"""A model bundle → answers over HTTP, and a page on them."""

@@ -1,0 +1,333 @@
+"""The service: routes, what they refuse, and the life of the parts behind them.
+
+A request takes places for its photos, each photo is decoded in a worker process and then answered by the model's
+thread together with those of other requests. Nothing of a photo is stored or logged.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+
+import fishnet
+from fishnet.data.photos import ReadPhoto
+from fishnet.images import RefusedImage
+from fishnet.models.arithmetic import Setting
+from fishnet.models.bundle import Bundle
+
+from .answering import Answer, Answering, PhotoAnswer, Problem, class_facts
+from .batching import Batcher, Computed, Full
+from .decoding import Decoders
+from .guards import Guards
+from .metrics import Metrics
+from .uploads import FIELD, Limits, Upload, Uploads, digest
+
+log = logging.getLogger("fishnet")
+
+PAGE = {
+    "": ("index.html", "text/html; charset=utf-8"),
+    "page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "texts.js": ("texts.js", "text/javascript; charset=utf-8"),
+    "page.css": ("page.css", "text/css; charset=utf-8"),
+}
+MOST_MAPS = 10  # of a photo, where each costs a backward pass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a bundle is served.
+
+    Args:
+        arithmetic: of the network.
+        tolerance: the largest difference of a logit from float32 that was measured for it.
+        workers: processes that decode.
+        queue: photos that may be on their way at once.
+        batch_size: photos that the model is asked about at once.
+        wait: seconds that a batch waits for photos that are being decoded.
+        patience: seconds after which a request that has no answer is refused.
+        full_status: 503, or 429 for load balancers that leave out whoever answers 5xx.
+        sure: threshold of classes that the bundle has none for.
+        token: that requests have to bring, or None.
+        hosts: names that the service may be called by.
+        limits: of uploads.
+    """
+
+    arithmetic: Setting
+    tolerance: float
+    workers: int
+    queue: int
+    batch_size: int
+    wait: float
+    patience: float
+    full_status: int
+    sure: float
+    token: str | None
+    hosts: tuple[str, ...]
+    limits: Limits
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": text}
+    for status, text in {
+        400: "The form cannot be read.",
+        401: "The token is missing or wrong.",
+        403: "Another site's page asks.",
+        408: "The request came too slowly.",
+        413: "A photo, or the request, is too large.",
+        415: "The request holds no photos.",
+        421: "The service is not known by this name.",
+        422: "A parameter makes no sense, or none of the photos can be read.",
+        429: "Full, where this status was chosen.",
+        503: "Full, too slow, or ending: come again after Retry-After seconds.",
+    }.items()
+}
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": [FIELD],
+                    "properties": {FIELD: {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                }
+            },
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+
+
+class Service:
+    """A bundle with all that answers about it.
+
+    Args:
+        bundle: its model is on its device.
+        settings: how it is served.
+    """
+
+    def __init__(self, bundle: Bundle, settings: Settings) -> None:
+        self.bundle, self.settings, self.draining = bundle, settings, False
+        self.answering = Answering(bundle.model, bundle.about.get("thresholds", {}), settings.sure)
+        self.metrics = Metrics(lambda: self.batcher.held)
+        self.batcher = Batcher(
+            bundle.model, setting=settings.arithmetic, places=settings.queue, size=settings.batch_size,
+            wait=settings.wait, observe=self.metrics.observe_batch,
+        )  # fmt: skip
+        self.decoders = Decoders(settings.workers, bundle.model.preprocessing)
+        self.uploads = Uploads(settings.limits)
+
+    def start(self) -> None:
+        self.decoders.start()
+        self.batcher.start()
+
+    def stop(self) -> None:
+        """After the last answer."""
+        self.batcher.stop()
+        self.decoders.stop()
+
+    def class_numbers(self, names: list[str] | None, key: str) -> list[int]:
+        """Positions of classes, in the model's order; all where none are named."""
+        known = self.bundle.model.classes
+        unknown = sorted({*(names or [])} - {*known})
+        if unknown:
+            raise HTTPException(422, f"{key}: the model does not know {', '.join(unknown)[:200]}.")
+        return [number for number, name in enumerate(known) if names is None or name in names]
+
+    async def answer(
+        self, photos: list[Upload], chosen: list[int], top: int, maps_of: tuple[int, ...], together: bool
+    ) -> Answer:
+        """Of a request's photos, in their order; HTTPException where they find no place."""
+        try:
+            self.batcher.hold(len(photos))
+        except Full as error:
+            raise self.refusal("full", f"{self.settings.queue} photos are on their way.") from error
+        try:
+            async with asyncio.timeout(self.settings.patience):
+                found = await asyncio.gather(*(self._computed(upload, maps_of) for upload in photos))
+        except TimeoutError as error:
+            raise self.refusal("slow", "The answer takes too long.") from error
+        finally:
+            self.batcher.leave(len(photos))
+        answers = [self._photo_answer(*each, chosen, top) for each in zip(photos, found, strict=True)]
+        computed = [each[1] for each in found if not isinstance(each, str)]
+        if not computed:
+            raise HTTPException(422, "; ".join(f"{answer.name or 'photo'}: {answer.problem}" for answer in answers))
+        combined = self.answering.together(computed, chosen, top) if together else None
+        return Answer(bundle=self.bundle.digest, photos=answers, together=combined)
+
+    def refusal(self, reason: str, text: str) -> HTTPException:
+        """For now: whoever is refused may come again."""
+        self.metrics.refusals.labels(reason).inc()
+        return HTTPException(self.settings.full_status, text, headers={"Retry-After": "1"})
+
+    async def _computed(self, upload: Upload, maps_of: tuple[int, ...]) -> tuple[ReadPhoto, Computed] | str:
+        """The photo and what the model computed, or why it cannot be read."""
+        try:
+            read = await awaited(self.decoders.decode(upload.data))
+        except RefusedImage as refusal:
+            self.metrics.decode_failures.inc()
+            self.metrics.photos.labels("refused").inc()
+            return str(refusal)
+        computed = await awaited(self.batcher.ask(read.view, maps_of))
+        self.metrics.photos.labels("answered").inc()
+        return read, computed
+
+    def _photo_answer(
+        self, upload: Upload, found: tuple[ReadPhoto, Computed] | str, chosen: list[int], top: int
+    ) -> PhotoAnswer:
+        if isinstance(found, str):
+            return PhotoAnswer(name=upload.name, sha256=digest(upload.data), problem=found)
+        return self.answering.photo(upload.name, *found, chosen, top)
+
+
+async def awaited(future: Future) -> Any:
+    """Of another thread; cancelled with the one who waits."""
+    return await asyncio.wrap_future(future)
+
+
+def create_app(bundle: Bundle, settings: Settings) -> FastAPI:
+    """The application; its parts start and end with it."""
+    service = Service(bundle, settings)
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncGenerator[None]:
+        await asyncio.to_thread(service.start)
+        yield
+        service.draining = True
+        await asyncio.to_thread(service.stop)
+
+    app = FastAPI(
+        title="fishnet", version=fishnet.__version__, lifespan=life, docs_url=None, redoc_url=None,
+        description="Photos in, classes and the evidence for them out.",
+    )  # fmt: skip
+    app.state.service = service
+    app.add_exception_handler(HTTPException, _as_problem)
+    app.add_exception_handler(RequestValidationError, _as_invalid)
+    app.middleware("http")(_measured(service))
+    app.add_middleware(Guards, hosts=settings.hosts)
+    _add_state_routes(app, service)
+    _add_answer_routes(app, service)
+    _add_page(app)
+    return app
+
+
+def _add_answer_routes(app: FastAPI, service: Service) -> None:
+    access = [Depends(_token_required(service.settings.token))]
+    classes = service.bundle.model.classes
+
+    @app.post("/predict", responses=REFUSALS, openapi_extra=BODY, dependencies=access)
+    async def predict(
+        request: Request,
+        top: Annotated[int, Query(ge=1, le=1000, description="classes in each answer")] = 5,
+        heatmap: Annotated[list[str], Query(description="classes whose heat-maps are wanted")] = [],  # noqa: B006
+        among: Annotated[list[str], Query(alias="classes", description="the only classes that there may be")] = [],  # noqa: B006
+        together: Annotated[bool, Query(description="whether the photos show one animal")] = False,
+    ) -> Answer:
+        """Classes, probabilities and evidence of photos: several as a form, or one as the body."""
+        chosen = service.class_numbers(among or None, "classes")
+        if len(chosen) < 2:
+            raise HTTPException(422, "classes: name two or more.")
+        maps_of = tuple(service.class_numbers(heatmap, "heatmap"))
+        if maps_of and not service.batcher.has_maps:
+            raise HTTPException(422, "heatmap: this network has no convolution, and so no heat-maps.")
+        if len(maps_of) > MOST_MAPS and not service.batcher.additive:
+            raise HTTPException(422, f"heatmap: this network has a map for {MOST_MAPS} classes at once at most.")
+        async with service.uploads.photos(request) as photos:
+            return await service.answer(photos, chosen, top, maps_of, together)
+
+    @app.get("/classes", dependencies=access, responses={401: REFUSALS[401]})
+    async def class_list() -> dict[str, Any]:
+        """Names, thresholds, and shortcuts that an audit has proven."""
+        return {
+            "classes": class_facts(service.answering, service.bundle.audit), "heatmaps": service.batcher.has_maps,
+            "most_photos": service.settings.limits.photos, "photo_bytes": service.settings.limits.photo_bytes,
+            "most_maps": len(classes) if service.batcher.additive else MOST_MAPS,
+        }  # fmt: skip
+
+    @app.get("/version", dependencies=access, responses={401: REFUSALS[401]})
+    async def version() -> dict[str, Any]:
+        """Of the program and of the model, and how exactly it computes."""
+        about, arithmetic = service.bundle.about, service.settings.arithmetic
+        return {
+            "fishnet": fishnet.__version__, "bundle": service.bundle.digest, "trained": about.get("trained", {}),
+            "metrics": about.get("metrics", {}), "arithmetic": str(arithmetic),
+            "logit_tolerance": service.settings.tolerance,
+        }  # fmt: skip
+
+
+def _add_state_routes(app: FastAPI, service: Service) -> None:
+    access = [Depends(_token_required(service.settings.token))]
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", responses={503: REFUSALS[503]})
+    async def readyz() -> dict[str, str]:
+        """Photos would be answered."""
+        if service.draining or not service.batcher.alive:
+            raise HTTPException(503, "ending" if service.draining else "the model's thread has ended")
+        return {"status": "ready"}
+
+    @app.get("/metrics", dependencies=access, response_class=Response, responses={401: REFUSALS[401]})
+    async def metrics() -> Response:
+        """Counters in Prometheus' text format."""
+        return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _add_page(app: FastAPI) -> None:
+    """Our own files, read once."""
+    folder = files("fishnet.serve") / "page"
+    for path, (name, kind) in PAGE.items():
+        content = (folder / name).read_bytes()
+
+        def page(content: bytes = content, kind: str = kind) -> Response:
+            return Response(content, media_type=kind)
+
+        app.add_api_route(f"/{path}", page, include_in_schema=False)
+
+
+def _token_required(token: str | None) -> Callable[[Request], None]:
+    def check(request: Request) -> None:
+        given = request.headers.get("authorization", "")
+        if token is not None and not secrets.compare_digest(given.encode(), f"Bearer {token}".encode()):
+            raise HTTPException(401, "The token is missing or wrong.", headers={"WWW-Authenticate": "Bearer"})
+
+    return check
+
+
+def _measured(service: Service) -> Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]:
+    async def measure(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+        if request.url.path != "/predict":
+            return await answer(request)
+        started = time.monotonic()
+        response = await answer(request)
+        service.metrics.requests.labels(str(response.status_code)).inc()
+        service.metrics.request.observe(time.monotonic() - started)
+        return response
+
+    return measure
+
+
+async def _as_problem(request: Request, error: Any) -> JSONResponse:
+    return JSONResponse({"detail": str(error.detail)}, error.status_code, headers=error.headers)
+
+
+async def _as_invalid(request: Request, error: Any) -> JSONResponse:
+    """Without what was sent."""
+    places = [f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors()]
+    return JSONResponse({"detail": "; ".join(places)}, 422)

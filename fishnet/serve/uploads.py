@@ -1,0 +1,137 @@
+"""A request's body → the photos in it, in memory alone, and no more of it than was allowed.
+
+What counts is the bytes that arrive: what a header claims may be a lie or missing.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+FIELD = "photos"
+LONGEST_NAME = 200
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a request may bring.
+
+    Args:
+        photo_bytes: of a photo.
+        photos: in a request.
+        bytes_at_once: of all requests together that are arriving or being answered.
+        pause: seconds without a byte after which a request is given up.
+        seconds: for the whole of a request's body.
+    """
+
+    photo_bytes: int = 10 * 2**20
+    photos: int = 16
+    bytes_at_once: int = 256 * 2**20
+    pause: float = 5.0
+    seconds: float = 60.0
+
+    @property
+    def body_bytes(self) -> int:
+        """Of a request: its photos, and what multipart writes around them."""
+        return min(self.photos * (self.photo_bytes + 4096), self.bytes_at_once)
+
+
+class Upload(NamedTuple):
+    """A photo as it came: the name that its sender gave it, and its bytes."""
+
+    name: str
+    data: bytes
+
+
+class Uploads:
+    """Reads requests, and knows how many bytes of them are held.
+
+    Args:
+        limits: of each request and of all.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits, self.held = limits, 0
+
+    @asynccontextmanager
+    async def photos(self, request: Request) -> AsyncGenerator[list[Upload]]:
+        """The photos of a request, held while the block runs; an HTTPException says why there are none."""
+        claimed = request.headers.get("content-length", "0")
+        if claimed.isdigit() and int(claimed) > self.limits.body_bytes:
+            raise HTTPException(413, f"The request is larger than {_megabytes(self.limits.body_bytes)}.")
+        before = [0]
+        try:
+            yield await self._read(request, before)
+        finally:
+            self.held -= before[0]
+
+    async def _read(self, request: Request, counted: list[int]) -> list[Upload]:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        body = self._chunks(request, counted)
+        try:
+            if kind == "multipart/form-data":
+                found = await self._parts(request, body)
+            elif kind.startswith("image/") or kind == "application/octet-stream":
+                found = [Upload("", b"".join([chunk async for chunk in body]))]
+            else:
+                raise HTTPException(415, f"Send photos as multipart/form-data ({FIELD}=…), or one as image/….")
+        except ClientDisconnect as error:
+            raise HTTPException(400, "The request ended before its body.") from error
+        if any(len(upload.data) > self.limits.photo_bytes for upload in found):
+            raise HTTPException(413, f"A photo is larger than {_megabytes(self.limits.photo_bytes)}.")
+        return found
+
+    async def _parts(self, request: Request, body: AsyncGenerator[bytes]) -> list[Upload]:
+        """Of a form; the parser keeps files on disk from a size on, which is never reached here."""
+        parser = MultiPartParser(request.headers, body, max_files=self.limits.photos, max_fields=0)
+        parser.spool_max_size = self.limits.body_bytes + 1
+        try:
+            form = await parser.parse()
+        except MultiPartException as error:
+            raise HTTPException(400, f"The form cannot be read: {error.message}") from error
+        files = [value for key, value in form.multi_items() if isinstance(value, UploadFile) and key == FIELD]
+        if not files or len(files) < len(form.multi_items()):
+            raise HTTPException(400, f"The form's parts have to be photos by the name {FIELD}.")
+        return [Upload(plain_name(file.filename or ""), await file.read()) for file in files]
+
+    async def _chunks(self, request: Request, counted: list[int]) -> AsyncGenerator[bytes]:
+        """The body as it arrives, counted."""
+        until, chunks = time.monotonic() + self.limits.seconds, request.stream()
+        while True:
+            patience = min(self.limits.pause, until - time.monotonic())
+            try:
+                chunk = await asyncio.wait_for(anext(chunks), max(patience, 0))
+            except StopAsyncIteration:
+                return
+            except TimeoutError as error:
+                raise HTTPException(408, "The request's body came too slowly.") from error
+            counted[0] += len(chunk)
+            self.held += len(chunk)
+            if counted[0] > self.limits.body_bytes:
+                raise HTTPException(413, f"The request is larger than {_megabytes(self.limits.body_bytes)}.")
+            if self.held > self.limits.bytes_at_once:
+                raise HTTPException(503, "Too much is arriving at once.", headers={"Retry-After": "1"})
+            yield chunk
+
+
+def digest(data: bytes) -> str:
+    """SHA-256, as the index and the manifest name photos."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def plain_name(name: str) -> str:
+    """A file's name without its folders and without what no terminal or page should meet."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(letter for letter in last if letter.isprintable())[:LONGEST_NAME]
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 2**20:.0f} MB"
