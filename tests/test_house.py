@@ -42,7 +42,6 @@ GUESTS = {
     "ray": {"studies"},
     "fastapi": {"serve"},
     "uvicorn": {"serve"},
-    "pebble": {"serve"},
     "prometheus_client": {"serve"},
 }
 

@@ -1,17 +1,21 @@
 """Uploaded bytes → what the network sees, in processes that may be killed.
 
 A photo from a stranger can cost a decoder minutes, gigabytes or its life. Here it costs one worker process at most,
-which has limits of its own and is replaced; the answer is then a refusal like that of a broken file.
+which has limits of its own and is replaced; the answer is then a refusal like that of a broken file. Each worker has a
+pipe of its own, so that none can take another one's photo down with it, and what it answers is taken as bytes: nothing
+that comes from a worker is unpickled.
 """
 
-import ctypes
+import json
 import multiprocessing
+import os
+import queue
 import resource
-import signal
+import threading
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as OutOfTime
+from multiprocessing.connection import Connection
 
-from pebble import ProcessExpired, ProcessPool
+import numpy as np
 
 from fishnet.data.loading import single_thread
 from fishnet.data.photos import ReadPhoto, read_photo
@@ -20,78 +24,146 @@ from fishnet.images import RefusedImage
 
 SECONDS = 4.0  # of a photo's decoding; 50 million pixels of progressive JPEG take about two
 MEMORY = 1536 * 2**20  # bytes beyond what a worker has at its start; 50 million pixels with transparency take 800 MB
-_PR_SET_PDEATHSIG = 1
+LARGEST_ANSWER = 2**16  # bytes of what a worker says of a photo
+
+_context = multiprocessing.get_context("forkserver")  # a new worker is there in milliseconds, with torch
+_context.set_forkserver_preload([__name__])
 
 
 class Decoders:
-    """Worker processes that decode.
+    """Worker processes that decode, each in the care of a thread.
 
     Args:
         workers: how many.
         preprocessing: of the model.
         seconds: after which a photo's worker is killed.
+        memory: bytes that a worker may take beyond what it has at its start.
     """
 
-    def __init__(self, workers: int, preprocessing: Preprocessing, *, seconds: float = SECONDS) -> None:
+    def __init__(
+        self, workers: int, preprocessing: Preprocessing, *, seconds: float = SECONDS, memory: int = MEMORY
+    ) -> None:
         known = preprocessing.size, preprocessing.crop, preprocessing.interpolation
-        self.preprocessing, self.seconds = PlainPreprocessing(*known), seconds
-        context = multiprocessing.get_context("forkserver")  # a new worker is there in milliseconds, with torch
-        context.set_forkserver_preload([__name__])
-        self._pool = ProcessPool(workers, initializer=limit_worker, context=context)
+        self.preprocessing, self.seconds, self.memory = PlainPreprocessing(*known), seconds, memory
+        self._photos: queue.SimpleQueue[tuple[bytes, Future[ReadPhoto]] | None] = queue.SimpleQueue()
+        self._threads = [threading.Thread(target=self._care, name="decoder", daemon=True) for _ in range(workers)]
 
     def start(self) -> None:
         """Bring the workers up: the first photo need not wait for them."""
-        assert self.decode(b"").exception() is not None
+        for thread in self._threads:
+            thread.start()
+        for future in [self.decode(b"") for _ in self._threads]:
+            future.exception()
 
     def decode(self, data: bytes) -> Future[ReadPhoto]:
         """The photo; the future raises RefusedImage with the reason where there is none."""
         answered: Future[ReadPhoto] = Future()
-        work = self._pool.schedule(decode, args=(data, self.preprocessing), timeout=self.seconds)
-        answered.add_done_callback(lambda outer: work.cancel() if outer.cancelled() else None)
-        work.add_done_callback(lambda inner: _pass_on(inner, answered))
+        self._photos.put((data, answered))
         return answered
 
     def stop(self) -> None:
-        """End the workers, whatever they are doing."""
-        self._pool.stop()
-        self._pool.join()
+        """End the workers after the photos that they were given."""
+        for _ in self._threads:
+            self._photos.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _care(self) -> None:
+        """A thread's life: hand photos to its worker, and replace the worker when it is lost."""
+        worker = Worker(self.preprocessing, self.memory)
+        while (given := self._photos.get()) is not None:
+            data, answered = given
+            if not answered.set_running_or_notify_cancel():
+                continue
+            try:
+                answered.set_result(worker.decode(data, self.seconds))
+            except RefusedImage as refusal:
+                answered.set_exception(refusal)
+            if not worker.alive:
+                worker = Worker(self.preprocessing, self.memory)
+        worker.end()
 
 
-def decode(data: bytes, preprocessing: Preprocessing) -> ReadPhoto | str:
-    """In a worker: the photo, or why there is none."""
-    soft = round(resource.getrusage(resource.RUSAGE_SELF).ru_utime) + 2 * round(SECONDS) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
-    try:
-        return read_photo(data, preprocessing)
-    except RefusedImage as refusal:
-        return str(refusal)
-    except (MemoryError, RuntimeError):  # numpy's and torch's ways to say that there is no more
-        return "decoding it takes too much memory"
+class Worker:
+    """A process that decodes one photo after the other.
+
+    Args:
+        preprocessing: of the model.
+        memory: bytes that it may take beyond what it has at its start.
+    """
+
+    def __init__(self, preprocessing: PlainPreprocessing, memory: int) -> None:
+        self.side = preprocessing.size
+        self._pipe, theirs = _context.Pipe()
+        self._process = _context.Process(target=work, args=(theirs, preprocessing, memory), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._lost = False
+
+    @property
+    def alive(self) -> bool:
+        return not self._lost and self._process.is_alive()
+
+    def decode(self, data: bytes, seconds: float) -> ReadPhoto:
+        """A photo; RefusedImage where it is none, or where the worker was lost over it."""
+        late = threading.Event()
+        timer = threading.Timer(seconds, lambda: (late.set(), self._process.kill()))
+        timer.start()
+        try:
+            self._pipe.send_bytes(data)
+            answer = json.loads(self._pipe.recv_bytes(LARGEST_ANSWER))
+            if "refused" in answer:
+                raise RefusedImage(answer["refused"])
+            view = np.frombuffer(self._pipe.recv_bytes(3 * self.side**2), np.uint8).reshape(self.side, self.side, 3)
+            return ReadPhoto(view, answer["sha256"], (answer["width"], answer["height"]))
+        except (OSError, EOFError, ValueError, KeyError) as error:  # its end of the pipe is gone, or talks nonsense
+            self.end()
+            reason = "decoding it takes too long" if late.is_set() else "decoding it takes too much"
+            raise RefusedImage(reason) from error
+        finally:
+            timer.cancel()
+
+    def end(self) -> None:
+        """Kill it, whatever it is doing."""
+        self._lost = True
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
 
 
-def limit_worker() -> None:
-    """In a worker, before its first photo: little memory, one thread, no core dumps, no life after its parent's."""
+def work(pipe: Connection, preprocessing: PlainPreprocessing, memory: int) -> None:
+    """A worker's life, until nobody holds the other end of the pipe."""
+    limit_process(memory)
+    while True:
+        try:
+            data = pipe.recv_bytes()
+        except EOFError:
+            return
+        _allow_seconds(2 * SECONDS)
+        try:
+            read = read_photo(data, preprocessing)
+        except RefusedImage as refusal:
+            pipe.send_bytes(json.dumps({"refused": str(refusal)[:1000]}).encode())
+        except (MemoryError, RuntimeError):  # numpy's and torch's ways to say that there is no more
+            pipe.send_bytes(json.dumps({"refused": "decoding it takes too much memory"}).encode())
+        else:
+            width, height = read.full_size
+            pipe.send_bytes(json.dumps({"sha256": read.sha256, "width": width, "height": height}).encode())
+            pipe.send_bytes(np.ascontiguousarray(read.view).tobytes())
+
+
+def limit_process(memory: int) -> None:
+    """Little memory, one thread, no core dumps, and no part in signals to the group: the last photos need a worker."""
     single_thread(0)
+    os.setpgid(0, 0)
     with open("/proc/self/statm") as file:
         held = int(file.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY, held + MEMORY))
+    resource.setrlimit(resource.RLIMIT_AS, (held + memory, held + memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for kind in (signal.SIGINT, signal.SIGTERM):  # of the whole process group: the parent lets its workers finish
-        signal.signal(kind, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _pass_on(work: Future, answered: Future[ReadPhoto]) -> None:
-    if not answered.set_running_or_notify_cancel():
-        return
-    error = None if work.cancelled() else work.exception()
-    if isinstance(error, OutOfTime):
-        answered.set_exception(RefusedImage("decoding it takes too long"))
-    elif isinstance(error, ProcessExpired) or work.cancelled():
-        answered.set_exception(RefusedImage("decoding it takes too much"))
-    elif error is not None:
-        answered.set_exception(error)
-    elif isinstance(work.result(), str):
-        answered.set_exception(RefusedImage(work.result()))
-    else:
-        answered.set_result(work.result())
+def _allow_seconds(seconds: float) -> None:
+    """Of computing, from now on: whoever takes more is ended by the kernel, should nobody else do it."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = round(used.ru_utime + used.ru_stime + seconds) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))

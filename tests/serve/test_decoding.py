@@ -1,0 +1,82 @@
+"""What a photo may cost: a worker at most, never the service."""
+
+import os
+import signal
+import time
+
+import psutil
+import pytest
+
+from fishnet.data.photos import read_photo
+from fishnet.data.views import PlainPreprocessing
+from fishnet.images import RefusedImage
+from fishnet.serve.decoding import Decoders
+from tests.support.uploads import encoded, jpeg, picture
+
+SEEN = PlainPreprocessing(64)
+
+
+@pytest.fixture(scope="module")
+def decoders():
+    running = Decoders(2, SEEN, seconds=2.0)
+    running.start()
+    yield running
+    running.stop()
+
+
+def workers() -> list[psutil.Process]:
+    mine = psutil.Process()
+    return [child for child in mine.children(recursive=True) if child.ppid() != mine.pid]
+
+
+def test_a_photo_comes_back_as_it_is_read_here(decoders):
+    found, expected = decoders.decode(jpeg()).result(20), read_photo(jpeg(), SEEN)
+    assert (found.view == expected.view).all()
+    assert (found.sha256, found.full_size) == (expected.sha256, expected.full_size)
+
+
+def test_a_worker_that_is_killed_costs_its_photo_alone(decoders):
+    for _ in range(3):
+        for worker in workers():
+            os.kill(worker.pid, signal.SIGSTOP)  # so that it holds the photo
+        futures = [decoders.decode(jpeg(seed)) for seed in range(4)]
+        time.sleep(0.2)
+        os.kill(workers()[0].pid, signal.SIGKILL)
+        for worker in workers():
+            os.kill(worker.pid, signal.SIGCONT)
+        failed = [future for future in futures if future.exception(30) is not None]
+        assert len(failed) <= 1 and all("too" in str(future.exception()) for future in failed)
+    assert decoders.decode(jpeg()).result(20).view.shape == (64, 64, 3)
+
+
+def test_a_worker_that_takes_too_long_is_replaced(decoders):
+    held = workers()
+    for worker in held:
+        os.kill(worker.pid, signal.SIGSTOP)
+    futures = [decoders.decode(jpeg(seed)) for seed in range(2)]
+    with pytest.raises(RefusedImage, match="too long"):
+        futures[0].result(20)
+    futures[1].exception(20)
+    assert decoders.decode(jpeg()).result(20).view.shape == (64, 64, 3)
+    assert not {worker.pid for worker in held} & {worker.pid for worker in workers()}
+
+
+def test_memory_is_limited(decoders):
+    large = encoded(picture(width=6000, height=5000), "PNG")
+    assert decoders.decode(large).result(20).full_size == (6000, 5000)
+    running = Decoders(1, SEEN, memory=64 * 2**20)
+    running.start()
+    with pytest.raises(RefusedImage, match="(?i)memory"):
+        running.decode(large).result(20)
+    assert running.decode(jpeg()).result(20).full_size == (90, 70)
+    running.stop()
+
+
+def test_photos_that_were_given_are_decoded_before_the_end():
+    before = {worker.pid for worker in workers()}
+    running = Decoders(1, SEEN)
+    running.start()
+    futures = [running.decode(jpeg(seed)) for seed in range(5)]
+    running.stop()
+    assert all(future.result(0).view.shape == (64, 64, 3) for future in futures)
+    assert {worker.pid for worker in workers()} == before

@@ -1,0 +1,158 @@
+"""What a client of the service gets: the answers of `fishnet predict`, their evidence, and plain refusals."""
+
+import numpy as np
+import pytest
+import requests
+import torch
+
+from fishnet.data.photos import read_photo
+from fishnet.data.views import view_box
+from fishnet.models.bundle import read_bundle
+from tests.support.service import CLASSES
+from tests.support.uploads import encoded, jpeg, kinds, picture
+
+
+@pytest.fixture(scope="module")
+def model(bundle):
+    return read_bundle(bundle).model
+
+
+def logits_of(model, data: bytes) -> np.ndarray:
+    view = torch.from_numpy(read_photo(data, model.preprocessing).view).permute(2, 0, 1)
+    with torch.inference_mode():
+        return model(view[None])[0].numpy()
+
+
+def by_name(answer: dict, key: str = "logit") -> np.ndarray:
+    values = {each["name"]: each[key] for each in answer["classes"]}
+    return np.array([values[name] for name in CLASSES])
+
+
+@pytest.mark.parametrize("kind", list(kinds()))
+def test_every_kind_of_photo_is_answered_as_offline(service, model, kind):
+    data = kinds()[kind]
+    (answer,) = service.predict(data).json()["photos"]
+    expected = logits_of(model, data)
+    assert np.abs(by_name(answer) - expected).max() < 1e-5
+    assert answer["predicted"] == CLASSES[int(expected.argmax())]
+    probabilities = model.probabilities(torch.from_numpy(expected)).numpy()
+    assert np.allclose(by_name(answer, "probability"), probabilities, atol=1e-6)
+
+
+def test_each_photo_of_a_request_has_its_own_digest_name_and_answer(service, model):
+    photos = [jpeg(seed) for seed in range(9)]
+    names = [f"../../etc/{number}.jpg" for number in range(9)]
+    answers = service.predict(*photos, names=names).json()["photos"]
+    assert [answer["name"] for answer in answers] == [f"{number}.jpg" for number in range(9)]
+    assert [answer["sha256"] for answer in answers] == [read_photo(p, model.preprocessing).sha256 for p in photos]
+    for answer, data in zip(answers, photos, strict=True):
+        assert np.abs(by_name(answer) - logits_of(model, data)).max() < 1e-5
+
+
+def test_heatmaps_are_of_the_classes_that_were_asked_for_and_add_up(service, model):
+    data = jpeg(1)
+    (answer,) = service.predict(data, heatmap=["perch", "鲤"]).json()["photos"]
+    assert set(answer["heatmaps"]) == {"perch", "鲤"}
+    bias = model.network.head.bias.detach().numpy()
+    for name, values in answer["heatmaps"].items():
+        number = CLASSES.index(name)
+        assert np.sum(values) + bias[number] == pytest.approx(logits_of(model, data)[number], abs=1e-3)
+    left, top, side = view_box(90, 70, model.preprocessing)
+    view = answer["view"]
+    assert (view["left"] * 90, view["top"] * 70, view["width"] * 90) == pytest.approx((left, top, side))
+
+
+def test_a_list_of_classes_limits_the_answer(service, model):
+    data, among = jpeg(2), ["perch", "grand brochet"]
+    (answer,) = service.predict(data, classes=among).json()["photos"]
+    logits = torch.from_numpy(logits_of(model, data))[:2]
+    assert [each["name"] for each in answer["classes"]] == [among[i] for i in logits.argsort(descending=True)]
+    assert sum(each["probability"] for each in answer["classes"]) == pytest.approx(1)
+    assert [len(service.predict(data, top=k).json()["photos"][0]["classes"]) for k in (1, 3)] == [1, 3]
+
+
+def test_photos_of_one_animal_have_one_answer(service):
+    photos = [jpeg(seed) for seed in range(3)]
+    answer = service.predict(*photos, together=True).json()
+    mean = np.mean([by_name(photo, "probability") for photo in answer["photos"]], axis=0)
+    assert np.allclose(by_name(answer["together"], "probability"), mean, atol=1e-6)
+    assert answer["together"]["photos"] == 3 and answer["together"]["predicted"] == CLASSES[int(mean.argmax())]
+
+
+def test_a_photo_that_cannot_be_read_is_named_beside_those_that_can(service):
+    answer = service.predict(jpeg(), b"GIF89a", names=["good.jpg", "bad.gif"])
+    good, bad = answer.json()["photos"]
+    assert answer.status_code == 200 and good["predicted"] and not good["problem"]
+    assert "cut short" in bad["problem"] and bad["predicted"] is None
+    alone = service.predict(b"<html>", names=["page.jpg"])
+    assert alone.status_code == 422 and alone.json()["detail"] == "page.jpg: a web page or text, not a photo"
+
+
+def test_a_single_photo_may_be_the_body(service):
+    answer = requests.post(f"{service.url}/predict", data=jpeg(3), headers={"Content-Type": "image/jpeg"}, timeout=30)
+    assert answer.json()["photos"][0]["predicted"] == service.predict(jpeg(3)).json()["photos"][0]["predicted"]
+
+
+def test_what_a_photo_says_of_its_place_is_not_repeated(service):
+    exif = camera_exif()
+    answer = service.predict(encoded(picture(), exif=exif))
+    assert answer.status_code == 200 and "Canon" not in answer.text and "Canon" not in service.text
+
+
+def camera_exif() -> bytes:
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x010F] = "Canon"
+    return exif.tobytes()
+
+
+REFUSED = [
+    ({"params": {"classes": ["perch", "shark"]}}, 422, "classes: the model does not know shark."),
+    ({"params": {"classes": ["perch"]}}, 422, "classes: name two or more."),
+    ({"params": {"heatmap": "shark"}}, 422, "heatmap: the model does not know shark."),
+    ({"params": {"top": "0"}}, 422, "query.top: Input should be greater than or equal to 1"),
+    ({"files": [("other", ("a.jpg", jpeg()))]}, 400, "The form's parts have to be photos by the name photos."),
+    ({"files": [("photos", ("a.jpg", jpeg()))] * 17}, 400, "Too many files"),
+    ({"files": [("photos", ("a.jpg", b"\xff\xd8\xff" + bytes(11 * 2**20)))]}, 413, "A photo is larger than 10 MB."),
+    ({"files": None, "data": b"{}", "headers": {"Content-Type": "application/json"}}, 415, "Send photos as"),
+    ({"files": None, "data": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400, "Missing boundary"),
+    ({"headers": {"Host": "rebound.example"}}, 421, "not known by this name"),
+    ({"headers": {"Origin": "https://other.example"}}, 403, "Another site's page"),
+]
+
+
+@pytest.mark.parametrize(("changed", "status", "words"), REFUSED)
+def test_refusals_are_one_sentence(service, changed, status, words):
+    request = {"files": [("photos", ("a.jpg", jpeg()))]} | changed
+    answer = requests.post(f"{service.url}/predict", timeout=30, **request)
+    assert answer.status_code == status and words in answer.json()["detail"]
+
+
+def test_answers_protect_their_reader_and_pass_the_trace_on(service):
+    trace = f"00-{'ab' * 16}-{'cd' * 8}-01"
+    for path in ("/", "/healthz", "/nothing"):
+        headers = requests.get(service.url + path, headers={"traceparent": trace}, timeout=30).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff" and headers["traceparent"] == trace
+    broken = requests.get(f"{service.url}/healthz", headers={"traceparent": "00-xyz"}, timeout=30)
+    assert "traceparent" not in broken.headers
+
+
+def test_classes_say_what_an_audit_has_proven(service):
+    answer = requests.get(f"{service.url}/classes", timeout=30).json()
+    perch, pike, carp, _ = answer["classes"]
+    assert perch["shortcut"]["rests_on"] == "what surrounds the animal" and pike["shortcut"] is None
+    assert (perch["threshold"], pike["threshold"], carp["threshold"]) == (0.7, 0.8, None)
+
+
+def test_metrics_count_what_happened(service):
+    def count(name: str) -> float:
+        text = requests.get(f"{service.url}/metrics", timeout=30).text
+        return float(next(line for line in text.splitlines() if line.startswith(name)).rpartition(" ")[2])
+
+    before = [count("fishnet_decode_failures_total"), count('fishnet_photos_total{outcome="answered"}')]
+    service.predict(jpeg(), b"nothing")
+    assert count("fishnet_decode_failures_total") == before[0] + 1
+    assert count('fishnet_photos_total{outcome="answered"}') == before[1] + 1
+    assert count("fishnet_queue_photos") == 0

@@ -1,0 +1,102 @@
+"""A real `fishnet serve` on a small drawn model, as a process of its own."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import requests
+import torch
+
+from fishnet import ImageClassifier
+from fishnet.models.bundle import write_bundle
+
+from .processes import environment
+
+CLASSES = ["perch", "grand brochet", "鲤", "<b>eel</b>"]
+SHORTCUT = {
+    "class": "perch", "verdict": "shortcut", "kind": "outer", "rests_on": "what surrounds the animal",
+    "reliance": 0.12, "p": 1e-9, "photos": 80,
+}  # fmt: skip
+
+
+def drawn_bundle(folder: Path, side: int = 64) -> Path:
+    """A model of four classes whose answers differ from photo to photo; an audit has proven one shortcut."""
+    torch.manual_seed(3)
+    model = ImageClassifier(
+        classes=CLASSES, backbone="cnn", backbone_args={"filters": [8, 16, 32], "dense": 0}, image_size=side
+    ).eval()
+    for parameter in model.network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    model.temperature.fill_(0.5)
+    about = {"thresholds": {"perch": 0.7, "鲤": None}}
+    write_bundle(model, folder, about=about, audit={"verdicts": [SHORTCUT]})
+    return folder
+
+
+class Service:
+    """A running service; ended with the block.
+
+    Args:
+        bundle: its folder.
+        arguments: further keys, as they are typed.
+    """
+
+    def __init__(self, bundle: Path, *arguments: str) -> None:
+        self.log = bundle.with_name(f"serve_{time.monotonic_ns()}.log")
+        command = [sys.executable, "-m", "fishnet.commands.serve", f"checkpoint='{bundle}'", "port=0", *arguments]
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(
+                command, cwd=bundle.parent, env=environment(), stdout=log, stderr=log, start_new_session=True
+            )
+        self.url = self._address()
+
+    def _address(self, patience: float = 120.0) -> str:
+        until = time.monotonic() + patience
+        while time.monotonic() < until and self.process.poll() is None:
+            if found := re.search(r"^page +(http://\S+)/$", self.text, re.M):
+                return found[1]
+            time.sleep(0.05)
+        self.process.kill()
+        raise AssertionError(f"the service did not start:\n{self.text}")
+
+    @property
+    def text(self) -> str:
+        """What it has printed."""
+        return self.log.read_text(errors="replace")
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def predict(self, *photos: bytes, names: list[str] | None = None, **query) -> requests.Response:
+        files = [("photos", (name, data)) for name, data in zip(names or ["a.jpg"] * len(photos), photos, strict=True)]
+        return requests.post(f"{self.url}/predict", params=query, files=files, timeout=60)
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes that decode."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in children if child.ppid() != self.process.pid]
+
+    def family(self) -> list[psutil.Process]:
+        """The service and all that it has started."""
+        main = psutil.Process(self.process.pid)
+        return [main, *main.children(recursive=True)]
+
+    def signal(self, number: int) -> None:
+        os.kill(self.process.pid, number)
+
+    def __enter__(self) -> "Service":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+            try:
+                self.process.wait(60)
+            finally:
+                self.process.kill()
