@@ -24,7 +24,8 @@ from fishnet.config.entry import start
 from fishnet.config.validate import validate
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
-from fishnet.ranges import AtLeast, FreeText, PortOrFree, Probability
+from fishnet.ranges import Above, AtLeast, FreeText, PortOrFree, Probability
+from fishnet.text import counted
 
 if TYPE_CHECKING:
     from fishnet.models.bundle import Bundle
@@ -51,6 +52,10 @@ class Keys:
     batch_size: Annotated[int, AtLeast(1)]
     wait_ms: Annotated[float, AtLeast(0)]
     workers: Annotated[int, AtLeast(1)] | None
+    photo_mb: Annotated[float, Above(0)]
+    photos: Annotated[int, AtLeast(1)]
+    upload_seconds: Annotated[float, Above(0)]
+    answer_seconds: Annotated[float, Above(0)]
     full_status: Literal[503, 429]
 
 
@@ -79,7 +84,8 @@ def serve(config: DictConfig) -> None:
         print(f"{'programs':12s}curl -F photos=@PHOTO.jpg {address}predict")
         print("Ctrl-C ends it.", flush=True)
 
-    serve_app(app, bound, listening=listening)
+    answered = serve_app(app, bound, listening=listening)
+    print(f"Ended; {counted(answered, 'request')} answered.", flush=True)
 
 
 def bundle_of(path: Path) -> "Bundle":
@@ -110,8 +116,9 @@ def settings_of(config: DictConfig, bundle: "Bundle", token: str | None) -> "Set
     return Settings(
         arithmetic=arithmetic, tolerance=logit_difference(bundle.model, arithmetic),
         workers=config.workers or max(1, min(8, (os.cpu_count() or 2))), queue=config.queue,
-        batch_size=config.batch_size, wait=config.wait_ms / 1000, patience=30.0, full_status=config.full_status,
-        sure=config.sure, token=token, hosts=(*LOOPBACK, config.host, *config.hosts), limits=Limits(),
+        batch_size=config.batch_size, wait=config.wait_ms / 1000, patience=config.answer_seconds,
+        full_status=config.full_status, sure=config.sure, token=token, hosts=(*LOOPBACK, config.host, *config.hosts),
+        limits=Limits(round(config.photo_mb * 2**20), config.photos, seconds=config.upload_seconds),
     )  # fmt: skip
 
 

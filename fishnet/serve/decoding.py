@@ -24,10 +24,15 @@ from fishnet.images import RefusedImage
 
 SECONDS = 4.0  # of a photo's decoding; 50 million pixels of progressive JPEG take about two
 MEMORY = 1536 * 2**20  # bytes beyond what a worker has at its start; 50 million pixels with transparency take 800 MB
+TURNS = 3  # workers that a photo may cost
 LARGEST_ANSWER = 2**16  # bytes of what a worker says of a photo
 
 _context = multiprocessing.get_context("forkserver")  # a new worker is there in milliseconds, with torch
 _context.set_forkserver_preload([__name__])
+
+
+class WorkerLost(Exception):
+    """A worker has ended over a photo, or without its doing: the kernel ends whoever is largest."""
 
 
 class Decoders:
@@ -75,12 +80,18 @@ class Decoders:
             data, answered = given
             if not answered.set_running_or_notify_cancel():
                 continue
-            try:
-                answered.set_result(worker.decode(data, self.seconds))
-            except RefusedImage as refusal:
-                answered.set_exception(refusal)
-            if not worker.alive:
-                worker = Worker(self.preprocessing, self.memory)
+            for turn in range(TURNS):
+                if not worker.alive:
+                    worker = Worker(self.preprocessing, self.memory)
+                try:
+                    answered.set_result(worker.decode(data, self.seconds))
+                    break
+                except RefusedImage as refusal:
+                    answered.set_exception(refusal)
+                    break
+                except WorkerLost:
+                    if turn == TURNS - 1:
+                        answered.set_exception(RefusedImage("decoding it takes too much"))
         worker.end()
 
 
@@ -105,7 +116,7 @@ class Worker:
         return not self._lost and self._process.is_alive()
 
     def decode(self, data: bytes, seconds: float) -> ReadPhoto:
-        """A photo; RefusedImage where it is none, or where the worker was lost over it."""
+        """A photo; RefusedImage where it is none or takes too long, WorkerLost where something ended the worker."""
         late = threading.Event()
         timer = threading.Timer(seconds, lambda: (late.set(), self._process.kill()))
         timer.start()
@@ -118,8 +129,7 @@ class Worker:
             return ReadPhoto(view, answer["sha256"], (answer["width"], answer["height"]))
         except (OSError, EOFError, ValueError, KeyError) as error:  # its end of the pipe is gone, or talks nonsense
             self.end()
-            reason = "decoding it takes too long" if late.is_set() else "decoding it takes too much"
-            raise RefusedImage(reason) from error
+            raise (RefusedImage("decoding it takes too long") if late.is_set() else WorkerLost()) from error
         finally:
             timer.cancel()
 

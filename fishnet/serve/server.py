@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
@@ -14,14 +16,17 @@ from fishnet.errors import BadInput
 log = logging.getLogger("fishnet")
 
 HEAD_WITHIN = 5.0  # seconds from a connection's first moment, or its last answer's first next byte, to a whole head
+FIRST_WITHIN = 0.5  # seconds for the first request of a connection that is new when a signal comes
 DRAIN_WITHIN = 30  # seconds for answers that are on their way when a signal comes
 BACKLOG = 512
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class PatientProtocol(H11Protocol):
     """HTTP/1.1 by h11; whoever does not send a request's head in time is disconnected."""
 
     _head_timer: asyncio.TimerHandle | None = None
+    _ending = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -29,7 +34,21 @@ class PatientProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._ending and self.cycle is not None:
+            self.cycle.keep_alive = False
         self._watch_head()
+
+    def shutdown(self) -> None:
+        """Close at once where requests were answered already; a connection that is new may bring its first."""
+        if self.cycle is None:
+            self._ending = True
+            self.loop.call_later(FIRST_WITHIN, self._close_unused)
+        else:
+            super().shutdown()
+
+    def _close_unused(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_watching()
@@ -49,7 +68,7 @@ class PatientProtocol(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which says when it listens.
+    """uvicorn's, which says when it listens and ends quietly.
 
     Args:
         config: of uvicorn.
@@ -65,6 +84,20 @@ class Server(uvicorn.Server):
         if not self.should_exit:
             self._listening()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await asyncio.sleep(0.05)  # for connections that the kernel has accepted already
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Those that end it; they have done their work then, and the process leaves with status 0."""
+        before = {kind: signal.signal(kind, self.handle_exit) for kind in SIGNALS}
+        try:
+            yield
+        finally:
+            for kind, handler in before.items():
+                signal.signal(kind, handler)
+
 
 def bound_socket(host: str, port: int) -> socket.socket:
     """Before the model is read: a port that is taken is known at once."""
@@ -79,11 +112,13 @@ def bound_socket(host: str, port: int) -> socket.socket:
     return bound
 
 
-def serve_app(app: FastAPI, bound: socket.socket, *, listening: Callable[[], None]) -> None:
-    """Until SIGINT or SIGTERM; requests that were accepted until then are answered."""
+def serve_app(app: FastAPI, bound: socket.socket, *, listening: Callable[[], None]) -> int:
+    """Until a signal comes; requests that were accepted until then are answered. Returns how many were."""
     config = uvicorn.Config(
         app, http=PatientProtocol, ws="none", log_level="error", access_log=False, server_header=False,
         timeout_keep_alive=15, timeout_graceful_shutdown=DRAIN_WITHIN, backlog=BACKLOG,
     )  # fmt: skip
     bound.listen(BACKLOG)
-    Server(config, listening).run([bound])
+    server = Server(config, listening)
+    server.run([bound])
+    return server.server_state.total_requests

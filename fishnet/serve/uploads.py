@@ -66,7 +66,7 @@ class Uploads:
         """The photos of a request, held while the block runs; an HTTPException says why there are none."""
         claimed = request.headers.get("content-length", "0")
         if claimed.isdigit() and int(claimed) > self.limits.body_bytes:
-            raise HTTPException(413, f"The request is larger than {_megabytes(self.limits.body_bytes)}.")
+            raise too_large("The request", self.limits.body_bytes)
         before = [0]
         try:
             yield await self._read(request, before)
@@ -86,13 +86,13 @@ class Uploads:
         except ClientDisconnect as error:
             raise HTTPException(400, "The request ended before its body.") from error
         if any(len(upload.data) > self.limits.photo_bytes for upload in found):
-            raise HTTPException(413, f"A photo is larger than {_megabytes(self.limits.photo_bytes)}.")
+            raise too_large("A photo", self.limits.photo_bytes)
         return found
 
     async def _parts(self, request: Request, body: AsyncGenerator[bytes]) -> list[Upload]:
-        """Of a form; the parser keeps files on disk from a size on, which is never reached here."""
-        parser = MultiPartParser(request.headers, body, max_files=self.limits.photos, max_fields=0)
-        parser.spool_max_size = self.limits.body_bytes + 1
+        """Of a form; the parser keeps files on disk from a size on, which is never passed here."""
+        parser = PhotoParser(request.headers, body, max_files=self.limits.photos, max_fields=0)
+        parser.spool_max_size = parser.most = self.limits.photo_bytes
         try:
             form = await parser.parse()
         except MultiPartException as error:
@@ -116,10 +116,31 @@ class Uploads:
             counted[0] += len(chunk)
             self.held += len(chunk)
             if counted[0] > self.limits.body_bytes:
-                raise HTTPException(413, f"The request is larger than {_megabytes(self.limits.body_bytes)}.")
+                raise too_large("The request", self.limits.body_bytes)
             if self.held > self.limits.bytes_at_once:
                 raise HTTPException(503, "Too much is arriving at once.", headers={"Retry-After": "1"})
             yield chunk
+
+
+class PhotoParser(MultiPartParser):
+    """Starlette's parser of forms, which ends as soon as a part has more than `most` bytes."""
+
+    most = 0
+    _so_far = 0
+
+    def on_part_begin(self) -> None:
+        super().on_part_begin()
+        self._so_far = 0
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        self._so_far += end - start
+        if self._so_far > self.most:
+            raise too_large("A photo", self.most)
+        super().on_part_data(data, start, end)
+
+
+def too_large(what: str, most: int) -> HTTPException:
+    return HTTPException(413, f"{what} is larger than {most / 2**20:g} MB.")
 
 
 def digest(data: bytes) -> str:
@@ -131,7 +152,3 @@ def plain_name(name: str) -> str:
     """A file's name without its folders and without what no terminal or page should meet."""
     last = name.replace("\\", "/").rpartition("/")[2]
     return "".join(letter for letter in last if letter.isprintable())[:LONGEST_NAME]
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 2**20:.0f} MB"

@@ -10,7 +10,7 @@ import pytest
 from fishnet.data.photos import read_photo
 from fishnet.data.views import PlainPreprocessing
 from fishnet.images import RefusedImage
-from fishnet.serve.decoding import Decoders
+from fishnet.serve.decoding import Decoders, Worker, WorkerLost
 from tests.support.uploads import encoded, jpeg, picture
 
 SEEN = PlainPreprocessing(64)
@@ -35,7 +35,7 @@ def test_a_photo_comes_back_as_it_is_read_here(decoders):
     assert (found.sha256, found.full_size) == (expected.sha256, expected.full_size)
 
 
-def test_a_worker_that_is_killed_costs_its_photo_alone(decoders):
+def test_a_photo_whose_worker_is_killed_is_decoded_by_another(decoders):
     for _ in range(3):
         for worker in workers():
             os.kill(worker.pid, signal.SIGSTOP)  # so that it holds the photo
@@ -44,9 +44,26 @@ def test_a_worker_that_is_killed_costs_its_photo_alone(decoders):
         os.kill(workers()[0].pid, signal.SIGKILL)
         for worker in workers():
             os.kill(worker.pid, signal.SIGCONT)
-        failed = [future for future in futures if future.exception(30) is not None]
-        assert len(failed) <= 1 and all("too" in str(future.exception()) for future in failed)
+        assert all(future.result(30).view.shape == (64, 64, 3) for future in futures)
     assert decoders.decode(jpeg()).result(20).view.shape == (64, 64, 3)
+
+
+def test_a_photo_that_ends_every_worker_is_refused(monkeypatch):
+    lost = []
+
+    def ended(self, data, seconds):
+        lost.append(self)
+        self.end()
+        raise WorkerLost
+
+    monkeypatch.setattr(Worker, "decode", ended)
+    running = Decoders(1, SEEN)
+    running.start()
+    lost.clear()
+    with pytest.raises(RefusedImage, match="too much"):
+        running.decode(jpeg()).result(20)
+    assert len(lost) == 3
+    running.stop()
 
 
 def test_a_worker_that_takes_too_long_is_replaced(decoders):
@@ -66,7 +83,7 @@ def test_memory_is_limited(decoders):
     assert decoders.decode(large).result(20).full_size == (6000, 5000)
     running = Decoders(1, SEEN, memory=64 * 2**20)
     running.start()
-    with pytest.raises(RefusedImage, match="(?i)memory"):
+    with pytest.raises(RefusedImage, match=r"(?i)memory"):
         running.decode(large).result(20)
     assert running.decode(jpeg()).result(20).full_size == (90, 70)
     running.stop()

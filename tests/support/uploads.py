@@ -30,10 +30,11 @@ def jpeg(seed: int = 0) -> bytes:
 def kinds() -> dict[str, bytes]:
     """One photo in every kind that has to be answered as in training."""
     image = picture(5)
-    sixteen = Image.fromarray((np.asarray(image.convert("L")).astype(np.uint16) * 257))
+    sixteen = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
     found = {
         "jpeg": encoded(image), "progressive": encoded(image, progressive=True), "cmyk": encoded(image.convert("CMYK")),
-        "grey": encoded(image.convert("L")), "png": encoded(image, "PNG"), "palette": encoded(image.convert("P"), "PNG"),
+        "grey": encoded(image.convert("L")), "png": encoded(image, "PNG"),
+        "palette": encoded(image.convert("P"), "PNG"),
         "16 bit": encoded(sixteen, "PNG"), "transparent": encoded(image.convert("RGBA"), "PNG"),
         "webp": encoded(image, "WEBP"), "gif": encoded(image, "GIF"),
     }  # fmt: skip
