@@ -88,26 +88,22 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         413: "A photo, or the request, is too large.",
         415: "The request holds no photos.",
         421: "The service is not known by this name.",
-        422: "A parameter makes no sense, or none of the photos can be read.",
+        422: "A parameter makes no sense.",
         429: "Full, where this status was chosen.",
         503: "Full, too slow, or ending: come again after Retry-After seconds.",
     }.items()
 }
-BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": [FIELD],
-                    "properties": {FIELD: {"type": "array", "items": {"type": "string", "format": "binary"}}},
-                }
-            },
-            "image/*": {"schema": {"type": "string", "format": "binary"}},
-        },
+
+
+def body_of(limits: Limits) -> dict[str, Any]:
+    """How a request's body is described to programs; it is not FastAPI that reads it."""
+    photos = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
+    form = {"type": "object", "properties": {FIELD: photos | {"maxItems": limits.photos}}}
+    kinds = {
+        "multipart/form-data": {"schema": form | {"required": [FIELD], "additionalProperties": False}},
+        "image/*": {"schema": {"type": "string", "format": "binary"}},
     }
-}
+    return {"requestBody": {"required": True, "content": kinds}}
 
 
 class Service:
@@ -144,6 +140,8 @@ class Service:
         unknown = sorted({*(names or [])} - {*known})
         if unknown:
             raise HTTPException(422, f"{key}: the model does not know {', '.join(unknown)[:200]}.")
+        if names is not None and len(set(names)) < len(names):
+            raise HTTPException(422, f"{key}: a class is named twice.")
         return [number for number, name in enumerate(known) if names is None or name in names]
 
     async def answer(
@@ -163,9 +161,7 @@ class Service:
             self.batcher.leave(len(photos))
         answers = [self._photo_answer(*each, chosen, top) for each in zip(photos, found, strict=True)]
         computed = [each[1] for each in found if not isinstance(each, str)]
-        if not computed:
-            raise HTTPException(422, "; ".join(f"{answer.name or 'photo'}: {answer.problem}" for answer in answers))
-        combined = self.answering.together(computed, chosen, top) if together else None
+        combined = self.answering.together(computed, chosen, top) if together and computed else None
         return Answer(bundle=self.bundle.digest, photos=answers, together=combined)
 
     def refusal(self, reason: str, text: str) -> HTTPException:
@@ -227,24 +223,37 @@ def create_app(bundle: Bundle, settings: Settings) -> FastAPI:
 def _add_answer_routes(app: FastAPI, service: Service) -> None:
     access = [Depends(_token_required(service.settings.token))]
     classes = service.bundle.model.classes
+    most_maps = len(classes) if service.batcher.additive else MOST_MAPS
+    any_of: dict[str, Any] = {"type": "array", "items": {"type": "string", "enum": [*classes]}, "uniqueItems": True}
+    any_of["anyOf"] = None  # of FastAPI's own description
 
-    @app.post("/predict", responses=REFUSALS, openapi_extra=BODY, dependencies=access)
+    @app.post("/predict", responses=REFUSALS, openapi_extra=body_of(service.settings.limits), dependencies=access)
     async def predict(
         request: Request,
         top: Annotated[int, Query(ge=1, le=1000, description="classes in each answer")] = 5,
-        heatmap: Annotated[list[str], Query(description="classes whose heat-maps are wanted")] = [],  # noqa: B006
-        among: Annotated[list[str], Query(alias="classes", description="the only classes that there may be")] = [],  # noqa: B006
+        heatmap: Annotated[
+            list[str] | None,
+            Query(description="classes whose heat-maps are wanted", json_schema_extra=any_of | {"maxItems": most_maps}),
+        ] = None,
+        among: Annotated[
+            list[str] | None,
+            Query(
+                alias="classes",
+                description="the only classes that there may be",
+                json_schema_extra=any_of | {"minItems": 2},
+            ),
+        ] = None,
         together: Annotated[bool, Query(description="whether the photos show one animal")] = False,
     ) -> Answer:
         """Classes, probabilities and evidence of photos: several as a form, or one as the body."""
-        chosen = service.class_numbers(among or None, "classes")
+        chosen = service.class_numbers(among, "classes")
         if len(chosen) < 2:
             raise HTTPException(422, "classes: name two or more.")
-        maps_of = tuple(service.class_numbers(heatmap, "heatmap"))
+        maps_of = tuple(service.class_numbers(heatmap or [], "heatmap"))
         if maps_of and not service.batcher.has_maps:
             raise HTTPException(422, "heatmap: this network has no convolution, and so no heat-maps.")
-        if len(maps_of) > MOST_MAPS and not service.batcher.additive:
-            raise HTTPException(422, f"heatmap: this network has a map for {MOST_MAPS} classes at once at most.")
+        if len(maps_of) > most_maps:
+            raise HTTPException(422, f"heatmap: this network has maps of {most_maps} classes at once.")
         async with service.uploads.photos(request) as photos:
             return await service.answer(photos, chosen, top, maps_of, together)
 
@@ -254,7 +263,7 @@ def _add_answer_routes(app: FastAPI, service: Service) -> None:
         return {
             "classes": class_facts(service.answering, service.bundle.audit), "heatmaps": service.batcher.has_maps,
             "most_photos": service.settings.limits.photos, "photo_bytes": service.settings.limits.photo_bytes,
-            "most_maps": len(classes) if service.batcher.additive else MOST_MAPS,
+            "most_maps": most_maps,
         }  # fmt: skip
 
     @app.get("/version", dependencies=access, responses={401: REFUSALS[401]})

@@ -118,7 +118,12 @@ class Worker:
     def decode(self, data: bytes, seconds: float) -> ReadPhoto:
         """A photo; RefusedImage where it is none or takes too long, WorkerLost where something ended the worker."""
         late = threading.Event()
-        timer = threading.Timer(seconds, lambda: (late.set(), self._process.kill()))
+
+        def give_up() -> None:
+            late.set()
+            self._process.kill()
+
+        timer = threading.Timer(seconds, give_up)
         timer.start()
         try:
             self._pipe.send_bytes(data)

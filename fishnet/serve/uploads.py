@@ -5,6 +5,7 @@ What counts is the bytes that arrive: what a header claims may be a lie or missi
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -15,6 +16,8 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
+
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it writes pieces of what it cannot read
 
 FIELD = "photos"
 LONGEST_NAME = 200

@@ -3,8 +3,11 @@
 import random
 import socket
 import struct
+import subprocess
+import sys
 import time
 import zlib
+from pathlib import Path
 
 import psutil
 import pytest
@@ -218,3 +221,12 @@ def test_nothing_of_all_this_was_logged_or_kept(service):
     kept = [file.path for process in service.family() for file in process.open_files() if "/tmp" in file.path]
     assert all(path == str(service.log) for path in kept), kept
     assert main.num_fds() < 200
+
+
+def test_whatever_its_own_description_allows_is_answered_as_described(service, tmp_path):
+    """Schemathesis, with all of its checks."""
+    asked = ["run", f"{service.url}/openapi.json", "--checks", "all", "--max-examples", "150", "--seed", "1"]
+    program = Path(sys.executable).with_name("schemathesis")
+    ended = subprocess.run([program, *asked], cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
+    assert ended.returncode == 0, ended.stdout[-3000:]
+    assert "No issues found" in ended.stdout
