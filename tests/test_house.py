@@ -41,6 +41,8 @@ GUESTS = {
     "submitit": {"studies"},
     "ray": {"studies"},
     "fastapi": {"serve"},
+    "onnx": {"models"},
+    "onnxruntime": {"models"},
     "uvicorn": {"serve"},
     "prometheus_client": {"serve"},
 }

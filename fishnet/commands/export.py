@@ -9,6 +9,7 @@ Examples
   fishnet predict checkpoint=perch-and-pike images=photos/new
   fishnet export checkpoint=outputs/RUN/checkpoints/best.ckpt out=perch-and-pike register=fish alias=champion
   fishnet predict checkpoint=models:/fish@champion images=photos/new
+  fishnet export checkpoint=best.ckpt out=perch-and-pike onnx=true            a graph, too, for other languages
   (cd perch-and-pike && sha256sum -c SHA256SUMS)                 whole and unchanged? fishnet asks that each time
 """
 
@@ -37,6 +38,7 @@ class Keys:
     out: FreeText
     register: FreeText | None
     alias: FreeText | None
+    onnx: bool
 
 
 def export(config: DictConfig) -> dict[str, float]:
@@ -60,7 +62,8 @@ def export(config: DictConfig) -> dict[str, float]:
     run = run_of(checkpoint)
     if run is None:
         log.warning("The checkpoint lies in no run's folder: the bundle has no figures, thresholds or licences.")
-    write_bundle(model, out, about=run_facts(run) if run else {}, audit=audit_of(run) if run else None)
+    facts, audit = (run_facts(run), audit_of(run)) if run else ({}, None)
+    write_bundle(model, out, about=facts, audit=audit, onnx=config.onnx)
     bundle = read_bundle(out)  # as whoever gets it
     print_bundle(bundle.about, out)
     if config.register is not None:

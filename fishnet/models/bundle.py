@@ -4,6 +4,7 @@
     model.json          the network, its classes and preprocessing, temperature, thresholds, figures, data and licences
     audit.json          what an audit has shown, where there was one
     gallery/            photos that the model was tested on, where they were asked for
+    model.onnx          the same network for programs without Python, where it was asked for
     SHA256SUMS          the digest of every file, as sha256sum writes and checks it
 
 Nothing in it is ever run: there is no pickle, and what is not listed is not read. Digests find what was cut short or
@@ -30,9 +31,11 @@ from fishnet.files import new_folder, write_whole
 
 from .checkpoint import digest_of
 from .classifier import ImageClassifier
+from .onnx_export import write_onnx
 from .preprocessing import STEPS, Preprocessing
 
 WEIGHTS, ABOUT, AUDIT, SUMS, GALLERY = "model.safetensors", "model.json", "audit.json", "SHA256SUMS", "gallery"
+ONNX = "model.onnx"
 FORMAT = 1
 LARGEST = 64 * 2**20  # bytes of a JSON file
 LONGEST_SIDE = 4096  # pixels that a network may ask for
@@ -66,7 +69,7 @@ def is_bundle(path: Path) -> bool:
 
 def write_bundle(
     model: ImageClassifier, folder: Path, *, about: Mapping[str, Any], audit: Mapping[str, Any] | None = None,
-    gallery: Mapping[str, bytes] | None = None,
+    gallery: Mapping[str, bytes] | None = None, onnx: bool = False,
 ) -> None:  # fmt: skip
     """Write a bundle into a new folder, which takes its name when all of it is there.
 
@@ -76,6 +79,7 @@ def write_bundle(
         about: further plain values for model.json.
         audit: plain values for audit.json.
         gallery: files by name.
+        onnx: whether to write the network as ONNX, too.
     """
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     weights |= _seen_tensors(model.seen)
@@ -91,6 +95,8 @@ def write_bundle(
         write_whole(temporary / ABOUT, json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False))
         if audit is not None:
             write_whole(temporary / AUDIT, json.dumps(audit, indent=1, ensure_ascii=False))
+        if onnx:
+            write_onnx(model, temporary / ONNX)
         for name, content in (gallery or {}).items():
             (temporary / GALLERY).mkdir(exist_ok=True)
             (temporary / GALLERY / name).write_bytes(content)
