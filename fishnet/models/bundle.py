@@ -36,6 +36,7 @@ from .preprocessing import STEPS, Preprocessing
 
 WEIGHTS, ABOUT, AUDIT, SUMS, GALLERY = "model.safetensors", "model.json", "audit.json", "SHA256SUMS", "gallery"
 ONNX = "model.onnx"
+GALLERY_INDEX = "gallery.json"
 FORMAT = 1
 LARGEST = 64 * 2**20  # bytes of a JSON file
 LONGEST_SIDE = 4096  # pixels that a network may ask for
@@ -122,6 +123,18 @@ def read_bundle(folder: Path) -> Bundle:
     model.mended = about.get("mended")
     audit = _read_json(folder, AUDIT) if AUDIT in listed else None
     return Bundle(model.eval(), about, audit, folder, digest_of(folder / SUMS))
+
+
+def read_gallery(bundle: Bundle) -> tuple[list[dict[str, Any]], dict[str, bytes]]:
+    """What the gallery says of its photos, and the photos by name; nothing of a bundle without one, or a checkpoint."""
+    index = bundle.folder / GALLERY / GALLERY_INDEX
+    if not is_bundle(bundle.folder) or f"{GALLERY}/{GALLERY_INDEX}" not in _verified_files(bundle.folder):
+        return [], {}
+    photos = json.loads(index.read_text(encoding="utf-8"))["photos"]
+    names = [photo["file"] for photo in photos]
+    if any(Path(name).name != name for name in names):
+        raise _refused(bundle.folder, f"{GALLERY_INDEX} names files elsewhere")
+    return photos, {name: (bundle.folder / GALLERY / name).read_bytes() for name in names}
 
 
 def _refused(folder: Path, reason: str) -> BadInput:

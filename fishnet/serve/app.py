@@ -25,7 +25,7 @@ import fishnet
 from fishnet.data.photos import ReadPhoto
 from fishnet.images import RefusedImage
 from fishnet.models.arithmetic import Setting
-from fishnet.models.bundle import Bundle
+from fishnet.models.bundle import Bundle, read_gallery
 
 from .answering import Answer, Answering, PhotoAnswer, Problem, class_facts
 from .batching import Batcher, Computed, Full
@@ -41,6 +41,7 @@ PAGE = {
     "page.js": ("page.js", "text/javascript; charset=utf-8"),
     "texts.js": ("texts.js", "text/javascript; charset=utf-8"),
     "page.css": ("page.css", "text/css; charset=utf-8"),
+    "icon.svg": ("icon.svg", "image/svg+xml"),
 }
 MOST_MAPS = 10  # of a photo, where each costs a backward pass
 
@@ -216,6 +217,7 @@ def create_app(bundle: Bundle, settings: Settings) -> FastAPI:
     app.add_middleware(Guards, hosts=settings.hosts)
     _add_state_routes(app, service)
     _add_answer_routes(app, service)
+    _add_gallery(app, service)
     _add_page(app)
     return app
 
@@ -296,6 +298,22 @@ def _add_state_routes(app: FastAPI, service: Service) -> None:
     async def metrics() -> Response:
         """Counters in Prometheus' text format."""
         return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _add_gallery(app: FastAPI, service: Service) -> None:
+    access = [Depends(_token_required(service.settings.token))]
+    photos, images = read_gallery(service.bundle)
+
+    @app.get("/gallery", dependencies=access, responses={401: REFUSALS[401]})
+    async def gallery() -> dict[str, Any]:
+        """Photos that the model was tested on, with what they are and what it answered."""
+        return {"photos": photos}
+
+    @app.get("/gallery/{file}", dependencies=access, include_in_schema=False)
+    async def gallery_photo(file: str) -> Response:
+        if file not in images:
+            raise HTTPException(404, "There is no such photo.")
+        return Response(images[file], media_type="image/jpeg")
 
 
 def _add_page(app: FastAPI) -> None:

@@ -44,7 +44,7 @@ def test_a_changed_graph_is_refused(tmp_path):
     write_bundle(drawn_model(), tmp_path / "fish", about={}, onnx=True)
     with open(tmp_path / "fish" / "model.onnx", "ab") as file:
         file.write(b"\0")
-    with pytest.raises(BadInput, match="model.onnx is not what was written"):
+    with pytest.raises(BadInput, match=r"model\.onnx is not what was written"):
         read_bundle(tmp_path / "fish")
 
 
