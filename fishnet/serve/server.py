@@ -115,7 +115,7 @@ def bound_socket(host: str, port: int) -> socket.socket:
 def serve_app(app: FastAPI, bound: socket.socket, *, listening: Callable[[], None]) -> int:
     """Until a signal comes; requests that were accepted until then are answered. Returns how many were."""
     config = uvicorn.Config(
-        app, http=PatientProtocol, ws="none", log_level="error", access_log=False, server_header=False,
+        app, http=PatientProtocol, loop="asyncio", ws="none", log_level="error", access_log=False, server_header=False,
         timeout_keep_alive=15, timeout_graceful_shutdown=DRAIN_WITHIN, backlog=BACKLOG,
     )  # fmt: skip
     bound.listen(BACKLOG)
