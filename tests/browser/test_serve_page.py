@@ -321,7 +321,11 @@ def test_many_classes_a_token_and_maps_that_come_when_somebody_looks(page, tmp_p
         page.run("document.querySelector('#gallery').scrollIntoView()")
         page.await_true(lambda: len(page.loaded_images()) == 4, "the gallery's photos, which want the token, too")
         assert len(bars(page)) == 5
+        answer_once(page, None)
         slide(page, 0, 80)
+        page.await_words("The service cannot be reached")
+        assert not any(redness(page)) and len(bars(page)) == 5
+        slide(page, 0, 70)
         page.await_true(lambda: any(redness(page)), "a map")
         page.click(".card .more")
         assert len(bars(page)) == 15

@@ -4,8 +4,10 @@ import { drawHeat, heatPicture } from "./heat.js";
 import { percent, plainName, problemText, text, translate } from "./words.js";
 
 const TOP = 5; // classes that are shown at first
+const AT_FIRST = 0.8; // strength of a map that is chosen while none is shown
 const MOST_PICTURES = 4; // of one animal
 const VISIBLE = ["outer", "ring", "corners", "colour"]; // kinds of shortcut that a heat-map can show
+const KINDS = [...VISIBLE, "light", "grid", "sharp"];
 
 let count = 0;
 
@@ -18,7 +20,7 @@ let count = 0;
 export class Card {
   constructor(files, shortcuts, calls) {
     Object.assign(this, { files, shortcuts, calls, combined: files.length > 1 });
-    Object.assign(this, { step: "waiting", words: () => "", result: null, maps: {}, mapsAsked: new Set() });
+    Object.assign(this, { step: "waiting", words: () => "", result: null, maps: Object.create(null), mapsAsked: new Set() });
     Object.assign(this, { chosen: null, strength: 0, selected: false, expanded: false, mapProblem: null });
     this.addresses = files.map((file) => URL.createObjectURL(file));
     this.element = document.getElementById("card").content.firstElementChild.cloneNode(true);
@@ -167,7 +169,7 @@ export class Card {
     const notes = [];
     if (result.none_of_these) notes.push([text("none"), "warning"]);
     if (result.left) notes.push([text("togetherLeft", { count: result.left }), "warning"]);
-    if (!result.sure) notes.push([text("unsureNote"), "plain"]);
+    if (!result.sure && !result.none_of_these) notes.push([text("unsureNote"), "plain"]);
     if (result.seen === "train") notes.push([text("seen"), "warning"]);
     const shortcut = this.shortcuts(result.predicted);
     if (shortcut) notes.push([this._shortcutText(shortcut), "warning"]);
@@ -175,7 +177,7 @@ export class Card {
   }
 
   _shortcutText({ kind, reliance }) {
-    const key = `kinds.${kind}`, what = text(key) === key ? text("kinds.other") : text(key);
+    const what = text(`kinds.${KINDS.includes(kind) ? kind : "other"}`);
     const sentences = [text("shortcut", { name: plainName(this.result.predicted), what })];
     const points = Math.floor(100 * reliance);
     if (points >= 1) sentences.push(text("shortcutAmount", { points: text("points", { count: points }) }));
@@ -229,15 +231,14 @@ export class Card {
     for (const button of this.element.querySelectorAll(".bars button")) {
       button.setAttribute("aria-pressed", String(button.dataset.name === name));
     }
-    if (this.strength === 0) this.fade(0.8);
-    else this._showMap();
+    this.fade(this.strength || AT_FIRST);
   }
 
   // ---- evidence
 
-  /** Show the evidence so strongly, from 0 to 1. */
+  /** Show the evidence so strongly, from 0 to 1; a map that did not come is asked for again. */
   fade(strength) {
-    this.strength = strength;
+    Object.assign(this, { strength, mapProblem: null });
     this._showMap();
   }
 
@@ -248,7 +249,7 @@ export class Card {
     const slider = this.part("input[type=range]");
     slider.value = Math.round(100 * this.strength);
     slider.setAttribute("aria-valuetext", percent(this.strength));
-    if (this.strength > 0 && !(name in this.maps)) this.calls.map(this, name);
+    if (this.strength > 0 && !(name in this.maps) && !this.mapProblem) this.calls.map(this, name);
     this.part(".map-state").textContent = this._mapText(name);
     drawHeat(this.canvas, this.result, this.maps[name] ?? null, this.strength);
   }

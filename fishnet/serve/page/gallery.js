@@ -13,8 +13,9 @@ export class Gallery {
     this.element = document.getElementById("gallery");
   }
 
+  /** Where it cannot be reached, the page does without. */
   async load() {
-    this.photos = (await askJson("gallery")).photos;
+    this.photos = await askJson("gallery").then((found) => found.photos, () => []);
     document.getElementById("tested").replaceChildren(...this.photos.map((photo) => this._item(photo)));
     this.element.hidden = !this.photos.length;
     this.show();
@@ -32,17 +33,27 @@ export class Gallery {
     const button = item.appendChild(document.createElement("button"));
     button.type = "button";
     const image = button.appendChild(new Image());
-    button.addEventListener("click", async () => this.chosen(await this._loaded(photo)));
+    button.addEventListener("click", () => this._use(photo, this.chosen));
     for (const kind of ["true", "answered", "credit small soft"]) {
       item.appendChild(document.createElement("p")).className = kind;
     }
-    this._whenSeen(item, async () => { image.src = URL.createObjectURL(await this._loaded(photo)); });
+    this._whenSeen(item, () => this._use(photo, (file) => { image.src = URL.createObjectURL(file); }));
     return item;
   }
 
+  async _use(photo, action) {
+    const file = await this._loaded(photo);
+    if (file) action(file);
+  }
+
+  /** The photo's file, asked for once; null where it does not come. */
   _loaded(photo) {
-    if (!this.files.has(photo.file)) this.files.set(photo.file, this._file(photo));
-    return this.files.get(photo.file);
+    const { file } = photo;
+    if (!this.files.has(file)) this.files.set(file, this._file(photo));
+    return this.files.get(file).catch(() => {
+      this.files.delete(file);
+      return null;
+    });
   }
 
   _whenSeen(item, load) {
