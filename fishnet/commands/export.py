@@ -9,12 +9,14 @@ Examples
   fishnet predict checkpoint=perch-and-pike images=photos/new
   fishnet export checkpoint=outputs/RUN/checkpoints/best.ckpt out=perch-and-pike register=fish alias=champion
   fishnet predict checkpoint=models:/fish@champion images=photos/new
+  fishnet export checkpoint=outputs/RUN/checkpoints/best.ckpt out=perch-and-pike gallery=24   photos for serve's page
   fishnet export checkpoint=best.ckpt out=perch-and-pike onnx=true            a graph, too, for other languages
   (cd perch-and-pike && sha256sum -c SHA256SUMS)                 whole and unchanged? fishnet asks that each time
 """
 
 import logging
 from pathlib import Path
+from typing import Annotated
 
 from omegaconf import DictConfig
 
@@ -22,7 +24,7 @@ from fishnet.config.checkpoints import bring_checkpoint
 from fishnet.config.entry import start
 from fishnet.config.validate import check_writable, validate
 from fishnet.errors import BadInput
-from fishnet.ranges import FreeText
+from fishnet.ranges import FreeText, Within
 from fishnet.tracking.registry import register
 from fishnet.tracking.store import check_store, open_store
 
@@ -39,6 +41,7 @@ class Keys:
     register: FreeText | None
     alias: FreeText | None
     onnx: bool
+    gallery: Annotated[int, Within(0, 1000)]
 
 
 def export(config: DictConfig) -> dict[str, float]:
@@ -56,14 +59,18 @@ def export(config: DictConfig) -> dict[str, float]:
     from fishnet.models.bundle import read_bundle, write_bundle
     from fishnet.models.checkpoint import load_model
     from fishnet.runs.facts import audit_of, run_facts, run_of
+    from fishnet.runs.gallery import gallery_of
 
     checkpoint = Path(config.checkpoint).expanduser().absolute()
     model = load_model(checkpoint)
     run = run_of(checkpoint)
     if run is None:
         log.warning("The checkpoint lies in no run's folder: the bundle has no figures, thresholds or licences.")
+        if config.gallery:
+            raise BadInput(f"gallery={config.gallery}: the checkpoint lies in no run's folder, which knows its test.")
     facts, audit = (run_facts(run), audit_of(run)) if run else ({}, None)
-    write_bundle(model, out, about=facts, audit=audit, onnx=config.onnx)
+    gallery = gallery_of(run, config.gallery) if run and config.gallery else None
+    write_bundle(model, out, about=facts, audit=audit, gallery=gallery, onnx=config.onnx)
     bundle = read_bundle(out)  # as whoever gets it
     print_bundle(bundle.about, out)
     if config.register is not None:

@@ -3,7 +3,7 @@
     model.safetensors   the weights, and the digests of the photos that the model has seen
     model.json          the network, its classes and preprocessing, temperature, thresholds, figures, data and licences
     audit.json          what an audit has shown, where there was one
-    gallery/            photos that the model was tested on, where they were asked for
+    gallery/            photos that the model was tested on, and gallery.json about them, where they were asked for
     model.onnx          the same network for programs without Python, where it was asked for
     SHA256SUMS          the digest of every file, as sha256sum writes and checks it
 
@@ -45,6 +45,8 @@ LONGEST_SIDE = 4096  # pixels that a network may ask for
 SEEN = "seen."  # before the names of the digests among the tensors
 FAMILIARITY = "familiarity."  # before the names of what tells photos of no class
 _LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/-]{1,200})")
+_JPEG = b"\xff\xd8\xff"  # how such a file begins
+_GALLERY_TEXTS, _GALLERY_OWNER = ("file", "true", "predicted"), ("licence", "attribution", "url")
 _ARCHITECTURE = ("classes", "backbone", "backbone_args", "dropout", "image_size", "preprocess")
 
 
@@ -131,15 +133,34 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def read_gallery(bundle: Bundle) -> tuple[list[dict[str, Any]], dict[str, bytes]]:
-    """What the gallery says of its photos, and the photos by name; nothing of a bundle without one, or a checkpoint."""
-    index = bundle.folder / GALLERY / GALLERY_INDEX
-    if not is_bundle(bundle.folder) or f"{GALLERY}/{GALLERY_INDEX}" not in _verified_files(bundle.folder):
+    """Photos that the model was tested on, from the bundle's files; none where it has no gallery or is a checkpoint.
+
+    Returns:
+        Of each photo its `file`, its `true` and `predicted` class, the `probability`, and whose it is; and the files
+        by name, each of them a JPEG that SHA256SUMS lists.
+    """
+    folder = bundle.folder
+    listed = _verified_files(folder) if is_bundle(folder) else set()
+    if f"{GALLERY}/{GALLERY_INDEX}" not in listed:
         return [], {}
-    photos = json.loads(index.read_text(encoding="utf-8"))["photos"]
-    names = [photo["file"] for photo in photos]
-    if any(Path(name).name != name for name in names):
-        raise _refused(bundle.folder, f"{GALLERY_INDEX} names files elsewhere")
-    return photos, {name: (bundle.folder / GALLERY / name).read_bytes() for name in names}
+    rows = _read_json(folder, f"{GALLERY}/{GALLERY_INDEX}").get("photos")
+    if not isinstance(rows, list) or not all(_is_gallery_row(row, listed) for row in rows):
+        raise _refused(folder, f"its {GALLERY_INDEX} does not describe the photos of its {GALLERY}")
+    keys = (*_GALLERY_TEXTS, "probability", *_GALLERY_OWNER)
+    photos = [{key: row[key] for key in keys if key in row} for row in rows]
+    files = {photo["file"]: (folder / GALLERY / photo["file"]).read_bytes() for photo in photos}
+    if not all(content.startswith(_JPEG) for content in files.values()):
+        raise _refused(folder, f"a photo of its {GALLERY} is no JPEG")
+    return photos, files
+
+
+def _is_gallery_row(row: Any, listed: set[str]) -> bool:
+    if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in _GALLERY_TEXTS):
+        return False
+    share = row.get("probability")
+    sound = isinstance(share, float | int) and 0 <= share <= 1
+    sound = sound and all(isinstance(row.get(key, ""), str) for key in _GALLERY_OWNER)
+    return sound and "/" not in row["file"] and f"{GALLERY}/{row['file']}" in listed
 
 
 def _refused(folder: Path, reason: str) -> BadInput:

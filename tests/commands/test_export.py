@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 
 import pandas as pd
 
-from fishnet.models.bundle import read_bundle
+from fishnet.headers import read_header
+from fishnet.models.bundle import read_bundle, read_gallery
 
 BEST = "checkpoint=run/checkpoints/best.ckpt"
 
@@ -101,3 +103,37 @@ def test_what_is_not_in_the_store_is_one_sentence(fishnet, trained, tmp_path):
         assert ended.status == 2 and reference in ended.err and len(ended.err.strip().splitlines()) == 1, ended.err
     ended = fishnet("export", BEST, "out=handed", "alias=champion")
     assert ended.status == 2 and "register=NAME" in ended.err
+
+
+def test_photos_of_the_test_go_with_the_model_where_their_licence_allows(fishnet, tiny, shapes, tmp_path):
+    data = shutil.copytree(shapes, tmp_path / "photos")
+    photos = sorted(path.relative_to(data).as_posix() for path in data.glob("*/*.jpg"))
+    owners = {"licence": ["cc-by", "all-rights-reserved"] * 24, "attribution": "(c) Ada"}
+    pd.DataFrame({"path": photos, **owners}).to_csv(data / "manifest.csv", index=False)
+    settings = ["data.root=photos", "callbacks.heatmaps=null", "out=run", "tracking.offline=true"]
+    assert fishnet("train", *tiny, *settings).status == 0
+    ended = fishnet("export", BEST, "out=handed", "gallery=24")
+    assert ended.status == 0 and "no more can be handed over" in ended.err, ended.err
+    rows, files = read_gallery(read_bundle(tmp_path / "handed"))
+    answers = pd.read_csv(tmp_path / "run" / "report" / "predictions.csv").set_index("path")
+    allowed = answers.loc[[path for path in answers.index if photos.index(path) % 2 == 0]]
+    assert len(rows) == len(files) == len(allowed) > 0
+    shown = sorted((row["true"], row["predicted"], row["probability"]) for row in rows)
+    assert shown == sorted(allowed[["class", "predicted", "probability"]].itertuples(index=False, name=None))
+    assert {(row["licence"], row["attribution"]) for row in rows} == {("cc-by", "(c) Ada")}
+    for content in files.values():
+        header = read_header(content)
+        assert header.format == "JPEG" and not header.exif
+    assert fishnet("export", BEST, "out=again", "gallery=24").status == 0
+    assert read_gallery(read_bundle(tmp_path / "again")) == (rows, files)
+    data.rename(tmp_path / "elsewhere")
+    ended = fishnet("export", BEST, "out=third", "gallery=24")
+    assert ended.status == 2 and "export where it was trained" in ended.err and not (tmp_path / "third").exists()
+
+
+def test_a_gallery_needs_a_run_with_a_test(fishnet, trained, tmp_path):
+    ended = fishnet("export", BEST, "out=handed", "gallery=4")
+    assert ended.status == 2 and "has tested no photos" in ended.err
+    (trained / "checkpoints" / "best.ckpt").rename(tmp_path / "alone.ckpt")
+    ended = fishnet("export", "checkpoint=alone.ckpt", "out=handed", "gallery=4")
+    assert ended.status == 2 and "lies in no run's folder" in ended.err and not (tmp_path / "handed").exists()

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from fishnet import ImageClassifier
 from fishnet.data.seen import SeenPhotos
 from fishnet.errors import BadInput
-from fishnet.models.bundle import is_bundle, read_bundle, write_bundle
+from fishnet.models.bundle import is_bundle, read_bundle, read_gallery, write_bundle
 
 CLASSES = ["perch", "grand brochet", "鲤"]
 
@@ -193,3 +193,46 @@ def test_what_was_changed_is_refused_with_the_reason(bundle, what):
     tamper(bundle)
     with pytest.raises(BadInput, match=reason):
         read_bundle(bundle)
+
+
+# ---- a gallery
+
+PHOTO = {"file": "0.jpg", "true": "perch", "predicted": "grand brochet", "probability": 0.6}
+BAD_GALLERIES = {
+    "a file that is not listed": {**PHOTO, "file": "1.jpg"},
+    "a file elsewhere": {**PHOTO, "file": "../model.json"},
+    "no file": {key: value for key, value in PHOTO.items() if key != "file"},
+    "a probability of text": {**PHOTO, "probability": "high"},
+    "a probability beyond one": {**PHOTO, "probability": 2},
+    "a class that is no name": {**PHOTO, "true": ["perch"]},
+    "a licence that is no text": {**PHOTO, "licence": 3},
+    "no values": "0.jpg",
+}
+
+
+def with_gallery(folder: Path, rows: object, content: bytes = b"\xff\xd8\xff photo") -> Path:
+    files = {"0.jpg": content, "gallery.json": json.dumps(rows).encode()}
+    write_bundle(drawn_model(), folder, about={}, gallery=files)
+    return folder
+
+
+def test_a_gallery_is_read_as_it_was_written_and_nothing_else_of_it(tmp_path):
+    folder = with_gallery(tmp_path / "fish", {"photos": [{**PHOTO, "licence": "cc-by", "more": "unknown"}]})
+    assert read_gallery(read_bundle(folder)) == ([{**PHOTO, "licence": "cc-by"}], {"0.jpg": b"\xff\xd8\xff photo"})
+
+
+def test_a_bundle_without_a_gallery_has_no_photos(written):
+    assert read_gallery(read_bundle(written)) == ([], {})  # gallery/0.jpg, which no index describes
+
+
+@pytest.mark.parametrize("what", BAD_GALLERIES)
+def test_a_gallery_that_makes_no_sense_is_refused(tmp_path, what):
+    folder = with_gallery(tmp_path / "fish", {"photos": [PHOTO, BAD_GALLERIES[what]]})
+    with pytest.raises(BadInput, match=r"gallery\.json does not describe"):
+        read_gallery(read_bundle(folder))
+
+
+def test_what_is_no_photo_is_not_shown_as_one(tmp_path):
+    folder = with_gallery(tmp_path / "fish", {"photos": [PHOTO]}, content=b"<html>")
+    with pytest.raises(BadInput, match="is no JPEG"):
+        read_gallery(read_bundle(folder))
