@@ -12,12 +12,14 @@ from .classifier import ImageClassifier
 
 
 class Answer(NamedTuple):
-    """Of a photo: its probabilities, or the problem why there are none; its part in the model's training, if known."""
+    """Of a photo: its probabilities, or the problem why there are none; its part in the model's training, if known;
+    the SHA-256 of its bytes, if it could be read."""
 
     photo: Path | bytes
     probabilities: list[float]
     problem: str
     seen: str
+    digest: str
 
 
 def answers(
@@ -38,7 +40,7 @@ def answers(
             logits = model(batch.images.to(model.device))[:, columns] if batch.views else None
             rows = [] if logits is None else model.probabilities(logits).tolist()
         seen = model.seen.parts(batch.digests) if model.seen else [""] * len(rows)
-        readable = zip(rows, seen, strict=True)
+        readable = zip(rows, seen, batch.digests, strict=True)
         for photo, problem in zip(batch.photos, batch.problems, strict=True):
-            probabilities, part = ([], "") if problem else next(readable)
-            yield Answer(photo, probabilities, problem, part)
+            probabilities, part, digest = ([], "", "") if problem else next(readable)
+            yield Answer(photo, probabilities, problem, part, digest)
