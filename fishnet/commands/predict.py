@@ -37,14 +37,14 @@ from fishnet.ranges import AtLeast, FreeText, Probability
 from fishnet.text import counted, few_of
 
 if TYPE_CHECKING:
-    from fishnet.data.camtrap_writing import Plan
+    from fishnet.data.camtrap_planning import Plan
     from fishnet.data.observations import LoosePhotos, Observation
     from fishnet.models.answer_table import AnswerTable
 
 log = logging.getLogger("fishnet")
 
 POSITION = 60  # in the list of `fishnet --help`
-CAMERA = "fishnet.data.camtrap_writing.Camera"  # what the keys of camtrap are
+CAMERA = "fishnet.data.camtrap_planning.Camera"  # what the keys of camtrap are
 
 
 class Keys:
@@ -148,7 +148,7 @@ def _check_out(config: DictConfig, out: Path) -> None:
 def package_plan(config: DictConfig, photos: "LoosePhotos") -> "Plan":
     """What is known of a package before its photos are answered."""
     from fishnet.data.camtrap import is_package, read_package
-    from fishnet.data.camtrap_writing import Camera, planned
+    from fishnet.data.camtrap_planning import Camera, planned
 
     images = Path(config.images).expanduser()
     camera = Camera(**cast("dict[str, Any]", OmegaConf.to_container(config.camtrap)))
@@ -208,6 +208,8 @@ def write_one_part(
     config: DictConfig, table: "AnswerTable", photos: "LoosePhotos", blocks: "list[list[Observation]]", out: Path
 ) -> Counter[str]:
     """The blocks of one part; those that an earlier command has left are taken from there."""
+    from rich.progress import Progress
+
     from fishnet.data.observations import blocks_of_part, part_of
     from fishnet.models.answer_parts import write_part
     from fishnet.models.checkpoint import model_digest
@@ -222,9 +224,14 @@ def write_one_part(
         "by": config.by, "batch_size": config.batch_size, "images": config.images,
         "photos": hashlib.sha256(json.dumps(names).encode()).hexdigest(),
     }  # fmt: skip
-    counts, before = write_part(
-        out, part, about, table.columns, own, lambda number, counts: table.rows(blocks[number], counts)
-    )
+    with Progress(transient=True) as progress:
+        bar = progress.add_task("predicting", total=len(own))
+
+        def rows_of(number: int, counts: Counter[str]) -> list[list]:
+            progress.update(bar, completed=number - own.start)
+            return table.rows(blocks[number], counts)
+
+        counts, before = write_part(out, part, about, table.columns, own, rows_of)
     if before:
         log.info("part=%s goes on: %d of %d batches had been answered.", part, before, len(own))
     counts["photos"] = sum(len(each.photos) for number in own for each in blocks[number])

@@ -1,41 +1,31 @@
-"""Camtrap DP, the exchange format of camera traps (https://camtrap-dp.tdwg.org, 1.0): a package → class folders.
+"""Camtrap DP, the exchange format of camera traps (https://camtrap-dp.tdwg.org): packages of version 1.0 are read here.
 
-A package is a `datapackage.json` and three tables: deployments, media, observations. What lies in it is linked into
-class folders beside the package, with a manifest, so that every verb reads it as it reads any other folder.
-
-The class of a photo is the scientific name of the animals in it. What people have classified is taken, and what a
-machine has is not; observations of a single photo come before those of an event, which are of each photo between its
-start and its end. A photo of two species, or without an animal, is left out; photos of which people say that they are
-blank are a class where `data.classes` names it.
+A package is a `datapackage.json` and three tables: deployments, media, observations. Observations are of one photo, or
+of an event: then they are of each photo between its start and its end. Whoever sends a package may write anything into
+it, so nothing is read outside its folder, and nothing is fetched.
 """
 
 import csv
 import json
 import os
 import re
-import shutil
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fishnet.errors import BadInput, WorkFailed
-from fishnet.files import locked, replacing
+from fishnet.errors import BadInput
 from fishnet.text import counted, few_of
 
-BLANK = "blank"
 TABLES = ("deployments", "media", "observations")
 REQUIRED = {
     "deployments": ("deploymentID",),
     "media": ("mediaID", "deploymentID", "timestamp", "filePath"),
     "observations": ("deploymentID", "mediaID", "observationType", "scientificName"),
 }
-MANIFEST = ("path", "class", "observation_id", "observer", "taken_on", "lat", "lon", "deployment_id", "media_id")
-TABLE = "manifest.csv"
 LARGEST_JSON, LARGEST_TABLE = 64 * 2**20, 4 * 2**30  # bytes
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _VERSION = re.compile(r"camtrap-dp/(?:[^/]*?)(\d+)\.(\d+)")
@@ -178,10 +168,10 @@ def package_photos(file: Path) -> list[Row]:
     package = read_package(file)
     media, left_out = local_media(package)
     if not media:
-        raise BadInput(f"images={file} holds no photo ({_kinds(left_out)}).")
+        raise BadInput(f"images={file} holds no photo ({kinds_of(left_out)}).")
     _log_left_out(file, left_out)
-    seen = _observed(package, media)
-    rows = [_known(package, row, seen[row["mediaID"]]) for row in media]
+    seen = observed(package, media)
+    rows = [known_of(package, row, seen[row["mediaID"]]) for row in media]
     paths = Counter(row["path"] for row in rows)
     if repeated := [path for path, count in paths.items() if count > 1]:
         raise BadInput(f"{file}: {few_of(repeated, 3)} is the file of several media.")
@@ -192,18 +182,18 @@ def _log_left_out(file: Path, left_out: Counter[str]) -> None:
     import logging
 
     if left_out:
-        logging.getLogger("fishnet").warning("Left out of %s: %s.", file, _kinds(left_out))
+        logging.getLogger("fishnet").warning("Left out of %s: %s.", file, kinds_of(left_out))
 
 
-def _kinds(left_out: Counter[str]) -> str:
+def kinds_of(left_out: Counter[str]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in left_out.most_common(8)) or "nothing is in it"
 
 
-# ---- what a photo shows
+# ---- what is known of a photo
 
 
 @dataclass
-class _Seen:
+class Seen:
     """The observations of a photo: of itself, and of the events that it belongs to."""
 
     own: list[Row]
@@ -215,9 +205,9 @@ class _Seen:
         return next((row["eventID"] for row in (*self.own, *self.events) if row.get("eventID")), "")
 
 
-def _observed(package: Package, media: Sequence[Row]) -> dict[str, _Seen]:
+def observed(package: Package, media: Sequence[Row]) -> dict[str, Seen]:
     """The observations of each of these media, by mediaID."""
-    seen = {row["mediaID"]: _Seen([], []) for row in media}
+    seen = {row["mediaID"]: Seen([], []) for row in media}
     events: dict[str, list[Row]] = defaultdict(list)
     for row in package.observations:
         if row["mediaID"] in seen:
@@ -232,7 +222,7 @@ def _observed(package: Package, media: Sequence[Row]) -> dict[str, _Seen]:
     return seen
 
 
-def _add_events(events: Sequence[Row], media: Sequence[Row], seen: Mapping[str, _Seen]) -> None:
+def _add_events(events: Sequence[Row], media: Sequence[Row], seen: Mapping[str, Seen]) -> None:
     """Observations of events, of one deployment, to the photos of each: by the event's name where media carry it, else
     by their time."""
     named: dict[str, list[str]] = defaultdict(list)
@@ -261,36 +251,7 @@ def moment(text: str) -> float | None:
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
-def class_of(seen: _Seen, blanks: bool) -> tuple[str, str]:
-    """The class of a photo, or why it has none."""
-    own, events = ([row for row in rows if not _by_machine(row)] for rows in (seen.own, seen.events))
-    rows = own or events
-    if not rows:
-        machine = seen.own or seen.events
-        return "", "photos that only a machine has classified" if machine else "photos without an observation"
-    names = {row["scientificName"] for row in rows if row["observationType"] == "animal"}
-    if len(names) > 1:
-        return "", "photos of two species or more"
-    if names == {""}:
-        return "", "photos of an animal without a name"
-    if not names:
-        if {row["observationType"] for row in rows} != {BLANK}:
-            return "", "photos without an animal"
-        return (BLANK, "") if blanks else ("", "blank photos")
-    name = names.pop()
-    return (name, "") if _can_be_folder(name) else ("", "photos whose name cannot be that of a folder")
-
-
-def _by_machine(row: Row) -> bool:
-    return row.get("classificationMethod", "") == "machine"
-
-
-def _can_be_folder(name: str) -> bool:
-    """A name with a slash (`Martes martes/foina`) is of two species anyway."""
-    return not (re.search(r"[/\\\0\r\n]", name) or name.startswith(".") or len(name.encode()) > 200 or name == TABLE)
-
-
-def _known(package: Package, row: Row, seen: _Seen) -> Row:
+def known_of(package: Package, row: Row, seen: Seen) -> Row:
     """What a manifest says of a photo. The camera is the observer; an event is an observation."""
     place = package.deployments.get(row["deploymentID"], {})
     event = row.get("eventID") or row.get("sequenceID") or seen.event
@@ -305,85 +266,3 @@ def _known(package: Package, row: Row, seen: _Seen) -> Row:
         "media_id": row["mediaID"],
         "event_id": event,
     }
-
-
-# ---- class folders
-
-
-def classes_folder(file: Path, blanks: bool) -> Path:
-    """Where the class folders of a package are or would be: beside it, and hidden."""
-    folder = file.expanduser().absolute().parent
-    return folder.with_name(f".{folder.name}.fishnet") / ("classes_and_blank" if blanks else "classes")
-
-
-def link_classes(file: Path, blanks: bool) -> Counter[str]:
-    """Bring the class folders of a package up to date; returns what is left out, by kind.
-
-    Photos are linked, or copied where the file system has no links; what has gone from the package goes from there. The
-    manifest beside them keeps what the package says of each photo.
-    """
-    file = file.expanduser().absolute()
-    package = read_package(file)
-    media, left_out = local_media(package)
-    seen = _observed(package, media)
-    rows: dict[str, Row] = {}
-    for row in media:
-        name, reason = class_of(seen[row["mediaID"]], blanks)
-        if reason:
-            left_out[reason] += 1
-            continue
-        known = _known(package, row, seen[row["mediaID"]]) | {"class": name}
-        rows[f"{name}/{os.path.normpath(row['filePath'])}"] = known
-    if not rows:
-        raise BadInput(f"{file}: no photo of the package has a class ({_kinds(left_out)}).")
-    folder = classes_folder(file, blanks)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with locked(
-            folder.with_name(f"{folder.name}.lock"), waiting=f"Another process is reading {file}: waiting for it."
-        ):
-            _bring_up_to_date(folder, {path: package.folder / row["path"] for path, row in rows.items()})
-            _write_manifest(folder / TABLE, rows)
-    except PermissionError as error:
-        raise BadInput(f"{file}: its class folders cannot be made in {folder.parent} ({error.strerror}).") from error
-    except OSError as error:
-        raise WorkFailed(f"{file}: its class folders could not be made in {folder} ({error.strerror}).") from error
-    return left_out
-
-
-def _bring_up_to_date(folder: Path, photos: Mapping[str, Path]) -> None:
-    """Exactly these photos below the folder; what is right is left untouched, so that nothing is read again."""
-    for path in [Path(above, name) for above, _, names in os.walk(folder) for name in names]:
-        if path.relative_to(folder).as_posix() not in photos and path != folder / TABLE:
-            path.unlink()
-    for parent in {path.rpartition("/")[0] for path in photos}:
-        (folder / parent).mkdir(parents=True, exist_ok=True)
-    for name, source in photos.items():
-        link_photo(source, folder / name)
-    for empty, _, names in os.walk(folder, topdown=False):
-        if not names and Path(empty) != folder:
-            with suppress(OSError):  # folders are in it
-                os.rmdir(empty)
-
-
-def link_photo(source: Path, target: Path) -> None:
-    """The target as a name of the source's file, or as a copy of it with its time."""
-    source = Path(os.path.realpath(source))
-    with suppress(FileNotFoundError):
-        there, wanted = target.stat(), source.stat()
-        if (there.st_dev, there.st_ino) == (wanted.st_dev, wanted.st_ino):
-            return
-        if (there.st_size, there.st_mtime_ns) == (wanted.st_size, wanted.st_mtime_ns):
-            return
-        target.unlink()
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links
-        with replacing(target, alone=True) as temporary:
-            shutil.copy2(source, temporary)
-
-
-def _write_manifest(file: Path, rows: Mapping[str, Row]) -> None:
-    text = [[path if name == "path" else row[name] for name in MANIFEST] for path, row in sorted(rows.items())]
-    with replacing(file, alone=True) as temporary, open(temporary, "w", newline="", encoding="utf-8") as opened:
-        csv.writer(opened).writerows([MANIFEST, *text])

@@ -15,7 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fishnet.data.camtrap import BLANK, classes_folder, is_package, link_classes, read_about
+from fishnet.data.camtrap import is_package, read_about
+from fishnet.data.camtrap_classes import BLANK, classes_folder, link_classes
 from fishnet.errors import BadInput
 from fishnet.reef import Settings, reef_folder
 from fishnet.reef.folder import reef_path

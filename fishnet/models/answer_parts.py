@@ -11,6 +11,7 @@ import glob
 import hashlib
 import io
 import json
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from fishnet.errors import BadInput
 from fishnet.files import flush, replacing
 from fishnet.text import few_of
 
+log = logging.getLogger("fishnet")
 FORMAT = 1
 MARK = b'# {"fishnet_part": '
 LONGEST_LINE = 64 * 2**20  # bytes of the first line
@@ -86,7 +88,7 @@ def write_part(
         body = "".join([header, *(line["text"] for line in kept)]).encode()
         digest = hashlib.sha256(body).hexdigest()
         identity |= {"counts": dict(counts), "header": len(header.encode()), "sha256": digest}
-        with replacing(file) as temporary:
+        with replacing(file, alone=True) as temporary:
             temporary.write_bytes(json.dumps(identity).join(["# ", "\n"]).encode() + body)
         flush(file.parent)
         os.unlink(journal.name)
@@ -121,6 +123,8 @@ def _kept_lines(journal: BinaryIO, identity: Mapping[str, Any], blocks: range) -
         value: Any = None
         with suppress(ValueError):
             value = json.loads(line) if line.endswith(b"\n") else None
+        if number == 0 and value != identity:
+            log.warning("%s is of other answers: this part is answered from its start.", journal.name)
         if value != identity if number == 0 else not _is_block(value, blocks, len(lines)):
             break
         lines += [value] if number else []

@@ -105,7 +105,8 @@ def limits_of(
             )
         limits = [known.get(name) for name in classes]
         return [math.inf if limit is None else float(limit) for limit in limits]
-    if unknown := sorted({*map(str, sure)} - {*classes}):
+    sure = {str(name): limit for name, limit in sure.items()}
+    if unknown := sorted({*sure} - {*classes}):
         raise BadInput(f"sure: {few_of(unknown)} cannot be answered; the classes are {few_of(list(classes), 20)}.")
     if missing := [name for name in classes if name not in sure]:
         raise BadInput(f"sure: name a probability for each class; {few_of(missing)} has none.")
