@@ -244,6 +244,7 @@ def write_camtrap(
     """A package in a new folder, which takes its name when all is there."""
     from fishnet.data.camtrap_writing import Classified, write_package
     from fishnet.models.checkpoint import model_digest
+    from fishnet.runs.facts import run_of
 
     counts, answered = Counter(photos=len(table.files)), []
     for block in shown(blocks):
@@ -254,8 +255,9 @@ def write_camtrap(
             best, unsure = table.best(answer.probabilities)
             counts["not sure"] += unsure
             answered.append(Classified(table.classes[best], answer.probabilities[best], not unsure, ""))
-    name = Path(config.checkpoint).expanduser().absolute().name
-    classified_by = f"fishnet {__version__}, {name}, SHA-256 {model_digest(Path(config.checkpoint))}"
+    checkpoint = Path(config.checkpoint).expanduser().absolute()
+    name = (run_of(checkpoint) or checkpoint).name
+    classified_by = f"{name} (fishnet {__version__}, SHA-256 {model_digest(checkpoint)})"
     write_package(out, plan, answered, classified_by)
     return counts
 

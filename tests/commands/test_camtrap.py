@@ -89,7 +89,7 @@ def check_answers_of(answered, package):
         assert row["eventID"] == row["mediaID"].partition("_")[0] and row["observationLevel"] == "media"
         if row is not cut:
             assert row["classificationMethod"] == "machine" and row["classificationTimestamp"].endswith("Z")
-            assert row["classifiedBy"].startswith("fishnet ") and "SHA-256" in row["classifiedBy"]
+            assert row["classifiedBy"].startswith("run (fishnet ") and "SHA-256" in row["classifiedBy"]
             assert row["scientificName"] in SPECIES and 0 < float(row["classificationProbability"]) <= 1
 
 

@@ -1,6 +1,7 @@
 """Photos in, a table out: a row a photo, whatever the photo."""
 
 import csv
+import fcntl
 import json
 import os
 import shutil
@@ -155,6 +156,8 @@ def test_thresholds_that_a_bundle_carries(fishnet, trained, photos, tmp_path):
         arguments = [f"checkpoint={bundle}", "images=photos/disc.jpg", "sure=model", "overwrite=true"]
         assert fishnet("predict", *arguments).status == 0
         assert rows(tmp_path / "predictions.csv")[0]["not_sure"] == unsure
+    assert fishnet("predict", BEST, "images=photos/disc.jpg", "sure=model", "overwrite=true").status == 0
+    assert rows(tmp_path / "predictions.csv")[0]["not_sure"] == "True"  # too few photos for the run to know any
     shutil.copy(trained / "checkpoints" / "best.ckpt", tmp_path / "alone.ckpt")
     ended = fishnet("predict", "checkpoint=alone.ckpt", "images=photos/disc.jpg", "sure=model", "out=none.csv")
     assert ended.status == 2 and "has no thresholds" in ended.err and "fishnet export" in ended.err
@@ -235,6 +238,17 @@ def test_a_journal_of_other_answers_is_not_gone_on_with(fishnet, lake, tmp_path)
         journal.write_bytes(left)
         assert fishnet("predict", *lake, "part=1/2", "overwrite=true").status == 0
         assert len(pd.read_csv(tmp_path / "answers.1-of-2.csv", comment="#")) == 9
+
+
+def test_a_part_is_answered_by_one_process_at_a_time(fishnet, lake, tmp_path):
+    journal = tmp_path / ".answers.1-of-2.csv.journal"
+    with open(journal, "ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        ended = fishnet("predict", *lake, "part=1/2")
+        assert ended.status == 2 and "Another process is answering answers.1-of-2.csv" in ended.err
+    assert fishnet("predict", *lake, "part=1/2").status == 0
+    ended = fishnet("predict", *lake, "part=1/2")
+    assert ended.status == 2 and "answers.1-of-2.csv exists" in ended.err
 
 
 def change(file, **values):
