@@ -8,6 +8,7 @@ import pandas as pd
 
 from fishnet.headers import read_header
 from fishnet.models.bundle import read_bundle, read_gallery
+from tests.support.drawing import draw_folder
 
 BEST = "checkpoint=run/checkpoints/best.ckpt"
 
