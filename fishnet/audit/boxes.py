@@ -1,7 +1,7 @@
 """Boxes of animals from a file, as regions of the photos that a model sees.
 
 Read are tables with xmin, ymin, xmax, ymax in pixels, Camtrap DP's observations (bboxX, bboxY, bboxWidth, bboxHeight in
-shares of the photo), and the JSON of COCO and of MegaDetector.
+shares of the photo) or its datapackage.json, which tells the file of each, and the JSON of COCO and of MegaDetector.
 """
 
 import json
@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from fishnet.data.camtrap import Package, read_package
 from fishnet.data.views import Preprocessing, view_box
 from fishnet.errors import BadInput
 from fishnet.text import few_of
@@ -31,7 +32,8 @@ CAMTRAP = ("bboxX", "bboxY", "bboxWidth", "bboxHeight")
 
 
 class Box(NamedTuple):
-    """A box of a photo; `relative` ones are in shares of its width and height, others in pixels."""
+    """A box of a photo; `relative` ones are in shares of its width and height, others in pixels. A photo that is known
+    by its `whole` path is no other of that name."""
 
     photo: str
     left: float
@@ -39,6 +41,7 @@ class Box(NamedTuple):
     right: float
     bottom: float
     relative: bool
+    whole: bool = False
 
 
 def boxed_regions(file: Path, table: pd.DataFrame, preprocessing: Preprocessing) -> Regions:
@@ -71,13 +74,15 @@ def read_boxes(file: Path) -> list[Box]:
         raise BadInput(f"boxes={file}: there is no such file.")
     try:
         if file.suffix.lower() == ".json":
-            return list(_of_json(json.loads(file.read_text(encoding="utf-8"))))
+            content = json.loads(file.read_text(encoding="utf-8"))
+            return list(_of_package(read_package(file)) if "resources" in content else _of_json(content))
         table = pd.read_csv(file, keep_default_na=False, dtype=str)
         return list(_of_table(table))
     except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise BadInput(
             f"boxes={file} cannot be read ({type(error).__name__}: {str(error)[:80]}); a table needs a column path or "
-            f"filename and {', '.join(CORNERS)} in pixels, or {', '.join(CAMTRAP)}; a .json is COCO's or MegaDetector's"
+            f"filename and {', '.join(CORNERS)} in pixels, or {', '.join(CAMTRAP)}; a .json is of Camtrap DP, "
+            "COCO or MegaDetector"
         ) from error
 
 
@@ -93,6 +98,14 @@ def _of_table(table: pd.DataFrame) -> Iterator[Box]:
     for row in table[(table[list(CAMTRAP)] != "").all(axis=1)].itertuples():
         left, top, width, height = (float(getattr(row, key)) for key in CAMTRAP)
         yield Box(str(getattr(row, name)), left, top, left + width, top + height, relative=True)
+
+
+def _of_package(package: Package) -> Iterator[Box]:
+    """The boxes of all observations, each of the file of its photo."""
+    files = {row["mediaID"]: row["filePath"] for row in package.media}
+    rows = [{"path": files[row["mediaID"]], **row} for row in package.observations if row["mediaID"] in files]
+    table = pd.DataFrame(rows, columns=["path", *CAMTRAP], dtype=object).fillna("")
+    yield from (box._replace(whole=True) for box in _of_table(table))
 
 
 def _of_json(content: Mapping) -> Iterator[Box]:
@@ -119,7 +132,7 @@ def box_regions(found: Sequence[Box], table: pd.DataFrame, preprocessing: Prepro
     regions = torch.zeros(len(table), preprocessing.size, preprocessing.size)
     outside, unknown = list[str](), list[str]()
     for box in found:
-        row = rows.get(box.photo, rows.get(PurePosixPath(box.photo).name))
+        row = rows.get(box.photo, None if box.whole else rows.get(PurePosixPath(box.photo).name))
         if row is None:
             unknown.append(box.photo)
             continue
@@ -135,13 +148,12 @@ def box_regions(found: Sequence[Box], table: pd.DataFrame, preprocessing: Prepro
 
 
 def _rows_by_name(paths: pd.Series) -> dict[str, int]:
-    """Rows by path, and by the bare name where it is the only one of its kind."""
-    names = paths.map(lambda path: PurePosixPath(path).name)
-    alone = ~names.duplicated(keep=False)
-    return {
-        **{name: row for row, (name, single) in enumerate(zip(names, alone, strict=True)) if single},
-        **{path: row for row, path in enumerate(paths)},
-    }
+    """Rows by path, and by the bare name or the path below the class folder where it is the only one of its kind."""
+    rows: dict[str, int] = {}
+    for names in (paths.map(lambda path: PurePosixPath(path).name), paths.map(lambda path: path.partition("/")[2])):
+        alone = ~names.duplicated(keep=False)
+        rows |= {name: row for row, (name, single) in enumerate(zip(names, alone, strict=True)) if single}
+    return rows | {path: row for row, path in enumerate(paths)}
 
 
 def _paint(region: Tensor, corners: np.ndarray, width: int, height: int, preprocessing: Preprocessing) -> None:

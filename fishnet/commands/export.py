@@ -1,8 +1,9 @@
 """fishnet export: a checkpoint → a bundle of the model to hand over, with nothing in it that runs
 
 The bundle is a folder: weights (safetensors), how to use them (model.json: classes, preprocessing, temperature, a
-threshold for each class, the figures of the test, what the model was trained on and under which licences), what an
-audit has shown, and the digests of it all. Every verb that takes a checkpoint takes it, too.
+threshold for each class, the figures of the test, what the model was trained on and under which licences), what tells
+photos of none of the classes (where the run's photos are at hand), what an audit has shown, and the digests of it all.
+Every verb that takes a checkpoint takes it, too.
 
 Examples
   fishnet export checkpoint=outputs/RUN/checkpoints/best.ckpt out=perch-and-pike
@@ -42,6 +43,7 @@ class Keys:
     alias: FreeText | None
     onnx: bool
     gallery: Annotated[int, Within(0, 1000)]
+    none_of_these: bool
 
 
 def export(config: DictConfig) -> dict[str, float]:
@@ -59,6 +61,7 @@ def export(config: DictConfig) -> dict[str, float]:
     from fishnet.models.bundle import read_bundle, write_bundle
     from fishnet.models.checkpoint import load_model
     from fishnet.runs.facts import audit_of, run_facts, run_of
+    from fishnet.runs.familiar import familiarity_of
     from fishnet.runs.gallery import gallery_of
 
     checkpoint = Path(config.checkpoint).expanduser().absolute()
@@ -69,6 +72,8 @@ def export(config: DictConfig) -> dict[str, float]:
         if config.gallery:
             raise BadInput(f"gallery={config.gallery}: the checkpoint lies in no run's folder, which knows its test.")
     facts, audit = (run_facts(run), audit_of(run)) if run else ({}, None)
+    if run and config.none_of_these:
+        model.familiarity = familiarity_of(run, model)
     gallery = gallery_of(run, config.gallery) if run and config.gallery else None
     write_bundle(model, out, about=facts, audit=audit, gallery=gallery, onnx=config.onnx)
     bundle = read_bundle(out)  # as whoever gets it

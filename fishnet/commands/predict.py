@@ -4,19 +4,32 @@ Examples
   fishnet predict checkpoint=outputs/RUN/checkpoints/best.ckpt images=photos/new
   fishnet predict checkpoint=best.ckpt images='my photo.jpg' out=answer.csv sure=0.9
   fishnet predict checkpoint=best.ckpt images=photos/lake classes=[perch,pike,roach]     no other lives in this lake
+  fishnet predict checkpoint=best.ckpt images=photos/lake sure='{perch: 0.9, pike: 0.7}'
+  fishnet predict checkpoint=perch-and-pike images=photos/lake sure=model             as measured on validation photos
+  fishnet predict checkpoint=best.ckpt images=photos/lake by=observation_id              one answer an observation
+  fishnet predict checkpoint=best.ckpt images=photos/lake by='(.+)_frame'                or for photos named alike
+  fishnet predict checkpoint=best.ckpt images=photos/lake out=answers.csv part=2/4       the second of four commands
+  fishnet predict join='answers.*-of-4.csv' out=answers.csv
+  fishnet predict checkpoint=best.ckpt images=PACKAGE/datapackage.json format=camtrap_dp out=answered
+  fishnet predict checkpoint=best.ckpt images=photos format=camtrap_dp out=answered camtrap.latitude=52.1 \\
+      camtrap.longitude=4.8 camtrap.timezone=+02:00
 """
 
 import csv
+import hashlib
+import json
 import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from fishnet import __version__
 from fishnet.config.checkpoints import bring_checkpoint
 from fishnet.config.entry import start
-from fishnet.config.validate import check_writable, validate
-from fishnet.data.listing import find_photos
+from fishnet.config.validate import check, check_writable, constructor, validate
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
 from fishnet.files import replacing
@@ -24,11 +37,14 @@ from fishnet.ranges import AtLeast, FreeText, Probability
 from fishnet.text import counted, few_of
 
 if TYPE_CHECKING:
-    from fishnet.models.classifier import ImageClassifier
+    from fishnet.data.camtrap_planning import Plan
+    from fishnet.data.observations import LoosePhotos, Observation
+    from fishnet.models.answer_table import AnswerTable
 
 log = logging.getLogger("fishnet")
 
 POSITION = 60  # in the list of `fishnet --help`
+CAMERA = "fishnet.data.camtrap_planning.Camera"  # what the keys of camtrap are
 
 
 class Keys:
@@ -38,34 +54,119 @@ class Keys:
     images: FreeText
     out: FreeText
     overwrite: bool
-    sure: Annotated[float, Probability]
+    format: Literal["csv", "camtrap_dp"]
+    sure: Annotated[float, Probability] | Literal["model"] | dict
     classes: list[str] | None
+    by: FreeText | None
+    part: FreeText | None
+    join: FreeText | None
     batch_size: Annotated[int, AtLeast(1)]
+    camtrap: dict
 
 
 def predict(config: DictConfig) -> dict[str, float]:
-    """One row a photo, in the order of their paths; photos that cannot be read are listed and keep their row."""
+    """One row a photo or observation, in the order of their paths; what cannot be read is listed and keeps its row."""
+    if config.join is not None:
+        return join(config)
     bring_checkpoint(config)
     validate(config, "predict")
+    for key, (annotation, _) in constructor(CAMERA).items():
+        check(f"camtrap.{key}", config.camtrap[key], annotation)
+    _check_together(config)
     keep_freed_memory()
-    out = Path(config.out).expanduser().absolute()
-    if out.is_dir():
-        raise BadInput(f"out={config.out} is a folder: give the name of a file.")
-    if out.exists() and not config.overwrite:
-        raise BadInput(f"out={config.out} exists: choose another name, or say overwrite=true.")
-    check_writable("out", config.out)
-    photos = find_photos(Path(config.images).expanduser())
-    from fishnet.models.checkpoint import load_model
+    from fishnet.data.observations import blocks_of, loose_photos, observations, part_of
+    from fishnet.models.answer_parts import part_file
 
-    model = load_model(Path(config.checkpoint))
-    classes = possible_classes(model.classes, config.classes)
-    counts = write_predictions(model, photos, out, classes=classes, sure=config.sure, batch_size=config.batch_size)
+    out = Path(config.out).expanduser().absolute()
+    part = None if config.part is None else part_of(config.part)
+    out = out if part is None else part_file(out, part)
+    _check_out(config, out)
+    photos = loose_photos(Path(config.images).expanduser())
+    found = observations(photos.table, config.by)
+    plan = package_plan(config, photos) if config.format == "camtrap_dp" else None
+    table = answer_table(config, photos)
+    blocks = blocks_of(found, config.batch_size)
+    if plan is not None:
+        counts = write_camtrap(config, table, blocks, plan, out)
+    elif part is not None:
+        counts = write_one_part(config, table, photos, blocks, out)
+    else:
+        counts = write_table(table, blocks, out)
     log.info(
-        "%s: %d photos, %d not sure, %d could not be read", out, len(photos), counts["not sure"], counts["refused"]
+        "%s: %s%s, %d not sure, %d could not be read",
+        *(out, counted(counts["photos"], "photo"), f" in {len(found)} observations" if config.by else ""),
+        *(counts["not sure"], counts["refused"]),
     )
     if counts["trained on"]:
         log.warning("The model was trained on %s of these (column seen).", counted(counts["trained on"], "photo"))
-    return {name: float(count) for name, count in counts.items()}
+    return {name: float(counts[name]) for name in ("not sure", "refused", "trained on")}
+
+
+def join(config: DictConfig) -> dict[str, float]:
+    """Write the table of all parts; nothing is asked of a model."""
+    for key in ("checkpoint", "images"):
+        if not OmegaConf.is_missing(config, key):
+            raise BadInput(f"join={config.join} takes the answers of the parts: leave {key}= out.")
+        config[key] = ""
+    if config.part is not None or config.format != "csv":
+        raise BadInput(f"join={config.join} writes one CSV: leave part= and format= out.")
+    validate(config, "predict")
+    out = Path(config.out).expanduser().absolute()
+    _check_out(config, out)
+    from fishnet.models.answer_parts import join_parts
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    counts, parts = join_parts(config.join, out)
+    log.info("%s: %d parts, %d not sure, %d could not be read", out, parts, counts["not sure"], counts["refused"])
+    return {name: float(counts[name]) for name in ("not sure", "refused", "trained on")}
+
+
+def _check_together(config: DictConfig) -> None:
+    """Refuse keys that contradict each other."""
+    if config.format == "camtrap_dp" and (config.part is not None or config.by is not None):
+        raise BadInput("format=camtrap_dp writes an observation a photo, in one command: leave part= and by= out.")
+    if config.sure == "model" and (config.classes is not None or config.by is not None):
+        log.warning("sure=model: the thresholds were measured on single photos, among all classes.")
+
+
+def _check_out(config: DictConfig, out: Path) -> None:
+    if config.format == "camtrap_dp":
+        if out.exists():
+            raise BadInput(f"out={config.out} exists: give the name of a new folder for the package.")
+        images = Path(config.images).expanduser().absolute()
+        if images.is_dir() and out.is_relative_to(images):
+            raise BadInput(
+                f"out={config.out} lies among the photos of images={config.images}: give a folder elsewhere."
+            )
+    if out.is_dir():
+        raise BadInput(f"out={config.out} is a folder: give the name of a file.")
+    if out.exists() and not config.overwrite:
+        raise BadInput(f"out={out if config.part else config.out} exists: choose another name, or say overwrite=true.")
+    check_writable("out", config.out)
+
+
+def package_plan(config: DictConfig, photos: "LoosePhotos") -> "Plan":
+    """What is known of a package before its photos are answered."""
+    from fishnet.data.camtrap import is_package, read_package
+    from fishnet.data.camtrap_planning import Camera, planned
+
+    images = Path(config.images).expanduser()
+    camera = Camera(**cast("dict[str, Any]", OmegaConf.to_container(config.camtrap)))
+    return planned(photos.folder, photos.table, read_package(images) if is_package(images) else None, camera)
+
+
+def answer_table(config: DictConfig, photos: "LoosePhotos") -> "AnswerTable":
+    """The model, and how its answers become rows."""
+    from fishnet.models.answer_table import AnswerTable, limits_of
+    from fishnet.models.checkpoint import load_model
+    from fishnet.runs.facts import thresholds_known
+
+    checkpoint = Path(config.checkpoint)
+    model = load_model(checkpoint)
+    classes = possible_classes(model.classes, config.classes)
+    sure = cast("dict", OmegaConf.to_container(config.sure)) if OmegaConf.is_config(config.sure) else config.sure
+    limits = limits_of(sure, classes, thresholds_known(checkpoint) if sure == "model" else None)
+    return AnswerTable(model, photos.files, classes, limits, config.batch_size, joined=config.by is not None)
 
 
 def possible_classes(known: list[str], chosen: list[str] | None) -> list[str]:
@@ -79,18 +180,9 @@ def possible_classes(known: list[str], chosen: list[str] | None) -> list[str]:
     return [name for name in known if name in chosen]
 
 
-def write_predictions(
-    model: "ImageClassifier", photos: list[Path], out: Path, *, classes: list[str], sure: float, batch_size: int
-) -> dict[str, int]:
-    """Into a file beside `out`, which takes its place when all is there; returns how many photos are not sure, refused
-    or known from the training."""
-    from rich.progress import track
-
-    from fishnet.models.answers import answers
-
-    counts = {"not sure": 0, "refused": 0, "trained on": 0}
-    given = answers(model, photos, batch_size, classes)
-    rows = track(given, total=len(photos), description="predicting", transient=True)
+def write_table(table: "AnswerTable", blocks: "list[list[Observation]]", out: Path) -> Counter[str]:
+    """Into a file beside `out`, which takes its place when all is there; returns what was counted."""
+    counts = Counter(photos=len(table.files))
     with replacing(out) as temporary:
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
@@ -98,20 +190,75 @@ def write_predictions(
         except OSError as error:
             raise BadInput(f"out={out} cannot be written ({error.strerror}).") from error
         with open(temporary, "w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            table.writerow(["path", "predicted", "probability", "not_sure", "problem", "seen", *classes])
-            for path, probabilities, problem, seen in rows:
-                if problem:
-                    table.writerow([path, "", "", True, problem, "", *[""] * len(classes)])
-                    counts["refused"] += 1
-                    log.warning("%s: %s", path, problem)
-                    continue
-                best = max(range(len(probabilities)), key=probabilities.__getitem__)
-                unsure = probabilities[best] < sure
-                counts["not sure"] += unsure
-                counts["trained on"] += seen == "train"
-                answer = [classes[best], round(probabilities[best], 6), unsure, "", seen]
-                table.writerow([path, *answer, *(round(value, 6) for value in probabilities)])
+            rows = csv.writer(file)
+            rows.writerow(table.columns)
+            for block in shown(blocks):
+                rows.writerows(table.rows(block, counts))
+    return counts
+
+
+def shown(blocks: "Iterable[list[Observation]]") -> "Iterator[list[Observation]]":
+    """The blocks, with a bar that tells how many are done."""
+    from rich.progress import track
+
+    return iter(track(list(blocks), description="predicting", transient=True))
+
+
+def write_one_part(
+    config: DictConfig, table: "AnswerTable", photos: "LoosePhotos", blocks: "list[list[Observation]]", out: Path
+) -> Counter[str]:
+    """The blocks of one part; those that an earlier command has left are taken from there."""
+    from rich.progress import Progress
+
+    from fishnet.data.observations import blocks_of_part, part_of
+    from fishnet.models.answer_parts import write_part
+    from fishnet.models.checkpoint import model_digest
+
+    part = part_of(config.part)
+    own = blocks_of_part(blocks, part)
+    names = [
+        [each.name, *(photos.table["path"].iloc[row] for row in each.photos)] for block in blocks for each in block
+    ]
+    about = {
+        "model": model_digest(Path(config.checkpoint)), "classes": table.classes, "limits": table.limits,
+        "by": config.by, "batch_size": config.batch_size, "images": config.images,
+        "photos": hashlib.sha256(json.dumps(names).encode()).hexdigest(),
+    }  # fmt: skip
+    with Progress(transient=True) as progress:
+        bar = progress.add_task("predicting", total=len(own))
+
+        def rows_of(number: int, counts: Counter[str]) -> list[list]:
+            progress.update(bar, completed=number - own.start)
+            return table.rows(blocks[number], counts)
+
+        counts, before = write_part(out, part, about, table.columns, own, rows_of)
+    if before:
+        log.info("part=%s goes on: %d of %d batches had been answered.", part, before, len(own))
+    counts["photos"] = sum(len(each.photos) for number in own for each in blocks[number])
+    return counts
+
+
+def write_camtrap(
+    config: DictConfig, table: "AnswerTable", blocks: "list[list[Observation]]", plan: "Plan", out: Path
+) -> Counter[str]:
+    """A package in a new folder, which takes its name when all is there."""
+    from fishnet.data.camtrap_writing import Classified, write_package
+    from fishnet.models.checkpoint import model_digest
+    from fishnet.runs.facts import run_of
+
+    counts, answered = Counter(photos=len(table.files)), []
+    for block in shown(blocks):
+        for answer in table.answers(block, counts):
+            if answer.problem:
+                answered.append(Classified("", 0.0, False, answer.problem))
+                continue
+            best, unsure = table.best(answer.probabilities)
+            counts["not sure"] += unsure
+            answered.append(Classified(table.classes[best], answer.probabilities[best], not unsure, ""))
+    checkpoint = Path(config.checkpoint).expanduser().absolute()
+    name = (run_of(checkpoint) or checkpoint).name
+    classified_by = f"{name} (fishnet {__version__}, SHA-256 {model_digest(checkpoint)})"
+    write_package(out, plan, answered, classified_by)
     return counts
 
 

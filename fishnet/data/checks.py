@@ -15,7 +15,7 @@ from fishnet.data.conditions import hidden_conditions, leak
 from fishnet.data.duplicates import copies
 from fishnet.data.findings import WEIGHTS, Check, Finding, Folder
 from fishnet.data.index import build_index, check_classes, check_labels, chosen_folders, examples_of, grouped, too_many
-from fishnet.data.listing import list_photos
+from fishnet.data.listing import folder_source
 from fishnet.data.manifest import comparable, in_their_spelling, read_manifest
 from fishnet.data.naming import naming_of
 from fishnet.data.same_photo import Pair
@@ -32,10 +32,10 @@ RARE = 0.1  # of a class: more pictures of that kind than this are what the clas
 
 def read_folder(root: str, settings: dict[str, Any], *, progress: bool = True) -> Folder:
     """The folder as the checks see it."""
-    listing = list_photos(root)
+    listing = folder_source(root, settings["classes"]).listing
     same = {name: settings[name] for name in ("manifest", "curation", "classes", "positive")}
     index = build_index(
-        root, **same, group="none", duplicates="ignore", progress=progress, listing=listing, forgiving=True
+        listing.root, **same, group="none", duplicates="ignore", progress=progress, listing=listing, forgiving=True
     )
     chosen = chosen_folders(listing.classes, settings["classes"], fewest=1)
     file = Path(settings["manifest"]).expanduser() if settings["manifest"] else index.root / "manifest.csv"

@@ -19,7 +19,7 @@ from fishnet.ranges import Above, AtLeast, Within, check_ranges
 
 from .folder import PhotoFolder, finished, photo_loader
 from .index import Index
-from .listing import FolderSource
+from .listing import folder_source
 from .loading import EpochSampler, EvaluationSampler, FeatureDataset, ResumableLoader
 from .seen import SeenPhotos
 from .store import Stored
@@ -39,7 +39,7 @@ class ImageFolderData(L.LightningDataModule):
     and resampling are the model's, which is found through the trainer.
 
     Args:
-        root: The folder that holds one folder for each class.
+        root: The folder that holds one folder for each class, or the `datapackage.json` of a Camtrap DP package.
         manifest: Another table of the photos than `manifest.csv` in the folder.
         curation: A list of photos to leave out (`drop`), to call by another class (`relabel`), or whose training loss
             counts for more or less (`weigh`).
@@ -110,9 +110,9 @@ class ImageFolderData(L.LightningDataModule):
         if balance not in ("none", "weights", "sampler"):
             raise BadInput(f"data.balance={balance} is unknown: choose from none, weights, sampler.")
         self.folder = PhotoFolder(
-            source=FolderSource(root), chosen=classes, manifest=manifest, curation=curation, positive=positive,
-            group=group, duplicates=duplicates, max_refused=max_refused, val=val, test=test, folds=folds, fold=fold,
-            split_file=split_file, seed=seed, cache=cache, cache_limit=cache_limit,
+            source=folder_source(root, classes), chosen=classes, manifest=manifest, curation=curation,
+            positive=positive, group=group, duplicates=duplicates, max_refused=max_refused, val=val, test=test,
+            folds=folds, fold=fold, split_file=split_file, seed=seed, cache=cache, cache_limit=cache_limit,
         )  # fmt: skip
         self.image_size, self.augment, self.balance = image_size, augment, balance
         self.batch_size, self.workers, self.views = batch_size, workers, views

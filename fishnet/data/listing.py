@@ -8,13 +8,15 @@ import logging
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from fishnet.data.camtrap import is_package, read_about
+from fishnet.data.camtrap_classes import BLANK, classes_folder, link_classes
 from fishnet.errors import BadInput
 from fishnet.reef import Settings, reef_folder
 from fishnet.reef.folder import reef_path
@@ -179,6 +181,31 @@ class FolderSource:
             raise BadInput(f"data.root={self.given} {what}: give a folder that holds one folder a class.")
 
 
+class PackageSource(FolderSource):
+    """The class folders of a Camtrap DP package, made beside it when its listing is first read.
+
+    Args:
+        file: the package's datapackage.json.
+        blanks: whether photos on which people have seen nothing are a class.
+    """
+
+    users_own = False
+
+    def __init__(self, file: str, *, blanks: bool) -> None:
+        self.file, self.blanks = Path(file).expanduser(), blanks
+        super().__init__(str(classes_folder(self.file, blanks)))
+
+    @cached_property
+    def listing(self) -> Listing:
+        left_out = link_classes(self.file, self.blanks)
+        listing = list_photos(self.root)
+        listing.left_out.update(left_out)
+        return listing
+
+    def check(self) -> None:
+        read_about(self.file)
+
+
 class ReefSource(FolderSource):
     """The drawn reef, drawn below `parent` when its listing is first read; `drawing` are its Settings, checked here."""
 
@@ -208,11 +235,18 @@ class ReefSource(FolderSource):
             )
 
 
+def folder_source(root: str, classes: Sequence[str] | None) -> FolderSource:
+    """Class folders, or those of a package whose datapackage.json is named; blank photos are a class if it is named."""
+    if is_package(Path(root).expanduser()):
+        return PackageSource(root, blanks=BLANK in (classes or ()))
+    return FolderSource(root)
+
+
 def source_of(settings: Mapping[str, Any]) -> FolderSource | None:
     """The source of a data module with these settings, known before torch is imported; None for a user's own module."""
     match settings["_target_"]:
         case "fishnet.data.datamodule.ImageFolderData":
-            return FolderSource(str(settings["root"]))
+            return folder_source(str(settings["root"]), settings.get("classes"))
         case "fishnet.data.reef.ReefData":
             names = ("species", "photos", "plant", "layout")
             drawing = {name: settings[name] for name in names if name in settings}  # a run of before has no layout

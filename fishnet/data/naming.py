@@ -221,6 +221,6 @@ def keys_of(paths: pd.Series, pattern: str) -> pd.Series:
     """
     search = re.compile(pattern).search
     whole = "/" in pattern
-    matches = [search(path if whole else path.rsplit("/", 1)[1]) for path in paths.tolist()]
+    matches = [search(path if whole else path.rpartition("/")[2]) for path in paths.tolist()]
     keys = [(match[1 if match.re.groups else 0] or "") if match else "" for match in matches]
     return pd.Series(keys, index=paths.index, dtype=object)

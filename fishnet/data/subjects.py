@@ -33,24 +33,40 @@ def stated_groups(table: pd.DataFrame, group: str | None) -> tuple[np.ndarray, l
                 f"data.group={group or 'none'} may part subjects: {look_of(naming)}; say {typed(naming.pattern)}."
             ]
         return _numbered(_column(table, "observation_id")), warnings
-    if group in table.columns:
-        keys, source = table[group].astype(str), f"the column {group!r} is empty for"
-    else:
-        keys, source = _by_name(table, group), f"the pattern {group!r} does not match"
+    keys, source = stated_keys(table, group, "data.group")
     alone = int((keys == "").sum())
-    if alone == len(keys):
-        columns = ", ".join(name for name in table.columns if name not in OWN_COLUMNS) or "none"
-        example = table["path"].iloc[0].rsplit("/", 1)[1]
-        raise BadInput(
-            f"data.group={group!r} is neither a filled column of the manifest (columns: {columns}) nor a pattern "
-            f"found in any file name (such as {example!r}), nor auto or none."
-        )
     warnings = [f"data.group: {source} {alone} of {len(keys)} photos; each is its own group."] if alone else []
     numbers = _numbered(keys)
     mixed = int((table["label"].groupby(numbers).nunique() > 1).sum())
     if mixed:
         warnings.append(f"data.group: {mixed} groups hold photos of several classes.")
     return numbers, warnings
+
+
+def stated_keys(table: pd.DataFrame, group: str, setting: str) -> tuple[pd.Series, str]:
+    """For each photo what a column of the manifest holds, or what a pattern finds in its name; empty where nothing is.
+
+    Args:
+        table: `path` and the manifest's columns as text.
+        group: the column or the pattern.
+        setting: the key by which it was given, for the words of an error.
+
+    Returns:
+        The keys, and half a sentence that the number of photos without one follows.
+    """
+    if group in table.columns:
+        keys, source = table[group].astype(str), f"the column {group!r} is empty for"
+    else:
+        keys, source = _by_name(table, group, setting), f"the pattern {group!r} does not match"
+    if (keys == "").all():
+        columns = ", ".join(name for name in table.columns if name not in OWN_COLUMNS) or "none"
+        example = table["path"].iloc[0].rpartition("/")[2]
+        words = ", nor auto or none" if setting == "data.group" else ""
+        raise BadInput(
+            f"{setting}={group!r} is neither a filled column of the manifest (columns: {columns}) nor a pattern "
+            f"found in any file name (such as {example!r}){words}."
+        )
+    return keys, source
 
 
 def typed(pattern: str) -> str:
@@ -111,11 +127,11 @@ def _column(table: pd.DataFrame, name: str) -> pd.Series:
     return table[name].astype(str) if name in table.columns else pd.Series("", table.index, dtype=object)
 
 
-def _by_name(table: pd.DataFrame, pattern: str) -> pd.Series:
+def _by_name(table: pd.DataFrame, pattern: str, setting: str) -> pd.Series:
     try:
         return keys_of(table["path"], pattern)
     except re.error as error:
-        raise BadInput(f"data.group={pattern!r} is not a regular expression ({error}).") from None
+        raise BadInput(f"{setting}={pattern!r} is not a regular expression ({error}).") from None
 
 
 def _numbered(keys: pd.Series) -> np.ndarray:

@@ -16,11 +16,15 @@ from fishnet.models.isolation import eval_mode_restored
 
 
 class Parts(NamedTuple):
-    """What each position adds to each logit (N × classes × h × w), and the logits: maps summed, plus `bias`."""
+    """What each position adds to each logit (N × classes × h × w), and the logits: maps summed, plus `bias`.
+
+    `features` (N × channels) are what the linear layer takes in.
+    """
 
     maps: Tensor
     logits: Tensor
     bias: Tensor
+    features: Tensor
 
 
 def additive_maps(model: Classifier, images: Tensor, setting: Setting = PLAIN) -> Parts:
@@ -32,7 +36,7 @@ def additive_maps(model: Classifier, images: Tensor, setting: Setting = PLAIN) -
         features = last_maps(model, images, setting)
         maps = torch.einsum("nchw,kc->nkhw", features, head.weight.float()) / features[0, 0].numel()
         bias = torch.zeros_like(maps[0, :, 0, 0]) if head.bias is None else head.bias.float()
-        return Parts(maps, maps.sum(dim=(2, 3)) + bias, bias)
+        return Parts(maps, maps.sum(dim=(2, 3)) + bias, bias, features.mean(dim=(2, 3)))
 
 
 def last_maps(model: Classifier, images: Tensor, setting: Setting = PLAIN) -> Tensor:

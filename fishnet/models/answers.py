@@ -1,23 +1,29 @@
 """A model's answers on photos from anywhere: the one way for the command line, the service and MLflow."""
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from fishnet.data.photos import photo_batches
+from fishnet.data.photos import PhotoBatch, photo_batches
 
+from .backbones import single_head
 from .classifier import ImageClassifier
+from .features import features_and_logits
 
 
 class Answer(NamedTuple):
-    """Of a photo: its probabilities, or the problem why there are none; its part in the model's training, if known."""
+    """Of a photo: its probabilities, or the problem why there are none; its part in the model's training, if known;
+    the SHA-256 of its bytes, if it could be read; whether it looks like none of the classes, if the model can say."""
 
     photo: Path | bytes
     probabilities: list[float]
     problem: str
     seen: str
+    digest: str
+    strange: bool | None = None
 
 
 def answers(
@@ -35,15 +41,27 @@ def answers(
     columns = [model.classes.index(name) for name in classes or model.classes]
     for batch in photo_batches(photos, model.preprocessing, batch_size=batch_size):
         with torch.inference_mode():
-            logits = model(batch.images.to(model.device))[:, columns] if batch.views else None
-            rows = [] if logits is None else model.probabilities(logits).tolist()
+            rows, strange = _answered(model, batch, columns) if batch.views else ([], [])
         seen = model.seen.parts(batch.digests) if model.seen else [""] * len(rows)
-        readable = zip(rows, seen, strict=True)
+        readable = zip(rows, seen, batch.digests, strange, strict=True)
         for photo, problem in zip(batch.photos, batch.problems, strict=True):
-            probabilities, part = ([], "") if problem else next(readable)
-            yield Answer(photo, probabilities, problem, part)
+            probabilities, part, digest, none = ([], "", "", None) if problem else next(readable)
+            yield Answer(photo, probabilities, problem, part, digest, none)
+
+
+@torch.inference_mode()
+def _answered(
+    model: ImageClassifier, batch: PhotoBatch, columns: list[int]
+) -> tuple[list[list[float]], list[bool] | list[None]]:
+    """Probabilities among the columns, and whether each photo looks like none of the classes."""
+    images, head = batch.images.to(model.device), single_head(model.network)
+    if model.familiarity is None or head is None:
+        return model.probabilities(model(images)[:, columns]).tolist(), [None] * len(images)
+    features, logits = features_and_logits(model.network, head, model.pixels(images))
+    strange = model.familiarity.is_strange(features.float(), logits.float())
+    return model.probabilities(logits.float()[:, columns]).tolist(), strange.tolist()
 
 
 def combined(probabilities: Sequence[Sequence[float]]) -> list[float]:
     """Of several photos of one animal: the mean of their probabilities, class by class."""
-    return [sum(column) / len(column) for column in zip(*probabilities, strict=True)]
+    return [math.fsum(column) / len(column) for column in zip(*probabilities, strict=True)]

@@ -29,8 +29,10 @@ from fishnet.data.seen import SeenPhotos
 from fishnet.errors import BadInput
 from fishnet.files import new_folder, write_whole
 
+from .backbones import single_head
 from .checkpoint import digest_of
 from .classifier import ImageClassifier
+from .familiarity import Familiarity
 from .onnx_export import write_onnx
 from .preprocessing import STEPS, Preprocessing
 
@@ -41,6 +43,7 @@ FORMAT = 1
 LARGEST = 64 * 2**20  # bytes of a JSON file
 LONGEST_SIDE = 4096  # pixels that a network may ask for
 SEEN = "seen."  # before the names of the digests among the tensors
+FAMILIARITY = "familiarity."  # before the names of what tells photos of no class
 _LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/-]{1,200})")
 _JPEG = b"\xff\xd8\xff"  # how such a file begins
 _GALLERY_TEXTS, _GALLERY_OWNER = ("file", "true", "predicted"), ("licence", "attribution", "url")
@@ -86,6 +89,8 @@ def write_bundle(
     """
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     weights |= _seen_tensors(model.seen)
+    familiarity = model.familiarity.state() if model.familiarity else {}
+    weights |= {FAMILIARITY + name: value for name, value in familiarity.items()}
     plain = {
         "format": FORMAT, "fishnet": __version__,
         "architecture": {key: model.hparams[key] for key in _ARCHITECTURE},
@@ -273,7 +278,7 @@ def _tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     """Of all weights in the file, by name."""
     try:
         with safe_open(folder / WEIGHTS, framework="pt") as file:
-            names = [name for name in file.keys() if not name.startswith(SEEN)]  # noqa: SIM118
+            names = [name for name in file.keys() if not name.startswith((SEEN, FAMILIARITY))]  # noqa: SIM118
             return {name: tuple(file.get_slice(name).get_shape()) for name in names}
     except (SafetensorError, OSError) as error:
         raise _refused(folder, f"{WEIGHTS} cannot be read") from error
@@ -288,11 +293,22 @@ def _load_weights(folder: Path, model: ImageClassifier, group: str | None) -> Se
         raise _refused(folder, f"{WEIGHTS} holds values that are no numbers")
     if not bool(tensors["temperature"] > 0):
         raise _refused(folder, "its temperature is not above zero")
+    familiarity = {name: tensors.pop(name) for name in list(tensors) if name.startswith(FAMILIARITY)}
     model.load_state_dict(tensors)
+    if familiarity:
+        model.familiarity = _familiarity(folder, model, familiarity)
     try:
         return SeenPhotos.from_state({**seen, "group": group}) if seen else None
     except KeyError as error:
         raise _refused(folder, f"{WEIGHTS} lacks the photos of {error}") from error
+
+
+def _familiarity(folder: Path, model: ImageClassifier, tensors: dict[str, torch.Tensor]) -> Familiarity:
+    head, state = single_head(model.network), {name.removeprefix(FAMILIARITY): tensors[name] for name in tensors}
+    try:
+        return Familiarity.from_state(state, head.in_features if head else 0, len(model.classes))
+    except ValueError as error:
+        raise _refused(folder, f"what it knows of strange photos cannot be used: {error}") from error
 
 
 def _seen_tensors(seen: SeenPhotos | None) -> dict[str, torch.Tensor]:

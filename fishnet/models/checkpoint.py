@@ -79,6 +79,14 @@ def load_model(path: Path) -> "ImageClassifier":
     return model.eval()
 
 
+def model_digest(path: Path) -> str:
+    """Equal digests: the same checkpoint, or the same bundle, wherever it lies."""
+    from .bundle import SUMS, is_bundle
+
+    path = path.expanduser().absolute()
+    return digest_of(path / SUMS if is_bundle(path) else path)
+
+
 def verified(path: Path) -> bool:
     """Whether the file is what was meant to be written (a file without a digest never is)."""
     return path.is_file() and digest_of(path) in known_digests(path)

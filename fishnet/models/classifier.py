@@ -19,6 +19,7 @@ from fishnet.ranges import Above, AtLeast, Between, FromToBelow, check_ranges
 from fishnet.text import slugs
 
 from .backbones import build_backbone, freeze_backbone, frozen_to_eval, single_head
+from .familiarity import Familiarity
 from .optimisation import check_optimizer, make_optimizer, make_scheduler
 from .preprocessing import contrasted, preprocessing_of, whitened
 from .resume_state import ResumeState
@@ -98,6 +99,7 @@ class ImageClassifier(L.LightningModule):
         self.train_loss, self.val_loss, self.test_loss = MeanMetric(), MeanMetric(), MeanMetric()
         self.resume_state = ResumeState()
         self.seen: SeenPhotos | None = None  # what it was trained, validated and tested on, where that is known
+        self.familiarity: Familiarity | None = None  # of a bundle's model: whether a photo fits any of its classes
         self.mended: dict[str, Any] | None = None  # of a model that an audit has mended: from which, and how
 
     def setup(self, stage: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fishnet.models.bundle import is_bundle, read_bundle
 from fishnet.models.run_model import AUDIT, MODELS
 
 from .records import RECORD
@@ -34,6 +35,15 @@ def run_facts(run: Path) -> dict[str, Any]:
     if "data" in record:
         facts["data"] = record["data"]
     return facts
+
+
+def thresholds_known(checkpoint: Path) -> dict[str, float | None] | None:
+    """What was measured for a model: in its bundle, or in the run whose model it is; None where nothing is known."""
+    path = checkpoint.expanduser().absolute()
+    if is_bundle(path):
+        return read_bundle(path).about.get("thresholds")
+    run = run_of(path)
+    return run_facts(run).get("thresholds") if run else None
 
 
 def audit_of(run: Path) -> dict[str, Any] | None:

@@ -36,7 +36,9 @@ def gallery_of(run: Path, most: int) -> dict[str, bytes]:
         most: photos; fewer where fewer were tested, may be passed on, and are what they were.
     """
     tested = _tested_photos(run)
-    root = _data_root(run)
+    root = photos_root(run)
+    if root is None:
+        raise BadInput("gallery: the run's photos are not where they were: export where it was trained.")
     tested = _with_owners(tested, run, root)
     allowed = tested[_may_be_passed_on(tested)]
     rows: list[dict[str, Any]] = []
@@ -86,16 +88,11 @@ def _tested_photos(run: Path) -> pd.DataFrame:
     return answers.merge(split.loc[split["split"] == "test", ["path", "sha256"]], on="path", validate="one_to_one")
 
 
-def _data_root(run: Path) -> Path:
-    """Where the run's photos lie, as seen from here: `data.root` may be relative."""
+def photos_root(run: Path) -> Path | None:
+    """The class folders that the run was trained on; None where they are not there, as seen from here, or where the
+    photos came from somewhere else."""
     source = source_of(_data_settings(run))
-    if source is None:
-        raise BadInput("gallery: the run's photos come from a data module of your own, and only folders can be read.")
-    if not source.root.is_dir():
-        raise BadInput(
-            f"gallery: the run's photos are not in {source.root}: export where it was trained, or leave gallery= out."
-        )
-    return source.root
+    return source.root if source is not None and source.root.is_dir() else None
 
 
 def _data_settings(run: Path) -> Any:

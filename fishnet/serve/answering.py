@@ -44,6 +44,9 @@ class PhotoAnswer(BaseModel):
     predicted: str | None = None
     probability: float | None = None
     sure: bool | None = Field(default=None, description="whether the probability reaches the class's threshold")
+    none_of_these: bool | None = Field(
+        default=None, description="whether it looks like none of the model's classes; null where the model cannot say"
+    )
     seen: str = Field(default="", description="train, val or test, where the model knows the photo")
     classes: list[ClassAnswer] = Field(default=[], description="the most probable first")
     heatmaps: dict[str, list[list[float]]] = Field(
@@ -109,7 +112,8 @@ class Answering:
         best = ranked[0]
         return PhotoAnswer(
             name=name, sha256=read.sha256, width=width, height=height, view=square, predicted=best.name,
-            probability=best.probability, sure=self.is_sure(best), seen=seen, classes=ranked[:top], heatmaps=maps,
+            probability=best.probability, sure=self.is_sure(best), none_of_these=computed.strange, seen=seen,
+            classes=ranked[:top], heatmaps=maps,
         )  # fmt: skip
 
     def together(self, computed: Sequence[Computed], chosen: Sequence[int], top: int) -> Together:

@@ -14,7 +14,9 @@ from torch import Tensor
 from fishnet.explain.additive import additive_maps, is_additive
 from fishnet.explain.gradcam import explained, last_convolution
 from fishnet.models.arithmetic import PLAIN_LAST, Setting, in_setting
+from fishnet.models.backbones import single_head
 from fishnet.models.classifier import ImageClassifier
+from fishnet.models.features import features_and_logits
 
 
 @dataclass
@@ -34,10 +36,14 @@ class Asked:
 
 @dataclass(frozen=True)
 class Computed:
-    """`logits` of all classes, and `maps` (h × w, what each place adds to the logit) of those that were asked for."""
+    """`logits` of all classes, and `maps` (h × w, what each place adds to the logit) of those that were asked for.
+
+    `strange` says whether the photo looks like none of the classes, where the model knows that.
+    """
 
     logits: np.ndarray
     maps: dict[int, np.ndarray]
+    strange: bool | None = None
 
 
 class Full(Exception):
@@ -69,6 +75,7 @@ class Batcher:
         self.model, self.setting, self.places, self.size, self.wait = model, setting, places, size, wait
         self.observe = observe
         self.additive = is_additive(model)
+        self.head = single_head(model.network) if model.familiarity else None
         self.layer = None if self.additive else last_convolution(model.network, model.preprocessing.size)
         self._asked: queue.SimpleQueue[Asked | None] = queue.SimpleQueue()
         self._held = self._arrived = 0
@@ -145,19 +152,28 @@ class Batcher:
         maps: list[dict[int, np.ndarray]] = [{} for _ in batch]
         if wanted and self.additive:
             parts = additive_maps(self.model, images, self.setting)
-            logits = parts.logits
+            logits, features = parts.logits, parts.features
             for number in wanted:
                 chosen = batch[number].maps_of
                 maps[number] = dict(zip(chosen, parts.maps[number, list(chosen)].cpu().numpy(), strict=True))
         else:
             with torch.inference_mode(), in_setting(self.setting, images.device):
-                logits = self.model(images)
+                logits, features = self._logits(images)
             for number in wanted:
                 for c in batch[number].maps_of:
                     found = explained(self.model, images[number][None], [c], layer=self.layer)
                     maps[number][c] = found.maps[0].numpy()
-        rows = logits.float().cpu().numpy()
-        return [Computed(row, of_photo) for row, of_photo in zip(rows, maps, strict=True)]
+        known = self.model.familiarity
+        strange = known.is_strange(features, logits).tolist() if known else [None] * len(batch)
+        rows = zip(logits.float().cpu().numpy(), maps, strange, strict=True)
+        return [Computed(*row) for row in rows]
+
+    def _logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """And the features, where the model can say something by them."""
+        if self.head is None:
+            return self.model(images), images.new_empty(0)
+        features, logits = features_and_logits(self.model.network, self.head, self.model.pixels(images))
+        return logits.float(), features.float()
 
     def _next_batch(self) -> list[Asked] | None:
         """The photos that are there, and those that come while others are being decoded; None at the end."""

@@ -8,10 +8,11 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from fishnet.audit.boxes import box_regions, boxed_regions, read_boxes
+from fishnet.audit.boxes import CAMTRAP, box_regions, boxed_regions, read_boxes
 from fishnet.audit.regions import Likeness, above, ellipse, widened
 from fishnet.data.views import PlainPreprocessing, centre, working_image, working_side
 from fishnet.errors import BadInput
+from tests.support.camtrap import deployment, medium, seen, write_package
 
 BOX = (120, 40, 200, 90)  # of a photo of 300 × 150
 
@@ -78,6 +79,18 @@ def test_what_does_not_fit_is_named(photo, tmp_path):
     found = box_regions(read_boxes(file), more, PlainPreprocessing(64, 1.0))
     assert (found.without_box, found.outside, found.unknown) == (["pike/b.png"], ["perch/a.png"], ["nowhere.png"])
     assert found.regions[1].min() == 1  # of a photo without a box nothing is exchanged
+
+
+def test_boxes_of_a_package_are_of_its_files(tmp_path):
+    """Cameras count anew: two photos of one name are two photos, also where only one of them has a class."""
+    rows = [medium(name, "d", "2020-06-01T10:00:00Z", filePath=f"{name}/1.jpg") for name in ("x", "y", "z")]
+    boxes = [dict(zip(CAMTRAP, box, strict=True)) for box in ((0, 0, 0.5, 1), (0.5, 0, 0.5, 1), ("", "", "", ""))]
+    found = [seen(row["mediaID"], row, "duck", **box) for row, box in zip(rows, boxes, strict=True)]
+    package = {"deployments": [deployment("d")], "media": rows, "observations": found}
+    file = write_package(tmp_path / "package", package)
+    table = pd.DataFrame({"path": ["duck/y/1.jpg"], "width": [100], "height": [100]})
+    regions = box_regions(read_boxes(file), table, PlainPreprocessing(64, 1.0))
+    assert regions.unknown == ["x/1.jpg"] and regions.regions[0].mean(dim=0).tolist() == [0] * 32 + [1] * 32
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pandas as pd
 
 from fishnet.headers import read_header
 from fishnet.models.bundle import read_bundle, read_gallery
+from tests.support.drawing import draw_folder
 
 BEST = "checkpoint=run/checkpoints/best.ckpt"
 
@@ -25,6 +26,20 @@ def test_the_bundle_answers_as_the_checkpoint_does(fishnet, trained, shapes, tmp
     assert about["data"]["photos"] == 48 and len(about["data"]["digest"]) == 64
     assert set(about["thresholds"]) == {"bar", "box", "disc"} and "metrics" not in about
     assert str(tmp_path) not in (tmp_path / "handed" / "model.json").read_text()
+
+
+def test_photos_of_the_run_say_what_belongs_to_none_of_the_classes(fishnet, tiny, tmp_path):
+    draw_folder(tmp_path / "photos", photos=40)
+    settings = ["data.root=photos", "callbacks.heatmaps=null", "out=run", "tracking.offline=true", "test=false"]
+    assert fishnet("train", *tiny, *settings, "data.val=0.3").status == 0
+    assert fishnet("export", BEST, "out=handed").status == 0
+    familiarity = read_bundle(tmp_path / "handed").model.familiarity
+    assert familiarity.means.shape[0] == familiarity.thresholds.shape[0] == 3
+    assert fishnet("export", BEST, "out=without", "none_of_these=false").status == 0
+    assert read_bundle(tmp_path / "without").model.familiarity is None
+    (tmp_path / "photos").rename(tmp_path / "elsewhere")
+    ended = fishnet("export", BEST, "out=third")
+    assert ended.status == 0 and "the photos of the run are not where they were" in ended.err
 
 
 def test_what_an_audit_has_shown_goes_with_the_model(fishnet, trained, shapes, tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import requests
 import torch
+from PIL import Image
 
 from fishnet.data.photos import read_photo
 from fishnet.data.views import view_box
@@ -62,6 +63,14 @@ def test_heatmaps_are_of_the_classes_that_were_asked_for_and_add_up(service, mod
     assert (view["left"] * 90, view["top"] * 70, view["width"] * 90) == pytest.approx((left, top, side))
 
 
+def test_what_looks_like_none_of_the_classes_is_said_to_be_so(service):
+    noise = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 256, (70, 90, 3), np.uint8)), "PNG")
+    for more in ({}, {"heatmap": "perch"}):
+        answers = service.predict(noise, *[jpeg(1000 + seed) for seed in range(12)], **more).json()["photos"]
+        strange = [answer["none_of_these"] for answer in answers]
+        assert strange[0] is True and strange[1:].count(True) <= 3
+
+
 def test_a_list_of_classes_limits_the_answer(service, model):
     data, among = jpeg(2), ["perch", "grand brochet"]
     (answer,) = service.predict(data, classes=among).json()["photos"]
@@ -95,17 +104,10 @@ def test_a_single_photo_may_be_the_body(service):
 
 
 def test_what_a_photo_says_of_its_place_is_not_repeated(service):
-    exif = camera_exif()
-    answer = service.predict(encoded(picture(), exif=exif))
-    assert answer.status_code == 200 and "Canon" not in answer.text and "Canon" not in service.text
-
-
-def camera_exif() -> bytes:
-    from PIL import Image
-
     exif = Image.Exif()
     exif[0x010F] = "Canon"
-    return exif.tobytes()
+    answer = service.predict(encoded(picture(), exif=exif.tobytes()))
+    assert answer.status_code == 200 and "Canon" not in answer.text and "Canon" not in service.text
 
 
 REFUSED = [

@@ -17,6 +17,8 @@ import torch
 from fishnet import ImageClassifier
 from fishnet.data.photos import read_photo
 from fishnet.models.bundle import write_bundle
+from fishnet.models.familiarity import Familiarity
+from fishnet.models.features import features_and_logits
 
 from .processes import environment
 from .uploads import jpeg
@@ -46,12 +48,16 @@ def drawn_bundle(
 
 @torch.no_grad()
 def spread_answers(model: ImageClassifier) -> None:
-    """So that every class is answered for some drawn pictures."""
-    photos = [read_photo(jpeg(seed), model.preprocessing).view for seed in range(40)]
-    logits = model(torch.from_numpy(np.stack(photos)).permute(0, 3, 1, 2))
+    """So that every class is answered for some drawn pictures, and pictures of another kind are strange."""
+    photos = [read_photo(jpeg(seed), model.preprocessing).view for seed in range(120)]
+    pixels = model.pixels(torch.from_numpy(np.stack(photos)).permute(0, 3, 1, 2))
+    head = model.network.head
+    features, logits = features_and_logits(model.network, head, pixels)
     spread = logits.std(dim=0)
-    model.network.head.weight /= spread[:, None]
-    model.network.head.bias.sub_(logits.mean(dim=0)).div_(spread)
+    head.weight /= spread[:, None]
+    head.bias.sub_(logits.mean(dim=0)).div_(spread)
+    logits = head(features)
+    model.familiarity = Familiarity.fitted(features[:80], logits[:80].argmax(dim=1), features[80:], logits[80:])
 
 
 class Service:
