@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.support.service import CLASSES, Service, drawn_bundle
 from tests.support.uploads import encoded, jpeg, picture
@@ -157,6 +159,15 @@ def test_a_proven_shortcut_is_said_where_it_is_answered(page, service, tmp_path)
     assert "12 percentage points" in texts[perch.index(True)]
     page.driver.find_element("id", "clear").click()
     page.await_words("Choose, drop or paste a photo")
+
+
+def test_what_looks_like_none_of_the_classes_is_said_above_grey_bars(page, service, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (70, 90, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    open_page(page, service)
+    give(page, [tmp_path / "noise.png"])
+    page.await_words("This looks like none of the classes", "1 of 1 photo answered")
+    assert "none" in card(page, 0).get_attribute("class").split() and len(bars(page)) == 4
 
 
 def test_ticks_limit_the_answers(opened):

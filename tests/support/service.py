@@ -48,7 +48,10 @@ def drawn_bundle(
 
 @torch.no_grad()
 def spread_answers(model: ImageClassifier) -> None:
-    """So that every class is answered for some drawn pictures, and pictures of another kind are strange."""
+    """So that every class is answered for some drawn pictures, and pictures of another kind are strange.
+
+    With so many classes that some are not answered, nothing is known of strange pictures.
+    """
     photos = [read_photo(jpeg(seed), model.preprocessing).view for seed in range(120)]
     pixels = model.pixels(torch.from_numpy(np.stack(photos)).permute(0, 3, 1, 2))
     head = model.network.head
@@ -57,7 +60,9 @@ def spread_answers(model: ImageClassifier) -> None:
     head.weight /= spread[:, None]
     head.bias.sub_(logits.mean(dim=0)).div_(spread)
     logits = head(features)
-    model.familiarity = Familiarity.fitted(features[:80], logits[:80].argmax(dim=1), features[80:], logits[80:])
+    answers = logits[:80].argmax(dim=1)
+    if len(answers.unique()) == len(model.classes):
+        model.familiarity = Familiarity.fitted(features[:80], answers, features[80:], logits[80:])
 
 
 class Service:
