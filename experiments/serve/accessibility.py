@@ -1,5 +1,7 @@
 """What axe-core finds on the service's page: both languages, both themes, wide and as on a phone.
 
+With two photos or more; one that is none among them shows a refusal, a gallery in the bundle its photos.
+
 npm pack axe-core && tar xzf axe-core-*.tgz                      axe-core is not part of this project
 python -m experiments.serve.accessibility --bundle BUNDLE --axe package/axe.min.js PHOTO [PHOTO …]
 """
@@ -17,6 +19,17 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
 
 SERIOUS = ("serious", "critical")
+ANSWERED = ".card[data-step=answered]"
+SHOWN = """
+  document.querySelector("#limits").open = true;
+  for (const slider of document.querySelectorAll(".card input[type=range]")) {
+    slider.value = 60;
+    slider.dispatchEvent(new Event("input"));
+  }
+  for (const box of [...document.querySelectorAll(".select input")].slice(0, 2)) box.click();
+  document.querySelector("#combine").click();
+  document.querySelector(".card .select input:not(:checked)")?.click();
+"""  # the list of classes, maps, a card of two photos, and a selected card
 
 
 def main() -> int:
@@ -54,9 +67,12 @@ def findings(url: str, axe: str, photos: list[Path]) -> list[int]:
         driver.find_element("css selector", f"[data-language={language}]").click()
         driver.find_element("id", "files").send_keys("\n".join(str(photo.absolute()) for photo in photos))
         WebDriverWait(driver, 30).until(
-            lambda browser: len(browser.find_elements("css selector", ".classes li:first-child")) >= len(photos)
+            lambda browser: len(browser.find_elements("css selector", ANSWERED)) == len(photos)
         )
-        driver.execute_script("document.querySelector('#limits').open = true")
+        driver.execute_script(SHOWN)
+        WebDriverWait(driver, 30).until(
+            lambda browser: len(browser.find_elements("css selector", ANSWERED)) > len(photos)
+        )
         driver.execute_script(axe)
         found = driver.execute_async_script("axe.run().then(arguments[0])")["violations"]
         serious = [each for each in found if each["impact"] in SERIOUS]

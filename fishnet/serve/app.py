@@ -36,12 +36,12 @@ from .uploads import FIELD, Limits, Upload, Uploads, digest
 
 log = logging.getLogger("fishnet")
 
+SCRIPTS = ("page", "card", "csv", "gallery", "heat", "limits", "queue", "service", "texts", "words")
 PAGE = {
     "": ("index.html", "text/html; charset=utf-8"),
-    "page.js": ("page.js", "text/javascript; charset=utf-8"),
-    "texts.js": ("texts.js", "text/javascript; charset=utf-8"),
     "page.css": ("page.css", "text/css; charset=utf-8"),
     "icon.svg": ("icon.svg", "image/svg+xml"),
+    **{f"{name}.js": (f"{name}.js", "text/javascript; charset=utf-8") for name in SCRIPTS},
 }
 MOST_MAPS = 10  # of a photo, where each costs a backward pass
 

@@ -8,21 +8,29 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.service import Service, drawn_bundle
-from tests.support.uploads import encoded, picture
+from tests.support.service import CLASSES, Service, drawn_bundle
+from tests.support.uploads import encoded, jpeg, picture
 
 pytestmark = pytest.mark.slow
 HOSTILE = "<img src=x onerror=alert(1)>.jpg"
+TESTED = [
+    {"file": "0.jpg", "true": "perch", "predicted": "perch", "probability": 0.9, "attribution": "<b>Ada</b>"},
+    {"file": "1.jpg", "true": "<b>eel</b>", "predicted": "perch", "probability": 0.6, "licence": "cc-by"},
+]
+GALLERY = {"0.jpg": jpeg(50), "1.jpg": jpeg(51), "gallery.json": json.dumps({"photos": TESTED}).encode()}
+MANY = ["perch", *(f"species_{number:02d}" for number in range(14))]
+PHONE = {"width": 360, "height": 780, "deviceScaleFactor": 2, "mobile": True}
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory) -> Iterator[Service]:
-    with Service(drawn_bundle(tmp_path_factory.mktemp("served") / "fish")) as running:
+    with Service(drawn_bundle(tmp_path_factory.mktemp("served") / "fish", gallery=GALLERY)) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> list[Path]:
+    """Three photos, and a file that is none."""
     folder = tmp_path_factory.mktemp("photos")
     files = [folder / name for name in ("a.jpg", "b.png", HOSTILE)]
     for number, file in enumerate(files):
@@ -31,27 +39,36 @@ def photos(tmp_path_factory) -> list[Path]:
     return [*files, folder / "text.jpg"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def opened(page, service, photos):
     """The page with three photos and their answers."""
-    page.open(f"{service.url}/")
-    page.await_words("Which species is this?", "A model of 4 classes")
+    open_page(page, service)
     give(page, photos[:3])
     page.await_words("3 of 3 photos answered")
     return page
+
+
+def open_page(page, service) -> None:
+    page.open(f"{service.url}/")
+    page.await_words("What is in this photo?", f"A model that knows {len(CLASSES)} classes")
 
 
 def give(page, files: list[Path]) -> None:
     page.driver.find_element("id", "files").send_keys("\n".join(str(file) for file in files))
 
 
-def cards(page) -> list:
-    return page.driver.find_elements("css selector", ".card")
+def card(page, number: int):
+    return page.driver.find_elements("css selector", ".card")[number]
 
 
-def remove_from(page, number: int) -> None:
-    page.run("[...document.querySelectorAll('.card .remove')].slice(arguments[0]).forEach(b => b.click())", number)
-    page.await_words("3 of 3 photos answered")
+def bars(page, number: int = 0) -> list[tuple[str, float]]:
+    """Name and probability of each class that a card shows."""
+    items = page.run(
+        "return [...document.querySelectorAll('.card')[arguments[0]].querySelectorAll('.bars li')].map(item =>"
+        "[item.querySelector('.name').textContent, item.querySelector('[role=meter]').getAttribute('aria-valuenow')])",
+        number,
+    )
+    return [(name, float(value) / 100) for name, value in items]
 
 
 def slide(page, number: int, value: int) -> None:
@@ -59,134 +76,269 @@ def slide(page, number: int, value: int) -> None:
     page.run(script + "s.dispatchEvent(new Event('input'));", number, value)
 
 
-def red(page, number: int = 0) -> list[int]:
-    """Opacity of the red of a card's map, pixel by pixel; nothing while it is faded out."""
+def redness(page, number: int = 0) -> list[int]:
+    """How much of a card's canvas is red, row by row."""
     return page.run(
-        "const c = document.querySelectorAll('.card canvas')[arguments[0]]; if (c.hidden) return [];"
-        "const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
-        "return [...d].filter((_, i) => i % 4 === 3);",
+        "const c = document.querySelectorAll('.card canvas')[arguments[0]]; if (!c.width) return [];"
+        "const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data, rows = new Array(c.height).fill(0);"
+        "for (let i = 0; i < d.length; i += 4) if (d[i] > 2 * d[i + 1]) rows[Math.floor(i / 4 / c.width)] += d[i + 3];"
+        "return rows",
         number,
     )
 
 
-def test_photos_are_answered_with_bars_and_names_stay_text(opened):
-    names = [card.find_element("tag name", "h3").text for card in cards(opened)]
-    assert names == ["a.jpg", "b.png", HOSTILE]
-    for card in cards(opened):
-        bars = card.find_elements("css selector", ".classes button")
-        shares = [float(bar.find_element("class name", "share").text.split()[-1].rstrip("%")) for bar in bars]
-        assert len(bars) == 4 and shares == sorted(shares, reverse=True) and 98 < sum(shares) < 102
-    assert "<b>eel</b>" in opened.text and not opened.run("return document.querySelector('.name b')")
+def answer_once(page, status: int | None) -> None:
+    """The next request to /predict gets this status, or finds no network."""
+    page.run(
+        "const real = window.fetch, status = arguments[0];"
+        "const full = () => new Response('{\"detail\": \"Full.\"}', {status, headers: {'Retry-After': '1'}});"
+        "window.fetch = (path, options) => {"
+        "  if (!String(path).startsWith('predict')) return real(path, options);"
+        "  window.fetch = real;"
+        "  return status ? Promise.resolve(full()) : Promise.reject(new TypeError());"
+        "}",
+        status,
+    )
 
 
-def test_the_map_fades_in_and_belongs_to_the_class_that_is_shown(opened):
-    assert red(opened) == []
+def test_photos_are_answered_with_bars_and_names_stay_text(opened, service, photos):
+    assert [card(opened, n).find_element("tag name", "h3").text for n in range(3)] == ["a.jpg", "b.png", HOSTILE]
+    expected = service.predict(photos[1].read_bytes()).json()["photos"][0]["classes"]
+    assert bars(opened, 1) == [(each["name"], pytest.approx(each["probability"], abs=6e-4)) for each in expected]
+    assert not opened.run("return document.querySelector('main b, main img[src=x]')")
+    opened.check_whole("serve_whole", pictures=3)
+
+
+def test_the_map_fades_in_over_what_the_network_saw(opened, service, photos):
+    assert not any(redness(opened))
     slide(opened, 0, 70)
-    first = red(opened)
-    assert max(first) > 80
+    strong = redness(opened)
     slide(opened, 0, 35)
-    assert max(red(opened)) < max(first)
+    weak = redness(opened)
+    assert 0 < sum(weak) < sum(strong)
+    view = service.predict(photos[0].read_bytes()).json()["photos"][0]["view"]
+    assert 0.1 < view["left"] < 0.13  # about the square in the middle of 400 x 300
+    outside = opened.run(
+        "const c = document.querySelector('.card canvas'), pen = c.getContext('2d');"
+        "const edge = Math.round(arguments[0] * c.width);"
+        "return [[0, edge - 2], [edge - 2, 8]].map(([left, width]) =>"
+        "  pen.getImageData(left, 0, width, c.height).data.some(value => value > 0))",
+        view["left"],
+    )
+    assert outside == [False, True]  # nothing beside it, and then its frame
+    assert "Red marks what speaks for" in card(opened, 0).text
+
+
+def test_each_class_has_its_own_map(opened):
     slide(opened, 0, 70)
-    cards(opened)[0].find_elements("css selector", ".classes button")[2].click()
-    opened.await_true(lambda: red(opened) != first, "another map")
-    pressed = cards(opened)[0].find_elements("css selector", ".classes [aria-pressed=true]")
-    assert len(pressed) == 1 and pressed[0].find_element("class name", "name").text in opened.text
+    first, answered = redness(opened), bars(opened)[0][0]
+    buttons = card(opened, 0).find_elements("css selector", ".bars button")
+    maps = set()
+    for button in buttons:
+        button.send_keys("\n")
+        maps.add(tuple(redness(opened)))
+        pressed = card(opened, 0).find_elements("css selector", ".bars [aria-pressed=true]")
+        assert len(pressed) == 1 and pressed[0].get_attribute("data-name") == button.get_attribute("data-name")
+    assert len(maps) >= 3 and bars(opened)[0][0] == answered
+    buttons[0].send_keys("\n")
+    assert redness(opened) == first
 
 
-def test_a_proven_shortcut_is_said_where_it_is_answered(opened, service, tmp_path):
-    for number in range(40):
-        (tmp_path / f"{number}.jpg").write_bytes(encoded(picture(100 + number), "JPEG"))
-    give(opened, sorted(tmp_path.glob("*.jpg")))
-    opened.await_words("43 of 43 photos answered")
-    words = [card.text for card in cards(opened)]
-    answered_perch = [("perch" in text.splitlines()[1], "An audit has shown" in text) for text in words]
-    assert {True, False} == {perch for perch, _ in answered_perch}
-    assert all(perch == warned for perch, warned in answered_perch)
-    remove_from(opened, 3)
+def test_a_proven_shortcut_is_said_where_it_is_answered(page, service, tmp_path):
+    open_page(page, service)
+    for number in range(20):
+        (tmp_path / f"{number}.jpg").write_bytes(jpeg(100 + number))
+    give(page, sorted(tmp_path.glob("*.jpg")))
+    page.await_words("20 of 20 photos answered")
+    texts = page.run("return [...document.querySelectorAll('.card')].map(card => card.innerText)")
+    warned = ["An audit has shown that answers “perch” rest in part on what surrounds the animal" in t for t in texts]
+    perch = [bars(page, number)[0][0] == "perch" for number in range(20)]
+    assert warned == perch and {True, False} == set(perch)
+    assert "12 percentage points" in texts[perch.index(True)]
+    page.driver.find_element("id", "clear").click()
+    page.await_words("Choose, drop or paste a photo")
 
 
 def test_ticks_limit_the_answers(opened):
-    opened.run("document.querySelector('#limits').open = true; document.querySelector('#none').click()")
-    opened.await_words("Tick two classes or more.")
-    for number in (0, 1):
-        opened.driver.find_elements("css selector", "#ticks input")[number].click()  # drawn anew by each tick
-    opened.await_true(lambda: len(cards(opened)[2].find_elements("css selector", ".classes button")) == 2, "two bars")
-    opened.await_words("2 of 4", "3 of 3 photos answered")
-    opened.run("document.querySelector('#all').click()")
-    opened.await_true(lambda: len(cards(opened)[2].find_elements("css selector", ".classes button")) == 4, "four bars")
-    opened.await_words("3 of 3 photos answered")
+    opened.run("document.querySelector('#limits').open = true; document.querySelector('#tick-none').click()")
+    opened.await_words("Tick two classes or more", "0 of 4")
+    assert len(bars(opened)) == 4
+    for box in opened.driver.find_elements("css selector", "#ticks input")[:2]:
+        box.click()
+    opened.await_true(lambda: all(len(bars(opened, n)) == 2 for n in range(3)), "two bars in each card")
+    assert {name for name, _ in bars(opened)} == {"perch", "grand brochet"}
+    assert sum(share for _, share in bars(opened)) == pytest.approx(1, abs=2e-3)
+    opened.click("#tick-all")
+    opened.await_true(lambda: all(len(bars(opened, n)) == 4 for n in range(3)), "all bars")
 
 
-def test_photos_of_one_animal_are_combined(opened):
-    assert not opened.driver.find_element("id", "together").is_enabled()
-    for card in cards(opened)[:2]:
-        card.find_element("css selector", ".tick input").click()
-    opened.click("#together")
+def test_photos_of_one_animal_are_combined(opened, service, photos):
+    button = opened.driver.find_element("id", "combine")
+    assert not button.is_enabled()
+    for number in (0, 2):
+        card(opened, number).find_element("css selector", ".select input").click()
+    button.click()
     opened.await_words("2 photos of one animal")
-    opened.await_true(lambda: len(cards(opened)[3].find_elements("css selector", ".classes button")) == 4, "its bars")
-    remove_from(opened, 3)
+    opened.await_true(lambda: len(bars(opened)) == 4, "its bars")
+    answer = service.predict(photos[0].read_bytes(), photos[2].read_bytes(), together=True).json()["together"]
+    assert bars(opened) == [(each["name"], pytest.approx(each["probability"], abs=6e-4)) for each in answer["classes"]]
+    assert not button.is_enabled() and "3 of 3 photos answered" in opened.text
+    opened.picture("serve_combined")
 
 
-def test_results_are_saved_as_csv(opened, tmp_path):
+def test_results_are_saved_as_csv(page, service, photos, tmp_path):
+    open_page(page, service)
+    formula = tmp_path / "=HYPERLINK(1),x.png"
+    formula.write_bytes(photos[1].read_bytes())
+    give(page, [photos[0], formula, photos[3]])
+    page.await_words("2 of 3 photos answered", "1 with a problem")
     allow = {"behavior": "allow", "downloadPath": str(tmp_path)}
-    opened.driver.execute_cdp_cmd("Page.setDownloadBehavior", allow)
-    opened.click("#csv")
+    page.driver.execute_cdp_cmd("Page.setDownloadBehavior", allow)
+    page.click("#save")
     file = tmp_path / "fishnet.csv"
-    opened.await_true(file.exists, "the file")
-    rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8-sig"))))
-    assert [row["name"] for row in rows] == ["a.jpg", "b.png", HOSTILE]
-    shares = [float(rows[0][name]) for name in ("perch", "grand brochet", "鲤", "<b>eel</b>")]
-    assert sum(shares) == pytest.approx(1) and float(rows[0]["probability"]) == max(shares)
+    page.await_true(file.exists, "the file")
+    rows = list(csv.reader(io.StringIO(file.read_text(encoding="utf-8-sig"))))
+    assert rows[0] == ["name", "sha256", "predicted", "probability", "sure", "problem", *CLASSES]
+    assert [row[0] for row in rows[1:]] == ["a.jpg", "'=HYPERLINK(1),x.png", "text.jpg"]
+    for row, data in zip(rows[1:], (photos[0].read_bytes(), photos[1].read_bytes()), strict=False):
+        answer = service.predict(data).json()["photos"][0]
+        shares = {each["name"]: each["probability"] for each in answer["classes"]}
+        assert row[1:3] == [answer["sha256"], answer["predicted"]] and row[4] == str(answer["sure"]).lower()
+        assert [float(cell) for cell in row[6:]] == pytest.approx([shares[name] for name in CLASSES], abs=1e-6)
+    assert rows[3][2:5] == ["", "", ""] and rows[3][5].startswith("not a JPEG") and rows[3][6:] == [""] * 4
 
 
-def test_what_is_no_photo_says_why_and_can_be_removed(opened, photos):
-    give(opened, photos[3:])
-    opened.await_words("This photo cannot be read: not a JPEG, PNG, WebP or GIF file")
-    remove_from(opened, 3)
+def test_what_is_no_photo_says_why_in_both_languages(page, service, photos):
+    open_page(page, service)
+    give(page, photos[3:])
+    page.await_words("This photo cannot be read: not a JPEG, PNG, WebP or GIF file")
+    page.click("[data-language=fr]")
+    page.await_words("Cette photo est illisible", "ce n’est pas un fichier JPEG, PNG, WebP ou GIF")
+    page.picture("serve_refused")
 
 
-def test_both_languages_and_widths(opened):
-    slide(opened, 0, 60)
-    opened.picture("serve_desktop")
-    opened.click("[data-language=fr]")
-    opened.await_words(
-        "Quelle est cette espèce\u202f?", "3 photos sur 3 ont une réponse", "Montrer ce qui motive la réponse"
+def test_a_full_service_is_asked_again_and_a_lost_one_on_demand(page, service, photos):
+    open_page(page, service)
+    answer_once(page, 503)
+    give(page, photos[:1])
+    page.await_words("The service is busy; the next attempt is in 1 second")
+    page.await_words("1 of 1 photo answered")
+    answer_once(page, None)
+    give(page, photos[1:2])
+    page.await_words("The service cannot be reached", "1 of 2 photos answered")
+    page.click(".card .again")
+    page.await_words("2 of 2 photos answered")
+
+
+def test_photos_come_by_paste_and_drop(page, service):
+    open_page(page, service)
+    for kind in ("paste", "drop"):
+        page.run(
+            "const done = new DataTransfer(), canvas = document.createElement('canvas'); canvas.width = 60;"
+            "canvas.toBlob(blob => { done.items.add(new File([blob], arguments[0] + '.png', {type: 'image/png'}));"
+            "const how = {bubbles: true, cancelable: true, clipboardData: done, dataTransfer: done};"
+            "const Kind = arguments[0] === 'paste' ? ClipboardEvent : DragEvent;"
+            "document.body.dispatchEvent(new Kind(arguments[0], how)); })",
+            kind,
+        )
+        page.await_words(f"{kind}.png")
+    page.await_words("2 of 2 photos answered")
+
+
+def test_the_gallery_shows_tested_photos_and_asks_about_them(page, service):
+    open_page(page, service)
+    page.await_words("Photos that the model was tested on", "Right: perch, 90%", "Wrong: perch, 60%", "<b>Ada</b>")
+    page.await_true(lambda: len(page.loaded_images()) == 3, "the photos and the mark")
+    page.click("#tested li:nth-child(2) button")
+    page.await_words("1 of 1 photo answered", "1.jpg")
+
+
+def test_both_languages_and_widths(page, service, photos):
+    override = {"userAgent": page.run("return navigator.userAgent"), "acceptLanguage": "de,fr-CA,en"}
+    page.driver.execute_cdp_cmd("Emulation.setUserAgentOverride", override)
+    page.open(f"{service.url}/")
+    page.await_words("Que voit-on sur cette photo", "Un modèle qui connaît 4 classes")
+    page.driver.execute_cdp_cmd("Emulation.setUserAgentOverride", override | {"acceptLanguage": "en-GB"})
+    give(page, photos[:3])
+    page.await_words("3 photos analysées sur 3", "Montrer ce qui motive la réponse")
+    assert page.run("return document.documentElement.lang") == "fr"
+    slide(page, 0, 60)
+    page.picture("serve_desktop")
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    page.run("document.querySelector('#limits').open = true")
+    for language in ("fr", "en"):
+        page.click(f"[data-language={language}]")
+        untold = (
+            "return [...document.querySelectorAll('[data-text]')].filter(e => e.textContent === e.dataset.text).length"
+        )
+        assert page.run(untold) == 0
+        assert page.run("return document.documentElement.scrollWidth <= 360")
+        assert not small_targets(page)
+    page.picture("serve_phone")
+    page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def small_targets(page) -> list[str]:
+    """What a finger would miss."""
+    return page.run(
+        "const wanted = 'button:not(.class), .button, .bars li, .tick, summary, input[type=range], input[type=search]';"
+        "return [...document.querySelectorAll(wanted)].filter(e => e.offsetParent)"
+        ".filter(e => e.getBoundingClientRect().height < 43.5).map(e => e.outerHTML.slice(0, 80))"
     )
-    assert opened.run("return document.documentElement.lang") == "fr"
-    assert not opened.run(
-        "return [...document.querySelectorAll('[data-text]')].some(e => e.textContent === e.dataset.text)"
-    )
-    metrics = {"width": 360, "height": 800, "deviceScaleFactor": 2, "mobile": True}
-    opened.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    assert opened.run("return document.documentElement.scrollWidth <= window.innerWidth")
-    small = opened.run(
-        "return [...document.querySelectorAll('button, .button, .tick, #ticks label, input[type=range]')]"
-        ".filter(e => e.offsetParent && e.getBoundingClientRect().height < 43.5).map(e => e.outerHTML.slice(0, 80))"
-    )
-    assert not small
-    opened.picture("serve_phone")
-    opened.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    opened.click("[data-language=en]")
-    opened.await_words("Which species is this?")
 
 
-def test_nobody_outside_was_asked_and_nothing_went_wrong(opened):
-    opened.check_whole("serve_whole", pictures=3)
-    entries = opened.driver.get_log("browser")
+def test_the_same_words_are_there_in_both_languages(page, service):
+    open_page(page, service)
+    keys = page.driver.execute_async_script(
+        "const done = arguments[0]; import('./texts.js').then(({TEXTS}) => done(Object.values(TEXTS).map(words =>"
+        "Object.entries(words).flatMap(([key, value]) => key === 'problems' ? [] : typeof value === 'object'"
+        "? Object.keys(value).map(part => `${key}.${part}`) : [key]).concat("
+        "JSON.stringify(words).match(/\\{\\w+\\}/g)).sort())))"
+    )
+    assert sorted(set(keys[0])) == sorted(set(keys[1]))
+
+
+def test_nobody_outside_was_asked_and_nothing_went_wrong(page):
+    assert page.hosts() == {"127.0.0.1"}
+    entries = page.driver.get_log("browser")
     assert not [entry["message"] for entry in entries if entry["level"] == "SEVERE"], json.dumps(entries, indent=1)
 
 
-def test_a_token_is_asked_for_and_kept_in_memory_alone(page, tmp_path, photos):
+def test_many_classes_a_token_and_maps_that_come_when_somebody_looks(page, tmp_path, photos):
     (tmp_path / "token").write_text("sesame-open-sesame-open")
-    with Service(drawn_bundle(tmp_path / "fish"), f"token_file='{tmp_path / 'token'}'") as service:
+    bundle = drawn_bundle(tmp_path / "fish", classes=MANY, gallery=GALLERY)
+    with Service(bundle, f"token_file='{tmp_path / 'token'}'") as service:
         page.open(f"{service.url}/")
-        page.await_words("This service asks for a token")
-        for attempt in ("wrong", "sesame-open-sesame-open"):
-            field = page.driver.find_element("id", "secret")
-            field.clear()
-            field.send_keys(attempt)
-            page.click("#token button")
-            page.await_words("That token was not accepted." if attempt == "wrong" else "A model of 4 classes")
         give(page, photos[:1])
-        page.await_words("1 of 1 photos answered")
+        page.await_words("This service asks for a token", "Waiting for its turn")
+        for attempt in ("wrong", "sesame-open-sesame-open"):
+            page.driver.find_element("id", "secret").send_keys(attempt)
+            page.click("#token button")
+            wanted = "did not accept this token" if attempt == "wrong" else "A model that knows 15 classes"
+            page.await_words(wanted)
+        page.await_words("1 of 1 photo answered")
         assert page.run("return document.cookie + JSON.stringify({...localStorage, ...sessionStorage})") == "{}"
+        page.run("document.querySelector('#gallery').scrollIntoView()")
+        page.await_true(lambda: len(page.loaded_images()) == 4, "the gallery's photos, which want the token, too")
+        assert len(bars(page)) == 5
+        answer_once(page, None)
+        slide(page, 0, 80)
+        page.await_words("The service cannot be reached")
+        assert not any(redness(page)) and len(bars(page)) == 5
+        slide(page, 0, 70)
+        page.await_true(lambda: any(redness(page)), "a map")
+        page.click(".card .more")
+        assert len(bars(page)) == 15
+        page.run("document.querySelector('.card .bars li:last-child button').click()")
+        page.await_true(
+            lambda: "speaks for" in card(page, 0).find_element("class name", "map-state").text, "another map"
+        )
+        page.run("document.querySelector('#limits').open = true")
+        page.driver.find_element("id", "search").send_keys("species 0")
+        page.await_true(lambda: visible_ticks(page) == 10, "ten classes of the search")
+        page.click("#tick-none")
+        page.await_true(lambda: len(bars(page)) == 5, "the five that are left")
+
+
+def visible_ticks(page) -> int:
+    return page.run("return [...document.querySelectorAll('#ticks li')].filter(item => item.offsetParent).length")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,17 +30,19 @@ SHORTCUT = {
 }  # fmt: skip
 
 
-def drawn_bundle(folder: Path, side: int = 64) -> Path:
-    """A model of four classes whose answers differ from photo to photo; an audit has proven one shortcut."""
+def drawn_bundle(
+    folder: Path, side: int = 64, *, classes: Sequence[str] = CLASSES, gallery: Mapping[str, bytes] | None = None
+) -> Path:
+    """A model whose answers differ from photo to photo; an audit has proven a shortcut of the class perch."""
     torch.manual_seed(3)
     model = ImageClassifier(
-        classes=CLASSES, backbone="cnn", backbone_args={"filters": [8, 16, 32], "dense": 0}, image_size=side
+        classes=[*classes], backbone="cnn", backbone_args={"filters": [8, 16, 32], "dense": 0}, image_size=side
     ).eval()
     for parameter in model.network.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     spread_answers(model)
-    about = {"thresholds": {"perch": 0.7, "鲤": None}}
-    write_bundle(model, folder, about=about, audit={"verdicts": [SHORTCUT]})
+    about = {"thresholds": {name: value for name, value in {"perch": 0.7, "鲤": None}.items() if name in classes}}
+    write_bundle(model, folder, about=about, audit={"verdicts": [SHORTCUT]}, gallery=gallery)
     return folder
 
 
