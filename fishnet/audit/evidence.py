@@ -43,7 +43,7 @@ def evidence_of(audited: Audited) -> Evidence:
     parts: list[tuple[torch.Tensor, ...]] = []
     for positions in torch.arange(len(labels)).split(audited.batch_size):
         views = audited.views_of(positions.tolist())
-        maps, logits, bias = (tensor.cpu() for tensor in additive_maps(audited.model, views.pixels))
+        maps, logits, bias, _ = (tensor.cpu() for tensor in additive_maps(audited.model, views.pixels))
         each, predicted = torch.arange(len(positions)), logits.argmax(dim=1)
         inside = cell_shares(views.protected[:, 0].cpu(), maps)
         parts.append((maps[each, labels[positions]], maps[each, predicted], predicted, logits, inside))
