@@ -3,9 +3,11 @@
 import atexit
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -49,8 +51,22 @@ class Running:
                 break
         else:
             raise RuntimeError("".join(printed))
+        self._await_connections()
         self.session = requests.Session()
         self.session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=CLIENTS))
+
+    def _await_connections(self, patience: float = 60.0) -> None:
+        """Some print their address before they listen."""
+        host, port = self.url.removeprefix("http://").split(":")
+        until = time.monotonic() + patience
+        while True:
+            try:
+                socket.create_connection((host, int(port)), timeout=1).close()
+                return
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
 
     def ask(self, photo: bytes, path: str = "predict", field: str = "photos") -> list[float]:
         """Probabilities in the order of the classes."""

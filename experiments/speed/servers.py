@@ -53,23 +53,25 @@ def plain(folder: Path) -> None:
     Server(uvicorn.Config(app, port=0, log_level="error")).run()
 
 
-def batched(folder: Path) -> None:
+if "litserve" in sys.argv:  # its processes look the class up by name
     import litserve
     from fastapi import Request
 
     class Api(litserve.LitAPI):
         def setup(self, device: str) -> None:
-            self.answering = Answering(folder)
+            self.answering = Answering(Path(sys.argv[2]))
 
         async def decode_request(self, request: Request) -> torch.Tensor:
             return self.answering.view(await request["photos"].read())  # type: ignore[index]
 
-        def predict(self, views: torch.Tensor) -> torch.Tensor:
-            return self.answering.probabilities(views)
+        def predict(self, views: list[torch.Tensor]) -> torch.Tensor:
+            return self.answering.probabilities(torch.stack(list(views)))
 
         def encode_response(self, output: torch.Tensor) -> dict[str, Any]:
             return {"probabilities": output.tolist()}
 
+
+def batched(folder: Path) -> None:
     port = 18765
     server = litserve.LitServer(Api(max_batch_size=16, batch_timeout=0.005), accelerator="cpu")
     print(f"http://127.0.0.1:{port}/ ", flush=True)
