@@ -61,8 +61,8 @@ if "litserve" in sys.argv:  # its processes look the class up by name
         def setup(self, device: str) -> None:
             self.answering = Answering(Path(sys.argv[2]))
 
-        async def decode_request(self, request: Request) -> torch.Tensor:
-            return self.answering.view(await request["photos"].read())  # type: ignore[index]
+        def decode_request(self, request: Request) -> torch.Tensor:
+            return self.answering.view(request["photos"].file.read())  # type: ignore[index]
 
         def predict(self, views: list[torch.Tensor]) -> torch.Tensor:
             return self.answering.probabilities(torch.stack(list(views)))
