@@ -118,7 +118,9 @@ def settings_of(config: DictConfig, bundle: "Bundle", token: str | None) -> "Set
         workers=config.workers or max(1, min(8, (os.cpu_count() or 2))), queue=config.queue,
         batch_size=config.batch_size, wait=config.wait_ms / 1000, patience=config.answer_seconds,
         full_status=config.full_status, sure=config.sure, token=token, hosts=(*LOOPBACK, config.host, *config.hosts),
-        limits=Limits(round(config.photo_mb * 2**20), config.photos, seconds=config.upload_seconds),
+        limits=Limits(
+            round(config.photo_mb * 2**20), min(config.photos, config.queue), seconds=config.upload_seconds
+        ),
     )  # fmt: skip
 
 

@@ -60,6 +60,7 @@ class Bundle:
         audit: of the model, or None.
         folder: of the bundle.
         digest: of SHA256SUMS, and so of all that is in it.
+        files: names of those that were found to be what was written; none of a checkpoint.
     """
 
     model: ImageClassifier
@@ -67,6 +68,7 @@ class Bundle:
     audit: dict[str, Any] | None
     folder: Path
     digest: str
+    files: frozenset[str] = frozenset()
 
 
 def is_bundle(path: Path) -> bool:
@@ -129,7 +131,7 @@ def read_bundle(folder: Path) -> Bundle:
     model.seen = _load_weights(folder, model, about.get("seen_group"))
     model.mended = about.get("mended")
     audit = _read_json(folder, AUDIT) if AUDIT in listed else None
-    return Bundle(model.eval(), about, audit, folder, digest_of(folder / SUMS))
+    return Bundle(model.eval(), about, audit, folder, digest_of(folder / SUMS), frozenset(listed))
 
 
 def read_gallery(bundle: Bundle) -> tuple[list[dict[str, Any]], dict[str, bytes]]:
@@ -139,8 +141,7 @@ def read_gallery(bundle: Bundle) -> tuple[list[dict[str, Any]], dict[str, bytes]
         Of each photo its `file`, its `true` and `predicted` class, the `probability`, and whose it is; and the files
         by name, each of them a JPEG that SHA256SUMS lists.
     """
-    folder = bundle.folder
-    listed = _verified_files(folder) if is_bundle(folder) else set()
+    folder, listed = bundle.folder, bundle.files
     if f"{GALLERY}/{GALLERY_INDEX}" not in listed:
         return [], {}
     rows = _read_json(folder, f"{GALLERY}/{GALLERY_INDEX}").get("photos")
@@ -154,7 +155,7 @@ def read_gallery(bundle: Bundle) -> tuple[list[dict[str, Any]], dict[str, bytes]
     return photos, files
 
 
-def _is_gallery_row(row: Any, listed: set[str]) -> bool:
+def _is_gallery_row(row: Any, listed: frozenset[str]) -> bool:
     if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in _GALLERY_TEXTS):
         return False
     share = row.get("probability")

@@ -8,6 +8,7 @@ middle of all. Neither is enough by itself: `experiments/unknown` has the figure
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -53,10 +54,15 @@ class Familiarity:
     def _figures(self, features: Tensor, logits: Tensor) -> Tensor:
         """(n, 2): energy and relative distance."""
         inside = (features - self.centre) @ self.basis
-        apart = inside[:, None] - self.means
-        nearest = torch.einsum("nkd,de,nke->nk", apart, self.within, apart).min(dim=1).values
-        average = torch.einsum("nd,de,ne->n", inside, self.overall, inside)
+        within, overall = self._factors
+        nearest = torch.cdist(inside @ within, self.means @ within).square().min(dim=1).values
+        average = (inside @ overall).square().sum(dim=1)
         return torch.stack([-logits.logsumexp(dim=1), nearest - average], dim=1)
+
+    @cached_property
+    def _factors(self) -> tuple[Tensor, Tensor]:
+        """Distances are plain ones behind these."""
+        return torch.linalg.cholesky(self.within), torch.linalg.cholesky(self.overall)
 
     @classmethod
     def fitted(cls, features: Tensor, labels: Tensor, validation: Tensor, logits: Tensor) -> "Familiarity":
@@ -98,7 +104,12 @@ class Familiarity:
             tuple(state[name].shape) != shape or state[name].dtype != torch.float64 for name, shape in shapes.items()
         ):
             raise ValueError("its shapes do not fit the network")
-        return cls(**state)
+        found = cls(**state)
+        try:
+            found._factors  # noqa: B018
+        except torch.linalg.LinAlgError as error:
+            raise ValueError("a covariance in it is none") from error
+        return found
 
 
 def inverse_covariance(rows: Tensor) -> Tensor:
