@@ -29,7 +29,7 @@ from fishnet.text import counted
 
 if TYPE_CHECKING:
     from fishnet.models.bundle import Bundle
-    from fishnet.serve.app import Settings
+    from fishnet.serve.service import Settings
 
 log = logging.getLogger("fishnet")
 
@@ -108,8 +108,8 @@ def bundle_of(path: Path) -> "Bundle":
 
 def settings_of(config: DictConfig, bundle: "Bundle", token: str | None) -> "Settings":
     from fishnet.models.arithmetic import MIXED, PLAIN_LAST
-    from fishnet.serve.app import Settings
     from fishnet.serve.batching import logit_difference
+    from fishnet.serve.service import Settings
     from fishnet.serve.uploads import Limits
 
     arithmetic = MIXED if config.precision == "bf16" else PLAIN_LAST

@@ -1,17 +1,10 @@
-"""The service: routes, what they refuse, and the life of the parts behind them.
-
-A request takes places for its photos, each photo is decoded in a worker process and then answered by the model's
-thread together with those of other requests. Nothing of a photo is stored or logged.
-"""
+"""The routes of the service, what they refuse, and how they describe themselves to programs."""
 
 import asyncio
-import logging
 import secrets
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from concurrent.futures import Future
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import Annotated, Any
 
@@ -22,19 +15,12 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 import fishnet
-from fishnet.data.photos import ReadPhoto
-from fishnet.images import RefusedImage
-from fishnet.models.arithmetic import Setting
 from fishnet.models.bundle import Bundle, read_gallery
 
-from .answering import Answer, Answering, PhotoAnswer, Problem, class_facts
-from .batching import Batcher, Computed, Full
-from .decoding import Decoders
+from .answering import Answer, Problem, class_facts
 from .guards import Guards
-from .metrics import Metrics
-from .uploads import FIELD, Limits, Upload, Uploads, digest
-
-log = logging.getLogger("fishnet")
+from .service import Service, Settings
+from .uploads import FIELD, Limits
 
 SCRIPTS = ("page", "card", "csv", "gallery", "heat", "limits", "queue", "service", "texts", "words")
 PAGE = {
@@ -44,39 +30,6 @@ PAGE = {
     **{f"{name}.js": (f"{name}.js", "text/javascript; charset=utf-8") for name in SCRIPTS},
 }
 MOST_MAPS = 10  # of a photo, where each costs a backward pass
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a bundle is served.
-
-    Args:
-        arithmetic: of the network.
-        tolerance: the largest difference of a logit from float32 that was measured for it.
-        workers: processes that decode.
-        queue: photos that may be on their way at once.
-        batch_size: photos that the model is asked about at once.
-        wait: seconds that a batch waits for photos that are being decoded.
-        patience: seconds after which a request that has no answer is refused.
-        full_status: 503, or 429 for load balancers that leave out whoever answers 5xx.
-        sure: threshold of classes that the bundle has none for.
-        token: that requests have to bring, or None.
-        hosts: names that the service may be called by.
-        limits: of uploads.
-    """
-
-    arithmetic: Setting
-    tolerance: float
-    workers: int
-    queue: int
-    batch_size: int
-    wait: float
-    patience: float
-    full_status: int
-    sure: float
-    token: str | None
-    hosts: tuple[str, ...]
-    limits: Limits
 
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -105,94 +58,6 @@ def body_of(limits: Limits) -> dict[str, Any]:
         "image/*": {"schema": {"type": "string", "format": "binary"}},
     }
     return {"requestBody": {"required": True, "content": kinds}}
-
-
-class Service:
-    """A bundle with all that answers about it.
-
-    Args:
-        bundle: its model is on its device.
-        settings: how it is served.
-    """
-
-    def __init__(self, bundle: Bundle, settings: Settings) -> None:
-        self.bundle, self.settings, self.draining = bundle, settings, False
-        self.answering = Answering(bundle.model, bundle.about.get("thresholds", {}), settings.sure)
-        self.metrics = Metrics(lambda: self.batcher.held)
-        self.batcher = Batcher(
-            bundle.model, setting=settings.arithmetic, places=settings.queue, size=settings.batch_size,
-            wait=settings.wait, observe=self.metrics.observe_batch,
-        )  # fmt: skip
-        self.decoders = Decoders(settings.workers, bundle.model.preprocessing)
-        self.uploads = Uploads(settings.limits)
-
-    def start(self) -> None:
-        self.decoders.start()
-        self.batcher.start()
-
-    def stop(self) -> None:
-        """After the last answer."""
-        self.batcher.stop()
-        self.decoders.stop()
-
-    def class_numbers(self, names: list[str] | None, key: str) -> list[int]:
-        """Positions of classes, in the model's order; all where none are named."""
-        known = self.bundle.model.classes
-        unknown = sorted({*(names or [])} - {*known})
-        if unknown:
-            raise HTTPException(422, f"{key}: the model does not know {', '.join(unknown)[:200]}.")
-        if names is not None and len(set(names)) < len(names):
-            raise HTTPException(422, f"{key}: a class is named twice.")
-        return [number for number, name in enumerate(known) if names is None or name in names]
-
-    async def answer(
-        self, photos: list[Upload], chosen: list[int], top: int, maps_of: tuple[int, ...], together: bool
-    ) -> Answer:
-        """Of a request's photos, in their order; HTTPException where they find no place."""
-        try:
-            self.batcher.hold(len(photos))
-        except Full as error:
-            raise self.refusal("full", f"{self.settings.queue} photos are on their way.") from error
-        try:
-            async with asyncio.timeout(self.settings.patience):
-                found = await asyncio.gather(*(self._computed(upload, maps_of) for upload in photos))
-        except TimeoutError as error:
-            raise self.refusal("slow", "The answer takes too long.") from error
-        finally:
-            self.batcher.leave(len(photos))
-        answers = [self._photo_answer(*each, chosen, top) for each in zip(photos, found, strict=True)]
-        computed = [each[1] for each in found if not isinstance(each, str)]
-        combined = self.answering.together(computed, chosen, top) if together and computed else None
-        return Answer(bundle=self.bundle.digest, photos=answers, together=combined)
-
-    def refusal(self, reason: str, text: str) -> HTTPException:
-        """For now: whoever is refused may come again."""
-        self.metrics.refusals.labels(reason).inc()
-        return HTTPException(self.settings.full_status, text, headers={"Retry-After": "1"})
-
-    async def _computed(self, upload: Upload, maps_of: tuple[int, ...]) -> tuple[ReadPhoto, Computed] | str:
-        """The photo and what the model computed, or why it cannot be read."""
-        try:
-            read = await awaited(self.decoders.decode(upload.data))
-        except RefusedImage as refusal:
-            self.metrics.decode_failures.inc()
-            self.metrics.photos.labels("refused").inc()
-            return str(refusal)
-        computed = await awaited(self.batcher.ask(read.view, maps_of))
-        self.metrics.photos.labels("answered").inc()
-        return read, computed
-
-    def _photo_answer(
-        self, upload: Upload, found: tuple[ReadPhoto, Computed] | str, chosen: list[int], top: int
-    ) -> PhotoAnswer:
-        if isinstance(found, str):
-            return PhotoAnswer(name=upload.name, sha256=digest(upload.data), problem=found)
-        return self.answering.photo(upload.name, *found, chosen, top)
-
-
-async def awaited(future: Future) -> Any:
-    """Of another thread; cancelled with the one who waits."""
-    return await asyncio.wrap_future(future)
 
 
 def create_app(bundle: Bundle, settings: Settings) -> FastAPI:

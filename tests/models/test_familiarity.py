@@ -69,3 +69,14 @@ def test_a_part_of_it_is_refused(tmp_path, missing, monkeypatch):
     write_bundle(model, tmp_path / "fish", about={})
     with pytest.raises(BadInput, match="strange photos"):
         read_bundle(tmp_path / "fish")
+
+
+def test_covariances_that_are_none_are_refused(tmp_path, monkeypatch):
+    model = drawn_model()
+    rows = torch.randn(90, model.network.head.in_features)
+    model.familiarity = Familiarity.fitted(rows, torch.arange(3).repeat(30), rows, rows[:, :3])
+    state = model.familiarity.state() | {"within": -model.familiarity.within}
+    monkeypatch.setattr(Familiarity, "state", lambda self: state)
+    write_bundle(model, tmp_path / "fish", about={})
+    with pytest.raises(BadInput, match="covariance"):
+        read_bundle(tmp_path / "fish")
