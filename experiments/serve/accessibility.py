@@ -8,15 +8,15 @@ python -m experiments.serve.accessibility --bundle BUNDLE --axe package/axe.min.
 
 import argparse
 import itertools
-import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
+
+from .running import running
 
 SERIOUS = ("serious", "critical")
 ANSWERED = ".card[data-step=answered]"
@@ -38,14 +38,8 @@ def main() -> int:
     parser.add_argument("--axe", type=Path, required=True)
     parser.add_argument("photos", type=Path, nargs="+")
     chosen = parser.parse_args()
-    command = [sys.executable, "-m", "fishnet.commands.serve", f"checkpoint='{chosen.bundle}'", "port=0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as service:
-        try:
-            assert service.stdout is not None
-            url = next(found[1] for line in service.stdout if (found := re.match(r"page +(\S+)$", line)))
-            return sum(findings(url, chosen.axe.read_text(), chosen.photos))
-        finally:
-            service.terminate()
+    with running(chosen.bundle) as (url, _):
+        return sum(findings(f"{url}/", chosen.axe.read_text(), chosen.photos))
 
 
 def findings(url: str, axe: str, photos: list[Path]) -> list[int]:

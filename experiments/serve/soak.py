@@ -5,9 +5,6 @@ python -m experiments.serve.soak --bundle BUNDLE --requests 10000
 
 import argparse
 import random
-import re
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -18,6 +15,8 @@ import psutil
 import requests
 from PIL import Image
 
+from .running import running
+
 FIRST = 500  # requests, after which memory is first read
 
 
@@ -27,14 +26,8 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--clients", type=int, default=8)
     chosen = parser.parse_args()
-    command = [sys.executable, "-m", "fishnet.commands.serve", f"checkpoint='{chosen.bundle}'", "port=0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as service:
-        try:
-            assert service.stdout is not None
-            url = next(found[1] for line in service.stdout if (found := re.match(r"page +(\S+)/$", line)))
-            soak(url, psutil.Process(service.pid), chosen.requests, chosen.clients)
-        finally:
-            service.terminate()
+    with running(chosen.bundle) as (url, number):
+        soak(url, psutil.Process(number), chosen.requests, chosen.clients)
 
 
 def soak(url: str, service: psutil.Process, count: int, clients: int) -> None:

@@ -10,7 +10,6 @@ area under the curve of each way to tell, and noise beside it.
 """
 
 import argparse
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from experiments.planted_cues.bench import append
 from experiments.planted_cues.cases import Case
 from experiments.planted_cues.reefs import as_images, draw_folder
 from experiments.planted_cues.training import FILTERS, RATE, fitted, mirrored, shifted
@@ -56,12 +56,7 @@ def main() -> None:
     chosen = parser.parse_args()
     rows = reef() if chosen.mode == "reef" else folder(chosen.root, chosen.group, *chosen.weights.split("=", 1))
     for row in rows:
-        new = not chosen.csv.exists()
-        with open(chosen.csv, "a", newline="") as file:
-            table = csv.DictWriter(file, row, lineterminator="\n")
-            if new:
-                table.writeheader()
-            table.writerow(row)
+        append(chosen.csv, [row])
         print(row, flush=True)
 
 

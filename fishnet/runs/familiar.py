@@ -19,37 +19,36 @@ from .gallery import photos_root
 
 log = logging.getLogger("fishnet")
 
-MOST = 300  # photos of a class and part: more of them hardly move where a class lies
+MOST, MOST_OF_CLASS, LEAST_OF_CLASS = 4000, 300, 30  # photos of a part: more hardly move where a class lies
 FEWEST = 10  # training photos of a class, and validation photos in all
 BATCH = 32
 
 
 def familiarity_of(run: Path, model: ImageClassifier) -> Familiarity | None:
     """Fitted on the run's training and validation photos; None, with the reason as a warning, where that cannot be."""
-    reason = _reason_against(run, model)
-    if not reason:
-        split = pd.read_csv(run / "split" / "split.csv", dtype=str, keep_default_na=False)
-        split = split[split["class"].isin(model.classes)].sort_values("sha256")
-        chosen = split[split["split"].isin(("train", "val"))].groupby(["split", "class"]).head(MOST)
-        features, logits, rows = _computed(model, photos_root(run) or run, chosen)
-        train, validation = ((rows["split"] == part).to_numpy(copy=True) for part in ("train", "val"))
+    root, split = photos_root(run), run / "split" / "split.csv"
+    if not has_features(model):
+        reason = "its answers are not those of one linear layer on features"
+    elif root is None or not split.is_file():
+        reason = "the photos of the run are not where they were"
+    else:
+        features, logits, rows = _computed(model, root, _chosen(split, model.classes))
         labels = torch.tensor([model.classes.index(name) for name in rows["class"]])
-        counts = torch.bincount(labels[torch.from_numpy(train)], minlength=len(model.classes))
-        if counts.min() < FEWEST or validation.sum() < FEWEST:
-            reason = f"a class has fewer than {FEWEST} training photos, or there are as few validation photos"
-        else:
-            own = torch.from_numpy(train), torch.from_numpy(validation)
-            return Familiarity.fitted(features[own[0]], labels[own[0]], features[own[1]], logits[own[1]])
+        train, val = (torch.tensor((rows["split"] == part).tolist()) for part in ("train", "val"))
+        counts = torch.bincount(labels[train], minlength=len(model.classes))
+        if counts.min() >= FEWEST and val.sum() >= FEWEST:
+            return Familiarity.fitted(features[train], labels[train], features[val], logits[val])
+        reason = f"a class has fewer than {FEWEST} training photos, or there are as few validation photos"
     log.warning("The bundle cannot tell photos of none of its classes: %s.", reason)
     return None
 
 
-def _reason_against(run: Path, model: ImageClassifier) -> str:
-    if not has_features(model):
-        return "its answers are not those of one linear layer on features"
-    if not (run / "split" / "split.csv").is_file() or photos_root(run) is None:
-        return "the photos of the run are not where they were"
-    return ""
+def _chosen(file: Path, classes: list[str]) -> pd.DataFrame:
+    """Training and validation photos of a split, as many of each class; which is up to their digests."""
+    split = pd.read_csv(file, dtype=str, keep_default_na=False).sort_values("sha256")
+    known = split[split["class"].isin(classes) & split["split"].isin(("train", "val"))]
+    most = min(MOST_OF_CLASS, max(LEAST_OF_CLASS, MOST // len(classes)))
+    return known.groupby(["split", "class"]).head(most)
 
 
 def _computed(model: ImageClassifier, root: Path, chosen: pd.DataFrame) -> tuple[Tensor, Tensor, pd.DataFrame]:
