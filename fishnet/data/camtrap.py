@@ -27,6 +27,7 @@ REQUIRED = {
     "observations": ("deploymentID", "mediaID", "observationType", "scientificName"),
 }
 LARGEST_JSON, LARGEST_TABLE = 64 * 2**20, 4 * 2**30  # bytes
+MOST_EVENTS = 1000  # of a photo
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _VERSION = re.compile(r"camtrap-dp/(?:[^/]*?)(\d+)\.(\d+)")
 Row = dict[str, str]
@@ -239,6 +240,8 @@ def _add_events(events: Sequence[Row], media: Sequence[Row], seen: Mapping[str, 
         else:
             photos = []
         for name in photos:
+            if len(seen[name].events) == MOST_EVENTS:
+                raise BadInput(f"{name} belongs to more than {MOST_EVENTS} events: no camera sees as many at once.")
             seen[name].events.append(event)
 
 

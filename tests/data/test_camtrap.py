@@ -152,6 +152,17 @@ def test_an_event_by_the_name_that_media_carry(tmp_path):
     assert classes_of(small(tmp_path / "package", [whole])) == {"b": DUCK}
 
 
+def test_events_without_number_that_overlap_are_refused(tmp_path):
+    times = {"eventStart": "2020-06-01T10:00:00Z", "eventEnd": "2020-06-01T10:00:09Z"}
+
+    def whole(name):
+        return lambda a, b: {**seen(name, a, DUCK), "mediaID": "", "observationLevel": "event", **times}
+
+    file = small(tmp_path / "package", [whole(str(number)) for number in range(1001)])
+    with pytest.raises(BadInput, match="more than 1000 events"):
+        package_photos(file)
+
+
 def test_addresses_are_not_fetched_and_videos_are_not_photos(tmp_path):
     more = [
         medium("c", "d", "2020-06-01T10:00:00Z", filePath="https://example.org/c.jpg"),
