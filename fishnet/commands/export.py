@@ -17,7 +17,7 @@ Examples
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from omegaconf import DictConfig
 
@@ -26,8 +26,12 @@ from fishnet.config.entry import start
 from fishnet.config.validate import check_writable, validate
 from fishnet.errors import BadInput
 from fishnet.ranges import FreeText, Within
+from fishnet.text import counted
 from fishnet.tracking.registry import register
 from fishnet.tracking.store import check_store, open_store
+
+if TYPE_CHECKING:
+    from fishnet.models.bundle import Bundle
 
 log = logging.getLogger("fishnet")
 
@@ -77,7 +81,7 @@ def export(config: DictConfig) -> dict[str, float]:
     gallery = gallery_of(run, config.gallery) if run and config.gallery else None
     write_bundle(model, out, about=facts, audit=audit, gallery=gallery, onnx=config.onnx)
     bundle = read_bundle(out)  # as whoever gets it
-    print_bundle(bundle.about, out)
+    print_bundle(bundle, out)
     if config.register is not None:
         store = open_store(config.tracking.uri, home=Path.cwd())
         names = {"experiment": config.tracking.experiment, "name": config.register, "alias": config.alias}
@@ -86,8 +90,9 @@ def export(config: DictConfig) -> dict[str, float]:
     return {"files": float(len((out / "SHA256SUMS").read_text().splitlines()))}
 
 
-def print_bundle(about: dict, out: Path) -> None:
+def print_bundle(bundle: "Bundle", out: Path) -> None:
     """What was written, a line each."""
+    about = bundle.about
     figures = about.get("metrics", {}).get("figures", {})
     thresholds = about.get("thresholds", {})
     without = [name for name, value in thresholds.items() if value is None]
@@ -101,6 +106,13 @@ def print_bundle(about: dict, out: Path) -> None:
     licences = about.get("data", {}).get("licences")
     if licences:
         print(f"{'licences':12s}{', '.join(f'{name} {count}' for name, count in licences.items())}")
+    photos = sum(name.startswith("gallery/") and name.endswith(".jpg") for name in bundle.files)
+    parts = {
+        "an audit": bundle.audit is not None, "none of these": bundle.model.familiarity is not None,
+        "model.onnx": "model.onnx" in bundle.files, f"a gallery of {counted(photos, 'photo')}": photos > 0,
+    }  # fmt: skip
+    if held := [name for name, there in parts.items() if there]:
+        print(f"{'with':12s}{', '.join(held)}")
     print(f"{'use it':12s}fishnet predict checkpoint={out} images=PHOTOS", flush=True)
 
 
