@@ -28,6 +28,8 @@ def ask(service: Service, data: bytes) -> requests.Response | str:
         return requests.post(f"{service.url}/predict", files={"photos": ("a.jpg", data)}, timeout=60)
     except requests.exceptions.ConnectionError as error:
         return "not accepted" if "refused" in str(error).lower() else LOST
+    except requests.exceptions.ChunkedEncodingError:  # ended between the head and the body
+        return LOST
 
 
 def many(service: Service, clients: int, each: int, photos: list[bytes]) -> list[tuple[int, requests.Response | str]]:
