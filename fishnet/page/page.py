@@ -4,7 +4,10 @@ Whatever is added as `str` is escaped, for a class or a stock may be called anyt
 markup of its own (bold words, code) comes from the macros of a template, see `prose`, which escape their arguments.
 """
 
-from collections.abc import Collection, Sequence
+import base64
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -41,6 +44,23 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Widget:
+    """Something to move and click: markup, a script that brings it to life, and what the script reads.
+
+    Args:
+        markup: the element and what it holds before the script runs. Its outermost element has the class `widget`.
+        script: the body of a function of (element, data). A page runs no other scripts than those of its widgets.
+        style: rules for what the markup holds.
+        data: anything JSON can hold; names in it are text, and the script must write them as text.
+    """
+
+    markup: Markup
+    script: str
+    style: str = ""
+    data: object = None
+
+
+@dataclass(frozen=True)
 class Block:
     """One element of a chapter; which fields count follows from its kind, as page.html shows."""
 
@@ -53,6 +73,7 @@ class Block:
     row_styles: Sequence[str] = ()
     numeric: frozenset[int] = frozenset()
     blocks: Sequence["Block"] = ()
+    widget: Widget | None = None
 
 
 @dataclass
@@ -87,6 +108,10 @@ class Chapter:
     def add_code(self, text: str) -> None:
         """Text in which every space counts."""
         self.blocks.append(Block("code", text))
+
+    def add_widget(self, widget: Widget) -> None:
+        """What a reader can move and click; without scripts its markup is seen as it is."""
+        self.blocks.append(Block("widget", widget=widget))
 
     def add_details(self, summary: str, details: "Chapter") -> None:
         """The blocks of `details`, folded away under one line."""
@@ -144,9 +169,40 @@ def render_page(
     titled = [chapter for chapter in chapters if chapter.title]
     anchors = {id(chapter): f"c{number}" for number, chapter in enumerate(titled, start=1)}
     values = {"title": title, "about": about, "answers": answers, "chapters": chapters}
+    widgets = [widget for chapter in chapters for widget in _widgets(chapter.blocks)]
+    script = Markup(f"\n{_START}({_functions(widgets)});\n") if widgets else ""
     return read_template("fishnet.page", "page.html", trim=True).render(
-        **values, reload_seconds=reload_seconds, anchor=lambda chapter: anchors[id(chapter)]
+        **values,
+        reload_seconds=reload_seconds,
+        anchor=lambda chapter: anchors[id(chapter)],
+        styles=Markup("\n".join(dict.fromkeys(widget.style for widget in widgets if widget.style))),
+        script=script,
+        script_source=f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'",
+        data_of=lambda widget: Markup(json.dumps(widget.data, ensure_ascii=False).replace("<", "\\u003c")),
     )
+
+
+# Each widget's data stand behind its element, in a block that browsers do not run.
+_START = """(functions => {
+  document.querySelectorAll(".widget").forEach((element, number) => {
+    functions[number](element, JSON.parse(element.nextElementSibling.textContent));
+  });
+})"""
+
+
+def _functions(widgets: Sequence[Widget]) -> str:
+    """The widgets' scripts as an array of functions; a script that several widgets share stands there once."""
+    scripts = list(dict.fromkeys(widget.script for widget in widgets))
+    bodies = ",\n".join(f"(element, data) => {{\n{script}\n}}" for script in scripts)
+    numbers = ", ".join(str(scripts.index(widget.script)) for widget in widgets)
+    return f"(functions => [{numbers}].map(number => functions[number]))([\n{bodies}\n])"
+
+
+def _widgets(blocks: Sequence[Block]) -> Iterator[Widget]:
+    for block in blocks:
+        if block.widget:
+            yield block.widget
+        yield from _widgets(block.blocks)
 
 
 def prose(package: str, name: str) -> Any:
