@@ -2,9 +2,9 @@
 
 Broken, duplicated, tiny and changed photos, placeholders, pictures in two classes, shots of one subject and what to
 type for them, missing licences, balance, what tells the classes apart beside the animal, expected time. Where a
-training with model.freeze=backbone has left features in the cache: crops of one photo, which later trainings keep
-together, and what a split by photo would be worth. Exit status 1 if training would refuse the folder, 2 if there are
-no class folders with photos to look at.
+training with model.freeze=backbone or fishnet embed has left features in the cache: crops of one photo, which later
+trainings keep together, what a split by photo would be worth, and the ten labels that look most wrong. Exit status 1 if
+training would refuse the folder, 2 if there are no class folders with photos to look at.
 
 probes=true asks in addition how much of the class can be told from what is not the animal: the photo's border, colour
 and texture outside the middle, how the file is coded, and from the manifest observer, place, month and source. A line
@@ -51,6 +51,7 @@ class Keys:
 
 
 STEP = 2  # photos
+SUSPECTS = 10  # photos that are named
 PROBES = "probes.csv"
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -73,7 +74,11 @@ def check(config: DictConfig) -> None:
     from fishnet.data.sheet import save_sheet, sheet
 
     folder = read_folder(config.data.root, settings)  # type: ignore[arg-type]
-    of_verb = [*([blind_probes(config)] if config.probes else []), *([training_time(config)] if config.time else [])]
+    of_verb = [
+        wrong_labels,
+        *([blind_probes(config)] if config.probes else []),
+        *([training_time(config)] if config.time else []),
+    ]
     findings = run(folder, [*CHECKS, *of_verb])
     print(table(folder, findings), flush=True)
     if folder.features is not None:
@@ -99,6 +104,27 @@ def table(folder: "Folder", findings: "list[Finding]") -> str:
     lines = [f"{folder.root}: {counted(len(folder.table), 'usable photo')} in {len(folder.classes)} classes"]
     lines += [f"  {finding.weight:6s}  {finding.check:14s}  {finding.text}" for finding in findings]
     return "\n".join(lines)
+
+
+def wrong_labels(folder: "Folder") -> "Iterator[Finding]":
+    """The photos that lie most clearly among another class, where features are in the cache."""
+    if folder.features is None:
+        return
+    import numpy as np
+
+    from fishnet.data.findings import Finding
+    from fishnet.embed.suspects import suspicious_labels
+
+    rows, features = folder.features
+    points = folder.table.iloc[rows]
+    if points["label"].nunique() < 2 or len(np.unique(folder.groups[rows])) < 2:
+        return
+    listed = suspicious_labels(points, features, folder.groups[rows])
+    if len(listed):
+        photos = [(row["path"], f"like {row['claimed_by']}") for row in listed.head(SUSPECTS).to_dict("records")]
+        text = f"{counted(len(listed), 'photo')} lie among another class: the first {len(photos)} are "
+        text += ", ".join(f"{path} ({how})" for path, how in photos)
+        yield Finding("labels", "notes", f"{text}; fishnet embed shows them", photos)
 
 
 def blind_probes(config: DictConfig) -> "Check":

@@ -1,0 +1,102 @@
+"""`fishnet embed`: tables, pictures and a page of pixels, published weights and checkpoints; bad input."""
+
+import json
+
+import mlflow
+import pandas as pd
+import pytest
+from PIL import Image
+
+from fishnet.models.classifier import ImageClassifier
+from tests.support.drawing import draw_folder
+
+
+def test_pixels(fishnet, shapes, tmp_path):
+    ended = fishnet("embed", f"data.root={shapes}", "out=seen", "perplexity=40")
+    assert ended.status == 0, ended.err
+    assert "compared by their pixels" in ended.err and "perplexity=40 is too large for 48 photos" in ended.err
+    made = tmp_path / "seen/embed"
+    assert {path.name for path in made.iterdir()} == {
+        *("page.html", "planes.png", "classes.png", "points.csv", "figures.csv", "suspects.csv")
+    }
+    points = pd.read_csv(made / "points.csv")
+    assert len(points) == 48 and {"path", "class", "pca_x", "tsne_y"} <= set(points)
+    figures = pd.read_csv(made / "figures.csv").set_index("figure")["value"]
+    assert figures["linear"] > 0.5 and 0 <= figures["knn"] <= figures["knn_ungrouped"] <= 1
+    assert all(Image.open(made / name).width > 500 for name in ("planes.png", "classes.png"))
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    (run,) = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
+    assert run.info.status == "FINISHED" and run.data.tags["fishnet.command"] == "embed"
+    assert run.data.metrics["embed/knn"] == pytest.approx(figures["knn"])
+    assert {file.path for file in client.list_artifacts(run.info.run_id, "embed")} >= {"embed/page.html"}
+
+
+def test_of_a_trained_network_no_figure_counts_what_it_learned_from(fishnet, trained, shapes, tmp_path):
+    ended = fishnet("embed", f"data.root={shapes}", "checkpoint=run/checkpoints/best.ckpt", "out=seen")
+    assert ended.status == 0, ended.err
+    page = (tmp_path / "seen/embed/page.html").read_text()
+    learned = int((pd.read_csv(tmp_path / "run/split/split.csv")["split"] == "train").sum())
+    assert f"was trained on {learned} of these photos and knows their labels by heart" in page
+    assert json.loads(page.split('type="application/json">')[1].split("</script>")[0])["names"] == [
+        "bar",
+        "box",
+        "disc",
+    ]
+
+
+def test_published_weights_leave_features_by_which_check_names_labels(fishnet, tmp_path):
+    import torch
+
+    root = draw_folder(tmp_path / "photos", photos=12, size=48)
+    (root / "box/photo_000.jpg").rename(root / "bar/swapped.jpg")
+    network = ImageClassifier(classes=["a", "b"], backbone="resnet18").network
+    torch.save(network.state_dict(), tmp_path / "weights.pth")
+    backbone = ["model.backbone=resnet18", "model.pretrained=weights.pth", "data.image_size=64"]
+    ended = fishnet("embed", f"data.root={root}", *backbone, "out=seen", "methods=[pca]")
+    assert ended.status == 0, ended.err
+    assert "features of resnet18 as published" in (tmp_path / "seen/embed/page.html").read_text()
+    suspects = pd.read_csv(tmp_path / "seen/embed/suspects.csv")
+    ended = fishnet("check", f"data.root={root}", "time=false")
+    assert ended.status == 0, ended.err
+    if len(suspects):
+        assert f"lie among another class: the first {min(10, len(suspects))} are" in ended.out
+        assert suspects["path"].iloc[0] in ended.out
+
+
+def test_a_drawn_part_is_of_whole_groups_and_said(fishnet, shapes, tmp_path):
+    ended = fishnet("embed", f"data.root={shapes}", "most=30", "methods=[pca]", "out=seen")
+    assert ended.status == 0, ended.err
+    assert "most=30: 30 of 48 photos are drawn" in ended.err
+    assert len(pd.read_csv(tmp_path / "seen/embed/points.csv")) == 30
+
+
+def test_a_photo_that_cannot_be_read_is_listed_and_the_others_are_points(fishnet, tmp_path):
+    root = draw_folder(tmp_path / "photos", photos=8)
+    (root / "box/broken.jpg").write_bytes(b"\xff\xd8\xff no photo")
+    ended = fishnet("embed", f"data.root={root}", "methods=[pca]", "out=seen")
+    assert ended.status == 0, ended.err
+    assert "box/broken.jpg" in ended.err and len(pd.read_csv(tmp_path / "seen/embed/points.csv")) == 24
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        (["methods=[tnse]"], "did you mean tsne"),
+        (["methods=[]"], "choose from pca"),
+        (["perplexity=0"], "above 0"),
+        (["checkpoint=none.ckpt"], "there is no such checkpoint"),
+        (["model.pretrained=none.pth"], "none.pth"),
+    ],
+)
+def test_bad_input_is_a_sentence(fishnet, shapes, tmp_path, typed, sentence):
+    ended = fishnet("embed", f"data.root={shapes}", "out=seen", *typed)
+    assert ended.status == 2 and sentence in ended.err and "Traceback" not in ended.err
+    assert not (tmp_path / "seen").exists()
+
+
+def test_names_with_markup_stay_text(fishnet, tmp_path):
+    draw_folder(tmp_path / "photos", classes=["<b>disc", "</script>box"], photos=8)
+    ended = fishnet("embed", "data.root=photos", "methods=[pca]", "out=seen")
+    assert ended.status == 0, ended.err
+    page = (tmp_path / "seen/embed/page.html").read_text()
+    assert "<b>disc" not in page and "</script>box" not in page and "\\u003c/script>box" in page
