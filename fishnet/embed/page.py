@@ -14,7 +14,7 @@ from fishnet.text import counted
 
 from .embedding import Embedding
 from .pictures import MOST_PANELS, class_colours, suspects_sheet
-from .suspects import claimed, suspicion
+from .suspects import suspicion
 from .thumbnails import Images, thumbnails
 
 MOST_SUSPECTS, MOST_PAIRS, MOST_CLUSTERS = 40, 15, 25  # in tables and pictures of the page
@@ -82,8 +82,8 @@ def point_data(embedding: Embedding) -> dict[str, object]:
     if embedding.found is not None:
         ids = np.unique(embedding.labels[embedding.measured])
         own = np.unique(embedding.labels[embedding.measured], return_inverse=True)[1]
-        likely = claimed(embedding.found.answers, own)
-        claims[embedding.measured[likely]] = ids[suspicion(embedding.found.answers, own)[1][likely]]
+        ahead, best = suspicion(embedding.found.answers, own)
+        claims[embedding.measured] = np.where(ahead > 0, ids[best], -1)
         for number, row in zip(embedding.measured, embedding.found.neighbours, strict=True):
             near[number] = embedding.measured[row[row >= 0]].tolist()
     return {

@@ -3,9 +3,9 @@ const find = selector => element.querySelector(selector);
 const canvas = find("canvas"), context = canvas.getContext("2d");
 const tip = find(".tip"), panel = find(".chosen"), list = find(".classes");
 const count = data.labels.length, perSheet = data.columns * data.columns;
-const seen = data.names.map(() => true);
+const seen = data.names.map(() => true), wrong = new Set(data.suspects);
 let places, alone = -1, chosen = -1, hovered = -1, suspect = -1, asked = false;
-let scale = 1, left = 0, top_ = 0; // canvas pixels = place * side * scale + offset
+let scale = 1, left = 0, top_ = 0, unit = 1; // canvas pixels = place * unit + offset
 
 // ---- photos: sheets are decoded when they are first looked at
 
@@ -37,8 +37,8 @@ function words(tag, text, name) {
 
 const shown = n => seen[data.labels[n]];
 const side = () => Math.min(canvas.clientWidth, canvas.clientHeight) - 40;
-const x = n => places[2 * n] / 10000 * side() * scale + left;
-const y = n => places[2 * n + 1] / 10000 * side() * scale + top_;
+const x = n => places[2 * n] * unit + left;
+const y = n => places[2 * n + 1] * unit + top_;
 function whole() {
   scale = 1;
   left = (canvas.clientWidth - side()) / 2;
@@ -63,8 +63,7 @@ function sortIntoCells() {
   }
 }
 function nearestTo(atX, atY, within = 14) {
-  const unit = 10000 / (side() * scale), reach = within * unit;
-  const u = (atX - left) * unit, v = (atY - top_) * unit;
+  const reach = within / unit, u = (atX - left) / unit, v = (atY - top_) / unit;
   let best = -1, distance = reach * reach;
   for (let i = Math.floor((u - reach) / 100); i <= Math.floor((u + reach) / 100); i++)
     for (let j = Math.floor((v - reach) / 100); j <= Math.floor((v + reach) / 100); j++)
@@ -75,18 +74,25 @@ function nearestTo(atX, atY, within = 14) {
   return best;
 }
 
-// ---- drawing: a dot of each colour is drawn once and stamped
+// ---- drawing: dots are written into pixels, which is several times as fast as shapes where no graphics card helps
 
-function dot(colour, radius) {
-  const stamp = document.createElement("canvas"), ratio = window.devicePixelRatio || 1;
-  stamp.width = stamp.height = Math.ceil((2 * radius + 2) * ratio);
-  const pencil = stamp.getContext("2d");
-  pencil.scale(ratio, ratio);
-  pencil.fillStyle = colour;
-  pencil.beginPath();
-  pencil.arc(radius + 1, radius + 1, radius, 0, 7);
-  pencil.fill();
-  return stamp;
+const probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+function inks(colours) { // as ImageData holds them, without their opacity
+  return colours.map(colour => {
+    probe.fillStyle = colour;
+    probe.fillRect(0, 0, 1, 1);
+    const [red, green, blue] = probe.getImageData(0, 0, 1, 1).data;
+    return blue << 16 | green << 8 | red;
+  });
+}
+function disc(radius) { // pixels of a dot around its middle, each with how much of it is covered
+  const pixels = [], reach = Math.ceil(radius + 0.5);
+  for (let row = -reach; row <= reach; row++)
+    for (let column = -reach; column <= reach; column++) {
+      const covered = Math.min(1, radius + 0.5 - Math.hypot(row, column));
+      if (covered > 0.05) pixels.push([row, column, Math.round(255 * covered)]);
+    }
+  return pixels;
 }
 function redraw() {
   if (asked) return;
@@ -94,26 +100,29 @@ function redraw() {
   requestAnimationFrame(() => { asked = false; draw(); });
 }
 function draw() {
+  unit = side() * scale / 10000;
   const ratio = window.devicePixelRatio || 1, style = getComputedStyle(element);
   const width = Math.round(canvas.clientWidth * ratio), height = Math.round(canvas.clientHeight * ratio);
   if (canvas.width !== width || canvas.height !== height) { canvas.width = width; canvas.height = height; }
-  context.setTransform(1, 0, 0, 1, 0, 0);
-  context.clearRect(0, 0, width, height);
   const radius = Math.max(1.6, Math.min(6, 90 / Math.sqrt(count) * Math.sqrt(scale)));
-  const grey = dot(style.getPropertyValue("--line").trim(), radius);
-  const stamps = data.colours.map(colour => dot(colour, radius));
-  const size = stamps[0].width, reach = radius + 1;
-  const wrong = data.suspects ? new Set(data.suspects) : new Set();
+  const image = context.createImageData(width, height), pixels = new Uint32Array(image.data.buffer);
+  const dot = disc(radius * ratio), reach = Math.ceil(radius * ratio) + 1;
+  const [grey, ...colours] = inks([style.getPropertyValue("--line").trim(), ...data.colours]);
   const only = find(".colour").value === "suspects";
   for (const pass of [0, 1]) // what is picked out lies on top
     for (let n = 0; n < count; n++) {
       if (!shown(n)) continue;
       const bright = only ? wrong.has(n) : alone < 0 || data.labels[n] === alone;
       if (bright !== (pass === 1)) continue;
-      const px = x(n), py = y(n);
-      if (px < -reach || py < -reach || px > canvas.clientWidth + reach || py > canvas.clientHeight + reach) continue;
-      context.drawImage(bright ? stamps[data.labels[n]] : grey, Math.round((px - reach) * ratio), Math.round((py - reach) * ratio), size, size);
+      const px = Math.round(x(n) * ratio), py = Math.round(y(n) * ratio);
+      if (px < reach || py < reach || px >= width - reach || py >= height - reach) continue;
+      const ink = bright ? colours[data.labels[n]] : grey;
+      for (const [row, column, opacity] of dot) {
+        const at = (py + row) * width + px + column;
+        if (opacity > 127 || !pixels[at]) pixels[at] = (opacity << 24 | ink) >>> 0;
+      }
     }
+  context.putImageData(image, 0, 0);
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.strokeStyle = style.getPropertyValue("--ink").trim();
   context.lineWidth = 2;
@@ -128,9 +137,9 @@ function draw() {
 
 function describe(n) {
   panel.replaceChildren(thumbnail(n, 192), words("p", data.names[data.labels[n]], "name"), words("p", data.paths[n], "path"));
-  if (data.claims && data.claims[n] >= 0)
+  if (data.claims[n] >= 0)
     panel.append(words("p", `lies among ${data.names[data.claims[n]]}: is its label right?`, "doubt"));
-  const near = data.neighbours ? data.neighbours[n] : [];
+  const near = data.neighbours[n];
   if (!near.length) return;
   panel.append(words("p", "nearest photos of other groups", "soft"));
   const row = document.createElement("div");
@@ -204,7 +213,7 @@ find(".next").addEventListener("click", () => {
   top_ += canvas.clientHeight / 2 - y(n);
   choose(n);
 });
-find(".next").hidden = !(data.suspects && data.suspects.length);
+find(".next").hidden = !(data.suspects.length);
 
 // ---- which classes, which method
 

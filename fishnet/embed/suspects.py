@@ -33,17 +33,6 @@ def suspicion(answers: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.n
     return others[rows, best] - answers[rows, labels], best
 
 
-def claimed(answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Positions of the photos that another class claims more surely than it does a tenth of its own.
-
-    That is the rule of confident learning (Northcutt et al. 2021), with a tenth for its half, on a head's answers for
-    probabilities: without it a head that is often wrong would accuse every photo that it mistakes.
-    """
-    ahead, best = suspicion(answers, labels)
-    usual = np.array([np.quantile(answers[labels == label, label], 0.1) for label in range(answers.shape[1])])
-    return np.flatnonzero((ahead > 0) & (answers[np.arange(len(labels)), best] >= usual[best]))
-
-
 def suspects(
     table: pd.DataFrame, names: Sequence[str], labels: np.ndarray, answers: np.ndarray, neighbours: np.ndarray
 ) -> pd.DataFrame:
@@ -61,8 +50,8 @@ def suspects(
         neighbours: positions of the nearest photos of other groups, -1 where there are none.
     """
     ahead, best = suspicion(answers, labels)
-    likely = claimed(answers, labels)
-    order = likely[np.argsort(-ahead[likely], kind="stable")]
+    claimed = np.flatnonzero(ahead > 0)
+    order = claimed[np.argsort(-ahead[claimed], kind="stable")]
     paths, digests = table["path"].to_numpy(object), table["sha256"].to_numpy(object)
     near = [[position for position in neighbours[row].tolist() if position >= 0] for row in order]
     agree = np.array([sum(labels[at] == best[row] for at in ats) for row, ats in zip(order, near, strict=True)], int)

@@ -46,3 +46,13 @@ def test_a_frame_keeps_shapes():
     frame = np.array(framed(np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 1.0]]))).reshape(-1, 2)
     assert frame.min() >= 0 and frame.max() == FRAME
     assert (frame[1, 0] - frame[0, 0]) == 4 * (frame[2, 1] - frame[1, 1])
+
+
+@pytest.mark.slow
+def test_umap_lays_the_same_points_out_again_alike():
+    values, labels, _ = clouds(2, 20, 1, apart=5, between=0.5)
+    place = planes(values, ["umap"], perplexity=10, seed=0).places["umap"]
+    distance = np.linalg.norm(place[:, None] - place[None], axis=2)
+    np.fill_diagonal(distance, np.inf)
+    assert (labels[distance.argmin(axis=1)] == labels).all()
+    assert np.array_equal(place, planes(values, ["umap"], perplexity=10, seed=0).places["umap"])
