@@ -39,8 +39,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         page = drawn_page(Path(scratch), chosen.points)
         times = np.array(frame_times(page))
-        print(f"{chosen.points} points, page of {page.stat().st_size / 1e6:.1f} MB: {1000 / np.median(times):.0f} frames "
-              f"a second, the slowest twentieth {np.quantile(times, 0.95):.0f} ms")  # fmt: skip
+        shown = f"{chosen.points} points, page of {page.stat().st_size / 1e6:.1f} MB"
+        rate, slow = 1000 / np.median(times), np.quantile(times, 0.95)
+        print(f"{shown}: {rate:.0f} frames a second, the slowest twentieth {slow:.0f} ms")
 
 
 def drawn_page(scratch: Path, points: int) -> Path:

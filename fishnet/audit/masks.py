@@ -15,12 +15,15 @@ import torch
 from fishnet.data.views import LONGEST, Preprocessing, centre, working_shape, working_side
 from fishnet.errors import BadInput
 from fishnet.images import RefusedImage, load_image
+from fishnet.reef.make import MASKS
+from fishnet.reef.make import read_mask as read_reef_mask
 from fishnet.text import counted, few_of
 
 from .regions import Regions
 
 _log = logging.getLogger("fishnet")
 
+FISH = 1  # in the masks of a reef
 GREY = 127  # brighter pixels are the animal's
 SAME_SHAPE = 0.01  # a mask whose width over height differs by no more is of the same photo at another size
 
@@ -54,6 +57,21 @@ def masked_regions(folder: Path, table: pd.DataFrame, preprocessing: Preprocessi
         if paths:
             _log.warning("masks=%s: %s %s%s: %s.", folder, counted(len(paths), "photo"), words, lost, few_of(paths))
     return Regions(regions, True, f"masks in {folder.name}")
+
+
+def has_reef_masks(root: Path) -> bool:
+    """Whether a folder is a drawn reef, which knows where its fish are."""
+    return (root / MASKS).is_file()
+
+
+def reef_regions(root: Path, table: pd.DataFrame, preprocessing: Preprocessing) -> Regions:
+    """The exact masks of a drawn reef's fish, for the photos of a table (path, width, height)."""
+    regions = torch.zeros(len(table), preprocessing.size, preprocessing.size)
+    rows = zip(table["path"].tolist(), table["width"].tolist(), table["height"].tolist(), strict=True)
+    for number, (path, width, height) in enumerate(rows):
+        view = mask_view(read_reef_mask(root, path) == FISH, width, height, preprocessing)
+        regions[number] = torch.from_numpy(view)
+    return Regions(regions, True, "the drawn fish")
 
 
 def _mask_name(table: pd.DataFrame) -> PurePosixPath:

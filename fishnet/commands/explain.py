@@ -1,19 +1,30 @@
-"""fishnet explain: a checkpoint on photos → what it looks at, as raw maps and as red pictures
+"""fishnet explain: a checkpoint on photos → what it looks at, as raw maps, red pictures and a page
 
-In out/: pictures/, maps.npy (photos × rows × columns, signed and unnormalised), logits.npy, and maps.csv, which says
-what each row is.
+In out/: page.html, the photos under their maps with a slider that fades the red; pictures/, the same as files; maps.npy
+(photos × rows × columns, signed and unnormalised), logits.npy, and maps.csv, which says what each row is. A wrong
+answer is shown beside the map of the true class.
+
+method=additive is exact for networks of convolutions, a mean over places and a linear layer, and costs no more than the
+answer; auto takes it where it is to be had, and else gradcam. hirescam, layercam, gradcam++, eigencam (knows no class)
+and scorecam (hundreds of times as slow) are those of pytorch-grad-cam, at the last convolution.
+
+contents=true shows what is inside: the maps of each stage's most active channels, and for the liveliest channels the
+photos that excite them most. score=true prints how right the maps are where it is known where the animals are: boxes=
+(a table, Camtrap DP, COCO, MegaDetector), masks= (a folder with a mask for each photo), or a drawn reef's own masks.
 
 Examples
   fishnet explain checkpoint=outputs/RUN/checkpoints/best.ckpt images=photos/lake
   fishnet explain checkpoint=best.ckpt images='my photo.jpg' out=why all_classes=true
+  fishnet explain checkpoint=best.ckpt images=photos/lake method=layercam contents=true out=inside
+  fishnet explain checkpoint=best.ckpt images=photos/lake score=true boxes=boxes.csv
 """
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from omegaconf import DictConfig
 
@@ -27,12 +38,16 @@ from fishnet.ranges import AtLeast, FreeText
 from fishnet.text import counted
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
+    import torch
 
     from fishnet.data.folder import PhotoFolder
+    from fishnet.explain.cards import Views
+    from fishnet.explain.contact import Card
     from fishnet.explain.maps import FolderMaps
+    from fishnet.explain.scores import Score
     from fishnet.models.classifier import ImageClassifier
+    from fishnet.page.page import Chapter
 
 log = logging.getLogger("fishnet")
 
@@ -45,16 +60,20 @@ class Keys:
     checkpoint: FreeText
     images: FreeText
     out: FreeText
+    method: Literal["auto", "additive", "gradcam", "hirescam", "layercam", "gradcam++", "eigencam", "scorecam"]
     all_classes: bool
     pictures: Annotated[int, AtLeast(0)]
+    contents: bool
+    score: bool
+    boxes: FreeText | None
+    masks: FreeText | None
     batch_size: Annotated[int, AtLeast(1)]
     cache: FreeText
 
 
 MOST_LOOSE = 5000  # photos outside class folders are held in memory
 
-Views = Callable[[list[int]], "np.ndarray"]  # rows → what the model is shown of them
-Shown = tuple["pd.DataFrame", Iterable[dict], Views]
+Shown = tuple["pd.DataFrame", Iterable[dict], "Views"]
 
 
 def explain(config: DictConfig) -> dict[str, float]:
@@ -69,17 +88,26 @@ def explain(config: DictConfig) -> dict[str, float]:
         raise BadInput(f"out={config.out} holds maps already: choose another folder, or delete that one.")
     if images.is_dir():
         check_outside(config.out, "images", config.images)
+    if config.boxes and config.masks:
+        raise BadInput("boxes= and masks= both say where the animals are: leave one out.")
+    if (config.boxes or config.masks) and not config.score:
+        raise BadInput("boxes= and masks= are for score=true, which is not asked for.")
     check_writable("out", config.out)
     photos = find_photos(images)
     import torch
     from rich.progress import track
 
-    from fishnet.explain.maps import write_maps
+    from fishnet.explain.cards import cards_of, save_cards
+    from fishnet.explain.maps import check_method, write_maps
     from fishnet.models.checkpoint import load_model
 
     model = load_model(Path(config.checkpoint)).to("cuda" if torch.cuda.is_available() else "cpu")
+    check_method(model, config.method)
     in_class_folders = images.is_dir() and all(photo.parent != images for photo in photos)
+    if config.score and not in_class_folders:
+        raise BadInput("score=true needs class folders: images= holds photos outside of them.")
     table, batches, views = _data_set(config, model) if in_class_folders else _loose(config, model, photos)
+    known, animals = _animals(config, table, model) if config.score else (torch.empty(0), torch.empty(0))
     if "seen" in table and (trained := int((table["seen"] == "train").sum())):
         log.warning(
             "The model was trained on %d of these %s; the others are drawn first.",
@@ -87,13 +115,23 @@ def explain(config: DictConfig) -> dict[str, float]:
             counted(len(table), "photo"),
         )
     preprocessing = sorted(model.preprocessing.as_dict().items())
-    identity = f"{_digest(model)} {preprocessing} {table['sha256'].tolist()} {config.all_classes}"
+    identity = f"{_digest(model)} {preprocessing} {table['sha256'].tolist()} {config.all_classes} {config.method}"
     about = hashlib.sha256(identity.encode()).hexdigest()
     shown = track(batches, total=-(-len(table) // config.batch_size), description="explaining", transient=True)
-    maps = write_maps(model, shown, table, out, all_classes=config.all_classes, about=about)
-    drawn = _draw(maps, views, out / "pictures", config.pictures)
-    log.info("%s: maps of %s, %s", out, counted(len(table), "photo"), counted(drawn, "picture"))
-    return {"photos": float(len(table)), "pictures": float(drawn)}
+    how = {"all_classes": config.all_classes, "method": config.method}
+    maps = write_maps(model, shown, table, out, about=about, **how)
+    cards = cards_of(model, maps, views, config.pictures, config.method, root=_above(images))
+    save_cards(cards, out / "pictures")
+    scores = _scores(maps, known, animals) if config.score else {}
+    inside = _contents(model, views, len(table), config) if config.contents else []
+    _write_page(config, out, cards, scores, inside)
+    for score in scores.values():
+        print(f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]  chance {score.chance:.3f}  {score.says}")
+    log.info("%s: maps of %s, %s", out, counted(len(table), "photo"), counted(len(cards), "picture"))
+    print(f"{'page':12s}{out / 'page.html'}", flush=True)
+    return {"photos": float(len(table)), "pictures": float(len(cards))} | {
+        f"score/{name}": score.value for name, score in scores.items()
+    }
 
 
 def _data_set(config: DictConfig, model: "ImageClassifier") -> Shown:
@@ -164,26 +202,76 @@ def _digest(model: "ImageClassifier") -> str:
     return digest.hexdigest()
 
 
-def _draw(results: "FolderMaps", views: Views, folder: Path, most: int) -> int:
-    """Pictures of the most instructive photos; returns how many were drawn."""
+def _above(images: Path) -> Path:
+    """The folder to which photos are named."""
+    return (images if images.is_dir() else images.parent).absolute()
+
+
+def _animals(
+    config: DictConfig, table: "pd.DataFrame", model: "ImageClassifier"
+) -> "tuple[torch.Tensor, torch.Tensor]":
+    """The rows of photos whose animals are known, and where these are; the others are counted and left out."""
+    import torch
+
+    from fishnet.audit.boxes import boxed_regions
+    from fishnet.audit.masks import has_reef_masks, masked_regions, reef_regions
+
+    root = Path(config.images).expanduser().absolute()
+    inner = table.assign(path=[str(Path(path).relative_to(root)) for path in table["path"]])
+    if config.boxes:
+        regions = boxed_regions(Path(config.boxes).expanduser(), inner, model.preprocessing)
+    elif config.masks:
+        regions = masked_regions(Path(config.masks).expanduser(), inner, model.preprocessing)
+    elif has_reef_masks(root):
+        regions = reef_regions(root, inner, model.preprocessing)
+    else:
+        raise BadInput(f"score=true: {root} has no masks of its own; say boxes=FILE or masks=FOLDER.")
+    share = regions.protected.mean(dim=(1, 2))
+    known = torch.where((share > 0) & (share < 1))[0]
+    if not len(known):
+        raise BadInput("score=true: of none of these photos it is known where the animal is.")
+    if left := len(table) - len(known):
+        log.warning("score: %s left out, whose animal is not known or fills all of the photo.", counted(left, "photo"))
+    return known, regions.protected[known]
+
+
+def _scores(results: "FolderMaps", known: "torch.Tensor", animals: "torch.Tensor") -> "dict[str, Score]":
+    """How right the answers' maps are."""
     import numpy as np
+    import torch
 
-    from fishnet.explain.overlay import Caption, captioned, instructive_rows, overlay, save
-    from fishnet.measure.predictions import margins
+    from fishnet.explain.scores import scores_of
 
-    table = results.table
-    true = table["class"] if "label" in table else table["explained"]
-    rows = instructive_rows(table.assign(true=true), margins(results.logits), most)
-    maps = (
-        results.maps if results.maps.ndim == 3 else results.maps[np.arange(len(table)), results.logits.argmax(axis=1)]
-    )
-    if rows:
-        folder.mkdir(parents=True, exist_ok=True)
-    for number, (row, view) in enumerate(zip(rows, views(rows) if rows else [], strict=True)):
-        caption = Caption(str(true[row]), str(table["explained"][row]), float(table["probability"][row]))
-        picture = captioned(overlay(view, maps[row].astype(np.float32)), caption)
-        save(picture, folder / f"{number:03d}_{Path(table['path'][row]).stem[:60]}.jpg")
-    return len(rows)
+    rows = known.numpy()
+    values = results.maps[rows] if results.maps.ndim == 3 else results.maps[rows, results.logits[rows].argmax(axis=1)]
+    return scores_of(torch.from_numpy(np.asarray(values, np.float32)), animals)
+
+
+def _contents(model: "ImageClassifier", views: "Views", photos: int, config: DictConfig) -> "list[Chapter]":
+    """The chapters on what is inside the network, and their pictures in out/contents."""
+    import torch
+
+    from fishnet.explain.contents import contents_chapters
+
+    def batches() -> "Iterator[torch.Tensor]":
+        for first in range(0, photos, config.batch_size):
+            shown = views(list(range(first, min(first + config.batch_size, photos))))
+            yield torch.as_tensor(shown).permute(0, 3, 1, 2).to(model.device)
+
+    return contents_chapters(model, batches, photos, Path(config.out).expanduser() / "contents")
+
+
+def _write_page(
+    config: DictConfig, out: Path, cards: "list[Card]", scores: "dict[str, Score]", inside: "list[Chapter]"
+) -> None:
+    from fishnet.explain.contact import cards_chapter, scores_chapter
+    from fishnet.files import write_whole
+    from fishnet.page.page import render_page
+
+    chapters = [cards_chapter(cards)] if cards else []
+    chapters += [scores_chapter(scores)] if scores else []
+    about = f"fishnet explain: {config.checkpoint} on {config.images}, method={config.method}"
+    write_whole(out / "page.html", render_page("What the model looks at", about, [*chapters, *inside]))
 
 
 if __name__ == "__main__":

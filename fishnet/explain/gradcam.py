@@ -1,13 +1,15 @@
-"""Grad-CAM by pytorch-grad-cam, kept off the model: training computes the same with and without it.
+"""Grad-CAM and its kin by pytorch-grad-cam, kept off the model: training computes the same with and without them.
 
 The library clears the model's gradients, puts it in evaluation mode, and normalises every map on its own so that maps
 can no longer be compared or summed. Here it is handed a stand-in that owns no parameters but copies; the backward pass
 stops at the target layer (a third of the cost, the same maps), and the maps come back signed and unnormalised.
 """
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,6 +32,16 @@ class Explained(NamedTuple):
     logits: Tensor
 
 
+METHODS = {  # name → the library's class
+    "gradcam": "GradCAM",
+    "hirescam": "HiResCAM",
+    "layercam": "LayerCAM",
+    "gradcam++": "GradCAMPlusPlus",
+    "eigencam": "EigenCAM",
+    "scorecam": "ScoreCAM",
+}
+
+
 def class_maps(
     model: Classifier, images: Tensor, targets: list[int] | None = None, *, layer: nn.Module | None = None
 ) -> Tensor:
@@ -38,8 +50,9 @@ def class_maps(
 
 
 def explained(
-    model: Classifier, images: Tensor, targets: list[int] | None = None, *, layer: nn.Module | None = None
-) -> Explained:
+    model: Classifier, images: Tensor, targets: list[int] | None = None, *, layer: nn.Module | None = None,
+    method: str = "gradcam",
+) -> Explained:  # fmt: skip
     """The maps and logits of a batch; gradients, modes, hooks and the random state are as they were afterwards.
 
     Args:
@@ -47,6 +60,7 @@ def explained(
         images: photos as the model takes them.
         targets: the class explained in each photo; None explains the predicted class.
         layer: the layer whose output is weighed; None takes the last convolution.
+        method: one of `METHODS`. Score-CAM asks the network once for each channel; Eigen-CAM knows no class.
     """
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
@@ -61,9 +75,12 @@ def explained(
         stack.enter_context(torch.autocast(device.type, enabled=False))
         stack.enter_context(eval_mode_restored(model))
         stack.enter_context(graph_begins_at(layer))
-        cam = _raw_gradcam()(FloatCopy(model, device), [layer])
+        scored = method == "scorecam"  # masks the network's own input, so that what is left out is the mean colour
+        if scored:
+            stack.enter_context(_without_bars())
+        cam = _raw(method)(FloatCopy(model, device, network=scored), [layer])
         stack.callback(cam.activations_and_grads.release)  # not `with cam`: its exit swallows IndexError
-        maps = cam(images.to(device).clone(), wanted)
+        maps = cam(model.pixels(images.to(device)) if scored else images.to(device).clone(), wanted)
         logits = cam.outputs.detach().cpu()
     return Explained(torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32)), logits)
 
@@ -94,21 +111,37 @@ def last_convolution(network: nn.Module, size: int) -> nn.Module | None:
 
 
 @cache
-def _raw_gradcam() -> type:
-    from pytorch_grad_cam import GradCAM
+def _raw(method: str) -> type:
+    import pytorch_grad_cam
 
-    class RawGradCAM(GradCAM):
+    library: Any = getattr(pytorch_grad_cam, METHODS[method])
+
+    class RawMaps(library):
         """The library's weights and sums, without its two rounds of clipping and normalising."""
 
         def compute_cam_per_layer(self, input_tensor, targets, eigen_smooth):
             seen = self.activations_and_grads
-            pair = seen.activations[0].numpy(), seen.gradients[0].numpy()
+            gradients = seen.gradients[0].numpy() if seen.gradients else None
+            pair = seen.activations[0].numpy(), gradients
             return self.get_cam_image(input_tensor, self.target_layers[0], targets, *pair, eigen_smooth)
 
         def aggregate_multi_layers(self, cam_per_target_layer):
             return cam_per_target_layer
 
-    return RawGradCAM
+    return RawMaps
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """The library shows a progress bar for each photo of Score-CAM."""
+    from pytorch_grad_cam import score_cam
+
+    bars: Any = score_cam.tqdm
+    score_cam.tqdm = SimpleNamespace(tqdm=lambda steps: steps)
+    try:
+        yield
+    finally:
+        score_cam.tqdm = bars
 
 
 class FloatCopy(nn.Module):
@@ -116,15 +149,24 @@ class FloatCopy(nn.Module):
 
     The model is no submodule: what the library does to "its" model (zero_grad, eval) stops here. One parameter of its
     own tells the library the device.
+
+    Args:
+        model: whose logits are asked for.
+        device: where it lies.
+        network: whether it is asked by the network's own pixels, and not by photos.
     """
 
-    def __init__(self, model: Classifier, device: torch.device) -> None:
+    def __init__(self, model: Classifier, device: torch.device, *, network: bool = False) -> None:
         super().__init__()
         self.on_device = nn.Parameter(torch.zeros((), device=device))
+        self.of_network = network
         self._weights = {name: value.detach().float() for name, value in model.named_parameters()}
         buffers = {name: value for name, value in model.named_buffers() if value.is_floating_point()}
         self._weights.update({name: value.detach().float() for name, value in buffers.items()})
         self.__dict__["_model"] = model
 
     def forward(self, images: Tensor) -> Tensor:
-        return torch.func.functional_call(self.__dict__["_model"], self._weights, (images,))
+        if not self.of_network:
+            return torch.func.functional_call(self.__dict__["_model"], self._weights, (images,))
+        weights = {name.removeprefix("network."): value for name, value in self._weights.items()}
+        return torch.func.functional_call(self.__dict__["_model"].network, weights, (images,))

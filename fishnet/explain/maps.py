@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,12 +22,13 @@ from fishnet.files import LockHeld, locked, replacing
 from fishnet.models.isolation import eval_mode_restored
 
 from .additive import additive_maps, is_additive
-from .gradcam import explained, last_convolution
+from .gradcam import METHODS, NothingToExplain, explained, last_convolution
 
 if TYPE_CHECKING:
     from fishnet.models.classifier import ImageClassifier
 
 COMMIT_EVERY = 64  # batches
+AUTO, ADDITIVE = "auto", "additive"  # methods beside those of `METHODS`
 UNFINISHED = ".unfinished"  # in the folder of the maps: what is kept until all is there
 
 
@@ -46,6 +47,7 @@ def write_maps(
     out: Path,
     *,
     all_classes: bool = False,
+    method: str = AUTO,
     about: str = "",
 ) -> FolderMaps:
     """Maps and logits of a folder's photos, kept in `out` and taken up where an earlier process was ended.
@@ -56,6 +58,7 @@ def write_maps(
         table: One row for each photo.
         out: The folder for `maps.npy`, `logits.npy` and `maps.csv`.
         all_classes: Maps for every class, and not only for the model's answer.
+        method: Of the maps, as in `batch_maps`.
         about: Names model and photos: what was kept under another name is made again.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -67,7 +70,7 @@ def write_maps(
     }
     try:
         with locked(out.with_name(f".{out.name}.lock"), timeout=0):
-            _fill(stores, keys, model, batches, all_classes)
+            _fill(stores, keys, model, batches, all_classes, method)
             missing = len(stores["maps"].missing(keys))
             if missing:
                 raise WorkFailed(f"maps of {len(keys) - missing} photos were made where {len(keys)} were to be.")
@@ -86,8 +89,9 @@ def write_maps(
 
 
 def _fill(
-    stores: dict[str, Store], keys: Sequence[str], model: "ImageClassifier", batches: Iterable[dict], all_classes: bool
-) -> None:
+    stores: dict[str, Store], keys: Sequence[str], model: "ImageClassifier", batches: Iterable[dict], all_classes: bool,
+    method: str,
+) -> None:  # fmt: skip
     """Keep what is missing, some batches at a time; a batch is computed whole, so that its numbers never change."""
     missing = {int(row) for store in stores.values() for row in store.missing(keys)}
     kept: dict[str, dict[int, np.ndarray]] = {name: {} for name in stores}
@@ -97,7 +101,7 @@ def _fill(
         start = rows.stop
         if missing.isdisjoint(rows):
             continue
-        maps, logits = batch_maps(model, batch["image"].to(model.device), all_classes=all_classes)
+        maps, logits = batch_maps(model, batch["image"].to(model.device), all_classes=all_classes, method=method)
         for name, values in (("logits", logits), ("maps", maps)):
             kept[name] |= zip(rows, values.detach().numpy().astype(stores[name].dtype), strict=True)
         if not done:
@@ -147,23 +151,46 @@ def read_maps(out: Path) -> FolderMaps:
 
 
 def batch_maps(
-    model: "ImageClassifier", images: Tensor, *, all_classes: bool = False, targets: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """Raw maps and logits of one batch: of all classes, of a class for each photo (`targets`), or of the answers."""
+    model: "ImageClassifier", images: Tensor, *, all_classes: bool = False, targets: Tensor | None = None,
+    method: str = AUTO,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Raw maps and logits of one batch: of all classes, of a class for each photo (`targets`), or of the answers.
+
+    `method`: the exact additive map where the network has one, else Grad-CAM (`auto`), or one of `METHODS`.
+    """
     with eval_mode_restored(model):
-        if "_additive_maps" not in model.__dict__:  # found out once a model
-            model.__dict__["_additive_maps"] = is_additive(model)
-        if model.__dict__["_additive_maps"]:
+        if method == ADDITIVE or (method == AUTO and has_additive_maps(model)):
             parts = additive_maps(model, images)
             if all_classes:
                 return parts.maps.cpu(), parts.logits.cpu()
             of_class = parts.logits.argmax(dim=1) if targets is None else targets
             return parts.maps[torch.arange(len(images)), of_class].cpu(), parts.logits.cpu()
-        layer = last_convolution(model.network, images.shape[-1])
+        how: dict[str, Any] = {"layer": last_convolution(model.network, images.shape[-1])}
+        how["method"] = "gradcam" if method == AUTO else method
         if not all_classes:
-            return explained(model, images, None if targets is None else targets.tolist(), layer=layer)
-        each = [explained(model, images, [k] * len(images), layer=layer) for k in range(len(model.classes))]
+            return explained(model, images, None if targets is None else targets.tolist(), **how)
+        each = [explained(model, images, [k] * len(images), **how) for k in range(len(model.classes))]
         return torch.stack([answer.maps for answer in each], dim=1), each[0].logits
+
+
+def has_additive_maps(model: "ImageClassifier") -> bool:
+    """`is_additive`, found out once a model."""
+    if "_additive_maps" not in model.__dict__:
+        model.__dict__["_additive_maps"] = is_additive(model)
+    return model.__dict__["_additive_maps"]
+
+
+def check_method(model: "ImageClassifier", method: str) -> None:
+    """Refuse a method that this network cannot serve, with the names of those that can."""
+    if method == ADDITIVE and not has_additive_maps(model):
+        raise BadInput(
+            "method=additive needs a network of convolutions, a mean over places and a linear layer, which this one is "
+            f"not; choose from {', '.join(METHODS)}."
+        )
+    if last_convolution(model.network, model.preprocessing.size) is None and not has_additive_maps(model):
+        raise NothingToExplain(
+            f"this network works on tokens and has no convolution: none of {', '.join(METHODS)} can explain it."
+        )
 
 
 def _with_answers(table: pd.DataFrame, logits: np.ndarray, model: "ImageClassifier") -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """fishnet explain: maps of every photo, pictures of those that tell most, and bad input in one sentence."""
 
 import errno
+import json
 import os
 import shutil
 
@@ -129,3 +130,52 @@ def test_bad_input_is_one_sentence(fishnet, checkpoint, shapes, arguments, word)
     assert ended.status == 2
     (line,) = [line for line in ended.err.splitlines() if line.startswith("fishnet:")]
     assert word in line
+
+
+def test_the_page_fades_and_shows_what_is_inside(fishnet, checkpoint, shapes, tmp_path):
+    typed = [f"images={shapes}", "out=why", "pictures=8", "contents=true", "method=layercam"]
+    ended = fishnet("explain", f"checkpoint={checkpoint}", *typed)
+    assert ended.status == 0, ended.err
+    page = (tmp_path / "why/page.html").read_text()
+    data = json.loads(page.split('type="application/json">')[1].split("</script>")[0])
+    assert len(data["cards"]) == 8 and "Feature maps" in page and "What excites a channel" in page
+    wrong = [card for card in data["cards"] if card["right"] is False]
+    assert wrong and all(len(card["maps"]) == 2 for card in wrong)  # the answer's map, and that of the true class
+    assert all(len(card["maps"]) == 1 for card in data["cards"] if card["right"])
+    assert not any(card["path"].startswith("/") for card in data["cards"])
+    widths = {Image.open(path).width for path in (tmp_path / "why/pictures").iterdir()}
+    assert len(widths) == 2  # two tiles for a right answer, three for a wrong one
+    assert {path.suffix for path in (tmp_path / "why/contents").iterdir()} == {".png", ".jpg"}
+    table = pd.read_csv(tmp_path / "why/maps.csv")
+    exact = fishnet("explain", f"checkpoint={checkpoint}", f"images={shapes}", "out=other", "pictures=0")
+    assert exact.status == 0 and len(table) == 48
+    assert not np.array_equal(np.load(tmp_path / "why/maps.npy"), np.load(tmp_path / "other/maps.npy"))
+
+
+def test_maps_are_scored_where_the_animals_are_known(fishnet, checkpoint, shapes, tmp_path):
+    table = pd.DataFrame({"path": [f"disc/photo_{number:03d}.jpg" for number in range(10)]})
+    table.assign(xmin=4, ymin=4, xmax=30, ymax=30).to_csv(tmp_path / "boxes.csv", index=False)
+    typed = [f"checkpoint={checkpoint}", f"images={shapes}", "score=true", "pictures=0"]
+    ended = fishnet("explain", *typed, "boxes=boxes.csv", "out=boxed")
+    assert ended.status == 0, ended.err
+    lines = [line for line in ended.out.splitlines() if "chance" in line]
+    assert len(lines) == 6 and "pointing game" in lines[0]
+    assert "38 photos left out, whose animal is not known" in ended.err
+    assert "How right are the maps?" in (tmp_path / "boxed/page.html").read_text()
+    for more, sentence in (
+        ([], "has no masks of its own"),
+        (["boxes=none.csv"], "there is no such file"),
+        (["boxes=boxes.csv", "masks=."], "leave one out"),
+    ):
+        ended = fishnet("explain", *typed, *more, "out=bad")
+        assert ended.status == 2 and sentence in ended.err
+    assert not (tmp_path / "bad").exists()
+    ended = fishnet("explain", *typed[:2], "boxes=boxes.csv", "out=bad")
+    assert ended.status == 2 and "for score=true" in ended.err
+
+
+def test_a_method_that_the_network_cannot_serve_is_named(fishnet, checkpoint, shapes):
+    ended = fishnet("explain", f"checkpoint={checkpoint}", f"images={shapes}", "method=additive", "out=exact")
+    assert ended.status == 2 and "choose from gradcam" in ended.err
+    ended = fishnet("explain", f"checkpoint={checkpoint}", f"images={shapes}", "method=gradcamm", "out=exact")
+    assert ended.status == 2 and "gradcam++" in ended.err

@@ -1,0 +1,123 @@
+"""A page of photos under their heat-maps, with a slider that fades the red from nothing; and the same side by side."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from io import BytesIO
+
+import numpy as np
+from markupsafe import Markup
+from PIL import Image
+
+from fishnet.page.figures import data_address
+from fishnet.page.page import Chapter, Widget
+
+from .overlay import SMALLEST, heat, overlay
+from .scores import Score
+
+HEAT_SIDE = 112  # pixels of a map on the page: it is smooth, and the browser enlarges it
+
+
+@dataclass(frozen=True)
+class ClassMap:
+    """What of a photo speaks for a class.
+
+    Args:
+        name: of the class.
+        probability: that the model gives it.
+        values: the raw map.
+    """
+
+    name: str
+    probability: float
+    values: np.ndarray
+
+    @property
+    def words(self) -> str:
+        return f"{self.name} {self.probability:.0%}"
+
+
+@dataclass(frozen=True)
+class Card:
+    """A photo with one map or more.
+
+    Args:
+        path: of the photo, for people.
+        photo: (side, side, 3) bytes, as the model sees it.
+        true: its class; None where nobody knows.
+        maps: the answer's, then the true class's where that is another.
+    """
+
+    path: str
+    photo: np.ndarray
+    true: str | None
+    maps: Sequence[ClassMap]
+
+    @property
+    def right(self) -> bool | None:
+        return None if self.true is None else self.true == self.maps[0].name
+
+
+def fader(cards: Sequence[Card]) -> Widget:
+    """The cards, and the slider for all of them."""
+    source = files("fishnet.explain")
+    markup, script, style = (source.joinpath(f"fader.{kind}").read_text("utf-8") for kind in ("html", "js", "css"))
+    return Widget(Markup(markup), script, style, {"cards": [_card_data(card) for card in cards]})
+
+
+def _card_data(card: Card) -> dict[str, object]:
+    maps = [{"name": m.name, "words": m.words, "heat": heat_address(m.values)} for m in card.maps]
+    return {"path": card.path, "photo": photo_address(card.photo), "maps": maps, "right": card.right}
+
+
+def photo_address(photo: np.ndarray) -> str:
+    """A JPEG that is large enough to be looked at."""
+    image = Image.fromarray(photo)
+    if max(image.size) < SMALLEST:
+        image = image.resize((SMALLEST, SMALLEST), Image.Resampling.BICUBIC)
+    file = BytesIO()
+    image.save(file, format="JPEG", quality=85)
+    return data_address(file.getvalue(), "image/jpeg")
+
+
+def heat_address(values: np.ndarray) -> str:
+    """The map as a red picture that is clear where the map is cold."""
+    warmth = heat(values, (HEAT_SIDE, HEAT_SIDE))
+    red = np.zeros((HEAT_SIDE, HEAT_SIDE, 4), np.uint8)
+    red[..., 0], red[..., 3] = 255, (255 * warmth).round()
+    file = BytesIO()
+    Image.fromarray(red).save(file, format="PNG", optimize=True)
+    return data_address(file.getvalue(), "image/png")
+
+
+def side_by_side(card: Card) -> list[Image.Image]:
+    """The photo as it is, then under each map."""
+    plain = overlay(card.photo, np.zeros((1, 1), np.float32))
+    return [plain, *(overlay(card.photo, each.values) for each in card.maps)]
+
+
+def cards_chapter(cards: Sequence[Card]) -> Chapter:
+    """The photos, with a sentence on how to read them."""
+    chapter = Chapter("Photos and maps")
+    chapter.add_text(
+        "Red is what speaks for the class below the picture; each map is scaled to its own hottest spot. Move the "
+        "slider: without the red one sees the markings. A wrong answer stands beside the map of the true class.",
+        style="soft",
+    )
+    chapter.add_widget(fader(cards))
+    return chapter
+
+
+def scores_chapter(scores: Mapping[str, Score]) -> Chapter:
+    """The figures of maps whose animals are known."""
+    chapter = Chapter("How right are the maps?")
+    chapter.add_text(
+        "Held against where the animals are. A map that is honest about a network that looks beside the animal scores "
+        "low: the figures compare maps, and do not judge the network.",
+        style="soft",
+    )
+    rows = [
+        (score.says, score.value, f"{score.low:.3f} to {score.high:.3f}", score.chance) for score in scores.values()
+    ]
+    chapter.add_table(["figure", "value", "95 %", "chance"], rows, numeric={1, 2, 3})
+    return chapter
