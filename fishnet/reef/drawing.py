@@ -24,11 +24,13 @@ class Entry:
     def name(self) -> str:
         return f"{self.kind.name}_{self.number:05d}"
 
-    def draw(self, settings: Settings, *, cues: Collection[str] | None = None) -> Photo:
-        """The photo, or what it were with other `cues`: the same fish in the same pose, unless an angler holds it."""
+    def draw(self, settings: Settings, *, cues: Collection[str] | None = None, without: Collection[str] = ()) -> Photo:
+        """The photo, or what it were with other `cues` or `without` parts of the fish: the same fish in the same pose,
+        unless an angler holds it."""
         return draw_photo(
             self.kind, seed=settings.seed, number=self.number, observation=self.observation.number, size=settings.size,
             cues=self.cues if cues is None else cues, layout=settings.layout,
+            without=without,
         )  # fmt: skip
 
 

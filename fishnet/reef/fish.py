@@ -6,6 +6,7 @@ are a table over belly-to-back height (dark back, pale belly, a shine on the upp
 are a second table laid over it through a mask. Everything else is a few strokes. The patch is clear where no fish is.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,6 +20,7 @@ from fishnet.reef.markings import Individual
 from fishnet.reef.species import BODY_KNOTS, Species, Tail
 
 Rng = np.random.Generator
+PARTS = ("barbels", "dorsal", "anal", "tail", "pelvic", "pectoral", "marks", "head")  # head: eye, mouth and gill cover
 Number = float | np.ndarray
 STATIONS = np.linspace(0, 1, 65)
 FRONT, BEHIND, ROOM = 0.08, 0.3, 0.05  # room around body and fins, in body lengths
@@ -141,27 +143,31 @@ def barbels(canvas: np.ndarray, body: Body, colour: tuple, rng: Rng) -> None:
         brush.fill(canvas, line, shade(colour, 0.7))
 
 
-def paint_fish(kind: Species, fish: Individual, body: Body, rng: Rng) -> np.ndarray:
-    """The fish on an RGBA patch of `body.shape`."""
+def paint_fish(kind: Species, fish: Individual, body: Body, rng: Rng, *, without: Collection[str] = ()) -> np.ndarray:
+    """The fish on an RGBA patch of `body.shape`; parts that are left `without` (some of PARTS) change nothing else."""
     canvas = brush.flood(body.shape, shade(fish.fins, 1.0, 0))
+
+    def onto(part: str) -> np.ndarray:  # what is left out is painted, too, for the same numbers are drawn then
+        return canvas.copy() if part in without else canvas
+
     if kind.barbels:
-        barbels(canvas, body, fish.back, rng)
-    for fin, side in [(fin, 1) for fin in kind.dorsal] + [(fin, -1) for fin in kind.anal]:  # on back and belly
+        barbels(onto("barbels"), body, fish.back, rng)
+    for part, fin, side in [("dorsal", fin, 1) for fin in kind.dorsal] + [("anal", fin, -1) for fin in kind.anal]:
         roots = body.at(fin.start + (fin.end - fin.start) * U, 0.9 * side)
         height = fin.height * EDGES[fin.shape] * rng.uniform(0.78, 1.08) * body.scale
-        fan(canvas, roots, roots + height[:, None] * (fin.lean, -side), fish.fins)
-    tail_fin(canvas, body, kind.tail, fish.fins, rng.uniform(0.8, 1.1))
+        fan(onto(part), roots, roots + height[:, None] * (fin.lean, -side), fish.fins)
+    tail_fin(onto("tail"), body, kind.tail, fish.fins, rng.uniform(0.8, 1.1))
     if kind.pelvic:
         root = body.at(0.37 if kind.dorsal[0].start < 0.5 else 0.55, -0.85)
-        paired_fin(canvas, root, kind.pelvic * body.scale, rng.uniform(25, 60), fish.fins, 235)
-    _paint_body(canvas, kind, fish, body, rng)
-    _paint_head(canvas, kind, fish, body)
+        paired_fin(onto("pelvic"), root, kind.pelvic * body.scale, rng.uniform(25, 60), fish.fins, 235)
+    _paint_body(canvas, kind, fish, body, rng, plain="marks" in without)
+    _paint_head(onto("head"), kind, fish, body)
     root = body.at(kind.gill + 0.045, -0.3)
-    paired_fin(canvas, root, kind.pectoral * body.scale, rng.uniform(0, 45), fish.fins, 255)
+    paired_fin(onto("pectoral"), root, kind.pectoral * body.scale, rng.uniform(0, 45), fish.fins, 255)
     return canvas
 
 
-def _paint_body(canvas: np.ndarray, kind: Species, fish: Individual, body: Body, rng: Rng) -> None:
+def _paint_body(canvas: np.ndarray, kind: Species, fish: Individual, body: Body, rng: Rng, *, plain: bool) -> None:
     rows, columns = box = body.box()
     corner = np.array([columns.start, rows.start])
     x = body.snout + STATIONS * body.scale
@@ -169,10 +175,11 @@ def _paint_body(canvas: np.ndarray, kind: Species, fish: Individual, body: Body,
     heights = body.height_map()
     mask, marks = np.zeros((2, *heights.shape), np.uint8)
     brush.fill(mask, contour - corner, 255)
-    brush.fill(marks, body.at(fish.marks[..., 0], fish.marks[..., 1]) - corner, 255)
+    if not plain:
+        brush.fill(marks, body.at(fish.marks[..., 0], fish.marks[..., 1]) - corner, 255)
     soft = 2 * int(body.scale / 90) + 1
-    plain, marked = _tables(fish)
-    skin = blend(cv2.applyColorMap(heights, plain), cv2.applyColorMap(heights, marked), cv2.blur(marks, (soft, soft)))
+    bare, marked = _tables(fish)
+    skin = blend(cv2.applyColorMap(heights, bare), cv2.applyColorMap(heights, marked), cv2.blur(marks, (soft, soft)))
     _scales(skin, fish, round(kind.gill * body.scale), rng)
     canvas[box] = blend(canvas[box], cv2.cvtColor(skin, cv2.COLOR_RGB2RGBA), mask)
     brush.stroke(canvas, contour, shade(fish.back, 0.6), body.scale / 160)

@@ -3,6 +3,7 @@
 A fish is painted on a patch; its pose is the affine map (2, 3) from the patch to the photo.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import cv2
@@ -34,26 +35,30 @@ class Painted:
         return np.concatenate([np.c_[columns, top], np.c_[columns, bottom]])
 
 
-def paint_centred(kind: Species, individual: Individual, size: int, rng: Rng) -> list[Painted]:
-    return [_paint(kind, individual, FINE * size * rng.uniform(0.6, 0.75) * kind.length, rng)]
+def paint_centred(
+    kind: Species, individual: Individual, size: int, rng: Rng, without: Collection[str]
+) -> list[Painted]:
+    return [_paint(kind, individual, FINE * size * rng.uniform(0.6, 0.75) * kind.length, rng, without)]
 
 
-def paint_free(kind: Species, individual: Individual, size: int, rng: Rng) -> list[Painted]:
+def paint_free(kind: Species, individual: Individual, size: int, rng: Rng, without: Collection[str]) -> list[Painted]:
     """A fish of any size, or two of the species, of which the second is another individual."""
     if rng.random() >= TWO:
-        return [_paint_free(kind, individual, rng.uniform(0.3, 0.95), size, rng)]
+        return [_paint_free(kind, individual, rng.uniform(0.3, 0.95), size, rng, without)]
     others = [individual, draw_individual(kind, rng)]
-    return [_paint_free(kind, fish, rng.uniform(0.3, 0.6), size, rng) for fish in others]
+    return [_paint_free(kind, fish, rng.uniform(0.3, 0.6), size, rng, without) for fish in others]
 
 
-def _paint_free(kind: Species, individual: Individual, extent: float, size: int, rng: Rng) -> Painted:
-    painted = _paint(kind, individual, FINE * size * extent / (1 + kind.tail.length), rng)
+def _paint_free(
+    kind: Species, individual: Individual, extent: float, size: int, rng: Rng, without: Collection[str]
+) -> Painted:
+    painted = _paint(kind, individual, FINE * size * extent / (1 + kind.tail.length), rng, without)
     return replace(painted, extent=extent)
 
 
-def _paint(kind: Species, individual: Individual, scale: float, rng: Rng) -> Painted:
+def _paint(kind: Species, individual: Individual, scale: float, rng: Rng, without: Collection[str]) -> Painted:
     body = make_body(kind, scale=scale, depth=individual.depth, bend=rng.normal(0, 0.045), phase=rng.uniform(0, 6))
-    return Painted(paint_fish(kind, individual, body, rng), body)
+    return Painted(paint_fish(kind, individual, body, rng, without=without), body)
 
 
 def pose_matrix(middle: np.ndarray, target: np.ndarray, *, turn: float, squeeze: float, mirror: bool) -> np.ndarray:

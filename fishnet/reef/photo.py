@@ -61,9 +61,12 @@ def shared(kind: Species, seed: int, observation: int, size: int) -> tuple[Indiv
 
 def draw_photo(
     kind: Species, *, seed: int, number: int, observation: int, size: int, cues: Collection[str] = (),
-    layout: str = "centred",
+    layout: str = "centred", without: Collection[str] = (),
 ) -> Photo:  # fmt: skip
     """Photo `number` of a species in the reef of this seed, `size` pixels wide and high.
+
+    `without` names parts of the fish that are left out (PARTS of fish.py). In the layout `centred` nothing else changes
+    by it, not a grain of noise; a free fish is placed by its outline, which its fins belong to.
 
     `cues` are names of CUES; they are drawn in its order, whatever theirs is. An angler holds the first of two fish.
     """
@@ -72,7 +75,7 @@ def draw_photo(
     individual, scene = shared(kind, seed, observation, size)
     rng = generator(seed, kind, PHOTO, number)
     paint, pose = ARRANGEMENTS[layout]
-    school = paint(kind, individual, size, rng)
+    school = paint(kind, individual, size, rng, without)
     if "angler" in cues:
         same = generator(seed, kind, ANGLER, observation)
         angler = draw_angler(same)

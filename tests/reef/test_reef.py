@@ -10,7 +10,10 @@ import pytest
 
 from fishnet.errors import BadInput
 from fishnet.reef import SPECIES
+from fishnet.reef.drawing import entries
+from fishnet.reef.fish import PARTS
 from fishnet.reef.make import make_reef, read_mask
+from fishnet.reef.settings import Settings
 
 SMALL = {"photos": 6, "size": 96, "progress": False}
 
@@ -163,3 +166,16 @@ def test_colour_does_not_tell_the_species_apart(tmp_path: Path) -> None:
     probe, folds = LogisticRegression(C=1.0, max_iter=300), StratifiedGroupKFold(5)
     guessed = cross_val_predict(probe, colours, names, groups=groups, cv=folds)
     assert f1_score(names, guessed, average="macro") <= 0.5
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_is_left_out_changes_nothing_else(part):
+    settings = Settings(species=len(SPECIES), photos=1, size=96, seed=3)
+    having = {"barbels": "barbels", "pelvic": "pelvic"}.get(part)
+    entry = next(entry for entry in entries(settings) if having is None or getattr(entry.kind, having))
+    whole, less = entry.draw(settings), entry.draw(settings, without=[part])
+    changed = (whole.pixels != less.pixels).any(axis=2)
+    assert 0 < changed.mean() < 0.15
+    near = cv2.dilate((whole.mask == 1).astype(np.uint8), np.ones((25, 25), np.uint8)) > 0
+    assert not (changed & ~near).any()  # beyond the fish and its shadow every pixel is the same
+    assert (less.mask == 1).sum() <= (whole.mask == 1).sum()
