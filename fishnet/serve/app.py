@@ -195,8 +195,9 @@ def _add_page(app: FastAPI) -> None:
 
 def _token_required(token: str | None) -> Callable[[Request], None]:
     def check(request: Request) -> None:
-        given = request.headers.get("authorization", "")
-        if token is not None and not secrets.compare_digest(given.encode(), f"Bearer {token}".encode()):
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        known = token is None or secrets.compare_digest(given.strip().encode(), token.encode())
+        if not known or (token is not None and scheme.lower() != "bearer"):
             raise HTTPException(401, "The token is missing or wrong.", headers={"WWW-Authenticate": "Bearer"})
 
     return check

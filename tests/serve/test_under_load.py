@@ -133,6 +133,10 @@ def test_a_token_is_asked_for(bundle, tmp_path):
         assert service.predict(jpeg()).status_code == 401
         known = {"Authorization": "Bearer sesame-open-sesame-open"}
         assert requests.get(f"{service.url}/classes", headers=known, timeout=10).status_code == 200
+        lower = {"Authorization": "bearer sesame-open-sesame-open"}  # a scheme's letters may be small
+        assert requests.get(f"{service.url}/classes", headers=lower, timeout=10).status_code == 200
+        other = {"Authorization": "Basic sesame-open-sesame-open"}
+        assert requests.get(f"{service.url}/classes", headers=other, timeout=10).status_code == 401
         for path in ("/", "/healthz", "/readyz"):
             assert requests.get(service.url + path, timeout=10).status_code == 200
         assert "sesame" not in service.text and "sesame" not in " ".join(service.family()[0].cmdline())
