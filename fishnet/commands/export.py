@@ -85,7 +85,7 @@ def export(config: DictConfig) -> dict[str, float]:
     if config.register is not None:
         store = open_store(config.tracking.uri, home=Path.cwd())
         names = {"experiment": config.tracking.experiment, "name": config.register, "alias": config.alias}
-        version = register(out, model.classes, store, **names)
+        version = register(out, model.classes, store, none_of_these=model.familiarity is not None, **names)
         print(f"{'registered':12s}models:/{config.register}/{version}{f' (@{config.alias})' if config.alias else ''}")
     return {"files": float(len((out / "SHA256SUMS").read_text().splitlines()))}
 

@@ -1,13 +1,17 @@
 """fishnet export: the bundle is used as the checkpoint is, and carries what the run and its audit know."""
 
+import io
 import json
 import os
 import shutil
+from types import SimpleNamespace
 
 import pandas as pd
+from PIL import Image
 
 from fishnet.headers import read_header
 from fishnet.models.bundle import read_bundle, read_gallery
+from fishnet.tracking.python_function import PhotoModel
 from tests.support.drawing import draw_folder
 
 BEST = "checkpoint=run/checkpoints/best.ckpt"
@@ -35,6 +39,14 @@ def test_photos_of_the_run_say_what_belongs_to_none_of_the_classes(fishnet, tiny
     assert fishnet("export", BEST, "out=handed").status == 0
     familiarity = read_bundle(tmp_path / "handed").model.familiarity
     assert familiarity.means.shape[0] == familiarity.thresholds.shape[0] == 3
+    model = PhotoModel()
+    model.load_context(SimpleNamespace(artifacts={"bundle": tmp_path / "handed"}))
+    noise = io.BytesIO()
+    Image.effect_noise((64, 64), 120).convert("RGB").save(noise, "PNG")
+    known = sorted((tmp_path / "photos").rglob("*.jpg"))
+    photos = [noise.getvalue(), *[file.read_bytes() for file in known]]
+    strange = model.predict(None, pd.DataFrame({"photo": photos}))["none_of_these"]
+    assert strange.dtype == bool and strange[0] and strange[1:].mean() < 0.2
     assert fishnet("export", BEST, "out=without", "none_of_these=false").status == 0
     assert read_bundle(tmp_path / "without").model.familiarity is None
     (tmp_path / "photos").rename(tmp_path / "elsewhere")
