@@ -66,7 +66,8 @@ def read_about(file: Path) -> dict[str, Any]:
     resources = about.get("resources") if isinstance(about, dict) else None
     if not isinstance(resources, list) or not all(isinstance(each, dict) for each in resources):
         raise BadInput(f"{file} is no datapackage.json: it lists no resources.")
-    if missing := [name for name in TABLES if name not in {each.get("name") for each in resources}]:
+    names = [each.get("name") for each in resources]
+    if missing := [name for name in TABLES if name not in names]:
         raise BadInput(f"{file} is no Camtrap DP package: it has no resource {', '.join(missing)}.")
     version = _VERSION.search(str(about.get("profile", "")))
     if version and version[1] != "1":
@@ -98,7 +99,7 @@ def _read_table(file: Path, about: Mapping[str, Any], name: str) -> list[Row]:
     if not _inside(file.parent, path):
         raise BadInput(f"{file}: the path of the table {name} leaves the folder of the package ({path}).")
     table = file.parent / path
-    if not table.is_file():
+    if not os.path.isfile(table):
         raise BadInput(f"{file}: there is no table {path}.")
     if table.suffix.lower() in (".gz", ".zip", ".bz2", ".xz"):
         raise BadInput(f"{table} is compressed: unpack it, and name the CSV in {file.name}.")
@@ -129,7 +130,7 @@ def _check_paths(package: Package) -> None:
 def _leads_inside(folder: Path, path: str, inside: Mapping[str, bool]) -> bool:
     """Whether a file's path does, where it is known of the folders: links among the files are rare."""
     above = path.rpartition("/")[0]
-    return _stays(path) and inside[above] and (not (folder / path).is_symlink() or _inside(folder, path))
+    return _stays(path) and inside[above] and (not os.path.islink(folder / path) or _inside(folder, path))
 
 
 def _inside(folder: Path, path: str) -> bool:
@@ -156,7 +157,7 @@ def local_media(package: Package) -> tuple[list[Row], Counter[str]]:
             left_out[
                 "photos that are addresses, which are not fetched: download them, and put paths into filePath"
             ] += 1
-        elif not row["filePath"] or not (package.folder / row["filePath"]).is_file():
+        elif not row["filePath"] or not os.path.isfile(package.folder / row["filePath"]):
             left_out["photos that are not there"] += 1
         else:
             media.append(row)
@@ -173,7 +174,7 @@ def package_photos(file: Path) -> list[Row]:
     _log_left_out(file, left_out)
     seen = observed(package, media)
     rows = [known_of(package, row, seen[row["mediaID"]]) for row in media]
-    paths = Counter(row["path"] for row in rows)
+    paths = Counter(os.path.normpath(row["path"]) for row in rows)
     if repeated := [path for path, count in paths.items() if count > 1]:
         raise BadInput(f"{file}: {few_of(repeated, 3)} is the file of several media.")
     return sorted(rows, key=lambda row: Path(row["path"]))
