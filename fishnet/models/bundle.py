@@ -47,6 +47,7 @@ FAMILIARITY = "familiarity."  # before the names of what tells photos of no clas
 _LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/-]{1,200})")
 _JPEG = b"\xff\xd8\xff"  # how such a file begins
 _GALLERY_TEXTS, _GALLERY_OWNER = ("file", "true", "predicted"), ("licence", "attribution", "url")
+_OF_MODEL = ("format", "fishnet", "architecture", "preprocessing", "seen_group", "mended")
 _ARCHITECTURE = ("classes", "backbone", "backbone_args", "dropout", "image_size", "preprocess")
 
 
@@ -153,6 +154,14 @@ def read_gallery(bundle: Bundle) -> tuple[list[dict[str, Any]], dict[str, bytes]
     if not all(content.startswith(_JPEG) for content in files.values()):
         raise _refused(folder, f"a photo of its {GALLERY} is no JPEG")
     return photos, files
+
+
+def facts_of(bundle: Bundle) -> tuple[dict[str, Any], dict[str, Any] | None, dict[str, bytes] | None]:
+    """What another bundle of the same model takes over: values of model.json, the audit, and files of the gallery."""
+    facts = {key: value for key, value in bundle.about.items() if key not in _OF_MODEL}
+    photos, files = read_gallery(bundle)
+    index = json.dumps({"photos": photos}, indent=1, ensure_ascii=False).encode()
+    return facts, bundle.audit, {**files, GALLERY_INDEX: index} if files else None
 
 
 def _is_gallery_row(row: Any, listed: frozenset[str]) -> bool:

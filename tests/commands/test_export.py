@@ -158,6 +158,19 @@ def test_photos_of_the_test_go_with_the_model_where_their_licence_allows(fishnet
     assert ended.status == 2 and "export where it was trained" in ended.err and not (tmp_path / "third").exists()
 
 
+def test_a_bundle_of_a_bundle_knows_what_the_first_knew(fishnet, tiny, tmp_path):
+    draw_folder(tmp_path / "photos", photos=40)
+    settings = ["data.root=photos", "callbacks.heatmaps=null", "out=run", "tracking.offline=true", "data.val=0.3"]
+    assert fishnet("train", *tiny, *settings).status == 0
+    assert fishnet("export", BEST, "out=first", "gallery=4").status == 0
+    ended = fishnet("export", "checkpoint=first", "out=second")
+    assert ended.status == 0 and "no figures" not in ended.err
+    names = {file.relative_to(tmp_path / "first").as_posix() for file in (tmp_path / "first").rglob("*")}
+    assert names == {file.relative_to(tmp_path / "second").as_posix() for file in (tmp_path / "second").rglob("*")}
+    for name in names - {"gallery"}:
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes(), name
+
+
 def test_a_gallery_needs_a_run_with_a_test(fishnet, trained, tmp_path):
     ended = fishnet("export", BEST, "out=handed", "gallery=4")
     assert ended.status == 2 and "has tested no photos" in ended.err
