@@ -128,7 +128,7 @@ def test_a_killed_service_leaves_nobody_waiting_and_no_process(bundle):
 def test_a_token_is_asked_for(bundle, tmp_path):
     (tmp_path / "token").write_text("sesame-open-sesame-open\n")
     with Service(bundle, f"token_file='{tmp_path / 'token'}'") as service:
-        for path in ("/classes", "/version", "/metrics"):
+        for path in ("/classes", "/version", "/metrics", "/openapi.json"):
             assert requests.get(service.url + path, timeout=10).status_code == 401
         assert service.predict(jpeg()).status_code == 401
         known = {"Authorization": "Bearer sesame-open-sesame-open"}
