@@ -6,6 +6,7 @@ what each row is.
 Examples
   fishnet explain checkpoint=outputs/RUN/checkpoints/best.ckpt images=photos/lake
   fishnet explain checkpoint=best.ckpt images='my photo.jpg' out=why all_classes=true
+  fishnet explain checkpoint=best.ckpt images=PACKAGE/datapackage.json out=why      of camera traps (Camtrap DP)
 """
 
 import hashlib
@@ -20,7 +21,7 @@ from omegaconf import DictConfig
 from fishnet.config.checkpoints import bring_checkpoint
 from fishnet.config.entry import start
 from fishnet.config.validate import check_outside, check_writable, validate
-from fishnet.data.listing import find_photos
+from fishnet.data.listing import FolderSource, find_photos
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
 from fishnet.ranges import AtLeast, FreeText
@@ -70,7 +71,7 @@ def explain(config: DictConfig) -> dict[str, float]:
     if images.is_dir():
         check_outside(config.out, "images", config.images)
     check_writable("out", config.out)
-    photos = find_photos(images)
+    photos = photos_of(images)
     import torch
     from rich.progress import track
 
@@ -78,8 +79,8 @@ def explain(config: DictConfig) -> dict[str, float]:
     from fishnet.models.checkpoint import load_model
 
     model = load_model(Path(config.checkpoint)).to("cuda" if torch.cuda.is_available() else "cpu")
-    in_class_folders = images.is_dir() and all(photo.parent != images for photo in photos)
-    table, batches, views = _data_set(config, model) if in_class_folders else _loose(config, model, photos)
+    source = source_of_classes(images, photos, model.classes)
+    table, batches, views = _data_set(config, model, source) if source else _loose(config, model, photos)
     if "seen" in table and (trained := int((table["seen"] == "train").sum())):
         log.warning(
             "The model was trained on %d of these %s; the others are drawn first.",
@@ -96,15 +97,38 @@ def explain(config: DictConfig) -> dict[str, float]:
     return {"photos": float(len(table)), "pictures": float(drawn)}
 
 
-def _data_set(config: DictConfig, model: "ImageClassifier") -> Shown:
+def photos_of(images: Path) -> list[Path]:
+    """A photo, all below a folder, or those of a Camtrap DP package."""
+    from fishnet.data.camtrap import is_package
+    from fishnet.data.observations import loose_photos
+
+    return loose_photos(images).files if is_package(images) else find_photos(images)
+
+
+def source_of_classes(images: Path, photos: list[Path], classes: list[str]) -> FolderSource | None:
+    """The photos with their classes; None where they have none, and are explained as loose photos."""
+    from fishnet.data.camtrap import is_package
+    from fishnet.data.camtrap_classes import BLANK
+    from fishnet.data.listing import PackageSource
+
+    if not is_package(images):
+        in_class_folders = images.is_dir() and all(photo.parent != images for photo in photos)
+        return FolderSource(str(images)) if in_class_folders else None
+    source = PackageSource(str(images), blanks=BLANK in classes)
+    try:
+        return source if source.listing.photos else None
+    except BadInput as error:
+        log.info("%s", error)
+        return None
+
+
+def _data_set(config: DictConfig, model: "ImageClassifier", source: FolderSource) -> Shown:
     """Class folders: indexed, verified, decoded once."""
     import numpy as np
 
     from fishnet.data.folder import PhotoFolder
-    from fishnet.data.listing import FolderSource
     from fishnet.runs.run import refused_lines
 
-    source = FolderSource(str(config.images))
     folder = PhotoFolder(source=source, duplicates="ignore", cache=str(config.cache), fewest=1, max_refused=1.0)
     folder, understood = _labelled(folder, model.classes)
     folder = replace(folder, seen=model.seen)
