@@ -48,6 +48,10 @@ class Package:
         return self.file.parent
 
 
+def is_address(path: str) -> bool:
+    return _URL.match(path) is not None
+
+
 def is_package(path: Path) -> bool:
     return path.suffix.lower() == ".json" and path.is_file()
 
@@ -94,7 +98,7 @@ def _read_table(file: Path, about: Mapping[str, Any], name: str) -> list[Row]:
     path, delimiter = resource.get("path"), (resource.get("dialect") or {})
     delimiter = delimiter.get("delimiter", ",") if isinstance(delimiter, dict) else ","
     path = path[0] if isinstance(path, list) and len(path) == 1 else path
-    if not isinstance(path, str) or _URL.match(path):
+    if not isinstance(path, str) or is_address(path):
         raise BadInput(f"{file}: the table {name} is not a file of the package (path: {path}): put it there.")
     if not _inside(file.parent, path):
         raise BadInput(f"{file}: the path of the table {name} leaves the folder of the package ({path}).")
@@ -118,7 +122,7 @@ def _read_table(file: Path, about: Mapping[str, Any], name: str) -> list[Row]:
 
 def _check_paths(package: Package) -> None:
     """Refuse a package whose photos lie outside it."""
-    paths = [row["filePath"] for row in package.media if row["filePath"] and not _URL.match(row["filePath"])]
+    paths = [row["filePath"] for row in package.media if row["filePath"] and not is_address(row["filePath"])]
     inside = {folder: _inside(package.folder, folder) for folder in {path.rpartition("/")[0] for path in paths}}
     if outside := [path for path in paths if not _leads_inside(package.folder, path, inside)]:
         raise BadInput(
@@ -153,7 +157,7 @@ def local_media(package: Package) -> tuple[list[Row], Counter[str]]:
         kind = row.get("fileMediatype", "")
         if kind and not kind.startswith("image/"):
             left_out[f"media that are {kind.partition('/')[0]}"] += 1
-        elif _URL.match(row["filePath"]):
+        elif is_address(row["filePath"]):
             left_out[
                 "photos that are addresses, which are not fetched: download them, and put paths into filePath"
             ] += 1

@@ -44,8 +44,8 @@ def passed_medium(package: Package, row: Row) -> Row:
     text = row["timestamp"]
     if moment(text) is None:
         raise BadInput(
-            f"{package.file}: the time of the medium {row['mediaID']} is {text or 'empty'}: Camtrap DP asks for one such "
-            "as 2024-05-01T10:00:00Z."
+            f"{package.file}: the time of the medium {row['mediaID']} is {text or 'empty'}: Camtrap DP asks for one "
+            "such as 2024-05-01T10:00:00Z."
         )
     time = datetime.fromisoformat(text)
     comments = [row.get("mediaComments", ""), "" if time.tzinfo else f"the time is {NO_ZONE}"]

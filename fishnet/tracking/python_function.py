@@ -23,8 +23,8 @@ class PhotoModel(PythonModel):
         self.model = read_bundle(Path(context.artifacts["bundle"])).model
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict | None = None):
-        """`predicted`, `problem`, `probability`, `none_of_these` where the model can say so, and the probability of each
-        class, a row a photo."""
+        """`predicted`, `problem`, `probability`, `none_of_these` where the model can say so, and the probability of
+        each class, a row a photo."""
         rows = []
         for answer in answers(self.model, [bytes(photo) for photo in model_input["photo"]], AT_ONCE):
             each = answer.probabilities or [float("nan")] * len(self.model.classes)

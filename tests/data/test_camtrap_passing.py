@@ -135,4 +135,6 @@ def test_what_looks_like_none_of_the_classes_is_unknown(tmp_path):
     check_valid(out)
     for row in rows(out, "observations"):
         assert (row["observationType"], row["scientificName"]) == ("unknown", "")
-        assert row["observationComments"] == "it looks like none of the classes; most probable: Vulpes vulpes (0.900000)"
+        assert (
+            row["observationComments"] == "it looks like none of the classes; most probable: Vulpes vulpes (0.900000)"
+        )
