@@ -27,7 +27,7 @@ from .methods import MapMethod, all_maps, methods
 from .reef import CUE, INNOCENT, PLANTED_CLASS, Reef, plan, split, trained
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)  # of all positive importance
-UNMOVED = 0.05  # of the range of the logits: what is left out meant nothing
+UNMOVED, MATTERS = 0.05, 0.1  # of the range of the logits: what is left out meant nothing, and something
 DRAWS = 2000
 MEASURES = (
     "single deletion", "preservation", "deletion", "controlled deletion", "distractibility", "target sensitivity",
@@ -157,7 +157,7 @@ def checks(
     reef: Reef, model: ImageClassifier, known: Facts, values: list[np.ndarray], share: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """A photo at a time, NaN where it has no such thing: is the answer kept by the important things alone; is it gone
-    without them; is the cue that decides among them; are innocent things that mean nothing not among them."""
+    without them; is a cue that matters among them; are innocent things that mean nothing not among them."""
     chosen = [important(own, share) for own in values]
     kept, less = [], []
     for row, own, flags in zip(known.rows, known.things, chosen, strict=True):
@@ -167,7 +167,7 @@ def checks(
     deleted = (answers_of(model, as_images(np.stack(less))).argmax(dim=1) != known.answers).numpy()
     controlled, undistracted = np.full((2, len(chosen)), np.nan)
     for n, (own, flags, drops) in enumerate(zip(known.things, chosen, known.drops, strict=True)):
-        if CUE in own and drops[own.index(CUE)] == drops.max():
+        if CUE in own and drops[own.index(CUE)] > MATTERS:
             controlled[n] = flags[own.index(CUE)]
         idle = [flags[k] for k, thing in enumerate(own) if thing in INNOCENT and abs(drops[k]) < UNMOVED]
         undistracted[n] = 1 - np.mean(idle) if idle else np.nan

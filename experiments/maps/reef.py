@@ -1,6 +1,6 @@
 """A reef whose every part can be left out, and a network that was trained on it.
 
-Photos of a planted class carry a watermark in nine of ten, others in one of fifty; a float and a ruler lie in a fifth
+Photos of a planted class carry a border in nine of ten, others in one of fifty; a float and a ruler lie in a fifth
 of the photos of all classes and mean nothing. Of the photos that are not trained on, a third choose thresholds.
 """
 
@@ -20,7 +20,7 @@ from fishnet.reef.fish import PARTS
 from fishnet.reef.photo import FISH
 from fishnet.reef.settings import Settings
 
-CUE, INNOCENT = "watermark", ("float", "ruler")
+CUE, INNOCENT = "border", ("float", "ruler")
 PLANTED_CLASS = 0
 SIDE, SPECIES, TRAIN, UNSEEN, SEED = 128, 6, 120, 36, 11
 CHANGED = 12  # grey levels by which a pixel differs where something was left out

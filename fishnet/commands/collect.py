@@ -9,13 +9,14 @@ Examples
   fishnet collect taxa='Perca fluviatilis' name=many source=open_data tables=tables limit=5000
   fishnet collect source=list list=photos.csv name=mine licences=any
   fishnet collect source=list list=gbif/multimedia.txt name=gbif
+  fishnet collect source=list list=PACKAGE/datapackage.json name=traps       photos of camera traps that are addresses
   fishnet collect taxa=47162 name=page source=browser licences=any pages=https://a-site-that-allows-it.org
   fishnet collect refresh=true name=lake       drop what was withdrawn or deleted since
 
 What they mean
   source           inaturalist (its API) | open_data (the monthly tables) | browser (scrolls a page) | list
   list             CSV or Parquet with the columns url and class (licence, observer … if known), or a GBIF archive's
-                   multimedia.txt with occurrence.txt beside it
+                   multimedia.txt with occurrence.txt beside it, or the datapackage.json of a Camtrap DP package
   limit            photos a class, null for all; the lot decides which, and seed= the lot
   licences         open (Creative Commons but -nd, cc0, pd, gfdl) | any | codes such as [cc0,cc-by]
   per_observation  one | all: photos of one observation show one animal
@@ -28,11 +29,13 @@ What they mean
 """
 
 import logging
+from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
 from fishnet.config.entry import start
 from fishnet.config.validate import validate
+from fishnet.data.camtrap import is_package
 from fishnet.errors import Interrupted
 from fishnet.text import counted
 
@@ -51,6 +54,8 @@ def collect(config: DictConfig) -> None:
     from fishnet.collect.progress import Bars, table
 
     plan = Plan(**settings)
+    if plan.list is not None and is_package(plan.list):
+        plan.list = addresses_of(plan.list, plan.ledger.with_name("addresses.csv"))
     if plan.refresh:
         with Bars() as bars:
             dropped = refreshed(plan, bars)
@@ -66,6 +71,16 @@ def collect(config: DictConfig) -> None:
         raise
     print(table(result), flush=True)
     result.check()
+
+
+def addresses_of(package: Path, table: Path) -> Path:
+    """The table of a Camtrap DP package's addresses, which is written anew by each command."""
+    from fishnet.data.camtrap import kinds_of
+    from fishnet.data.camtrap_addresses import write_addresses
+
+    if left_out := write_addresses(package, table):
+        log.warning("Left out of %s: %s.", package, kinds_of(left_out))
+    return table
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ Examples
   fishnet explain checkpoint=best.ckpt images='my photo.jpg' out=why all_classes=true
   fishnet explain checkpoint=best.ckpt images=photos/lake method=layercam contents=true out=inside
   fishnet explain checkpoint=best.ckpt images=photos/lake score=true boxes=boxes.csv
+  fishnet explain checkpoint=best.ckpt images=PACKAGE/datapackage.json out=why      of camera traps (Camtrap DP)
 """
 
 import hashlib
@@ -31,7 +32,7 @@ from omegaconf import DictConfig
 from fishnet.config.checkpoints import bring_checkpoint
 from fishnet.config.entry import start
 from fishnet.config.validate import check_outside, check_writable, validate
-from fishnet.data.listing import find_photos
+from fishnet.data.listing import FolderSource, find_photos
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
 from fishnet.ranges import AtLeast, FreeText
@@ -93,7 +94,7 @@ def explain(config: DictConfig) -> dict[str, float]:
     if (config.boxes or config.masks) and not config.score:
         raise BadInput("boxes= and masks= are for score=true, which is not asked for.")
     check_writable("out", config.out)
-    photos = find_photos(images)
+    photos = photos_of(images)
     import torch
     from rich.progress import track
 
@@ -103,11 +104,13 @@ def explain(config: DictConfig) -> dict[str, float]:
 
     model = load_model(Path(config.checkpoint)).to("cuda" if torch.cuda.is_available() else "cpu")
     check_method(model, config.method)
-    in_class_folders = images.is_dir() and all(photo.parent != images for photo in photos)
-    if config.score and not in_class_folders:
+    source = source_of_classes(images, photos, model.classes)
+    if config.score and source is None:
         raise BadInput("score=true needs class folders: images= holds photos outside of them.")
-    table, batches, views = _data_set(config, model) if in_class_folders else _loose(config, model, photos)
-    known, animals = _animals(config, table, model) if config.score else (torch.empty(0), torch.empty(0))
+    table, batches, views = _data_set(config, model, source) if source else _loose(config, model, photos)
+    known = animals = torch.empty(0)
+    if config.score and source is not None:
+        known, animals = _animals(config, table, model, source.root)
     if "seen" in table and (trained := int((table["seen"] == "train").sum())):
         log.warning(
             "The model was trained on %d of these %s; the others are drawn first.",
@@ -134,15 +137,38 @@ def explain(config: DictConfig) -> dict[str, float]:
     }
 
 
-def _data_set(config: DictConfig, model: "ImageClassifier") -> Shown:
+def photos_of(images: Path) -> list[Path]:
+    """A photo, all below a folder, or those of a Camtrap DP package."""
+    from fishnet.data.camtrap import is_package
+    from fishnet.data.observations import loose_photos
+
+    return loose_photos(images).files if is_package(images) else find_photos(images)
+
+
+def source_of_classes(images: Path, photos: list[Path], classes: list[str]) -> FolderSource | None:
+    """The photos with their classes; None where they have none, and are explained as loose photos."""
+    from fishnet.data.camtrap import is_package
+    from fishnet.data.camtrap_classes import BLANK
+    from fishnet.data.listing import PackageSource
+
+    if not is_package(images):
+        in_class_folders = images.is_dir() and all(photo.parent != images for photo in photos)
+        return FolderSource(str(images)) if in_class_folders else None
+    source = PackageSource(str(images), blanks=BLANK in classes)
+    try:
+        return source if source.listing.photos else None
+    except BadInput as error:
+        log.info("%s", error)
+        return None
+
+
+def _data_set(config: DictConfig, model: "ImageClassifier", source: FolderSource) -> Shown:
     """Class folders: indexed, verified, decoded once."""
     import numpy as np
 
     from fishnet.data.folder import PhotoFolder
-    from fishnet.data.listing import FolderSource
     from fishnet.runs.run import refused_lines
 
-    source = FolderSource(str(config.images))
     folder = PhotoFolder(source=source, duplicates="ignore", cache=str(config.cache), fewest=1, max_refused=1.0)
     folder, understood = _labelled(folder, model.classes)
     folder = replace(folder, seen=model.seen)
@@ -208,7 +234,7 @@ def _above(images: Path) -> Path:
 
 
 def _animals(
-    config: DictConfig, table: "pd.DataFrame", model: "ImageClassifier"
+    config: DictConfig, table: "pd.DataFrame", model: "ImageClassifier", root: Path
 ) -> "tuple[torch.Tensor, torch.Tensor]":
     """The rows of photos whose animals are known, and where these are; the others are counted and left out."""
     import torch
@@ -216,7 +242,6 @@ def _animals(
     from fishnet.audit.boxes import boxed_regions
     from fishnet.audit.masks import has_reef_masks, masked_regions, reef_regions
 
-    root = Path(config.images).expanduser().absolute()
     inner = table.assign(path=[str(Path(path).relative_to(root)) for path in table["path"]])
     if config.boxes:
         regions = boxed_regions(Path(config.boxes).expanduser(), inner, model.preprocessing)

@@ -62,7 +62,7 @@ def export(config: DictConfig) -> dict[str, float]:
     check_writable("out", config.out)
     if config.register is not None:
         check_store(config.tracking.uri, home=Path.cwd())
-    from fishnet.models.bundle import read_bundle, write_bundle
+    from fishnet.models.bundle import facts_of, is_bundle, read_bundle, write_bundle
     from fishnet.models.checkpoint import load_model
     from fishnet.runs.facts import audit_of, run_facts, run_of
     from fishnet.runs.familiar import familiarity_of
@@ -71,21 +71,25 @@ def export(config: DictConfig) -> dict[str, float]:
     checkpoint = Path(config.checkpoint).expanduser().absolute()
     model = load_model(checkpoint)
     run = run_of(checkpoint)
-    if run is None:
+    if run is None and config.gallery:
+        raise BadInput(f"gallery={config.gallery}: the checkpoint lies in no run's folder, which knows its test.")
+    if is_bundle(checkpoint):
+        facts, audit, gallery = facts_of(read_bundle(checkpoint))
+        model.familiarity = model.familiarity if config.none_of_these else None
+    elif run is None:
         log.warning("The checkpoint lies in no run's folder: the bundle has no figures, thresholds or licences.")
-        if config.gallery:
-            raise BadInput(f"gallery={config.gallery}: the checkpoint lies in no run's folder, which knows its test.")
-    facts, audit = (run_facts(run), audit_of(run)) if run else ({}, None)
-    if run and config.none_of_these:
-        model.familiarity = familiarity_of(run, model)
-    gallery = gallery_of(run, config.gallery) if run and config.gallery else None
+        facts, audit, gallery = {}, None, None
+    else:
+        facts, audit = run_facts(run), audit_of(run)
+        model.familiarity = familiarity_of(run, model) if config.none_of_these else None
+        gallery = gallery_of(run, config.gallery) if config.gallery else None
     write_bundle(model, out, about=facts, audit=audit, gallery=gallery, onnx=config.onnx)
     bundle = read_bundle(out)  # as whoever gets it
     print_bundle(bundle, out)
     if config.register is not None:
         store = open_store(config.tracking.uri, home=Path.cwd())
         names = {"experiment": config.tracking.experiment, "name": config.register, "alias": config.alias}
-        version = register(out, model.classes, store, **names)
+        version = register(out, model.classes, store, none_of_these=model.familiarity is not None, **names)
         print(f"{'registered':12s}models:/{config.register}/{version}{f' (@{config.alias})' if config.alias else ''}")
     return {"files": float(len((out / "SHA256SUMS").read_text().splitlines()))}
 

@@ -254,7 +254,8 @@ def write_camtrap(
                 continue
             best, unsure = table.best(answer.probabilities)
             counts["not sure"] += unsure
-            answered.append(Classified(table.classes[best], answer.probabilities[best], not unsure, ""))
+            found = table.classes[best], answer.probabilities[best]
+            answered.append(Classified(*found, not unsure, "", strange=bool(answer.strange)))
     checkpoint = Path(config.checkpoint).expanduser().absolute()
     name = (run_of(checkpoint) or checkpoint).name
     classified_by = f"{name} (fishnet {__version__}, SHA-256 {model_digest(checkpoint)})"

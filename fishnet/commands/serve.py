@@ -36,6 +36,7 @@ log = logging.getLogger("fishnet")
 POSITION = 64  # in the list of `fishnet --help`
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SHORTEST_TOKEN = 16  # letters
+OTHERS = 0o007  # bits of a file's mode: what neither its owner nor its group may do
 
 
 class Keys:
@@ -132,6 +133,8 @@ def read_token(file: str | None) -> str | None:
         token = Path(file).expanduser().read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:
         raise BadInput(f"token_file={file} cannot be read as a line of letters and digits.") from error
+    if Path(file).expanduser().stat().st_mode & OTHERS:
+        log.warning("token_file=%s can be read by all users of this machine: chmod 600 would keep it.", file)
     if len(token) < SHORTEST_TOKEN or not token.isprintable() or " " in token:
         raise BadInput(f"token_file={file}: a token has {SHORTEST_TOKEN} letters or more and no spaces.")
     return token

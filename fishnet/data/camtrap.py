@@ -48,6 +48,10 @@ class Package:
         return self.file.parent
 
 
+def is_address(path: str) -> bool:
+    return _URL.match(path) is not None
+
+
 def is_package(path: Path) -> bool:
     return path.suffix.lower() == ".json" and path.is_file()
 
@@ -66,7 +70,8 @@ def read_about(file: Path) -> dict[str, Any]:
     resources = about.get("resources") if isinstance(about, dict) else None
     if not isinstance(resources, list) or not all(isinstance(each, dict) for each in resources):
         raise BadInput(f"{file} is no datapackage.json: it lists no resources.")
-    if missing := [name for name in TABLES if name not in {each.get("name") for each in resources}]:
+    names = [each.get("name") for each in resources]
+    if missing := [name for name in TABLES if name not in names]:
         raise BadInput(f"{file} is no Camtrap DP package: it has no resource {', '.join(missing)}.")
     version = _VERSION.search(str(about.get("profile", "")))
     if version and version[1] != "1":
@@ -93,12 +98,12 @@ def _read_table(file: Path, about: Mapping[str, Any], name: str) -> list[Row]:
     path, delimiter = resource.get("path"), (resource.get("dialect") or {})
     delimiter = delimiter.get("delimiter", ",") if isinstance(delimiter, dict) else ","
     path = path[0] if isinstance(path, list) and len(path) == 1 else path
-    if not isinstance(path, str) or _URL.match(path):
+    if not isinstance(path, str) or is_address(path):
         raise BadInput(f"{file}: the table {name} is not a file of the package (path: {path}): put it there.")
     if not _inside(file.parent, path):
         raise BadInput(f"{file}: the path of the table {name} leaves the folder of the package ({path}).")
     table = file.parent / path
-    if not table.is_file():
+    if not os.path.isfile(table):
         raise BadInput(f"{file}: there is no table {path}.")
     if table.suffix.lower() in (".gz", ".zip", ".bz2", ".xz"):
         raise BadInput(f"{table} is compressed: unpack it, and name the CSV in {file.name}.")
@@ -117,7 +122,7 @@ def _read_table(file: Path, about: Mapping[str, Any], name: str) -> list[Row]:
 
 def _check_paths(package: Package) -> None:
     """Refuse a package whose photos lie outside it."""
-    paths = [row["filePath"] for row in package.media if row["filePath"] and not _URL.match(row["filePath"])]
+    paths = [row["filePath"] for row in package.media if row["filePath"] and not is_address(row["filePath"])]
     inside = {folder: _inside(package.folder, folder) for folder in {path.rpartition("/")[0] for path in paths}}
     if outside := [path for path in paths if not _leads_inside(package.folder, path, inside)]:
         raise BadInput(
@@ -129,7 +134,7 @@ def _check_paths(package: Package) -> None:
 def _leads_inside(folder: Path, path: str, inside: Mapping[str, bool]) -> bool:
     """Whether a file's path does, where it is known of the folders: links among the files are rare."""
     above = path.rpartition("/")[0]
-    return _stays(path) and inside[above] and (not (folder / path).is_symlink() or _inside(folder, path))
+    return _stays(path) and inside[above] and (not os.path.islink(folder / path) or _inside(folder, path))
 
 
 def _inside(folder: Path, path: str) -> bool:
@@ -152,11 +157,11 @@ def local_media(package: Package) -> tuple[list[Row], Counter[str]]:
         kind = row.get("fileMediatype", "")
         if kind and not kind.startswith("image/"):
             left_out[f"media that are {kind.partition('/')[0]}"] += 1
-        elif _URL.match(row["filePath"]):
+        elif is_address(row["filePath"]):
             left_out[
                 "photos that are addresses, which are not fetched: download them, and put paths into filePath"
             ] += 1
-        elif not row["filePath"] or not (package.folder / row["filePath"]).is_file():
+        elif not row["filePath"] or not os.path.isfile(package.folder / row["filePath"]):
             left_out["photos that are not there"] += 1
         else:
             media.append(row)
@@ -173,7 +178,7 @@ def package_photos(file: Path) -> list[Row]:
     _log_left_out(file, left_out)
     seen = observed(package, media)
     rows = [known_of(package, row, seen[row["mediaID"]]) for row in media]
-    paths = Counter(row["path"] for row in rows)
+    paths = Counter(os.path.normpath(row["path"]) for row in rows)
     if repeated := [path for path, count in paths.items() if count > 1]:
         raise BadInput(f"{file}: {few_of(repeated, 3)} is the file of several media.")
     return sorted(rows, key=lambda row: Path(row["path"]))

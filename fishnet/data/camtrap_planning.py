@@ -20,6 +20,15 @@ from typing import Annotated, Any, NamedTuple
 import pandas as pd
 
 from fishnet.data.camtrap import Package, Row
+from fishnet.data.camtrap_passing import (
+    check_files,
+    kind_of,
+    passed_about,
+    passed_deployment,
+    passed_medium,
+    path_inside,
+    written,
+)
 from fishnet.data.clocks import times_of
 from fishnet.errors import BadInput
 from fishnet.headers import RefusedImage, capture, read_header
@@ -28,8 +37,6 @@ from fishnet.ranges import Within
 from fishnet.text import counted, few_of
 
 _log = logging.getLogger("fishnet")
-KINDS = {".png": "image/png", ".webp": "image/webp", ".gif": "image/gif"}  # else image/jpeg
-KEPT = ("title", "contributors", "licenses", "project", "taxonomic")  # of the package that the photos come from
 NO_TIME = "the time is not known, and is that of the start of the deployment"
 ONLY_DAY = "only the day is known"
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -117,7 +124,7 @@ def planned(folder: Path, table: pd.DataFrame, package: Package | None, camera: 
 def _of_package(table: pd.DataFrame, package: Package) -> Plan:
     media = {row["mediaID"]: row for row in package.media}
     photos = [
-        Photo(number, package.folder / path, media[name] | {"filePath": path}, event)
+        Photo(number, package.folder / path, passed_medium(package, media[name]), event)
         for number, (path, name, event) in enumerate(
             zip(table["path"], table["media_id"], table["event_id"], strict=True)
         )
@@ -125,9 +132,10 @@ def _of_package(table: pd.DataFrame, package: Package) -> Plan:
     used = {photo.media["deploymentID"] for photo in photos}
     if unknown := sorted(used - {*package.deployments}):
         raise BadInput(f"{package.file}: media are of deployments that are not there: {few_of(unknown, 3)}.")
-    deployments = [row for name, row in package.deployments.items() if name in used]
-    kept = {key: package.about[key] for key in KEPT if key in package.about}
-    return Plan(photos, deployments, kept | {"name": str(package.about.get("name") or package.folder.name)})
+    deployments = [passed_deployment(package, row) for name, row in package.deployments.items() if name in used]
+    check_files(package, [photo.media for photo in photos])
+    name = str(package.about.get("name") or package.folder.name)
+    return Plan(photos, deployments, passed_about(package.about) | {"name": name})
 
 
 def _of_loose_photos(folder: Path, table: pd.DataFrame, camera: Camera) -> Plan:
@@ -229,22 +237,17 @@ def _time(exif: str, named: float, taken_on: str, camera: Camera) -> tuple[datet
     return (camera.started, NO_TIME) if camera.started else (None, "")
 
 
-def written(time: datetime) -> str:
-    return time.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
 def _media(path: str, data: bytes, place: Place, time: datetime, note: str) -> Row:
     """A row of media of a photo that comes from no package; its id follows from its path and its bytes."""
     name = hashlib.sha256(path.encode() + b"\0" + hashlib.sha256(data).digest()).hexdigest()[:20]
-    ending = Path(path).suffix.lower()
     return {
         "mediaID": name,
         "deploymentID": place.name,
         "timestamp": written(time),
-        "filePath": f"media/{name}{ending}" if ".." in path else f"media/{path}",  # two dots are not allowed there
+        "filePath": path_inside(f"media/{path}", name),
         "filePublic": "false",
         "fileName": path.rpartition("/")[2],
-        "fileMediatype": KINDS.get(ending, "image/jpeg"),
+        "fileMediatype": kind_of(path),
         "mediaComments": note,
     }
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from fishnet import __version__
 from fishnet.data.camtrap import Row
 from fishnet.data.camtrap_classes import BLANK, link_photo
-from fishnet.data.camtrap_planning import Photo, Plan, written
+from fishnet.data.camtrap_passing import written
+from fishnet.data.camtrap_planning import Photo, Plan
 from fishnet.files import new_folder, write_whole
 from fishnet.text import slug
 
@@ -45,6 +46,7 @@ class Classified(NamedTuple):
     probability: float
     sure: bool
     problem: str
+    strange: bool = False  # looks like none of the classes
 
 
 def write_package(folder: Path, plan: Plan, answers: Sequence[Classified], classified_by: str) -> None:
@@ -67,7 +69,7 @@ def write_package(folder: Path, plan: Plan, answers: Sequence[Classified], class
             target.parent.mkdir(parents=True, exist_ok=True)
             link_photo(photo.source, target)
         for name, rows in tables.items():
-            with open(temporary / f"{name}.csv", "w", newline="", encoding="utf-8") as file:
+            with open(temporary / f"{name}.csv", "x", newline="", encoding="utf-8") as file:
                 table = csv.DictWriter(file, COLUMNS[name], restval="", extrasaction="ignore", lineterminator="\n")
                 table.writeheader()
                 table.writerows(rows)
@@ -76,7 +78,7 @@ def write_package(folder: Path, plan: Plan, answers: Sequence[Classified], class
 
 
 def _observation(photo: Photo, answer: Classified, classified_by: str, now: str) -> Row:
-    """An answer that is not sure is of an unknown animal, with a note of what is most probable."""
+    """What is not sure, or like none of the classes, is of an unknown animal, with a note of what is most probable."""
     row = {
         "observationID": f"{photo.media['mediaID']}-{hashlib.sha256(classified_by.encode()).hexdigest()[:8]}",
         "deploymentID": photo.media["deploymentID"],
@@ -91,8 +93,9 @@ def _observation(photo: Photo, answer: Classified, classified_by: str, now: str)
     if answer.problem:
         return row | {"observationComments": f"the photo cannot be read: {answer.problem}"}
     made = {"classificationMethod": "machine", "classifiedBy": classified_by, "classificationTimestamp": now}
-    if not answer.sure:
-        note = f"not sure; most probable: {answer.name} ({answer.probability:.6f})"
+    if answer.strange or not answer.sure:
+        why = "it looks like none of the classes" if answer.strange else "not sure"
+        note = f"{why}; most probable: {answer.name} ({answer.probability:.6f})"
         return row | made | {"observationType": "unknown", "observationComments": note}
     kind = {"observationType": answer.name} if answer.name in NO_SPECIES else {
         "observationType": "animal", "scientificName": answer.name,

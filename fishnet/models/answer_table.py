@@ -13,7 +13,7 @@ from fishnet.data.splits import PARTS
 from fishnet.errors import BadInput
 from fishnet.text import few_of
 
-from .answers import Answer, answers, combined
+from .answers import Answer, answers, combined, mostly_strange
 from .classifier import ImageClassifier
 
 log = logging.getLogger("fishnet")
@@ -68,7 +68,7 @@ class AnswerTable:
             counts["not sure"] += unsure
             answer = [self.classes[predicted], round(probabilities[predicted], DIGITS), unsure, problem]
             values = (round(value, DIGITS) for value in probabilities)
-            strange = [sum(bool(photo.strange) for photo in readable) * 2 > len(readable)]
+            strange = [mostly_strange([photo.strange for photo in readable])]
             seen = [_seen([photo.seen for photo in readable]), *(strange if self.model.familiarity else [])]
             rows.append([*name, *answer, *seen, *values])
         return rows

@@ -65,3 +65,8 @@ def _answered(
 def combined(probabilities: Sequence[Sequence[float]]) -> list[float]:
     """Of several photos of one animal: the mean of their probabilities, class by class."""
     return [math.fsum(column) / len(column) for column in zip(*probabilities, strict=True)]
+
+
+def mostly_strange(strange: Sequence[bool | None]) -> bool | None:
+    """Whether more than half of the photos of one animal look like none of the classes; None where nobody can say."""
+    return None if None in strange else sum(map(bool, strange)) * 2 > len(strange)

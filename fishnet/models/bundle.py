@@ -47,6 +47,7 @@ FAMILIARITY = "familiarity."  # before the names of what tells photos of no clas
 _LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/-]{1,200})")
 _JPEG = b"\xff\xd8\xff"  # how such a file begins
 _GALLERY_TEXTS, _GALLERY_OWNER = ("file", "true", "predicted"), ("licence", "attribution", "url")
+_OF_MODEL = ("format", "fishnet", "architecture", "preprocessing", "seen_group", "mended")
 _ARCHITECTURE = ("classes", "backbone", "backbone_args", "dropout", "image_size", "preprocess")
 
 
@@ -130,7 +131,7 @@ def read_bundle(folder: Path) -> Bundle:
     model.std = torch.tensor(preprocessing.std).view(1, 3, 1, 1)
     model.seen = _load_weights(folder, model, about.get("seen_group"))
     model.mended = about.get("mended")
-    audit = _read_json(folder, AUDIT) if AUDIT in listed else None
+    audit = _audit(folder) if AUDIT in listed else None
     return Bundle(model.eval(), about, audit, folder, digest_of(folder / SUMS), frozenset(listed))
 
 
@@ -153,6 +154,14 @@ def read_gallery(bundle: Bundle) -> tuple[list[dict[str, Any]], dict[str, bytes]
     if not all(content.startswith(_JPEG) for content in files.values()):
         raise _refused(folder, f"a photo of its {GALLERY} is no JPEG")
     return photos, files
+
+
+def facts_of(bundle: Bundle) -> tuple[dict[str, Any], dict[str, Any] | None, dict[str, bytes] | None]:
+    """What another bundle of the same model takes over: values of model.json, the audit, and files of the gallery."""
+    facts = {key: value for key, value in bundle.about.items() if key not in _OF_MODEL}
+    photos, files = read_gallery(bundle)
+    index = json.dumps({"photos": photos}, indent=1, ensure_ascii=False).encode()
+    return facts, bundle.audit, {**files, GALLERY_INDEX: index} if files else None
 
 
 def _is_gallery_row(row: Any, listed: frozenset[str]) -> bool:
@@ -219,12 +228,14 @@ def _architecture(folder: Path, about: Mapping[str, Any]) -> dict[str, Any]:
     values = about.get("architecture")
     if not isinstance(values, dict) or set(values) != set(_ARCHITECTURE):
         raise _refused(folder, f"its architecture is not {', '.join(_ARCHITECTURE)}")
-    classes, size = values["classes"], values["image_size"]
+    classes, size, dropout = values["classes"], values["image_size"], values["dropout"]
     if not isinstance(classes, list) or not all(isinstance(name, str) and 0 < len(name) < 300 for name in classes):
         raise _refused(folder, "its classes are no list of names")
     if len(set(classes)) < max(2, len(classes)):
         raise _refused(folder, "its classes are fewer than two, or one is named twice")
-    if size is not None and not (isinstance(size, int) and 0 < size <= LONGEST_SIDE):
+    if type(dropout) not in (int, float):
+        raise _refused(folder, f"dropout={dropout!r} is no number")
+    if size is not None and not (type(size) is int and 0 < size <= LONGEST_SIDE):
         raise _refused(folder, f"image_size={size!r} is no side of a photo")
     return values
 
@@ -237,7 +248,7 @@ def _preprocessing(folder: Path, about: Mapping[str, Any]) -> Preprocessing:
         found = replace(found, mean=mean, std=std, steps=tuple(found.steps))
         numbers = (*found.mean, *found.std, found.crop)
         sound = all(math.isfinite(number) for number in numbers) and min(found.std) > 0 and 0 < found.crop <= 1
-        sound = sound and 0 < found.size <= LONGEST_SIDE
+        sound = sound and type(found.size) is int and 0 < found.size <= LONGEST_SIDE
         sound = sound and found.interpolation in ("bilinear", "bicubic") and set(found.steps) <= set(STEPS)
     except (TypeError, ValueError):
         sound = False
@@ -252,6 +263,18 @@ def _check_values(folder: Path, about: Mapping[str, Any], classes: list[str]) ->
         raise _refused(folder, "its thresholds are not those of its classes")
     if not all(value is None or (isinstance(value, float | int) and 0 <= value <= 1) for value in thresholds.values()):
         raise _refused(folder, "a threshold is no probability")
+
+
+def _audit(folder: Path) -> dict[str, Any]:
+    """What an audit has shown: a verdict by class, whose further values are passed on as they are."""
+    audit = _read_json(folder, AUDIT)
+    verdicts = audit.get("verdicts", [])
+    names = ("class", "verdict")
+    if not isinstance(verdicts, list) or not all(
+        isinstance(each, dict) and all(isinstance(each.get(name), str) for name in names) for each in verdicts
+    ):
+        raise _refused(folder, f"its {AUDIT} has no verdicts by class")
+    return audit
 
 
 # ---- the network

@@ -104,6 +104,8 @@ class Familiarity:
             tuple(state[name].shape) != shape or state[name].dtype != torch.float64 for name, shape in shapes.items()
         ):
             raise ValueError("its shapes do not fit the network")
+        if not bool((state["scale"][:, 1] > 0).all()):
+            raise ValueError("a spread in it is none")
         found = cls(**state)
         try:
             found._factors  # noqa: B018

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from fishnet.data.photos import ReadPhoto
 from fishnet.data.views import view_box
-from fishnet.models.answers import combined
+from fishnet.models.answers import combined, mostly_strange
 from fishnet.models.classifier import ImageClassifier
 
 from .batching import Computed
@@ -61,6 +61,9 @@ class Together(BaseModel):
     predicted: str
     probability: float
     sure: bool
+    none_of_these: bool | None = Field(
+        default=None, description="whether most of them look like none of the model's classes; null where it cannot say"
+    )
     classes: list[ClassAnswer]
 
 
@@ -124,7 +127,7 @@ class Answering:
         best = ranked[0]
         return Together(
             photos=len(computed), predicted=best.name, probability=best.probability, sure=self.is_sure(best),
-            classes=ranked[:top],
+            none_of_these=mostly_strange([each.strange for each in computed]), classes=ranked[:top],
         )  # fmt: skip
 
     def probabilities(self, logits: np.ndarray, chosen: Sequence[int]) -> list[float]:
@@ -137,7 +140,9 @@ class Answering:
 
     def _ranked(self, logits: np.ndarray, probabilities: Sequence[float], chosen: Sequence[int]) -> list[ClassAnswer]:
         names = self.model.classes
-        pairs = sorted(zip(probabilities, chosen, strict=True), reverse=True)
+        pairs = sorted(
+            zip(probabilities, chosen, strict=True), key=lambda pair: -pair[0]
+        )  # equal ones as `predict` does
         return [ClassAnswer(name=names[c], probability=p, logit=float(logits[c])) for p, c in pairs]
 
 

@@ -72,7 +72,7 @@ def create_app(bundle: Bundle, settings: Settings) -> FastAPI:
         await asyncio.to_thread(service.stop)
 
     app = FastAPI(
-        title="fishnet", version=fishnet.__version__, lifespan=life, docs_url=None, redoc_url=None,
+        title="fishnet", version=fishnet.__version__, lifespan=life, docs_url=None, redoc_url=None, openapi_url=None,
         description="Photos in, classes and the evidence for them out.",
     )  # fmt: skip
     app.state.service = service
@@ -80,6 +80,7 @@ def create_app(bundle: Bundle, settings: Settings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _as_invalid)
     app.middleware("http")(_measured(service))
     app.add_middleware(Guards, hosts=settings.hosts)
+    _add_description(app, service)
     _add_state_routes(app, service)
     _add_answer_routes(app, service)
     _add_gallery(app, service)
@@ -144,6 +145,14 @@ def _add_answer_routes(app: FastAPI, service: Service) -> None:
         }  # fmt: skip
 
 
+def _add_description(app: FastAPI, service: Service) -> None:
+    access = [Depends(_token_required(service.settings.token))]  # it names the model's classes
+
+    @app.get("/openapi.json", dependencies=access, include_in_schema=False)
+    async def description() -> JSONResponse:
+        return JSONResponse(app.openapi())
+
+
 def _add_state_routes(app: FastAPI, service: Service) -> None:
     access = [Depends(_token_required(service.settings.token))]
 
@@ -195,8 +204,9 @@ def _add_page(app: FastAPI) -> None:
 
 def _token_required(token: str | None) -> Callable[[Request], None]:
     def check(request: Request) -> None:
-        given = request.headers.get("authorization", "")
-        if token is not None and not secrets.compare_digest(given.encode(), f"Bearer {token}".encode()):
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        known = token is None or secrets.compare_digest(given.strip().encode(), token.encode())
+        if not known or (token is not None and scheme.lower() != "bearer"):
             raise HTTPException(401, "The token is missing or wrong.", headers={"WWW-Authenticate": "Bearer"})
 
     return check

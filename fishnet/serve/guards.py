@@ -59,8 +59,16 @@ class Guards:
         host, origin = headers.get("host", ""), headers.get("origin")
         if "*" not in self.hosts and _name(f"//{host}") not in self.hosts:
             return JSONResponse({"detail": "The service is not known by this name."}, 421)
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _netloc(origin) != host.lower():
             return JSONResponse({"detail": "Another site's page may not ask."}, 403)
+        return None
+
+
+def _netloc(origin: str) -> str | None:
+    """Name and port of a page's address; None of what is no address."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
         return None
 
 

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import h11
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -19,6 +20,8 @@ HEAD_WITHIN = 5.0  # seconds from a connection's first moment, or its last answe
 FIRST_WITHIN = 0.5  # seconds for the first request of a connection that is new when a signal comes
 DRAIN_WITHIN = 30  # seconds for answers that are on their way when a signal comes
 BACKLOG = 512
+PIECE = 2**14  # bytes that are looked at together
+FEW_LINES, LINE = 64, 128  # line ends that a piece of a chunked body may have: so many, and one in so many bytes
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -33,10 +36,25 @@ class PatientProtocol(H11Protocol):
         self._watch_head()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        for start in range(0, len(data), PIECE):
+            if self.transport.is_closing():
+                return
+            self._receive(data[start : start + PIECE])
         if self._ending and self.cycle is not None:
             self.cycle.keep_alive = False
         self._watch_head()
+
+    def _receive(self, data: bytes) -> None:
+        """A body in chunks of a byte would keep the service busy for a minute: each costs as much as a large one."""
+        chunked = self.conn.their_state is h11.SEND_BODY and any(
+            name == b"transfer-encoding" for name, _ in self.headers
+        )
+        if not chunked or data.count(b"\r\n") <= FEW_LINES + len(data) / LINE:
+            super().data_received(data)
+        elif self.cycle.response_started:
+            self.transport.close()
+        else:
+            self.send_400_response("The body comes in chunks that are too small.")
 
     def shutdown(self) -> None:
         """Close at once where requests were answered already; a connection that is new may bring its first."""

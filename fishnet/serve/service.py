@@ -70,7 +70,7 @@ class Service:
             wait=settings.wait, observe=self.metrics.observe_batch,
         )  # fmt: skip
         self.decoders = Decoders(settings.workers, bundle.model.preprocessing)
-        self.uploads = Uploads(settings.limits)
+        self.uploads = Uploads(settings.limits, self.refusal)
 
     def start(self) -> None:
         self.decoders.start()

@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -59,10 +59,11 @@ class Uploads:
 
     Args:
         limits: of each request and of all.
+        refusal: gives the error of a request that finds no place, from its reason and its text.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        self.limits, self.held = limits, 0
+    def __init__(self, limits: Limits, refusal: Callable[[str, str], HTTPException]) -> None:
+        self.limits, self.refusal, self.held = limits, refusal, 0
 
     @asynccontextmanager
     async def photos(self, request: Request) -> AsyncGenerator[list[Upload]]:
@@ -121,7 +122,7 @@ class Uploads:
             if counted[0] > self.limits.body_bytes:
                 raise too_large("The request", self.limits.body_bytes)
             if self.held > self.limits.bytes_at_once:
-                raise HTTPException(503, "Too much is arriving at once.", headers={"Retry-After": "1"})
+                raise self.refusal("bytes", "Too much is arriving at once.")
             yield chunk
 
 
@@ -134,6 +135,11 @@ class PhotoParser(MultiPartParser):
     def on_part_begin(self) -> None:
         super().on_part_begin()
         self._so_far = 0
+
+    def on_headers_finished(self) -> None:
+        """Names are UTF-8, as browsers write them: a codec of the sender's choice may raise anything."""
+        self._charset = "utf-8"
+        super().on_headers_finished()
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         self._so_far += end - start

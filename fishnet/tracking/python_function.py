@@ -23,13 +23,15 @@ class PhotoModel(PythonModel):
         self.model = read_bundle(Path(context.artifacts["bundle"])).model
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict | None = None):
-        """`predicted`, `problem`, `probability` and the probability of each class, a row a photo."""
+        """`predicted`, `problem`, `probability`, `none_of_these` where the model can say so, and the probability of
+        each class, a row a photo."""
         rows = []
         for answer in answers(self.model, [bytes(photo) for photo in model_input["photo"]], AT_ONCE):
             each = answer.probabilities or [float("nan")] * len(self.model.classes)
             best = max(range(len(each)), key=each.__getitem__)
             predicted = "" if answer.problem else self.model.classes[best]
             found = {"predicted": predicted, "problem": answer.problem, "probability": each[best]}
+            found |= {"none_of_these": bool(answer.strange)} if self.model.familiarity else {}
             rows.append({**found, **dict(zip(self.model.classes, each, strict=True))})
         return pd.DataFrame(rows, index=model_input.index)
 

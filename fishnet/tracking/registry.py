@@ -19,14 +19,16 @@ REFERENCES = ("models:/", "runs:/")
 
 
 def register(
-    bundle: Path, classes: Sequence[str], store: Store, *, experiment: str, name: str, alias: str | None
-) -> str:
+    bundle: Path, classes: Sequence[str], store: Store, *, none_of_these: bool, experiment: str, name: str,
+    alias: str | None,
+) -> str:  # fmt: skip
     """Log the bundle as a python function with its signature, as a new version of a registered model.
 
     Args:
         bundle: its folder.
         classes: of the model.
         store: in which the model is kept.
+        none_of_these: whether the model can say that a photo looks like none of its classes.
         experiment: in which a run is made for it.
         name: of the registered model.
         alias: that points to the new version from now on; None for none.
@@ -48,7 +50,8 @@ def register(
         ):
             warnings.filterwarnings("ignore", message=".*input example")  # the signature is known without
             made = mlflow.pyfunc.log_model(
-                name="model", python_model=str(CODE), artifacts={"bundle": str(bundle)}, signature=signature(classes),
+                name="model", python_model=str(CODE), artifacts={"bundle": str(bundle)},
+                signature=signature(classes, none_of_these=none_of_these),
                 pip_requirements=[f"fishnet-vision=={__version__}"], registered_model_name=name,
             )  # fmt: skip
         version = str(made.registered_model_version)
@@ -79,14 +82,15 @@ def _default_store(uri: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def signature(classes: Sequence[str]) -> "ModelSignature":
-    """What the python function takes and returns."""
+def signature(classes: Sequence[str], *, none_of_these: bool) -> "ModelSignature":
+    """What the python function takes and returns; `none_of_these` where the model can say so."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
 
     figures = [ColSpec(DataType.double, name) for name in ("probability", *classes)]
     words = [ColSpec(DataType.string, name) for name in ("predicted", "problem")]
-    return ModelSignature(Schema([ColSpec(DataType.binary, "photo")]), Schema([*words, *figures]))
+    strange = [ColSpec(DataType.boolean, "none_of_these")] if none_of_these else []
+    return ModelSignature(Schema([ColSpec(DataType.binary, "photo")]), Schema([*words, *strange, *figures]))
 
 
 def fetched(reference: str, store: Store) -> Path:

@@ -161,9 +161,12 @@ def test_a_proven_shortcut_is_said_where_it_is_answered(page, service, tmp_path)
     page.await_words("Choose, drop or paste a photo")
 
 
+def noise() -> bytes:
+    return encoded(Image.fromarray(np.random.default_rng(0).integers(0, 256, (70, 90, 3), np.uint8)), "PNG")
+
+
 def test_what_looks_like_none_of_the_classes_is_said_above_grey_bars(page, service, tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, (70, 90, 3), np.uint8)
-    Image.fromarray(noise).save(tmp_path / "noise.png")
+    (tmp_path / "noise.png").write_bytes(noise())
     open_page(page, service)
     give(page, [tmp_path / "noise.png"])
     page.await_words("This looks like none of the classes", "1 of 1 photo answered")
@@ -201,22 +204,28 @@ def test_results_are_saved_as_csv(page, service, photos, tmp_path):
     open_page(page, service)
     formula = tmp_path / "=HYPERLINK(1),x.png"
     formula.write_bytes(photos[1].read_bytes())
-    give(page, [photos[0], formula, photos[3]])
-    page.await_words("2 of 3 photos answered", "1 with a problem")
+    (tmp_path / "large.jpg").write_bytes(b"\xff\xd8\xff" + bytes(11 * 2**20))
+    (tmp_path / "noise.png").write_bytes(noise())
+    give(page, [photos[0], formula, photos[3], tmp_path / "large.jpg", tmp_path / "noise.png"])
+    page.await_words("3 of 5 photos answered", "2 with a problem")
     allow = {"behavior": "allow", "downloadPath": str(tmp_path)}
     page.driver.execute_cdp_cmd("Page.setDownloadBehavior", allow)
     page.click("#save")
     file = tmp_path / "fishnet.csv"
     page.await_true(file.exists, "the file")
     rows = list(csv.reader(io.StringIO(file.read_text(encoding="utf-8-sig"))))
-    assert rows[0] == ["name", "sha256", "predicted", "probability", "sure", "problem", *CLASSES]
-    assert [row[0] for row in rows[1:]] == ["a.jpg", "'=HYPERLINK(1),x.png", "text.jpg"]
+    about = ["name", "sha256", "predicted", "probability", "sure", "none_of_these", "seen", "problem"]
+    assert rows[0] == [*about, *CLASSES]
+    assert [row[0] for row in rows[1:]] == ["a.jpg", "'=HYPERLINK(1),x.png", "text.jpg", "large.jpg", "noise.png"]
     for row, data in zip(rows[1:], (photos[0].read_bytes(), photos[1].read_bytes()), strict=False):
         answer = service.predict(data).json()["photos"][0]
         shares = {each["name"]: each["probability"] for each in answer["classes"]}
         assert row[1:3] == [answer["sha256"], answer["predicted"]] and row[4] == str(answer["sure"]).lower()
-        assert [float(cell) for cell in row[6:]] == pytest.approx([shares[name] for name in CLASSES], abs=1e-6)
-    assert rows[3][2:5] == ["", "", ""] and rows[3][5].startswith("not a JPEG") and rows[3][6:] == [""] * 4
+        assert row[5] == str(answer["none_of_these"]).lower()
+        assert [float(cell) for cell in row[8:]] == pytest.approx([shares[name] for name in CLASSES], abs=1e-6)
+    assert rows[3][2:7] == [""] * 5 and rows[3][7].startswith("not a JPEG") and rows[3][8:] == [""] * 4
+    assert rows[4][1:7] == [""] * 6 and rows[4][7].startswith("This file is larger than 10")
+    assert rows[5][5] == "true"
 
 
 def test_what_is_no_photo_says_why_in_both_languages(page, service, photos):

@@ -79,6 +79,10 @@ def test_a_package_is_checked_trained_on_and_measured(fishnet, tiny, tmp_path):
         found = list(csv.DictReader(file))
     assert len(found) == 36 and {row["photos"] for row in found} == {"3"}
     assert {row["observation"].partition(":")[0] for row in found} == set(DEPLOYED)
+    ended = fishnet("explain", BEST, f"images={package}", "out=why", "pictures=2")
+    assert ended.status == 0, ended.err
+    with open(tmp_path / "why" / "maps.csv", newline="") as file:
+        assert {row["class"] for row in csv.DictReader(file)} == {*SPECIES}
     (tmp_path / "package" / "media" / "00a2c20d00_0.jpg").write_bytes(b"\xff\xd8cut")
     ended = fishnet("predict", BEST, f"images={package}", "format=camtrap_dp", "out=answered", "sure=0")
     assert ended.status == 0, ended.err
@@ -189,6 +193,8 @@ def test_a_package_of_answers_is_no_truth(fishnet, lake, tmp_path):
     assert fishnet("predict", *lake, *PLACE, CLOCK, "sure=0").status == 0
     ended = fishnet("train", "data=folder", f"data.root={tmp_path}/answered/datapackage.json")
     assert ended.status == 2 and "3 photos that only a machine has classified" in ended.err
+    ended = fishnet("explain", BEST, "images=answered/datapackage.json", "out=why", "pictures=1")
+    assert ended.status == 0 and len(list((tmp_path / "why" / "pictures").iterdir())) == 1, ended.err
     before = {path.name: path.read_bytes() for path in (tmp_path / "lake").iterdir()}
     shutil.rmtree(tmp_path / "answered")
     assert {path.name: path.read_bytes() for path in (tmp_path / "lake").iterdir()} == before

@@ -1,13 +1,17 @@
 """fishnet export: the bundle is used as the checkpoint is, and carries what the run and its audit know."""
 
+import io
 import json
 import os
 import shutil
+from types import SimpleNamespace
 
 import pandas as pd
+from PIL import Image
 
 from fishnet.headers import read_header
 from fishnet.models.bundle import read_bundle, read_gallery
+from fishnet.tracking.python_function import PhotoModel
 from tests.support.drawing import draw_folder
 
 BEST = "checkpoint=run/checkpoints/best.ckpt"
@@ -35,6 +39,14 @@ def test_photos_of_the_run_say_what_belongs_to_none_of_the_classes(fishnet, tiny
     assert fishnet("export", BEST, "out=handed").status == 0
     familiarity = read_bundle(tmp_path / "handed").model.familiarity
     assert familiarity.means.shape[0] == familiarity.thresholds.shape[0] == 3
+    model = PhotoModel()
+    model.load_context(SimpleNamespace(artifacts={"bundle": tmp_path / "handed"}))
+    noise = io.BytesIO()
+    Image.effect_noise((64, 64), 120).convert("RGB").save(noise, "PNG")
+    known = sorted((tmp_path / "photos").rglob("*.jpg"))
+    photos = [noise.getvalue(), *[file.read_bytes() for file in known]]
+    strange = model.predict(None, pd.DataFrame({"photo": photos}))["none_of_these"]
+    assert strange.dtype == bool and strange[0] and strange[1:].mean() < 0.2
     assert fishnet("export", BEST, "out=without", "none_of_these=false").status == 0
     assert read_bundle(tmp_path / "without").model.familiarity is None
     (tmp_path / "photos").rename(tmp_path / "elsewhere")
@@ -144,6 +156,19 @@ def test_photos_of_the_test_go_with_the_model_where_their_licence_allows(fishnet
     data.rename(tmp_path / "elsewhere")
     ended = fishnet("export", BEST, "out=third", "gallery=24")
     assert ended.status == 2 and "export where it was trained" in ended.err and not (tmp_path / "third").exists()
+
+
+def test_a_bundle_of_a_bundle_knows_what_the_first_knew(fishnet, tiny, tmp_path):
+    draw_folder(tmp_path / "photos", photos=40)
+    settings = ["data.root=photos", "callbacks.heatmaps=null", "out=run", "tracking.offline=true", "data.val=0.3"]
+    assert fishnet("train", *tiny, *settings).status == 0
+    assert fishnet("export", BEST, "out=first", "gallery=4").status == 0
+    ended = fishnet("export", "checkpoint=first", "out=second")
+    assert ended.status == 0 and "no figures" not in ended.err
+    names = {file.relative_to(tmp_path / "first").as_posix() for file in (tmp_path / "first").rglob("*")}
+    assert names == {file.relative_to(tmp_path / "second").as_posix() for file in (tmp_path / "second").rglob("*")}
+    for name in names - {"gallery"}:
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes(), name
 
 
 def test_a_gallery_needs_a_run_with_a_test(fishnet, trained, tmp_path):

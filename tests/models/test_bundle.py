@@ -104,6 +104,11 @@ def flip(file: Path) -> None:
     file.write_bytes(content)
 
 
+def change_audit(folder: Path, **values) -> None:
+    (folder / "audit.json").write_text(json.dumps(values))
+    sums_again(folder)
+
+
 def change_weights(folder: Path, to) -> None:
     save_file(to(load_file(folder / "model.safetensors")), folder / "model.safetensors")
     sums_again(folder)
@@ -156,6 +161,10 @@ TAMPERED = {
     ),
     "a mean that is none": (lambda b: change(b, preprocessing={"mean": "x"}), "preprocessing makes no sense"),
     "a crop of nothing": (lambda b: change(b, preprocessing=lambda v: {**v, "crop": 0}), "preprocessing makes no"),
+    "a side of half a pixel": (lambda b: change(b, preprocessing=lambda v: {**v, "size": 32.5}), "makes no sense"),
+    "a dropout of words": (lambda b: change(b, **architecture(dropout="x")), "dropout='x' is no number"),
+    "verdicts that are none": (lambda b: change_audit(b, verdicts=5), "no verdicts by class"),
+    "a verdict without a class": (lambda b: change_audit(b, verdicts=[{"verdict": "shortcut"}]), "no verdicts by"),
     "a threshold of another class": (lambda b: change(b, thresholds={"eel": 0.5}), "not those of its classes"),
     "a threshold beyond one": (lambda b: change(b, thresholds={"perch": 1.5}), "no probability"),
     "weights that are no numbers": (

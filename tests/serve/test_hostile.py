@@ -209,6 +209,17 @@ def test_slow_clients_are_given_up_and_hold_up_nobody(service):
         connection.close()
 
 
+def test_chunks_of_a_byte_are_refused_and_ordinary_ones_are_not(service):
+    start, piece = HEAD + b"Content-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n" * 20_000
+    answer, took = exchange(service, start, *[piece] * 20)
+    assert answer.startswith((b"HTTP/1.1 400", b"Connection", b"BrokenPipe")) and took < SECONDS
+    data = jpeg()
+    chunks = [data[at : at + 500] for at in range(0, len(data), 500)]
+    headers = {"Content-Type": "image/jpeg"}
+    answer = requests.post(f"{service.url}/predict", data=iter(chunks), headers=headers, timeout=30)
+    assert answer.status_code == 200 and answer.json()["photos"][0]["predicted"]
+
+
 def test_a_body_that_trickles_is_given_up_in_the_end(bundle):
     """Each byte comes in time, the whole does not."""
     with Service(bundle, "upload_seconds=3") as service:

@@ -71,6 +71,14 @@ def test_what_looks_like_none_of_the_classes_is_said_to_be_so(service):
         assert strange[0] is True and strange[1:].count(True) <= 3
 
 
+def test_several_photos_of_no_class_are_said_to_be_so_together(service):
+    rng = np.random.default_rng(0)
+    noise = [encoded(Image.fromarray(rng.integers(0, 256, (70, 90, 3), np.uint8)), "PNG") for _ in range(2)]
+    assert service.predict(*noise, jpeg(1000), together=True).json()["together"]["none_of_these"] is True
+    known = service.predict(*[jpeg(1000 + seed) for seed in range(9)], noise[0], together=True).json()
+    assert known["together"]["none_of_these"] is False
+
+
 def test_a_list_of_classes_limits_the_answer(service, model):
     data, among = jpeg(2), ["perch", "grand brochet"]
     (answer,) = service.predict(data, classes=among).json()["photos"]
@@ -122,6 +130,7 @@ REFUSED = [
     ({"files": None, "data": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400, "Missing boundary"),
     ({"headers": {"Host": "rebound.example"}}, 421, "not known by this name"),
     ({"headers": {"Origin": "https://other.example"}}, 403, "Another site's page"),
+    ({"headers": {"Origin": "http://[::1"}}, 403, "Another site's page"),
 ]
 
 
@@ -130,6 +139,15 @@ def test_refusals_are_one_sentence(service, changed, status, words):
     request = {"files": [("photos", ("a.jpg", jpeg()))]} | changed
     answer = requests.post(f"{service.url}/predict", timeout=30, **request)
     assert answer.status_code == status and words in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("charset", ["undefined", "idna", "punycode"])
+def test_the_sender_chooses_no_codec(service, charset):
+    part = b'--x\r\nContent-Disposition: form-data; name="photos"; filename="xn--a-.jpg"\r\n\r\n' + jpeg()
+    headers = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
+    body = part + b"\r\n--x--\r\n"
+    answer = requests.post(f"{service.url}/predict", data=body, headers=headers, timeout=30)
+    assert answer.status_code == 200 and answer.json()["photos"][0]["name"] == "xn--a-.jpg"
 
 
 def test_answers_protect_their_reader_and_pass_the_trace_on(service):

@@ -128,11 +128,15 @@ def test_a_killed_service_leaves_nobody_waiting_and_no_process(bundle):
 def test_a_token_is_asked_for(bundle, tmp_path):
     (tmp_path / "token").write_text("sesame-open-sesame-open\n")
     with Service(bundle, f"token_file='{tmp_path / 'token'}'") as service:
-        for path in ("/classes", "/version", "/metrics"):
+        for path in ("/classes", "/version", "/metrics", "/openapi.json"):
             assert requests.get(service.url + path, timeout=10).status_code == 401
         assert service.predict(jpeg()).status_code == 401
         known = {"Authorization": "Bearer sesame-open-sesame-open"}
         assert requests.get(f"{service.url}/classes", headers=known, timeout=10).status_code == 200
+        lower = {"Authorization": "bearer sesame-open-sesame-open"}  # a scheme's letters may be small
+        assert requests.get(f"{service.url}/classes", headers=lower, timeout=10).status_code == 200
+        other = {"Authorization": "Basic sesame-open-sesame-open"}
+        assert requests.get(f"{service.url}/classes", headers=other, timeout=10).status_code == 401
         for path in ("/", "/healthz", "/readyz"):
             assert requests.get(service.url + path, timeout=10).status_code == 200
         assert "sesame" not in service.text and "sesame" not in " ".join(service.family()[0].cmdline())

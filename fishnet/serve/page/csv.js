@@ -1,22 +1,26 @@
 // Answers as a table for spreadsheets.
 
+import { text } from "./words.js";
+
 const BYTE_ORDER_MARK = "\ufeff"; // without it Excel takes accents for two letters each
 
 /** The answers of cards as CSV: a row each, a column for every class that the model knows.
  *
- * @param cards those that have no answer yet are left out.
+ * @param cards those that have neither an answer yet nor a problem are left out.
  * @param classes names.
  */
 export function csvOf(cards, classes) {
-  const header = ["name", "sha256", "predicted", "probability", "sure", "problem", ...classes];
-  const rows = cards.filter((card) => card.result).map((card) => rowOf(card, classes));
+  const header = ["name", "sha256", "predicted", "probability", "sure", "none_of_these", "seen", "problem", ...classes];
+  const rows = cards.filter((card) => card.result || card.step === "failed").map((card) => rowOf(card, classes));
   return BYTE_ORDER_MARK + [header, ...rows].map((row) => `${row.map(cell).join(",")}\r\n`).join("");
 }
 
-function rowOf({ name, result }, classes) {
-  const shares = new Map(result.classes.map((each) => [each.name, each.probability]));
-  const { sha256, predicted, probability, sure, problem } = result;
-  return [name, sha256, predicted, rounded(probability), sure, problem, ...classes.map((each) => rounded(shares.get(each)))];
+function rowOf({ name, result, words }, classes) {
+  const { sha256, predicted, probability, sure, none_of_these: none, seen, problem, left } = result ?? { problem: words() };
+  const shares = new Map((result?.classes ?? []).map((each) => [each.name, each.probability]));
+  const trouble = left ? text("togetherLeft", { count: left }) : problem;
+  const about = [name, sha256, predicted, rounded(probability), sure, none, seen, trouble];
+  return [...about, ...classes.map((each) => rounded(shares.get(each)))];
 }
 
 const rounded = (share) => (typeof share === "number" ? share.toFixed(6) : "");
