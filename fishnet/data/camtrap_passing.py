@@ -105,5 +105,5 @@ def check_files(package: Package, media: list[Row]) -> None:
     """Refuse a package in which two photos would have one place."""
     paths: dict[str, str] = {}
     for row in media:
-        if (other := paths.setdefault(row["filePath"].casefold(), row["mediaID"])) != row["mediaID"]:
-            raise BadInput(f"{package.file}: {few_of([other, row['mediaID']], 2)} are media of one file.")
+        if (other := paths.setdefault(row["filePath"], row["mediaID"])) != row["mediaID"]:
+            raise BadInput(f"{package.file}: {few_of(sorted([other, row['mediaID']]), 2)} are media of one file.")

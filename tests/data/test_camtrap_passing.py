@@ -138,3 +138,18 @@ def test_what_looks_like_none_of_the_classes_is_unknown(tmp_path):
         assert (
             row["observationComments"] == "it looks like none of the classes; most probable: Vulpes vulpes (0.900000)"
         )
+
+
+def test_names_that_differ_in_their_letters_case_are_two_photos(tmp_path):
+    out = answered(package(tmp_path / "package", "media/B.jpg"), tmp_path / "out")
+    assert [row["filePath"] for row in rows(out, "media")] == ["media/B.jpg", "media/b.jpg"]
+
+
+def test_two_photos_of_one_place_in_the_new_package_are_refused(tmp_path):
+    (tmp_path / "package" / "media").mkdir(parents=True)
+    (tmp_path / "package" / "media" / "media.csv").write_bytes(b"another photo")
+    file = package(tmp_path / "package", "media.csv")
+    media = file.with_name("media.csv")
+    media.write_text(media.read_text().replace("media/b.jpg", "media/media.csv"))
+    with pytest.raises(BadInput, match="a, b are media of one file"):
+        answered(file, tmp_path / "out")
