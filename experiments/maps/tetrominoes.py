@@ -2,10 +2,10 @@
 
     python -m experiments.maps.tetrominoes --csv tetrominoes.csv
 
-Two classes, told apart by a T and an L: added at fixed places (linear), multiplied with the noise (multiplicative), at any
-place and turn (rigid), or by whether both have the same sign (xor); the ground is white noise or smoothed. Maps of the
-house's small network beside pytorch-grad-cam's, Captum's and two filters that know nothing, by two measures: which share
-of the n highest pixels is among the n true ones, and 1 - the earth mover's distance of map and truth in diagonals.
+Two classes, told apart by a T and an L: added at fixed places (linear), multiplied with the noise (multiplicative), at
+any place and turn (rigid), or by whether both have the same sign (xor); the ground is white noise or smoothed. Maps of
+the house's small network beside pytorch-grad-cam's, Captum's and two filters that know nothing, by two measures: which
+share of the n highest pixels is among the n true ones, and 1 - the earth mover's distance of map and truth.
 """
 
 import argparse

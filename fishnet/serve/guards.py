@@ -21,6 +21,7 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 _TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context, version 00
+_STATE = re.compile(r"[ -~]{1,512}")  # of several tracers, as W3C bounds it; without a traceparent it means nothing
 
 
 class Guards:
@@ -41,7 +42,7 @@ class Guards:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        trace = headers.get("traceparent", "")
+        trace, state = headers.get("traceparent", ""), headers.get("tracestate", "")
 
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -50,6 +51,8 @@ class Guards:
                     answer.setdefault(name, value)
                 if _TRACE.fullmatch(trace):
                     answer["traceparent"] = trace
+                    if _STATE.fullmatch(state):
+                        answer["tracestate"] = state
             await send(message)
 
         refused = self._refusal(headers)

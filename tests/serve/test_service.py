@@ -153,11 +153,14 @@ def test_the_sender_chooses_no_codec(service, charset):
 def test_answers_protect_their_reader_and_pass_the_trace_on(service):
     trace = f"00-{'ab' * 16}-{'cd' * 8}-01"
     for path in ("/", "/healthz", "/nothing"):
-        headers = requests.get(service.url + path, headers={"traceparent": trace}, timeout=30).headers
+        headers = requests.get(
+            service.url + path, headers={"traceparent": trace, "tracestate": "a=1,b=2"}, timeout=30
+        ).headers
         assert "default-src 'none'" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff" and headers["traceparent"] == trace
-    broken = requests.get(f"{service.url}/healthz", headers={"traceparent": "00-xyz"}, timeout=30)
-    assert "traceparent" not in broken.headers
+        assert headers["tracestate"] == "a=1,b=2"
+    broken = requests.get(f"{service.url}/healthz", headers={"traceparent": "00-xyz", "tracestate": "a=1"}, timeout=30)
+    assert "traceparent" not in broken.headers and "tracestate" not in broken.headers
 
 
 def test_classes_say_what_an_audit_has_proven(service):
