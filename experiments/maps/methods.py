@@ -24,11 +24,10 @@ def methods(model: ImageClassifier, *, slow: bool) -> dict[str, MapMethod]:
     if has_additive_maps(model):
         ours["additive (default)"] = lambda x, k: batch_maps(model, x, targets=k, method=ADDITIVE)[0]
     ours["one-hook Grad-CAM"] = lambda x, k: batch_maps(model, x, targets=k, method="gradcam")[0]
-    before = stages_of(model)[-2].layer
-    ours["Layer-CAM, a stage before"] = lambda x, k: (
-        explained(model, x, k.tolist(), layer=before, method="layercam").maps
-    )
-    ours["Grad-CAM × Layer-CAM"] = lambda x, k: fused(model, x, k, before)
+    if len(stages := stages_of(model)) > 1:
+        before = stages[-2].layer
+        ours["Layer-CAM, a stage before"] = lambda x, k: earlier(model, x, k, before)
+        ours["Grad-CAM × Layer-CAM"] = lambda x, k: fused(model, x, k, before)
     theirs = {
         METHODS[name]: (lambda x, k, name=name: batch_maps(model, x, targets=k, method=name)[0])
         for name in METHODS
@@ -40,10 +39,15 @@ def methods(model: ImageClassifier, *, slow: bool) -> dict[str, MapMethod]:
     }  # fmt: skip
 
 
+def earlier(model: ImageClassifier, images: Tensor, targets: Tensor, before: nn.Module) -> Tensor:
+    """Layer-CAM at a stage with finer maps."""
+    return explained(model, images, targets.tolist(), layer=before, method="layercam").maps
+
+
 def fused(model: ImageClassifier, images: Tensor, targets: Tensor, before: nn.Module) -> Tensor:
     """Where both the last stage and the finer one before it speak for the class: the geometric mean of the two."""
     coarse = batch_maps(model, images, targets=targets, method="gradcam")[0].clamp(min=0)
-    fine = explained(model, images, targets.tolist(), layer=before, method="layercam").maps.clamp(min=0)
+    fine = earlier(model, images, targets, before).clamp(min=0)
     large = interpolate(coarse[:, None], size=fine.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
     return (large * fine).sqrt()
 
@@ -64,7 +68,8 @@ def captums(model: ImageClassifier) -> dict[str, MapMethod]:
         return maps
 
     side = model.preprocessing.size // 8
-    window = {"sliding_window_shapes": (3, side, side), "strides": (3, side // 2, side // 2)}
+    step = max(1, side // 2)
+    window = {"sliding_window_shapes": (3, side, side), "strides": (3, step, step)}
     return {
         "Captum InputXGradient": summed(InputXGradient(network), baseline=False),
         "Captum IntegratedGradients": summed(IntegratedGradients(network), n_steps=16, internal_batch_size=32),

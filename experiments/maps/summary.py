@@ -36,8 +36,8 @@ def reef(table: pd.DataFrame) -> str:
     for network, own in table.groupby("network", sort=False):
         first = own.iloc[0]
         parts.append(
-            f"**{network}** (right on {first['accuracy']:.2f}; of the innocent things {first['background independence']:.2f} "
-            "mean nothing to it)\n"
+            f"**{network}** (right on {first['accuracy']:.2f}; {first['background independence']:.2f} of the innocent "
+            "things mean nothing to it)\n"
         )
         parts.append("| method | **composite** | " + " | ".join(MEASURES) + " | ms a photo |")
         parts.append("|" + "---|" * (len(MEASURES) + 3))
