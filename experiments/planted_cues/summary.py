@@ -29,6 +29,9 @@ def main() -> None:
               f"{rows['protected'].mean():.2f} protected")  # fmt: skip
         for line in (*recalls(rows), *alarms(rows)):
             print("  " + line)
+    print("\nall layouts, region=auto, learned cues off the animal in half of the class or more")
+    for line in beside(table[table["region"] == "auto"]):
+        print("  " + line)
 
 
 def read(files: Sequence[Path]) -> pd.DataFrame:
@@ -66,6 +69,32 @@ def recalls(rows: pd.DataFrame) -> list[str]:
     if len(planted):
         lines.append(f"price less truth: {(planted['effect'] - planted['rho']).mean():+.3f}")
     return lines
+
+
+RIVALS = ("red_outside", "property", "map_clusters", "label_issues", "neural_pca", "blind_spots", "errors")
+
+
+def beside(rows: pd.DataFrame) -> list[str]:
+    """The audit and its rivals on the same models: learned cues found, clean folders with an alarm. A rival has the
+    lowest threshold with which at most a tenth of these very clean folders alarm."""
+    judged = rows[rows["accuracy"] >= WEAK]
+    learned = judged[
+        judged["planted"] & (judged["rho"] >= LEARNED) & (judged["prevalence"] >= 0.5) & ~judged["cue"].isin(ON_ANIMAL)
+    ]
+    clean = judged[judged["control"] == "clean"]
+    folders, alarmed = clean["case"].nunique(), int(clean.groupby("case")["shortcut"].any().sum())
+    found = int(learned["shortcut"].sum())
+    lines = [
+        f"the audit: {found} of {len(learned)} {ends(found, len(learned))}, {alarmed} of {folders} "
+        f"{ends(alarmed, folders)}"
+    ]
+    for name in (name for name in RIVALS if name in rows):
+        highest = clean.groupby("case")[name].max().dropna().sort_values(ascending=False)
+        limit = highest.iloc[int(0.1 * len(highest))]
+        found, alarmed = int((learned[name] > limit).sum()), int((highest > limit).sum())
+        lines.append(f"{name}: {found} of {learned[name].notna().sum()}, {alarmed} of {len(highest)}")
+    missed = learned[~learned["shortcut"]]
+    return [*lines, *(f"missed: {row.case}, share at least {row.share_low:.3f}" for row in missed.itertuples())]
 
 
 def alarms(rows: pd.DataFrame) -> list[str]:
