@@ -89,6 +89,13 @@ class ImageGAN(L.LightningModule):
         generator = torch.Generator().manual_seed(seed)
         return torch.randn(count, self.hparams["latent"], generator=generator).to(self.device)
 
+    def path_between(self, seed: int, steps: int) -> Tensor:
+        """Noise on the way from the first photo of a seed to its second, along the sphere on which noise lies."""
+        first, last = nn.functional.normalize(self.noise(2, seed), dim=1)
+        angle = torch.arccos((first * last).sum().clamp(-1 + 1e-6, 1 - 1e-6))
+        share = torch.linspace(0, 1, steps, device=self.device)[:, None]
+        return (torch.sin((1 - share) * angle) * first + torch.sin(share * angle) * last) / torch.sin(angle)
+
     # ---- learning
 
     def train(self, mode: bool = True):
