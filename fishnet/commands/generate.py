@@ -46,7 +46,7 @@ class Keys:
     """Types and ranges of the keys at the top."""
 
     checkpoint: FreeText
-    n: Annotated[int, Within(1, 100_000)]
+    n: Annotated[int, Within(1, 10_000)]
     seed: Annotated[int, AtLeast(0)]
     steps: Annotated[int, Within(2, 100)]
     out: FreeText
