@@ -10,6 +10,7 @@ from fishnet.text import few_of
 
 GAN = "fishnet.models.gan.ImageGAN"
 SIZES = (64, 128)
+OF_BOTH, OF_GANS = ("checkpoints",), ("samples", "gan_watch")  # files of fishnet/callbacks/
 
 
 def is_gan(config: DictConfig) -> bool:
@@ -35,8 +36,22 @@ def check_gan(config: DictConfig) -> None:
             "them out, and set data.batch_size and model.penalty."
         )
     classes = data.get("classes")
-    if classes is None or len(classes) != 1:
+    if classes is None or (OmegaConf.is_list(classes) and len(classes) != 1):  # a text is refused as no list
         raise BadInput(_one_class(config, list(classes or [])))
+
+
+def check_callbacks(config: DictConfig) -> None:
+    """Refuse callbacks of classifiers beside a GAN, and those of a GAN beside a classifier."""
+    gan = is_gan(config)
+    for name, node in (config.get("callbacks") or {}).items():
+        target = str(node.get("_target_", "")) if isinstance(node, DictConfig) else ""
+        if not target.startswith("fishnet.callbacks."):
+            continue
+        home = target.split(".")[2]
+        if gan and home not in (*OF_BOTH, *OF_GANS):
+            raise BadInput(f"callbacks.{name} is for classifiers: say callbacks=gan, as experiment=fox_gan does.")
+        if not gan and home in OF_GANS:
+            raise BadInput(f"callbacks.{name} is for a GAN: leave callbacks=gan out, or say experiment=fox_gan.")
 
 
 def _one_class(config: DictConfig, chosen: list[str]) -> str:

@@ -21,7 +21,7 @@ from fishnet.models.published import check_cached, own_backbones
 from fishnet.ranges import Range
 from fishnet.text import nearest
 
-from .gan_checks import check_gan, is_gan
+from .gan_checks import check_callbacks, check_gan, is_gan
 from .quoting import KEYS_ELSEWHERE
 
 SEAMS = ("data", "model", "trainer", "tracking", "range_test")
@@ -45,6 +45,7 @@ def validate(config: DictConfig, verb: str, *, multirun: bool = False) -> None:
     OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     if is_gan(config):
         check_gan(config)
+    check_callbacks(config)
     schema = constructor(KEYS_ELSEWHERE.get(verb, f"fishnet.commands.{verb}.Keys"))
     for key, (annotation, _) in schema.items():
         if key in config:

@@ -139,13 +139,6 @@ class Discriminator(nn.Module):
         maps = nn.functional.leaky_relu(self.whole(maps), SLOPE)
         return torch.cat([self.head(maps.flatten(1)), patches], dim=1)
 
-    def features(self, images: Tensor) -> Tensor:
-        """N × channels: the mean of the smallest maps."""
-        maps = nn.functional.leaky_relu(self.stem(images), SLOPE)
-        for block in self.blocks:
-            maps = block(maps)
-        return maps.mean(dim=(2, 3))
-
 
 def spread(maps: Tensor) -> Tensor:
     """One more map: how much the photos of a group differ. A generator that always draws the same gives itself away."""

@@ -4,6 +4,9 @@ import json
 import math
 import shutil
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +14,11 @@ import pytest
 import torch
 from PIL import Image
 
+from fishnet.config.quoting import quoted
 from fishnet.models.checkpoint import read_checkpoint
 from fishnet.tracking.store import open_store
 from tests.support.drawing import draw_folder
+from tests.support.processes import environment
 from tests.support.verbs import in_this_process
 
 HELD_OUT = 10  # of 48 photos, a fifth
@@ -101,6 +106,7 @@ def test_a_stopped_run_of_few_photos_goes_on_exactly(fishnet, discs, migrated, t
     [
         ("data.classes=null", ["one class", "names none", "data.classes=[box]"]),
         ("data.classes=[disc,box]", ["one class", "names 2", "data.classes=[disc]"]),
+        ("data.classes=disc", ["data.classes=disc", "a list"]),
         ("data.classes=[dsic]", ["dsic", "disc"]),
         ("data.image_size=96", ["data.image_size=96", "64 or 128"]),
         ("data.positive=disc", ["data.positive", "data.classes"]),
@@ -115,6 +121,12 @@ def test_a_stopped_run_of_few_photos_goes_on_exactly(fishnet, discs, migrated, t
 def test_what_cannot_become_a_gan_is_refused(fishnet, discs, tmp_path, override, words):
     refusal(fishnet("train", *TINY, f"data.root={discs}", override), *words)
     assert not list(tmp_path.iterdir())
+
+
+def test_neither_kind_is_trained_with_the_callbacks_of_the_other(fishnet):
+    refusal(fishnet("train", "callbacks=gan"), "callbacks.samples", "experiment=fox_gan")
+    settings = ["model=gan", "monitor=val/kid", "data.classes=[bandfin_perch]", "data.image_size=64"]
+    refusal(fishnet("train", *settings), "callbacks.heatmaps", "callbacks=gan")
 
 
 def test_nothing_is_resumed_as_the_other_kind(fishnet, gan, judge):
@@ -206,6 +218,24 @@ def test_a_loss_that_is_no_number_ends_the_run_and_leaves_no_ruined_checkpoint(f
     assert "became" in ended.err and "smaller lr" in ended.err and "Traceback" not in ended.err
     for file in (tmp_path / "run").rglob("*.ckpt"):
         assert all(bool(torch.isfinite(value).all()) for value in read_checkpoint(file)["state_dict"].values())
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_exactly(fishnet, discs, tmp_path):
+    settings = [*TINY, f"data.root={discs}", "callbacks.samples=null", "callbacks.last.every_n_steps=1"]
+    assert fishnet("train", *settings, "out=whole").status == 0
+    command = [sys.executable, "-m", "fishnet.commands.train", *(quoted(text, "train") for text in settings)]
+    last = tmp_path / "parts" / "checkpoints" / "last.ckpt.sha256"
+    with subprocess.Popen([*command, "out='parts'"], env=environment(), stderr=subprocess.DEVNULL) as running:
+        while not last.exists() and running.poll() is None:
+            time.sleep(0.02)
+        running.kill()
+    ended = fishnet("train", "resume=parts")
+    assert ended.status == 0, ended.err
+    one, two = (
+        read_checkpoint(tmp_path / run / "checkpoints" / "last.ckpt")["state_dict"] for run in ("whole", "parts")
+    )
+    assert all(torch.equal(one[name], two[name]) for name in one)
 
 
 @pytest.mark.slow
