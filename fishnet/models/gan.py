@@ -107,7 +107,7 @@ class ImageGAN(L.LightningModule):
         real = as_numbers(batch["image"])
         fake = self.generator(torch.randn(len(real), self.hparams["latent"], device=self.device))
         of_discriminator, of_generator = cast(list, self.optimizers())
-        penalised = batch_idx % self.hparams["penalty_every"] == 0  # within the epoch, so that a resumed run does alike
+        penalised = self._steps % self.hparams["penalty_every"] == 0
         loss = self._discriminator_loss(real, fake.detach(), penalised=penalised)
         of_discriminator.zero_grad()
         self.manual_backward(loss)
@@ -122,6 +122,11 @@ class ImageGAN(L.LightningModule):
         values = {"train/discriminator_loss": loss.detach(), "train/generator_loss": generator_loss.detach()}
         self.log_dict(values, on_step=False, on_epoch=True, batch_size=len(real))
         return {"index": batch["index"]}
+
+    @property
+    def _steps(self) -> int:
+        """Steps of both networks together; Lightning counts those of each optimiser, also of a resumed run."""
+        return self.global_step // 2
 
     def _discriminator_loss(self, real: Tensor, fake: Tensor, *, penalised: bool) -> Tensor:
         real, fake = (self._disturbed(images).detach().requires_grad_(penalised) for images in (real, fake))
@@ -143,8 +148,7 @@ class ImageGAN(L.LightningModule):
     @torch.no_grad()
     def _average(self) -> None:
         """Move the averaged generator towards the present one; faster in the first steps, soon out of date."""
-        steps = self.global_step // 2  # each of the two optimisers counts
-        kept = min(self.hparams["average"], (1 + steps) / (10 + steps))
+        kept = min(self.hparams["average"], (1 + self._steps) / (10 + self._steps))
         for mean, value in zip(self.averaged.state_dict().values(), self.generator.state_dict().values(), strict=True):
             if mean.is_floating_point():
                 mean.lerp_(value, 1 - kept)
