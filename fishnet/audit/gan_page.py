@@ -14,6 +14,7 @@ from fishnet.page.page import Chapter, render_page
 
 from .gan_judging import KINDS, NEAR, Judged, as_seen
 
+DRAWN = 32  # generated photos at the top
 SHOWN = 8  # photos of a kind whose maps are drawn
 PAIRS = 8  # samples beside their nearest training photo
 TILE = 128  # pixels a side
@@ -28,7 +29,7 @@ def judged_page(judged: Judged, judge: ImageClassifier, *, about: str) -> str:
         judge: the classifier that judged.
         about: the checkpoints, in one line.
     """
-    chapters = [acceptance(judged), distances(judged), maps(judged, judge), nearest(judged)]
+    chapters = [drawn(judged), acceptance(judged), distances(judged), maps(judged, judge), nearest(judged)]
     return render_page(f"Generated photos of {judged.class_name}", about, chapters, answers=sentences(judged))
 
 
@@ -43,6 +44,18 @@ def sentences(judged: Judged) -> list[str]:
         f"{judged.near_share:.0%} of the generated photos lie nearer to a training photo than all but {NEAR:.0%} of "
         "the held-out ones do; far more than that would mean copies.",
     ]
+
+
+def drawn(judged: Judged) -> Chapter:
+    """The first of the generated photos; whether they show the animal is for a person to say."""
+    chapter = Chapter("The photos")
+    tiles = [_large(photo) for photo in _arrays(judged.kinds["generated"].photos[:DRAWN])]
+    chapter.add_figure(_address(sheet(tiles, columns=8)), f"The first {len(tiles)} generated photos.")
+    chapter.add_text(
+        "Look at them first: a classifier knows its classes apart and nothing else, and may take a mere smear for the "
+        "class that it resembles most."
+    )
+    return chapter
 
 
 def acceptance(judged: Judged) -> Chapter:

@@ -77,6 +77,8 @@ def test_a_run_leaves_grids_its_best_epoch_and_figures_in_mlflow(gan):
     run_id = json.loads((gan / "run.json").read_text())["run_id"]
     run = open_store(None, home=gan.parent).client().get_run(run_id)
     assert run.info.status == "FINISHED"
+    delivered = open_store(None, home=gan.parent).client().list_artifacts(run_id, "samples")
+    assert [Path(file.path).name for file in delivered] == ["epoch_0000.jpg", "epoch_0001.jpg"]
     kids = open_store(None, home=gan.parent).client().get_metric_history(run_id, "val/kid")
     assert len(kids) == 2 and run.data.metrics["best/val_kid"] == pytest.approx(min(kid.value for kid in kids))
     assert {"val/diversity", "gan/held_out_taken_for_real", "train/generator_loss"} <= set(run.data.metrics)
