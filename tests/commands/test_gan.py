@@ -190,6 +190,16 @@ def test_what_cannot_be_drawn_is_refused_and_leaves_nothing(fishnet, gan, judge,
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_bundle_judges_and_draws_nothing(fishnet, gan, judge, tmp_path):
+    exported = fishnet("export", "checkpoint=classifier/checkpoints/best.ckpt", "out=bundle", "none_of_these=false")
+    assert exported.status == 0, exported.err
+    refusal(fishnet("generate", "checkpoint=bundle", "out=new"), "holds no GAN but a classifier")
+    (tmp_path / "new").mkdir()  # an empty folder is no loss
+    ended = fishnet("generate", "checkpoint=gan/checkpoints/best.ckpt", "judge=bundle", "n=8", "out=new")
+    assert ended.status == 0, ended.err
+    assert (tmp_path / "new" / "judged.html").is_file()
+
+
 def test_a_judge_that_does_not_know_the_class_is_refused(fishnet, gan, discs, tmp_path):
     settings = ["data=folder", f"data.root={discs}", "data.positive=box", "model.backbone=cnn", "data.image_size=32",
                 "trainer.max_epochs=1", "trainer.accelerator=cpu", "callbacks.heatmaps=null", "test=false"]  # fmt: skip
