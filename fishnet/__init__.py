@@ -10,10 +10,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "ImageClassifier": "fishnet.models.classifier",
     "ImageFolderData": "fishnet.data.datamodule",
+    "ImageGAN": "fishnet.models.gan",
     "load_image": "fishnet.images",
 }
 
-__all__ = ["ImageClassifier", "ImageFolderData", "load_image"]
+__all__ = ["ImageClassifier", "ImageFolderData", "ImageGAN", "load_image"]
 
 
 def __getattr__(name: str):

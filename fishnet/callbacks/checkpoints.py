@@ -26,7 +26,7 @@ class BestCheckpoint(ModelCheckpoint):
     """best.ckpt: the epoch with the best monitored value, and of several as good the one with the lowest `val/loss`.
 
     Args:
-        monitor: one of `fishnet.measure.metrics.MONITORS`.
+        monitor: one of `fishnet.measure.metrics.MONITORS`, or of a GAN one of GAN_MONITORS.
     """
 
     def __init__(self, *, monitor: str = "val/f1_macro") -> None:

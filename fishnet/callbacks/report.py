@@ -127,6 +127,11 @@ class EpochLines(L.Callback):
         "train/loss": "train loss",
         "val/loss": "val loss",
         **{f"val/{metric.name}": metric.label for metric in shown_in("epoch")},
+        "train/generator_loss": "generator loss",
+        "train/discriminator_loss": "discriminator loss",
+        "val/kid": "KID",
+        "gan/train_taken_for_real": "taken for real: train",
+        "gan/held_out_taken_for_real": "held-out",
         "optim/lr": "lr",
         "time/images_per_second": "images/s",
     }

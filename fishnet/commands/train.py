@@ -7,6 +7,7 @@ Examples
   fishnet train -m model.lr=0.1,0.01,0.001 experiment=demo       a parent run and three children
   fishnet train -m data.folds=5 'data.fold=range(0,5)'           five folds
   fishnet train tune=lr data=folder data.root=photos/lake        a learning-rate range test: which lr?
+  fishnet train experiment=fox_gan data.root=photos/wild data.classes=[fox]   a GAN that draws photos of one class
   fishnet train resume=RUN_ID                                    go on where a run stopped
   fishnet train data=folder data.root=lake --cfg job             show the configuration, run nothing
 """
@@ -20,6 +21,7 @@ from omegaconf import DictConfig
 
 from fishnet.config.compose import job_folder, swept_keys
 from fishnet.config.entry import start
+from fishnet.config.gan_checks import is_gan
 from fishnet.config.validate import check_fixed_views, check_weights, validate
 from fishnet.environment import keep_freed_memory
 from fishnet.ranges import AtLeast, FreeText
@@ -48,8 +50,9 @@ def train(config: DictConfig) -> dict[str, float]:
     keep_freed_memory()
     if config.prefetch:
         return _prefetch(config)
-    check_weights(config.model)
-    check_fixed_views(config)
+    if not is_gan(config):
+        check_weights(config.model)
+        check_fixed_views(config)
     import pytorch_lightning as L
     from hydra.utils import instantiate
 
@@ -58,7 +61,7 @@ def train(config: DictConfig) -> dict[str, float]:
     from fishnet.config.resuming import resumed
     from fishnet.runs import lr_range, records, run
     from fishnet.runs.folders import is_first, run_folder
-    from fishnet.runs.precision import choose_precision
+    from fishnet.runs.precision import choose_precision, require_float32
     from fishnet.runs.resume import check_classes
     from fishnet.tracking import names
     from fishnet.tracking.store import check_store
@@ -67,14 +70,17 @@ def train(config: DictConfig) -> dict[str, float]:
     config, checkpoint, run_id = resumed(config)
     watch = StopOnSignal()  # from here on a signal ends the run in good order
     L.seed_everything(config.seed, verbose=False)
-    data = instantiate(config.data, _convert_="all")
-    data.order_seed = config.seed  # a study fixes data.seed: repeats share the split, not the order of photos
+    data, gan = building.build_data(config), is_gan(config)
     if checkpoint is not None:
         check_classes(checkpoint, data.class_names, root=config.data.root, resume=config.resume)
     data.check()
     model = instantiate(config.model, _convert_="all")(classes=data.class_names)
-    building.check_model(model, config)
-    name, job = str(config.name or config.model.backbone), job_folder()
+    if gan:
+        require_float32(config, "a GAN is trained")
+        run.warn_of_few(data)
+    else:
+        building.check_model(model, config)
+    name, job = str(config.name or config.model.get("backbone", "gan")), job_folder()
     with run_folder(config.out, name=name, job=job, resumable=True, resumed=checkpoint is not None) as folder:
         if is_first() and not config.tracking.offline:
             check_store(config.tracking.uri, home=Path.cwd())
@@ -92,7 +98,10 @@ def train(config: DictConfig) -> dict[str, float]:
             trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
             if config.tune:
                 return lr_range.report_rate(trainer, folder=folder, logger=logger)
-            run.measure(trainer, model, data, logger=logger, test=config.test)
+            if gan:
+                run.keep_best(trainer, logger)
+            else:
+                run.measure(trainer, model, data, logger=logger, test=config.test)
         run.print_summary(trainer, folder=folder, run_id=logger.run_id, measured="test set")
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytorch_lightning as L
@@ -16,6 +17,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from fishnet.callbacks.checkpoints import DurableCheckpointIO
 from fishnet.callbacks.guards import FiniteNumbers, SeededSteps, StopOnSignal
 from fishnet.callbacks.report import EpochLines, Speed
+from fishnet.data.datamodule import ImageFolderData
 from fishnet.environment import PARENT_RUN, SWEPT_KEYS
 from fishnet.errors import BadInput
 from fishnet.models.classifier import ImageClassifier
@@ -24,6 +26,8 @@ from fishnet.runs.records import run_tags
 from fishnet.tracking import names
 from fishnet.tracking.logger import MlflowLogger
 from fishnet.tracking.runs import run_name
+
+from .gan_checks import is_gan
 
 log = logging.getLogger("fishnet")
 
@@ -74,6 +78,15 @@ def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, wat
         )
     except (MisconfigurationException, ValueError) as error:  # no such device, no such precision
         raise BadInput(f"trainer: {str(error).strip().splitlines()[0]}") from error
+
+
+def build_data(config: DictConfig) -> ImageFolderData:
+    """The photos of the run; of a single class, where that is all there is to learn."""
+    data = instantiate(config.data, _convert_="all")
+    data.order_seed = config.seed  # a study fixes data.seed: repeats share the split, not the order of photos
+    if is_gan(config):
+        data.folder = replace(data.folder, fewest=1)
+    return data
 
 
 def check_model(model: ImageClassifier, config: DictConfig) -> None:

@@ -1,15 +1,19 @@
 """`resume=`: a run id or a checkpoint → the run's own configuration, its newest whole checkpoint, the same run."""
 
 import logging
+from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from fishnet.errors import BadInput
+from fishnet.models.checkpoint import is_gan as holds_gan
+from fishnet.models.checkpoint import read_checkpoint
 from fishnet.runs.resume import check_epochs, find_run
 from fishnet.studies.trials import FORMER_NAMES
 
 from .compose import dotted_keys, parsed
+from .gan_checks import is_gan
 from .validate import validate
 
 log = logging.getLogger("fishnet")
@@ -28,7 +32,9 @@ def resumed(config: DictConfig) -> tuple[DictConfig, str | None, str | None]:
     for node in (before.data, before.get("range_test")):
         if node is not None:
             node._target_ = MOVED.get(node._target_, node._target_)
-    _apply(before, list(HydraConfig.get().overrides.task))
+    overrides = list(HydraConfig.get().overrides.task)
+    _check_kind(run.checkpoint, before, config, overrides)
+    _apply(before, overrides)
     check_epochs(before.trainer.max_epochs, run.checkpoint)
     with open_dict(before):
         before.out, before.resume = str(run.folder), str(config.resume)
@@ -36,6 +42,23 @@ def resumed(config: DictConfig) -> tuple[DictConfig, str | None, str | None]:
     validate(before, "train")
     log.info("going on from %s", run.checkpoint)
     return before, str(run.checkpoint), run.run_id
+
+
+def _check_kind(checkpoint: Path, before: DictConfig, config: DictConfig, overrides: list[str]) -> None:
+    """Refuse to go on as a GAN with a classifier, or the other way round."""
+    words = {True: "a GAN", False: "a classifier"}
+    resume, trains_gan = config.resume, is_gan(before)
+    asked = {override.key_or_group for override in parsed(overrides)} & {"experiment", "model"}
+    if asked and is_gan(config) != trains_gan:
+        raise BadInput(
+            f"resume={resume}: that run trains {words[trains_gan]}, and {asked.pop()}= asks for "
+            f"{words[not trains_gan]}: leave it out."
+        )
+    if holds_gan(read_checkpoint(checkpoint)) != trains_gan:
+        raise BadInput(
+            f"resume={resume}: the checkpoint holds {words[not trains_gan]}, and the run in its folder trains "
+            f"{words[trains_gan]}: give a checkpoint of that run."
+        )
 
 
 # What may change in mid-run without making it another run.
@@ -60,7 +83,7 @@ def _apply(config: DictConfig, overrides: list[str]) -> None:
 def _check_free(key: str, before: object, config: DictConfig) -> None:
     if key == "seed" or key.startswith("model.") or (key.startswith("data.") and key not in FREE_DATA):
         raise BadInput(f"{key}: a resumed run keeps {key}={before}; another value needs a run of its own.")
-    if key == "trainer.max_epochs" and config.model.scheduler == "cosine":
+    if key == "trainer.max_epochs" and config.model.get("scheduler") == "cosine":
         raise BadInput(
             f"trainer.max_epochs: model.scheduler=cosine was laid out over {before} epochs, which a resumed run keeps; "
             "another number needs a run of its own."

@@ -15,12 +15,13 @@ from omegaconf import DictConfig, OmegaConf
 from fishnet import ranges
 from fishnet.data.listing import source_of
 from fishnet.errors import BadInput
-from fishnet.measure.metrics import MONITORS
+from fishnet.measure.metrics import GAN_MONITORS, MONITORS
 from fishnet.models.optimisation import check_optimizer
 from fishnet.models.published import check_cached, own_backbones
 from fishnet.ranges import Range
 from fishnet.text import nearest
 
+from .gan_checks import check_callbacks, check_gan, is_gan
 from .quoting import KEYS_ELSEWHERE
 
 SEAMS = ("data", "model", "trainer", "tracking", "range_test")
@@ -42,6 +43,9 @@ def validate(config: DictConfig, verb: str, *, multirun: bool = False) -> None:
     what Hydra instantiates.
     """
     OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    if is_gan(config):
+        check_gan(config)
+    check_callbacks(config)
     schema = constructor(KEYS_ELSEWHERE.get(verb, f"fishnet.commands.{verb}.Keys"))
     for key, (annotation, _) in schema.items():
         if key in config:
@@ -109,10 +113,11 @@ def _check_user_folders(config: DictConfig, above: str = "") -> None:
 
 
 def _check_monitors(config: DictConfig) -> None:
+    known = GAN_MONITORS if is_gan(config) else MONITORS
     for key in ("monitor", "callbacks.best.monitor", "callbacks.early_stopping.monitor"):
         monitor = OmegaConf.select(config, key)
-        if monitor is not None and monitor not in MONITORS:
-            raise BadInput(f"{key}={monitor}: validation reports no such metric; {nearest(monitor, MONITORS)}")
+        if monitor is not None and monitor not in known:
+            raise BadInput(f"{key}={monitor}: validation reports no such metric; {nearest(monitor, known)}")
 
 
 def _check_tuning(config: DictConfig) -> None:

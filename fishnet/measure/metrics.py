@@ -103,6 +103,7 @@ METRICS = (
 )
 
 MONITORS = [f"val/{metric.name}" for metric in METRICS]  # what validation logs each epoch
+GAN_MONITORS = ["val/kid"]  # of a GAN: how far its photos lie from held-out ones
 
 
 def shown_in(view: View) -> list[Metric]:
@@ -119,7 +120,7 @@ def metric_of(key: str) -> Metric | None:
 def direction(key: str) -> Literal["min", "max"]:
     """Whether a logged key is better when lower; one that is no metric of ours tells it by its name."""
     metric = metric_of(key)
-    lower = metric.lower_is_better if metric else any(word in key for word in ("loss", "error", "reliance"))
+    lower = metric.lower_is_better if metric else any(word in key for word in ("loss", "error", "reliance", "kid"))
     return "min" if lower else "max"
 
 

@@ -13,6 +13,7 @@ from fishnet.files import flush, replacing, write_whole
 
 if TYPE_CHECKING:
     from .classifier import ImageClassifier
+    from .gan import ImageGAN
 
 DIGESTS = ".sha256"
 
@@ -69,6 +70,11 @@ def load_model(path: Path) -> "ImageClassifier":
     if path.is_dir() and is_bundle(path):
         return read_bundle(path).model
     checkpoint = read_checkpoint(path)
+    if is_gan(checkpoint):
+        raise BadInput(
+            f"{path} holds a GAN, which draws photos and classifies none: give the checkpoint of a classifier, or draw "
+            f"photos with `fishnet generate checkpoint={path}`."
+        )
     try:
         model = ImageClassifier(**checkpoint["hyper_parameters"])
         model.load_state_dict(checkpoint["state_dict"])
@@ -77,6 +83,32 @@ def load_model(path: Path) -> "ImageClassifier":
         raise BadInput(f"{path} is no fishnet checkpoint: {str(error).splitlines()[0]}") from error
     model.seen = model.seen or SeenPhotos.of_split(path.parent.parent / "split" / "split.csv")
     return model.eval()
+
+
+def load_gan(path: Path) -> "ImageGAN":
+    """The GAN of a checkpoint; a classifier, and what is torn, foreign or unsafe, is refused in one sentence."""
+    from .bundle import is_bundle
+    from .gan import ImageGAN
+
+    path = path.expanduser().absolute()
+    checkpoint = None if path.is_dir() and is_bundle(path) else read_checkpoint(path)
+    if checkpoint is None or not is_gan(checkpoint):
+        raise BadInput(
+            f"{path} holds no GAN but a classifier, which draws no photos: train a GAN with `fishnet train "
+            "experiment=fox_gan data.root=FOLDER data.classes=[CLASS]`, and give its checkpoint."
+        )
+    try:
+        model = ImageGAN(**checkpoint["hyper_parameters"])
+        model.load_state_dict(checkpoint["state_dict"])
+        model.on_load_checkpoint(checkpoint)
+    except (TypeError, RuntimeError) as error:
+        raise BadInput(f"{path} is no GAN of this program: {str(error).splitlines()[0]}") from error
+    return model.eval()
+
+
+def is_gan(checkpoint: dict[str, Any]) -> bool:
+    """Whether a checkpoint that was read is that of a GAN: no classifier has a latent space."""
+    return "latent" in checkpoint["hyper_parameters"]
 
 
 def model_digest(path: Path) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fishnet.files import replacing, write_whole
-from fishnet.models.checkpoint import write_checkpoint
+from fishnet.models.checkpoint import is_gan, write_checkpoint
 from fishnet.models.classifier import ImageClassifier
 
 # What predictions need; the optimiser's state, which would double the file, stays in the run's own checkpoints.
@@ -27,6 +27,15 @@ a stopped run goes on with `fishnet train resume=RUN_ID` where it was trained.
 """
 
 
+GAN_NOTE = """model.ckpt: the weights of the epoch with the best KID on held-out photos (epoch {epoch}).
+
+    fishnet generate checkpoint=model.ckpt n=64 out=FOLDER
+
+It holds tensors and plain values only, and no optimiser:
+a stopped run goes on with `fishnet train resume=RUN_ID` where it was trained.
+"""
+
+
 def with_weights_of(model: ImageClassifier, checkpoint: dict[str, Any]) -> dict[str, Any]:
     """What a checkpoint holds for predictions, with the weights of a changed model, and what was done to it."""
     kept = {key: checkpoint[key] for key in KEPT if key in checkpoint}
@@ -39,7 +48,9 @@ def keep_model(checkpoint: dict[str, Any], folder: Path, logger) -> None:
     """Written in the run's folder, delivered in the background while the test goes on."""
     write_checkpoint({key: checkpoint[key] for key in KEPT if key in checkpoint}, folder / "model.ckpt")
     with replacing(folder / "README.txt") as temporary:
-        temporary.write_text(NOTE.format(epoch=checkpoint["epoch"]), encoding="utf-8")
+        temporary.write_text(
+            (GAN_NOTE if is_gan(checkpoint) else NOTE).format(epoch=checkpoint["epoch"]), encoding="utf-8"
+        )
     logger.log_artifacts(folder, "model")
     logger.set_tags({"fishnet.best_epoch": checkpoint["epoch"]})
 

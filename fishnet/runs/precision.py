@@ -55,10 +55,11 @@ def float32(trainer: L.Trainer, model: L.LightningModule) -> Iterator[None]:
         trainer.strategy.precision_plugin = trained_in
 
 
-def require_float32(config: DictConfig) -> None:
-    """Let a finished model be measured in float32; another precision is refused, for it would change its answers."""
+def require_float32(config: DictConfig, what: str = "a finished model is measured") -> None:
+    """Let `what` be done in float32; another precision is refused, for it would change answers or, of a GAN, penalties
+    that are gradients of gradients."""
     if config.trainer.precision not in ("auto", *PLAIN[:1]):
-        raise BadInput(f"trainer.precision={config.trainer.precision}: a finished model is measured in float32 alone.")
+        raise BadInput(f"trainer.precision={config.trainer.precision}: {what} in float32 alone.")
     config.trainer.precision, config.trainer.channels_last, config.trainer.compile = *PLAIN, False
 
 

@@ -32,6 +32,7 @@ from .precision import float32
 
 log = logging.getLogger("fishnet")
 
+FEW = 50  # photos of a class, below which a GAN mostly learns by heart
 BEST_KEYS = [f"val/{metric.name}" for metric in shown_in("best")]
 
 
@@ -65,7 +66,7 @@ def announce(data: ImageFolderData) -> None:
     log.info(
         "%s of %s in %s: %s",
         counted(len(data.table), "photo"),
-        f"{len(data.classes)} classes",
+        "1 class" if len(data.classes) == 1 else f"{len(data.classes)} classes",
         counted(data.table.group.nunique(), "group"),
         ", ".join(f"{parts.get(part, 0)} {part}" for part in ("train", "val", "test")),
     )
@@ -73,6 +74,16 @@ def announce(data: ImageFolderData) -> None:
         log.warning("warning: %s", warning)
     for line in refused_lines(data):
         log.warning(line)
+
+
+def warn_of_few(data: ImageFolderData) -> None:
+    """Say what to expect of a GAN where photos are few; the training goes on."""
+    ((name, count),) = data.folder.counts().items()
+    if count < FEW:
+        log.warning(
+            "warning: %s has %s, and a GAN needs %d or more: expect photos that are copies, or no photos at all.",
+            *(name, counted(count, "photo"), FEW),
+        )
 
 
 def seen_lines(folder: PhotoFolder, part: str) -> list[str]:
@@ -102,6 +113,17 @@ def refused_lines(data: ImageFolderData | PhotoFolder, most: int = 10) -> list[s
     lines = [f"{counted(len(refused), 'photo')} cannot be read and left out:"]
     lines += [f"  {row.path}: {row.reason}" for row in refused.head(most).itertuples()]
     return lines + ([f"  and {len(refused) - most} more"] if len(refused) > most else [])
+
+
+def keep_best(trainer: L.Trainer, logger: MlflowLogger) -> None:
+    """Of a GAN: its best epoch becomes the run's model. Test photos are left alone, for judging what it draws."""
+    best = next((c for c in trainer.callbacks if isinstance(c, BestCheckpoint)), None)  # type: ignore[attr-defined]
+    if best is None or not best.best_model_path or not trainer.is_global_zero:
+        return
+    checkpoint = read_checkpoint(Path(best.best_model_path))
+    values = {f"best/{best.monitor.replace('/', '_', 1)}": float(best.best_model_score)}  # type: ignore[union-attr, arg-type]
+    logger.log_metrics({**values, "epoch": checkpoint["epoch"]}, step=checkpoint["global_step"])
+    keep_model(checkpoint, Path(trainer.default_root_dir) / "model", logger)
 
 
 def measure(
@@ -135,7 +157,10 @@ def print_summary(trainer: L.Trainer, *, folder: Path, run_id: str | None, measu
         console.print(metric_table(report.intervals, measured))
     lines = {
         label: str(folder / path)
-        for label, path in (("checkpoint", "checkpoints/best.ckpt"), ("report", "report"), ("heat-maps", "gradcam"))
+        for label, path in (
+            *(("checkpoint", "checkpoints/best.ckpt"), ("report", "report"), ("heat-maps", "gradcam")),
+            ("samples", "samples"),
+        )
         if (folder / path).exists()
     }
     data: ImageFolderData = trainer.datamodule  # type: ignore[attr-defined]

@@ -1,11 +1,13 @@
 """Verbs run in this process, and what they have left."""
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from fishnet.callbacks.guards import SeededSteps
 from tests.support.verbs import in_this_process
 
 TINY = [
@@ -74,3 +76,22 @@ def migrated(tmp_path_factory) -> Path:
 def tiny(shapes) -> list[str]:
     """A training that takes a second or two."""
     return [f"data.root={shapes}", *TINY]
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """What each step was fed, and at which rate; `stop_at` sends a signal at a step, as an operator would."""
+    steps: list[tuple] = []
+    stop_at: dict[tuple[int, int], int] = {}
+    original = SeededSteps.on_train_batch_start
+
+    def record(self, trainer, pl_module, batch, batch_idx):
+        original(self, trainer, pl_module, batch, batch_idx)
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        steps.append((trainer.current_epoch, batch_idx, tuple(batch["index"].tolist()), rate))
+        number = stop_at.pop((trainer.current_epoch, batch_idx), None)
+        if number:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(SeededSteps, "on_train_batch_start", record)
+    return steps, stop_at

@@ -2,14 +2,12 @@
 
 import json
 import math
-import os
 import signal
 from pathlib import Path
 
 import pytest
 import torch
 
-from fishnet.callbacks.guards import SeededSteps
 from fishnet.tracking.store import open_store
 from tests.support.drawing import draw_folder
 
@@ -23,25 +21,6 @@ SETTINGS = [
     "test=false",
     "callbacks.heatmaps=null",
 ]
-
-
-@pytest.fixture
-def watched(monkeypatch):
-    """What each step was fed, and at which rate; `stop_at` sends a signal at a step, as an operator would."""
-    steps: list[tuple] = []
-    stop_at: dict[tuple[int, int], int] = {}
-    original = SeededSteps.on_train_batch_start
-
-    def record(self, trainer, pl_module, batch, batch_idx):
-        original(self, trainer, pl_module, batch, batch_idx)
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
-        steps.append((trainer.current_epoch, batch_idx, tuple(batch["index"].tolist()), rate))
-        number = stop_at.pop((trainer.current_epoch, batch_idx), None)
-        if number:
-            os.kill(os.getpid(), number)
-
-    monkeypatch.setattr(SeededSteps, "on_train_batch_start", record)
-    return steps, stop_at
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

@@ -11,14 +11,16 @@ SEAMS = [
     ("data", "data=folder", "fishnet.data.datamodule", "ImageFolderData"),
     ("data", "data=reef", "fishnet.data.reef", "ReefData"),
     ("model", "model=classifier", "fishnet.models.classifier", "ImageClassifier"),
+    ("model", "model=gan", "fishnet.models.gan", "ImageGAN"),
 ]
+OF_GAN = ["data.image_size=64", "data.classes=[x]"]  # without which there is no such configuration
 
 
 @pytest.mark.parametrize(("seam", "choice", "module", "name"), SEAMS)
 def test_each_default_in_the_configuration_equals_the_constructors(seam, choice, module, name):
     import importlib
 
-    more = ["data.root=x"] if choice == "data=folder" else []
+    more = ["data.root=x"] if choice == "data=folder" else OF_GAN if choice == "model=gan" else []
     values = OmegaConf.to_container(compose("train", [choice, *more])[seam], resolve=True)
     parameters = dict(inspect.signature(getattr(importlib.import_module(module), name)).parameters)
     if "folder" in parameters:
