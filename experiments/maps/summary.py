@@ -58,9 +58,8 @@ def tetrominoes(table: pd.DataFrame) -> str:
     order = table.groupby("method")["precision"].mean().sort_values(ascending=False).index
     wide = table.pivot(index="method", columns="where", values="text")[list(dict.fromkeys(table["where"]))].loc[order]
     lines = ["| method | " + " | ".join(wide.columns) + " |", "|" + "---|" * (len(wide.columns) + 1)]
-    return "\n".join(
-        lines + [f"| {name} | " + " | ".join(row) + " |" for name, row in zip(wide.index, wide.to_numpy(), strict=True)]
-    )
+    lines += [f"| {name} | " + " | ".join(wide.loc[name].fillna("–")) + " |" for name in wide.index]
+    return "\n".join(lines)
 
 
 def draw(file: Path) -> None:
