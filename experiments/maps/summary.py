@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from experiments.planted_cues.reefs import as_images
-from fishnet.explain.overlay import labelled, overlay, save, sheet
+from fishnet.explain.overlay import labelled, overlay, sheet
 
 from .bench import MEASURES
 from .methods import all_maps, methods
@@ -63,26 +64,34 @@ def tetrominoes(table: pd.DataFrame) -> str:
 
 
 def draw(file: Path) -> None:
-    """Four photos of four species, the first with the planted cue, under each method's map."""
+    """Two photos, the first with the planted cue, under each method's map; two rows of tiles and a bit for each."""
     reef = plan()
     train, _, measured = split(reef)
     model = trained(reef, train, "cnn", epochs=14)
     rows = [next(row for row in measured if CUE in reef.things(row))]
-    rows += [next(row for row in measured if reef.labels[row] == label) for label in (2, 3, 5)]
+    rows += [next(row for row in measured if reef.labels[row] == 3)]
     photos = np.stack([reef.draw(row) for row in rows])
     images = as_images(photos)
     answers = model(images).argmax(dim=1).detach()
-    tiles = [labelled(overlay(photo, np.zeros((1, 1), np.float32)).resize((150, 150)), "photo") for photo in photos]
-    for name, method in methods(model, slow=False).items():
-        maps = all_maps(method, images, answers)[0].numpy()
-        values = np.abs(maps) if name.startswith("Captum") else maps
-        tiles += [
-            labelled(overlay(photo, own.astype(np.float32)).resize((150, 150)), name)
-            for photo, own in zip(photos, values, strict=True)
-        ]
-    columns = len(tiles) // len(rows)
-    turned = [tiles[column * len(rows) + row] for row in range(len(rows)) for column in range(columns)]
-    save(sheet(turned, columns=columns), file)
+    maps = {"photo": np.zeros((len(rows), 1, 1))}
+    maps |= {name: all_maps(each, images, answers)[0].numpy() for name, each in methods(model, slow=False).items()}
+    tiles = []
+    for number, photo in enumerate(photos):
+        for name, own in maps.items():
+            picture = overlay(photo, visible(own[number])).resize((TILE, TILE))
+            tiles.append(labelled(picture, name.removeprefix("Captum ")))
+        blank = labelled(Image.new("RGB", (TILE, TILE), "white"), "")
+        tiles += [blank] * (-len(tiles) % COLUMNS)
+    sheet(tiles, columns=COLUMNS).save(file, quality=85)
+
+
+TILE, COLUMNS = 150, 9
+
+
+def visible(values: np.ndarray) -> np.ndarray:
+    """Cut at the highest hundredth: a map of single pixels would be seen as nothing."""
+    positive = np.maximum(values, 0).astype(np.float32)
+    return np.minimum(positive, np.quantile(positive, 0.99) + 1e-9) if positive.size > 1 else positive
 
 
 if __name__ == "__main__":
