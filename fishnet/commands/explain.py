@@ -129,7 +129,8 @@ def explain(config: DictConfig) -> dict[str, float]:
     inside = _contents(model, views, len(table), config) if config.contents else []
     _write_page(config, out, cards, scores, inside)
     for score in scores.values():
-        print(f"{'score':12s}{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]  chance {score.chance:.3f}  {score.says}")
+        interval = f"[{score.low:.3f}, {score.high:.3f}]"
+        print(f"{'score':12s}{score.value:.3f} {interval}  chance {score.chance:.3f}  {score.says}")
     log.info("%s: maps of %s, %s", out, counted(len(table), "photo"), counted(len(cards), "picture"))
     print(f"{'page':12s}{out / 'page.html'}", flush=True)
     return {"photos": float(len(table)), "pictures": float(len(cards))} | {
