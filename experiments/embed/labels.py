@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from cleanlab.filter import find_label_issues
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
@@ -103,6 +102,8 @@ def rankings(values: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> dict
 
 
 def issues(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    from cleanlab.filter import find_label_issues
+
     return find_label_issues(labels, probabilities, return_indices_ranked_by="normalized_margin", n_jobs=1)
 
 

@@ -63,6 +63,7 @@ def test_published_weights_leave_features_by_which_check_names_labels(fishnet, t
         assert suspects["path"].iloc[0] in ended.out
 
 
+@pytest.mark.slow
 def test_a_drawn_part_is_of_whole_groups_and_said(fishnet, shapes, tmp_path):
     ended = fishnet("embed", f"data.root={shapes}", "most=30", "methods=[pca]", "out=seen")
     assert ended.status == 0, ended.err
@@ -94,6 +95,7 @@ def test_bad_input_is_a_sentence(fishnet, shapes, tmp_path, typed, sentence):
     assert not (tmp_path / "seen").exists()
 
 
+@pytest.mark.slow
 def test_names_with_markup_stay_text(fishnet, tmp_path):
     draw_folder(tmp_path / "photos", classes=["<b>disc", "</script>box"], photos=8)
     ended = fishnet("embed", "data.root=photos", "methods=[pca]", "out=seen")
