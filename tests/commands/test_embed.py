@@ -49,12 +49,14 @@ def test_published_weights_leave_features_by_which_check_names_labels(fishnet, t
 
     root = draw_folder(tmp_path / "photos", photos=12, size=48)
     (root / "box/photo_000.jpg").rename(root / "bar/swapped.jpg")
-    network = ImageClassifier(classes=["a", "b"], backbone="resnet18").network
+    small = {"filters": [8, 16], "dense": 0}
+    network = ImageClassifier(classes=["a", "b"], backbone="cnn", backbone_args=small, image_size=32).network
     torch.save(network.state_dict(), tmp_path / "weights.pth")
-    backbone = ["model.backbone=resnet18", "model.pretrained=weights.pth", "data.image_size=64"]
+    backbone = ["model.backbone=cnn", "model.backbone_args.filters=[8,16]", "model.backbone_args.dense=0"]
+    backbone += ["model.pretrained=weights.pth", "data.image_size=32"]
     ended = fishnet("embed", f"data.root={root}", *backbone, "out=seen", "methods=[pca]")
     assert ended.status == 0, ended.err
-    assert "features of resnet18 as published" in (tmp_path / "seen/embed/page.html").read_text()
+    assert "features of cnn as published" in (tmp_path / "seen/embed/page.html").read_text()
     suspects = pd.read_csv(tmp_path / "seen/embed/suspects.csv")
     ended = fishnet("check", f"data.root={root}", "time=false")
     assert ended.status == 0, ended.err
