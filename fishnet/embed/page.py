@@ -44,8 +44,14 @@ def sentences(embedding: Embedding) -> list[str]:
         return ["Nothing could be measured: that takes photos of two classes, from two groups, not learned from."]
     figures = embedding.found.figures
     knn, plain, linear = (figures[name].value for name in ("knn", "knn_ungrouped", "linear"))
-    leak = f"The nearest photos name the class of {plain:.0%} of the photos, and of {knn:.0%} where they are of other "
-    leak += f"groups: photos of the same group are worth {counted(round(100 * (plain - knn)), 'point')}."
+    leak = f"The nearest photos name the class of {plain:.0%} of the photos"
+    if embedding.table["group"].nunique() < len(embedding.table):
+        worth = counted(round(100 * (plain - knn)), "point")
+        leak += f", and of {knn:.0%} where they are of other groups: photos of the same group are worth {worth}."
+    else:
+        leak += (
+            "; as far as is known no two photos are of one group, so that this may promise too much for new animals."
+        )
     lines = [leak, f"A linear head on these vectors names {linear:.0%}, of groups that it has not seen."]
     if len(overlaps := embedding.overlaps):
         first = overlaps.iloc[0]
