@@ -68,6 +68,8 @@ def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, wat
             "float32: say 32-true, bf16-mixed or 16-mixed, or leave it to auto."
         )
     settings = OmegaConf.create({key: value for key, value in config.trainer.items() if key not in OWN_TRAINER_KEYS})
+    if settings.get("check_val_every_n_epoch"):  # a run that ends before its first validation would keep no best epoch
+        settings.check_val_every_n_epoch = min(settings.check_val_every_n_epoch, settings.max_epochs)
     try:
         return instantiate(settings, _convert_="all", _partial_=True)(
             callbacks=[*guards, *chosen],

@@ -264,3 +264,10 @@ def test_a_minute_of_training_on_the_reef_brings_the_drawn_photos_nearer(fishnet
     colours = [np.asarray(Image.open(file), float).std(axis=(0, 1)).mean()
                for file in sorted((tmp_path / "gan" / "samples").iterdir())]  # fmt: skip
     assert colours[-1] > colours[0]
+
+
+def test_a_short_run_is_measured_at_its_end_and_keeps_its_best(fishnet, discs, migrated, tmp_path):
+    shutil.copytree(migrated, tmp_path, dirs_exist_ok=True)
+    ended = fishnet("train", *TINY, f"data.root={discs}", "trainer.check_val_every_n_epoch=5", "out=gan")
+    assert ended.status == 0, ended.err
+    assert (tmp_path / "gan/checkpoints/best.ckpt").is_file()
