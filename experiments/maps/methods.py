@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import cv2
 import numpy as np
@@ -33,7 +34,7 @@ def methods(model: ImageClassifier, *, slow: bool) -> dict[str, MapMethod]:
         for name in METHODS
         if name not in ("gradcam", *(() if slow else ("scorecam",)))
     }
-    return ours | theirs | captums(model) | {
+    return ours | theirs | (captums(model) if find_spec("captum") else {}) | {
         "Laplace": lambda x, k: edges(x, cv2.Laplacian), "Sobel": lambda x, k: edges(x, sobel),
         "centre blob": blob, "random": noise,
     }  # fmt: skip
