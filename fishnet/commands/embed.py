@@ -9,7 +9,7 @@ Examples
   fishnet embed data.root=data/lake
   fishnet embed data.root=data/lake model.backbone=mobilenetv2_100 model.pretrained=true
   fishnet embed data.root=data/lake model.backbone=resnet18 model.pretrained=resnet18.safetensors
-  fishnet embed checkpoint=outputs/RUN/checkpoints/best.ckpt data.root=data/lake
+  fishnet embed checkpoint=outputs/RUN/checkpoints/best.ckpt       the photos of its run, or data.root=
   fishnet embed data=reef methods='[pca,tsne,umap]' perplexity=15
   fishnet train data=folder data.root=data/lake data.curation=OUT/embed/suspects.csv       after you have looked at it
 
@@ -26,6 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fishnet.config.checkpoints import bring_checkpoint
 from fishnet.config.entry import start
+from fishnet.config.run_data import use_photos_of_run
 from fishnet.config.validate import check_weights, validate
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
@@ -60,6 +61,7 @@ def embed(config: DictConfig) -> dict[str, float]:
     """Vectors, planes, figures; then pictures and the page."""
     if config.checkpoint is not None:
         bring_checkpoint(config)
+        use_photos_of_run(config)
     validate(config, "embed")
     if config.checkpoint is None:
         check_weights(config.model)

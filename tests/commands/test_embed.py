@@ -31,8 +31,8 @@ def test_pixels(fishnet, shapes, tmp_path):
     assert {file.path for file in client.list_artifacts(run.info.run_id, "embed")} >= {"embed/page.html"}
 
 
-def test_of_a_trained_network_no_figure_counts_what_it_learned_from(fishnet, trained, shapes, tmp_path):
-    ended = fishnet("embed", f"data.root={shapes}", "checkpoint=run/checkpoints/best.ckpt", "out=seen")
+def test_of_a_trained_network_no_figure_counts_what_it_learned_from(fishnet, trained, tmp_path):
+    ended = fishnet("embed", "checkpoint=run/checkpoints/best.ckpt", "out=seen")  # the folder is its run's
     assert ended.status == 0, ended.err
     page = (tmp_path / "seen/embed/page.html").read_text()
     learned = int((pd.read_csv(tmp_path / "run/split/split.csv")["split"] == "train").sum())
