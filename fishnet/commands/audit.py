@@ -151,10 +151,10 @@ def judge(
 ) -> dict[str, float]:  # fmt: skip
     """Judge every class, keep what was found with the run and with the model's training, and print it."""
     from fishnet.audit.tables import audit_record, metrics_of
-    from fishnet.config import auditing
+    from fishnet.config.measuring import measuring_run
     from fishnet.models.run_model import keep_result
 
-    with auditing.audit_run(config, data, checkpoint) as (folder, logger):
+    with measuring_run(config, data, "audit", checkpoint=checkpoint) as (folder, logger):
         audited = audited_folder(config, model, data, rows, regions_of, folder, before)
         audited = more_trained(config, audited, checkpoint, folder)
         result, more = reported(config, audited, checkpoint, folder)

@@ -67,13 +67,14 @@ def embed(config: DictConfig) -> dict[str, float]:
         check_weights(config.model)
     keep_freed_memory()
     from fishnet.config import building
-    from fishnet.config.embedding import embedding_run
+    from fishnet.config.measuring import measuring_run
     from fishnet.embed.plane import check_methods
 
     check_methods(config.methods)
     building.quieten()
     network, data = network_of(config), photos_of(config)
-    with embedding_run(config, data) as (folder, logger):
+    checkpoint = None if config.checkpoint is None else Path(config.checkpoint).expanduser().absolute()
+    with measuring_run(config, data, "embed", checkpoint=checkpoint) as (folder, logger):
         embedding = embedded(config, data, vectors_of(config, data, network))
         write_embedding(embedding, folder / "embed")
         logger.log_artifacts(folder / "embed", "embed")

@@ -1,4 +1,4 @@
-"""What an audit does besides judging a folder: its run, the share of a job, a test against a set of cues."""
+"""What an audit does besides judging a folder: its end by a signal, the share of a job, a test by a set of cues."""
 
 import logging
 import os
@@ -25,14 +25,8 @@ from fishnet.data.index import state_folder
 from fishnet.environment import TYPED_COMMAND
 from fishnet.errors import BadInput, Interrupted, interrupted_by
 from fishnet.models.classifier import ImageClassifier
-from fishnet.runs import records, run
-from fishnet.runs.folders import run_folder
-from fishnet.tracking import names
-from fishnet.tracking.logger import MlflowLogger
-from fishnet.tracking.store import check_store
 
-from . import building
-from .compose import job_folder
+from .measuring import measuring_run
 
 log = logging.getLogger("fishnet")
 
@@ -54,22 +48,6 @@ def stoppable(config: DictConfig) -> Iterator[None]:
             "command goes on%s.", kept, elsewhere,
         )  # fmt: skip
         raise
-
-
-@contextmanager
-def audit_run(config: DictConfig, data: ImageFolderData, checkpoint: Path) -> Iterator[tuple[Path, MlflowLogger]]:
-    """The folder of the audit's run and its tracking, from its records to its final status."""
-    name = f"audit-{data.root.name}"
-    with run_folder(config.out, name=str(config.name or name), job=job_folder()) as folder:
-        if not config.tracking.offline:
-            check_store(config.tracking.uri, home=Path.cwd())
-        logger = building.build_logger(config, folder=folder, command="audit", name=name)
-        for line in run.refused_lines(data):
-            log.warning(line)
-        with run.tracked_run(logger.start, config):
-            records.write_records(config, data, folder, logger, command="audit")
-            logger.set_tags({names.CHECKPOINT: str(checkpoint)})
-            yield folder, logger
 
 
 def check_part(config: DictConfig, model: ImageClassifier, data: ImageFolderData) -> None:
@@ -111,7 +89,7 @@ def tested_by_cues(
     regions_of: RegionSource, checkpoint: Path,
 ) -> pd.DataFrame:  # fmt: skip
     """Lay the cues of a set into photos of the folder; a row a class is kept as audit/cues.csv and printed."""
-    with audit_run(config, data, checkpoint) as (folder, logger):
+    with measuring_run(config, data, "audit", checkpoint=checkpoint) as (folder, logger):
         where = Path(config.cues).expanduser()
         table = cue_test(model, data.folder, rows, regions_of, cues, where, hosts=config.hosts)
         (folder / "audit").mkdir(exist_ok=True)
