@@ -9,7 +9,7 @@ from PIL import Image
 
 from fishnet.explain.overlay import labelled, sheet
 from fishnet.fonts import shown
-from fishnet.page.figures import GRID, hide_spines, open_figure
+from fishnet.page.figures import GRID, open_figure
 
 from .embedding import Embedding
 from .thumbnails import Images, fitted
@@ -80,8 +80,6 @@ def _plain(axes: Axes, title: str) -> None:
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_color(GRID)
-    if not title:
-        hide_spines(axes)
 
 
 def suspects_sheet(embedding: Embedding, images: Images, most: int) -> Image.Image | None:

@@ -1,8 +1,6 @@
 """A vector for each photo of a folder: its pixels, or the features of a network."""
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,7 +10,7 @@ from fishnet.data.folder import PhotoFolder
 from fishnet.data.views import PlainPreprocessing
 from fishnet.errors import BadInput
 from fishnet.models.classifier import ImageClassifier
-from fishnet.models.features import EvaluationViews, feature_folder, features_of, has_features
+from fishnet.models.features import has_features, is_frozen, kept_features
 
 SMALL = PlainPreprocessing(96, crop=1.0)  # of the photos that a page shows, from which pixels are taken, too
 PIXELS = 32  # the side of a photo whose pixels are its vector: 3,072 numbers, as few networks give more
@@ -63,14 +61,9 @@ def network_vectors(
             f"{name} has no features: its answer is not one linear layer on one vector a photo. Choose another "
             "network, or leave checkpoint= and model.pretrained= out to compare pixels."
         )
-    frozen = model.hparams["freeze"] == "backbone"
-    views = EvaluationViews(folder, model.preprocessing, batch_size)
-    kept = feature_folder(folder.root, folder.cache, "features" if frozen else "trained_features")
-    with tempfile.TemporaryDirectory(prefix="fishnet-features-") as scratch:
-        stored = features_of(model, views, rows, folder=kept or Path(scratch))
-        values = np.stack([stored[position].ravel() for position in range(len(rows))])
+    values = kept_features(model, folder, rows, batch_size=batch_size)
     seen = folder.table["seen"].to_numpy()[rows] if "seen" in folder.table else np.full(len(rows), "new")
-    return Vectors(rows, values, name, (seen == "train") & (not frozen))
+    return Vectors(rows, values, name, (seen == "train") & (not is_frozen(model)))
 
 
 def published_network(

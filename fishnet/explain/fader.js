@@ -2,10 +2,10 @@
 const slider = element.querySelector("input"), choice = element.querySelector("select");
 const output = element.querySelector("output"), cards = element.querySelector(".cards");
 function made(tag, name, text = "") {
-  const one = document.createElement(tag);
-  if (name) one.className = name;
-  one.textContent = text;
-  return one;
+  const node = document.createElement(tag);
+  if (name) node.className = name;
+  node.textContent = text;
+  return node;
 }
 for (const card of data.cards) {
   const figure = made("figure", `card ${card.right === null ? "" : card.right ? "right" : "wrong"}`);

@@ -6,7 +6,7 @@ torch is imported where it is needed: whoever only supervises a training asks fo
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.files import flush, replacing, write_whole
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .gan import ImageGAN
 
 DIGESTS = ".sha256"
+Model = TypeVar("Model", "ImageClassifier", "ImageGAN")
 
 
 def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
@@ -75,12 +76,7 @@ def load_model(path: Path) -> "ImageClassifier":
             f"{path} holds a GAN, which draws photos and classifies none: give the checkpoint of a classifier, or draw "
             f"photos with `fishnet generate checkpoint={path}`."
         )
-    try:
-        model = ImageClassifier(**checkpoint["hyper_parameters"])
-        model.load_state_dict(checkpoint["state_dict"])
-        model.on_load_checkpoint(checkpoint)
-    except (TypeError, RuntimeError) as error:
-        raise BadInput(f"{path} is no fishnet checkpoint: {str(error).splitlines()[0]}") from error
+    model = _built(ImageClassifier, checkpoint, refusal=f"{path} is no fishnet checkpoint")
     model.seen = model.seen or SeenPhotos.of_split(path.parent.parent / "split" / "split.csv")
     return model.eval()
 
@@ -97,13 +93,19 @@ def load_gan(path: Path) -> "ImageGAN":
             f"{path} holds no GAN but a classifier, which draws no photos: train a GAN with `fishnet train "
             "experiment=fox_gan data.root=FOLDER data.classes=[CLASS]`, and give its checkpoint."
         )
+    return _built(ImageGAN, checkpoint, refusal=f"{path} is no GAN of this program").eval()
+
+
+def _built(kind: type[Model], checkpoint: dict[str, Any], *, refusal: str) -> Model:
+    """The module of a checkpoint, from the arguments and weights in it; `refusal` begins the sentence where they do not
+    fit."""
     try:
-        model = ImageGAN(**checkpoint["hyper_parameters"])
+        model = kind(**checkpoint["hyper_parameters"])
         model.load_state_dict(checkpoint["state_dict"])
         model.on_load_checkpoint(checkpoint)
     except (TypeError, RuntimeError) as error:
-        raise BadInput(f"{path} is no GAN of this program: {str(error).splitlines()[0]}") from error
-    return model.eval()
+        raise BadInput(f"{refusal}: {str(error).splitlines()[0]}") from error
+    return model
 
 
 def is_gan(checkpoint: dict[str, Any]) -> bool:

@@ -85,18 +85,29 @@ def unlearned_features(
         batch_size: photos at once.
         progress: whether to show a bar.
     """
-    frozen = getattr(getattr(model, "hparams", None), "freeze", None) == "backbone"
     rows = np.arange(len(folder.table))
-    if not frozen and "seen" in folder.table:
+    if not is_frozen(model) and "seen" in folder.table:
         rows = np.flatnonzero(folder.table["seen"] != "train")
     groups = np.unique(folder.table["group"].to_numpy()[rows], return_inverse=True)[1]
     rows = rows[whole_groups(groups, most)]
+    return rows, kept_features(model, folder, rows, batch_size=batch_size, progress=progress)
+
+
+def kept_features(
+    model: Classifier, folder: PhotoFolder, rows: np.ndarray, *, batch_size: int, progress: bool = True
+) -> np.ndarray:
+    """The features of these rows as photos are evaluated, (rows, numbers); what was computed is kept in the folder's
+    cache, that of trained backbones apart from that of frozen ones, by which `check` compares photos."""
     views = EvaluationViews(folder, model.preprocessing, batch_size)
-    # apart from those of frozen backbones, by which `check` compares photos
-    kept = feature_folder(folder.root, folder.cache, "features" if frozen else "trained_features")
+    kept = feature_folder(folder.root, folder.cache, "features" if is_frozen(model) else "trained_features")
     with tempfile.TemporaryDirectory(prefix="fishnet-features-") as scratch:
         stored = features_of(model, views, rows, folder=kept or Path(scratch), progress=progress)
-        return rows, np.stack([stored[position].ravel() for position in range(len(rows))])
+        return np.stack([stored[position].ravel() for position in range(len(rows))])
+
+
+def is_frozen(model: Classifier) -> bool:
+    """Whether the backbone has learned by no photo of the folder that it was trained on."""
+    return getattr(getattr(model, "hparams", None), "freeze", None) == "backbone"
 
 
 def feature_folder(root: Path, cache: str, name: str = "features") -> Path | None:
