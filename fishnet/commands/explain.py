@@ -35,6 +35,7 @@ from fishnet.config.validate import check_outside, check_writable, validate
 from fishnet.data.listing import FolderSource, find_photos
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
+from fishnet.progress import with_progress
 from fishnet.ranges import AtLeast, FreeText
 from fishnet.text import counted
 
@@ -96,7 +97,6 @@ def explain(config: DictConfig) -> dict[str, float]:
     check_writable("out", config.out)
     photos = photos_of(images)
     import torch
-    from rich.progress import track
 
     from fishnet.explain.cards import cards_of, save_cards
     from fishnet.explain.maps import check_method, write_maps
@@ -120,7 +120,7 @@ def explain(config: DictConfig) -> dict[str, float]:
     preprocessing = sorted(model.preprocessing.as_dict().items())
     identity = f"{_digest(model)} {preprocessing} {table['sha256'].tolist()} {config.all_classes} {config.method}"
     about = hashlib.sha256(identity.encode()).hexdigest()
-    shown = track(batches, total=-(-len(table) // config.batch_size), description="explaining", transient=True)
+    shown = with_progress(batches, -(-len(table) // config.batch_size), "explaining")
     how = {"all_classes": config.all_classes, "method": config.method}
     maps = write_maps(model, shown, table, out, about=about, **how)
     cards = cards_of(model, maps, views, config.pictures, config.method, root=_above(images))

@@ -26,6 +26,7 @@ from fishnet.config.validate import check_outside, check_writable, validate
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
 from fishnet.files import new_folder
+from fishnet.progress import with_progress
 from fishnet.ranges import AtLeast, FreeText, Within
 from fishnet.text import counted
 
@@ -94,7 +95,6 @@ def checked_out(config: DictConfig) -> Path:
 def write_photos(gan: "ImageGAN", config: DictConfig, folder: Path) -> "Tensor":
     """Write photos, grid and strip; returns the photos, uint8."""
     from PIL import Image
-    from rich.progress import track
 
     from fishnet.explain.overlay import sheet
     from fishnet.models.checkpoint import model_digest
@@ -104,7 +104,7 @@ def write_photos(gan: "ImageGAN", config: DictConfig, folder: Path) -> "Tensor":
     pictures = [Image.fromarray(photo.permute(1, 2, 0).contiguous().numpy()) for photo in photos]
     (folder / "photos").mkdir()
     digits = max(3, len(str(config.n - 1)))
-    for number, picture in enumerate(track(pictures, description="writing photos", transient=True)):
+    for number, picture in enumerate(with_progress(pictures, len(pictures), "writing photos")):
         picture.save(folder / "photos" / f"{number:0{digits}d}.png")
     shown = pictures[:MOST_IN_GRID]
     sheet(shown, columns=math.ceil(len(shown) ** 0.5)).save(folder / "grid.png")

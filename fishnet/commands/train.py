@@ -61,7 +61,8 @@ def train(config: DictConfig) -> dict[str, float]:
     from fishnet.config.resuming import resumed
     from fishnet.runs import lr_range, records, run
     from fishnet.runs.folders import is_first, run_folder
-    from fishnet.runs.precision import choose_precision, require_float32
+    from fishnet.runs.forecast import forecast
+    from fishnet.runs.precision import choose_precision, require_float32, use_gpu
     from fishnet.runs.resume import check_classes
     from fishnet.tracking import names
     from fishnet.tracking.store import check_store
@@ -90,11 +91,13 @@ def train(config: DictConfig) -> dict[str, float]:
         logger = building.build_logger(config, folder=folder, command="train", run_id=run_id)
         trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
         run.announce(data)
-        with run.tracked_run(logger.start, config):
+        with run.stopped_in_words(folder), run.tracked_run(logger.start, config):
             records.write_records(config, data, folder, logger)
             logger.set_tags(
                 {names.PRECISION: precision_reason or config.trainer.precision, **building.parameter_tags(model)}
             )
+            if not (config.tune or gan or checkpoint) and is_first() and not use_gpu(config):
+                forecast(config, model, learned=len(data.rows("train")), answered=len(data.rows("val")))
             trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
             if config.tune:
                 return lr_range.report_rate(trainer, folder=folder, logger=logger)

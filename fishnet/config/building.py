@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from fishnet.callbacks.checkpoints import DurableCheckpointIO
 from fishnet.callbacks.guards import FiniteNumbers, SeededSteps, StopOnSignal
+from fishnet.callbacks.progress import RunBar
 from fishnet.callbacks.report import EpochLines, Speed
 from fishnet.data.datamodule import ImageFolderData
 from fishnet.environment import PARENT_RUN, SWEPT_KEYS
@@ -62,6 +62,8 @@ def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, wat
     guards: list[L.Callback] = [SeededSteps(seed=config.seed), watch]
     if not config.get("tune"):  # the loss of a range test is meant to run away, and its epochs mean nothing
         guards += [FiniteNumbers(), Speed(), EpochLines()]
+    if config.trainer.enable_progress_bar:
+        guards.append(RunBar())
     if config.trainer.precision in WHOLLY_OTHER:
         raise BadInput(
             f"trainer.precision={config.trainer.precision} changes the weights themselves, and a model is measured in "
@@ -76,7 +78,7 @@ def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, wat
             logger=logger,
             default_root_dir=str(folder),
             plugins=[DurableCheckpointIO()],
-            enable_progress_bar=config.trainer.enable_progress_bar and sys.stderr.isatty(),
+            enable_progress_bar=False,  # RunBar is the program's own
         )
     except (MisconfigurationException, ValueError) as error:  # no such device, no such precision
         raise BadInput(f"trainer: {str(error).strip().splitlines()[0]}") from error
