@@ -137,15 +137,15 @@ def blind_probes(config: DictConfig) -> "Check":
         from fishnet.data.cache import working_images
         from fishnet.data.findings import Finding
         from fishnet.data.index import state_folder
-        from fishnet.data.views import working_side
+        from fishnet.data.views import working
         from fishnet.files import replacing
 
         preprocessing = network(config, folder.classes).preprocessing
         images = partial(
-            working_images, folder.root, side=working_side(preprocessing), interpolation=preprocessing.interpolation,
-            cache=config.data.cache, limit=config.data.cache_limit, progress=folder.progress,
+            working_images, how=working(preprocessing), cache=config.data.cache, limit=config.data.cache_limit,
+            progress=folder.progress,
         )  # fmt: skip
-        probed = probe_folder(folder, lambda rows: images(folder.table.iloc[rows]))
+        probed = probe_folder(folder, lambda rows: images(folder.root, folder.table.iloc[rows]))
         with replacing(state_folder(folder.root) / PROBES) as temporary:
             probed.to_csv(temporary, index=False, float_format="%.4f")
         if probed.empty:
