@@ -2,9 +2,9 @@
 
     python -m experiments.fit --root FISHCAM --group '(.+)_frame' --weights mobilenetv2_100=FILE --csv fit.csv
 
-A frozen network at 224 pixels under scikit-learn's logistic regression; five folds that keep groups together, drawn five
-times. `accuracy` and `f1_macro` are over all photos, answered each by a model that has not seen its group, mean over the
-draws; the interval of the difference to `crop` is over groups, which are drawn again.
+A frozen network at 224 pixels under scikit-learn's logistic regression; five folds that keep groups together, drawn
+five times. `accuracy` and `f1_macro` are over all photos, answered each by a model that has not seen its group, mean
+over the draws; the interval of the difference to `crop` is over groups, which are drawn again.
 """
 
 import argparse

@@ -107,7 +107,7 @@ def network_of(config: DictConfig) -> "tuple[ImageClassifier, str] | None":
         model = load_model(Path(config.checkpoint).expanduser().absolute())
         model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
         return model, f"features of {model.hparams['backbone']} as trained"
-    if config.model.pretrained is False:
+    if config.model.pretrained in (False, "auto"):
         log.warning("The photos are compared by their pixels: model.pretrained= or checkpoint= gives features.")
         return None
     arguments = OmegaConf.to_container(config.model.backbone_args) or {}

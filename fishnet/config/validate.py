@@ -17,7 +17,7 @@ from fishnet.data.listing import source_of
 from fishnet.errors import BadInput
 from fishnet.measure.metrics import GAN_MONITORS, MONITORS
 from fishnet.models.optimisation import check_optimizer
-from fishnet.models.published import check_cached, own_backbones
+from fishnet.models.published import check_obtainable, own_backbones
 from fishnet.ranges import Range
 from fishnet.text import nearest
 
@@ -177,7 +177,7 @@ def check_writable(key: str, text: str) -> None:
 def check_weights(model: DictConfig) -> None:
     """Whether published weights can be on this machine; not part of `validate`, for it depends on the machine."""
     if model.pretrained is True:
-        check_cached(model.backbone)
+        check_obtainable(model.backbone)
 
 
 def check_fixed_views(config: DictConfig) -> None:

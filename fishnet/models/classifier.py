@@ -37,7 +37,7 @@ class ImageClassifier(L.LightningModule):
         dropout: the share of features left out before the classifier layer in training.
         image_size: side of the square that the network sees; null takes the backbone's own.
         fit: how a photo becomes a square: `crop` shows its middle, `pad` all of it on a plain ground, `squash` all of
-            it pressed together.
+            it pressed together. `auto` is settled by the program for a folder; a model alone takes the middle.
         preprocess: steps before the network, of `crop`, `autocontrast`, `equalize` and `whiten`.
         optimizer: a name of timm's, such as `sgd`, `adam`, `adamw`, `adamax` or `rmsprop`.
         lr: the learning rate.
@@ -63,7 +63,7 @@ class ImageClassifier(L.LightningModule):
         freeze: Literal["none", "backbone"] | int = "none",
         dropout: Annotated[float, FromToBelow(0, 1)] = 0.0,
         image_size: int | None = None,
-        fit: Literal["crop", "pad", "squash"] = "crop",
+        fit: Literal["auto", "crop", "pad", "squash"] = "crop",
         preprocess: list[str] | None = None,
         optimizer: str = "sgd",
         lr: Annotated[float, Above(0)] = 0.01,
@@ -78,6 +78,7 @@ class ImageClassifier(L.LightningModule):
         if len(classes) < 2:
             raise BadInput(f"A classifier needs two classes or more; these are {classes}.")
         check_optimizer(optimizer)
+        fit = "crop" if fit == "auto" else fit
         self.save_hyperparameters(ignore=["pretrained"], logger=False)  # a checkpoint brings its own weights
         self.classes = list(classes)
         self.slugs = slugs(self.classes)

@@ -66,7 +66,7 @@ def forecast(config: DictConfig, model: ImageClassifier, *, learned: int, answer
     views = max(1, int(data.views)) if data.augment != "none" else 1
     plan = Plan(config.trainer.max_epochs, learned, answered, fixed, views)
     setting = Setting(str(config.trainer.precision), bool(config.trainer.channels_last))
-    cost = measured(model, setting, size=model.preprocessing.size)
+    cost = measured(model, setting)
     seconds = plan.seconds(cost)
     each = "each seen once by the frozen backbone" if fixed else f"{counted(plan.epochs, 'epoch')} at most"
     log.info("About %s on this processor: %s, %s.", duration(seconds), counted(learned, "training photo"), each)
@@ -85,11 +85,11 @@ def faster(config: DictConfig, *, frozen: bool) -> str:
     return f"{pretrained}model.freeze=backbone data.augment=none"
 
 
-def measured(model: ImageClassifier, setting: Setting, *, size: int) -> Cost:
-    """Seconds for a photo on this processor, by a second step of each kind: the first makes buffers."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (TRIED, 3, size, size), generator=generator, dtype=torch.uint8)
-    labels = torch.arange(TRIED) % len(model.classes)
+def measured(model: ImageClassifier, setting: Setting) -> Cost:
+    """Seconds for a photo on the model's device, by a second step of each kind: the first makes buffers."""
+    generator, size = torch.Generator().manual_seed(0), model.preprocessing.size
+    images = torch.randint(0, 256, (TRIED, 3, size, size), generator=generator, dtype=torch.uint8).to(model.device)
+    labels = (torch.arange(TRIED) % len(model.classes)).to(model.device)
     with rng_preserved(), training_state_restored(model), in_setting(setting, model.device):
         learning = [_learn(model, images, labels) for _ in range(2)][1]
         model.eval()
@@ -101,11 +101,17 @@ def _learn(model: ImageClassifier, images: Tensor, labels: Tensor) -> float:
     model.train()
     begin = time.perf_counter()
     cross_entropy(model(images), labels).backward()
-    return time.perf_counter() - begin
+    return _until_done(model) - begin
 
 
 @torch.no_grad()
 def _answer(model: ImageClassifier, images: Tensor) -> float:
     begin = time.perf_counter()
     model(images)
-    return time.perf_counter() - begin
+    return _until_done(model) - begin
+
+
+def _until_done(model: ImageClassifier) -> float:
+    if model.device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()

@@ -28,7 +28,7 @@ def test_the_trial_leaves_no_trace(model):
     model.network.layer1.eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     modes, state = [layer.training for layer in model.modules()], torch.random.get_rng_state()
-    cost = measured(model, PLAIN, size=32)
+    cost = measured(model, PLAIN)
     assert cost.learning > cost.answering > 0
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert modes == [layer.training for layer in model.modules()]
