@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from omegaconf import DictConfig, OmegaConf
 
-from fishnet.config.checkpoints import bring_checkpoint
+from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.entry import start
 from fishnet.config.run_data import use_photos_of_run
 from fishnet.config.validate import check_weights, validate
@@ -63,6 +63,7 @@ def embed(config: DictConfig) -> dict[str, float]:
         bring_checkpoint(config)
         use_photos_of_run(config)
     validate(config, "embed")
+    require_checkpoint(config)
     if config.checkpoint is None:
         check_weights(config.model)
     keep_freed_memory()

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from omegaconf import DictConfig
 
-from fishnet.config.checkpoints import bring_checkpoint
+from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.entry import start
 from fishnet.config.validate import check_outside, check_writable, validate
 from fishnet.data.listing import FolderSource, find_photos
@@ -82,6 +82,7 @@ def explain(config: DictConfig) -> dict[str, float]:
     """Maps first, resumable; pictures from them."""
     bring_checkpoint(config)
     validate(config, "explain")
+    require_checkpoint(config)
     keep_freed_memory()
     images, out = Path(config.images).expanduser(), Path(config.out).expanduser().absolute()
     if out.exists() and not out.is_dir():

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from omegaconf import DictConfig, open_dict
 
-from fishnet.config.checkpoints import bring_checkpoint
+from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.entry import start
 from fishnet.config.run_data import use_photos_of_run
 from fishnet.config.validate import check_outside, check_writable, validate
@@ -63,6 +63,7 @@ def generate(config: DictConfig) -> dict[str, float]:
     else:
         use_photos_of_run(config)
     validate(config, "generate")
+    require_checkpoint(config)
     out = checked_out(config)
     keep_freed_memory()
     import torch

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from omegaconf import DictConfig, OmegaConf
 
 from fishnet import __version__
-from fishnet.config.checkpoints import bring_checkpoint
+from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.entry import start
 from fishnet.config.validate import check, check_writable, constructor, validate
 from fishnet.environment import keep_freed_memory
@@ -71,6 +71,7 @@ def predict(config: DictConfig) -> dict[str, float]:
         return join(config)
     bring_checkpoint(config)
     validate(config, "predict")
+    require_checkpoint(config)
     for key, (annotation, _) in constructor(CAMERA).items():
         check(f"camtrap.{key}", config.camtrap[key], annotation)
     _check_together(config)

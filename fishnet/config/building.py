@@ -28,11 +28,10 @@ from fishnet.tracking.logger import MlflowLogger
 from fishnet.tracking.runs import run_name
 
 from .gan_checks import is_gan
+from .validate import OWN_KEYS
 
 log = logging.getLogger("fishnet")
 
-# keys of `trainer` that Lightning does not know; runs/precision.py uses them
-OWN_TRAINER_KEYS = ("channels_last", "compile")
 # precisions in which the weights themselves are other numbers
 WHOLLY_OTHER = (
     *("16-true", "16", "bf16-true", "bf16", "64-true", "64"),
@@ -69,7 +68,7 @@ def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, wat
             f"trainer.precision={config.trainer.precision} changes the weights themselves, and a model is measured in "
             "float32: say 32-true, bf16-mixed or 16-mixed, or leave it to auto."
         )
-    settings = OmegaConf.create({key: value for key, value in config.trainer.items() if key not in OWN_TRAINER_KEYS})
+    settings = OmegaConf.create({key: value for key, value in config.trainer.items() if key not in OWN_KEYS})
     if settings.get("check_val_every_n_epoch"):  # a run that ends before its first validation would keep no best epoch
         settings.check_val_every_n_epoch = min(settings.check_val_every_n_epoch, settings.max_epochs)
     try:

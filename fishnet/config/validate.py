@@ -26,6 +26,7 @@ from .quoting import KEYS_ELSEWHERE
 
 SEAMS = ("data", "model", "trainer", "tracking", "range_test")
 Schema = dict[str, tuple[ast.expr | None, ast.expr | None]]
+OWN_KEYS = ("channels_last", "compile")  # of `trainer`, which Lightning does not know
 TYPE_WORDS = {
     "float": "a number",
     "int": "a whole number",
@@ -81,6 +82,8 @@ def _check_types(config: DictConfig, seam: str) -> None:
     if "_target_" in node:
         schema = constructor(node["_target_"])
         for key, value in cast(dict[str, object], OmegaConf.to_container(node, resolve=True)).items():
+            if schema and key not in {*schema, *OWN_KEYS} and not key.startswith("_"):
+                raise BadInput(f"{seam}.{key}: there is no such setting; {nearest(key, [*schema])}")
             check(f"{seam}.{key}", value, schema.get(key, (None, None))[0])
 
 

@@ -144,6 +144,7 @@ def test_a_tracking_server_that_is_not_there(fishnet, tmp_path, tiny, monkeypatc
 def test_other_verbs_refuse_alike_and_say_nothing_else(fishnet, tmp_path, verb, arguments, words):
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").touch()
+    (tmp_path / "a.ckpt").touch()
     given = {"predict": ["checkpoint=a.ckpt", "images=."], "evaluate": ["checkpoint=a.ckpt", "data.root=."]}
     own = given.get(verb, []) if "needed" not in words else []
     ended = fishnet(verb, *own, *arguments)
