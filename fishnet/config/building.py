@@ -32,6 +32,8 @@ from .validate import OWN_KEYS
 
 log = logging.getLogger("fishnet")
 
+IN_SUBJECT = ("data", "data.root", "data.classes", "model.backbone", "model.backbone_args", "model.freeze",
+              "model.pretrained", "model")  # fmt: skip
 # precisions in which the weights themselves are other numbers
 WHOLLY_OTHER = (
     *("16-true", "16", "bf16-true", "bf16", "64-true", "64"),
@@ -125,7 +127,7 @@ def build_logger(
     """The run's logger, with its name and tags; nothing exists in the store before the run is opened."""
     return instantiate(
         config.tracking,
-        run_name=choose_name(config.name or name),
+        run_name=choose_name(config, name),
         home=str(Path.cwd()),
         folder=str(folder),
         run_id=run_id,
@@ -134,12 +136,26 @@ def build_logger(
     )
 
 
-def choose_name(wanted: str | None) -> str:
-    """The overrides, with a sweep's number in front, so that two runs of a sweep differ by name in any chart."""
-    hydra = HydraConfig.get()
-    overrides = list(hydra.overrides.task)
+def choose_name(config: DictConfig, name: str | None) -> str:
+    """The name that was given, or what is trained on what; of a sweep's job what differs, with its number in front.
+
+    Args:
+        config: of the run; `config.name` wins.
+        name: of a verb that trains nothing.
+    """
+    hydra, wanted = HydraConfig.get(), config.name or name
+    typed = {text.lstrip("+").split("=")[0]: text for text in hydra.overrides.task}
     if hydra.mode != RunMode.MULTIRUN:
-        return wanted or run_name(overrides)
+        return wanted or run_name([typed[key] for key in typed if key not in IN_SUBJECT], subject=subject_of(config))
     swept = os.environ.get(SWEPT_KEYS, "").split(",")
-    name = run_name([text for text in overrides if text.lstrip("+").split("=")[0] in swept], number=hydra.job.num)
-    return f"{wanted}-{name}" if wanted else name
+    job = run_name([typed[key] for key in typed if key in swept], number=hydra.job.num)
+    return f"{wanted} {job}" if wanted else job
+
+
+def subject_of(config: DictConfig) -> str:
+    """`lake resnet50 frozen`, `reef cnn`, `fox GAN`: photos and network."""
+    photos = Path(str(config.data.root)).expanduser().absolute().name if config.data.root != "data" else "reef"
+    if is_gan(config):
+        return f"{' '.join(config.data.classes)} GAN"
+    frozen = {"none": "", "backbone": "frozen"}.get(str(config.model.freeze), f"frozen to stage {config.model.freeze}")
+    return " ".join(filter(None, [photos, config.model.backbone, frozen]))
