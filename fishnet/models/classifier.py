@@ -214,7 +214,7 @@ class ImageClassifier(L.LightningModule):
         self.log_dict(values, logger=not again)
         if not again:
             scores = zip(self.slugs, per_class.compute()["f1"], strict=True)
-            self.log_dict({f"{stage}_class/{slug}/f1": score for slug, score in scores})
+            self.log_dict({f"{stage}_class/{slug}_f1": score for slug, score in scores})
         for metric in (loss, collection, per_class):
             metric.reset()
         return values
