@@ -2,7 +2,6 @@
 
 import logging
 import time
-from pathlib import Path
 from typing import Annotated, ClassVar, cast
 
 import numpy as np
@@ -18,7 +17,8 @@ from fishnet.measure.report import TestReport
 from fishnet.models.interface import Classifier
 from fishnet.ranges import AtLeast, check_ranges
 
-from .outputs import UsesPredictions, log_artifacts
+from .outputs import UsesPredictions, log_artifacts, run_folder
+from .progress import images_in
 
 log = logging.getLogger("fishnet")
 
@@ -45,7 +45,7 @@ class Report(UsesPredictions):
         cast(Classifier, pl_module).temperature.fill_(temperature)
         if trainer.is_global_zero and len(predictions):
             # two models that saw the same validation photos can be compared photo by photo
-            path = Path(trainer.default_root_dir) / "report" / "validation.csv"
+            path = run_folder(trainer) / "report" / "validation.csv"
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:
                 self._report(trainer, pl_module, predictions, temperature).by_photo().to_csv(temporary, index=False)
@@ -58,7 +58,7 @@ class Report(UsesPredictions):
         if not trainer.is_global_zero or not len(predictions):
             return
         report = self._report(trainer, pl_module, predictions, float(cast(Classifier, pl_module).temperature))
-        folder = Path(trainer.default_root_dir) / "report"
+        folder = run_folder(trainer) / "report"
         report.write(folder)
         log_artifacts(trainer, folder, "report")
         self.intervals = report.intervals
@@ -110,7 +110,7 @@ class Speed(L.Callback):
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx: int) -> None:
         self._end = time.perf_counter()
         if self._begin:
-            self._images += len(batch["index"]) * trainer.world_size
+            self._images += images_in(batch) * trainer.world_size
         else:
             self._begin = self._end
 
