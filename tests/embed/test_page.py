@@ -47,3 +47,10 @@ def test_names_may_hold_whatever_separates_names_in_the_list(folder, tmp_path):
     assert len(embedding.suspects) == ODD and " | " in embedding.suspects["path"].iloc[0]
     page = page_of(embedding, tmp_path)
     assert "Likely wrong labels" in page and "<i>" not in page
+
+
+def test_no_photo_is_moved_to_a_class_that_is_no_folder(folder):
+    listed = embedded(replace(folder, positive="pike")).suspects  # the two are called `not pike`, and lie among pikes
+    assert listed["action"].tolist() == ["relabel"] * ODD and set(listed["value"]) == {"pike"}
+    listed = embedded(replace(folder, positive="perch")).suspects
+    assert listed["action"].tolist() == ["drop"] * ODD and set(listed["claimed_by"]) == {"not perch"}
