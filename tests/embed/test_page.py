@@ -8,9 +8,10 @@ import pytest
 from fishnet.data.folder import PhotoFolder
 from fishnet.data.listing import FolderSource
 from fishnet.embed.embedding import Embedding, measure, measured_positions
-from fishnet.embed.page import embedding_page
+from fishnet.embed.page import embedding_page, sentences
 from fishnet.embed.plane import planes
 from fishnet.embed.vectors import SMALL, Vectors
+from fishnet.measure.intervals import Interval
 from tests.support.drawing import draw_folder
 
 ODD = 2  # photos of the first class that lie among the second
@@ -54,3 +55,29 @@ def test_no_photo_is_moved_to_a_class_that_is_no_folder(folder):
     assert listed["action"].tolist() == ["relabel"] * ODD and set(listed["value"]) == {"pike"}
     listed = embedded(replace(folder, positive="perch")).suspects
     assert listed["action"].tolist() == ["drop"] * ODD and set(listed["claimed_by"]) == {"not perch"}
+
+
+@pytest.mark.parametrize(
+    ("odd", "sentence"),
+    [
+        (1, "1 photo lies among another class; suspects.csv proposes to relabel 1, most of"),
+        (2, "2 photos lie among another class; suspects.csv proposes to relabel 2, most of"),
+    ],
+)
+def test_sentences_agree_with_their_numbers(folder, odd, sentence):
+    assert any(sentence in said for said in sentences(embedded(folder, odd)))
+
+
+def test_what_a_group_is_worth_is_the_difference_of_the_printed_shares_or_nothing(folder):
+    embedding = embedded(folder)
+    embedding.table["group"] = 0
+
+    def leak(ungrouped: float, grouped: float) -> str:
+        figures = {**embedding.found.figures, "knn_ungrouped": Interval(ungrouped, 0, 1), "knn": Interval(grouped, 0, 1)}
+        changed = replace(embedding, found=replace(embedding.found, figures=figures))
+        changed.__dict__["table"] = embedding.table
+        return sentences(changed)[0]
+
+    assert leak(0.414, 0.266).endswith("41% of the photos, and of 27% where they are of other groups: photos of the "
+                                       "same group are worth 14 points.")  # fmt: skip
+    assert leak(0.5, 0.49).endswith("worth 1 point.") and leak(0.5, 0.6).endswith("worth nothing.")
