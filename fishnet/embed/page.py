@@ -108,7 +108,9 @@ def point_data(embedding: Embedding) -> dict[str, object]:
 
 
 def framed(place: np.ndarray) -> list[int]:
-    """x and y of each point in turn, 0 to `FRAME`, with one scale for both."""
+    """x and y of each point in turn, 0 to `FRAME`, with one scale for both; y grows downwards, as it does on a screen,
+    so that the page shows what the pictures show."""
+    place = place * (1, -1)
     low, spread = place.min(axis=0), max(float(np.ptp(place, axis=0).max()), 1e-12)
     shift = (1 - np.ptp(place, axis=0) / spread) / 2
     return ((place - low) / spread * FRAME + shift * FRAME).round().astype(int).ravel().tolist()
