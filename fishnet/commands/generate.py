@@ -26,7 +26,7 @@ from fishnet.config.validate import check_outside, check_writable, validate
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
 from fishnet.files import new_folder
-from fishnet.ranges import AtLeast, FreeText, Within
+from fishnet.ranges import FreeText, Seed, Within
 from fishnet.text import counted
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Keys:
 
     checkpoint: FreeText
     n: Annotated[int, Within(1, 10_000)]
-    seed: Annotated[int, AtLeast(0)]
+    seed: Annotated[int, Seed]
     steps: Annotated[int, Within(2, 100)]
     out: FreeText
     judge: FreeText | None

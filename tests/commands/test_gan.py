@@ -118,6 +118,7 @@ def test_a_stopped_run_of_few_photos_goes_on_exactly(fishnet, discs, migrated, t
         ("tune=lr", ["tune=lr"]),
         ("monitor=val/f1_macro", ["monitor=val/f1_macro", "val/kid"]),
         ("model.lr=0", ["model.lr=0", "above 0"]),
+        ("seed=4294967296", ["at most 4294967295"]),
     ],
 )
 def test_what_cannot_become_a_gan_is_refused(fishnet, discs, tmp_path, override, words):
@@ -175,6 +176,7 @@ def test_a_classifier_judges_what_is_drawn(fishnet, gan, judge, tmp_path):
         (["n=0"], ["n=0"]),
         (["n=-3"], ["n=-3"]),
         (["steps=1"], ["steps=1"]),
+        (["seed=4294967296"], ["at most 4294967295"]),
         (["n=10001"], ["n=10001", "10000"]),
         (["out=gan"], ["out=gan", "exists"]),
         (["out=mlflow.db"], ["out=mlflow.db", "exists"]),
