@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,7 @@ from PIL import Image
 
 
 @pytest.fixture
-def checkpoint(fishnet, tiny, tmp_path):
-    ended = fishnet("train", *tiny, "out=run", "test=false", "callbacks.heatmaps=null", "trainer.max_epochs=1")
-    assert ended.status == 0, ended.err
+def checkpoint(trained):
     return "run/checkpoints/best.ckpt"
 
 
@@ -33,7 +32,42 @@ def test_a_data_set(fishnet, checkpoint, shapes, tmp_path):
     assert min(Image.open(pictures[0]).size) >= 224
     again = fishnet("explain", f"checkpoint={checkpoint}", f"images={shapes}", "out=why")
     assert again.status == 2
-    assert "holds maps already" in again.err
+    assert "holds maps.npy already" in again.err
+
+
+def test_a_run_that_ended_before_its_page_goes_on_behind_its_maps(
+    fishnet, checkpoint, shapes, tmp_path, monkeypatch
+):
+    import fishnet.explain.contents as inside
+    import fishnet.explain.maps as room
+
+    typed = [f"checkpoint={checkpoint}", f"images={shapes}", "pictures=2", "contents=true"]
+    made = []
+    write = room.write_maps
+    monkeypatch.setattr(room, "write_maps", lambda *a, **k: made.append(k["method"]) or write(*a, **k))
+    with monkeypatch.context() as ended:
+        ended.setattr(inside, "stages_of", lambda model: signal.raise_signal(signal.SIGINT))
+        assert fishnet("explain", *typed, "out=why").status == 130
+    (tmp_path / "why/pictures/of_before.jpg").touch()
+    again = fishnet("explain", *typed, "out=why")
+    assert again.status == 0 and made == ["auto"], again.err
+    assert {path.name for path in (tmp_path / "why").iterdir()} == {
+        *("contents", "logits.npy", "maps.csv", "maps.npy", "page.html", "pictures")
+    }
+    assert len(list((tmp_path / "why/pictures").iterdir())) == 2
+    with monkeypatch.context() as ended:
+        ended.setattr(inside, "stages_of", lambda model: signal.raise_signal(signal.SIGINT))
+        assert fishnet("explain", *typed, "out=other").status == 130
+    other = fishnet("explain", *typed, "out=other", "method=gradcam")
+    assert other.status == 0 and made == ["auto", "auto", "gradcam"], other.err
+
+
+def test_what_lies_in_the_folder_is_not_written_over(fishnet, checkpoint, shapes, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/page.html").write_text("mine")
+    ended = fishnet("explain", f"checkpoint={checkpoint}", f"images={shapes}", "out=mine")
+    assert ended.status == 2 and "out=mine holds page.html already" in ended.err
+    assert [path.read_text() for path in (tmp_path / "mine").iterdir()] == ["mine"]
 
 
 def test_labels_are_the_models(fishnet, checkpoint, shapes, tmp_path):
