@@ -6,6 +6,7 @@ compared; they are computed in float32 and kept as float16. A run that was ended
 
 import os
 import shutil
+import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from fishnet.models.classifier import ImageClassifier
 
 COMMIT_EVERY = 64  # batches
+COMMIT_AFTER = 10.0  # seconds, where batches are slow: Score-CAM takes minutes for 64 of them
 AUTO, ADDITIVE = "auto", "additive"  # methods beside those of `METHODS`
 UNFINISHED = ".unfinished"  # in the folder of the maps: what is kept until all is there
 
@@ -96,6 +98,7 @@ def _fill(
     missing = {int(row) for store in stores.values() for row in store.missing(keys)}
     kept: dict[str, dict[int, np.ndarray]] = {name: {} for name in stores}
     start = done = 0
+    committed = time.monotonic()
     for batch in batches:
         rows = range(start, start + len(batch["image"]))
         start = rows.stop
@@ -108,8 +111,9 @@ def _fill(
             size = sum(arrays[rows[0]].nbytes for arrays in kept.values())
             _check_room(stores["maps"].folder.parent.parent, size * (len(missing) + len(keys)))
         done += 1
-        if done % COMMIT_EVERY == 0:
+        if done % COMMIT_EVERY == 0 or time.monotonic() - committed > COMMIT_AFTER:
             _keep(stores, keys, kept)
+            committed = time.monotonic()
     _keep(stores, keys, kept)
 
 
