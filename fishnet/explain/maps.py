@@ -23,7 +23,7 @@ from fishnet.files import LockHeld, locked, replacing
 from fishnet.models.isolation import eval_mode_restored
 
 from .additive import additive_maps, is_additive
-from .gradcam import METHODS, NothingToExplain, explained, last_convolution
+from .gradcam import METHODS, explained, last_convolution
 
 if TYPE_CHECKING:
     from fishnet.models.classifier import ImageClassifier
@@ -186,14 +186,17 @@ def has_additive_maps(model: "ImageClassifier") -> bool:
 
 def check_method(model: "ImageClassifier", method: str) -> None:
     """Refuse a method that this network cannot serve, with the names of those that can."""
-    if method == ADDITIVE and not has_additive_maps(model):
+    if has_additive_maps(model):
+        return
+    if last_convolution(model.network, model.preprocessing.size) is None:
+        raise BadInput(
+            f"this network works on tokens and has no convolution: none of {', '.join((ADDITIVE, *METHODS))} can "
+            "explain it. A network of convolutions, such as model.backbone=resnet50, can be explained."
+        )
+    if method == ADDITIVE:
         raise BadInput(
             "method=additive needs a network of convolutions, a mean over places and a linear layer, which this one is "
             f"not; choose from {', '.join(METHODS)}."
-        )
-    if last_convolution(model.network, model.preprocessing.size) is None and not has_additive_maps(model):
-        raise NothingToExplain(
-            f"this network works on tokens and has no convolution: none of {', '.join(METHODS)} can explain it."
         )
 
 
