@@ -184,6 +184,7 @@ def test_a_classifier_judges_what_is_drawn(fishnet, gan, judge, tmp_path):
         (["checkpoint=classifier/checkpoints/best.ckpt"], ["holds no GAN but a classifier", "experiment=fox_gan"]),
         (["judge=gan/checkpoints/best.ckpt"], ["holds a GAN", "classifier"]),
         (["judge=classifier/checkpoints/best.ckpt", "data.root=nowhere"], ["nowhere"]),
+        (["judge=classifier/checkpoints/best.ckpt", "n=1"], ["n=1", "8 photos or more"]),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_and_leaves_nothing(fishnet, gan, judge, tmp_path, arguments, words):
