@@ -100,7 +100,7 @@ def explain(config: DictConfig) -> dict[str, float]:
     import torch
     from rich.progress import track
 
-    from fishnet.explain.cards import cards_of, save_cards
+    from fishnet.explain.cards import cards_of, named, save_cards
     from fishnet.explain.maps import check_method, read_maps, write_maps
     from fishnet.models.checkpoint import load_model
 
@@ -130,7 +130,8 @@ def explain(config: DictConfig) -> dict[str, float]:
         cards = cards_of(model, maps, views, config.pictures, config.method, root=_above(images))
         save_cards(cards, out / "pictures")
         scores = _scores(maps, known, animals) if config.score else {}
-        inside = _contents(model, views, len(table), config) if config.contents else []
+        names = [named(path, _above(images)) for path in table["path"]]
+        inside = _contents(model, views, names, config) if config.contents else []
         _write_page(config, out, cards, scores, inside)
         (out / UNDERWAY).unlink()
     for score in scores.values():
@@ -312,18 +313,18 @@ def _scores(results: "FolderMaps", known: "torch.Tensor", animals: "torch.Tensor
     return scores_of(torch.from_numpy(np.asarray(values, np.float32)), animals)
 
 
-def _contents(model: "ImageClassifier", views: "Views", photos: int, config: DictConfig) -> "list[Chapter]":
+def _contents(model: "ImageClassifier", views: "Views", names: list[str], config: DictConfig) -> "list[Chapter]":
     """The chapters on what is inside the network, and their pictures in out/contents."""
     import torch
 
     from fishnet.explain.contents import contents_chapters
 
     def batches() -> "Iterator[torch.Tensor]":
-        for first in range(0, photos, config.batch_size):
-            shown = views(list(range(first, min(first + config.batch_size, photos))))
+        for first in range(0, len(names), config.batch_size):
+            shown = views(list(range(first, min(first + config.batch_size, len(names)))))
             yield torch.as_tensor(shown).permute(0, 3, 1, 2).to(model.device)
 
-    return contents_chapters(model, batches, photos, Path(config.out).expanduser() / "contents")
+    return contents_chapters(model, batches, names, Path(config.out).expanduser() / "contents")
 
 
 def _write_page(

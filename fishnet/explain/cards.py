@@ -50,10 +50,13 @@ def cards_of(
             for k, values in shown
         ]
         name = model.classes[label] if "label" in table else None
-        path = Path(table["path"][row])
-        path = path.relative_to(root) if path.is_relative_to(root) else path
-        cards.append(Card(str(path), photos[number], name, each))
+        cards.append(Card(named(table["path"][row], root), photos[number], name, each))
     return cards
+
+
+def named(path: str, root: Path) -> str:
+    """A photo as people name it: below the folder that was typed, where it lies there."""
+    return str(Path(path).relative_to(root)) if Path(path).is_relative_to(root) else path
 
 
 def _maps_of(model: ImageClassifier, photos: np.ndarray, labels: np.ndarray, method: str) -> np.ndarray:
