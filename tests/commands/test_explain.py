@@ -98,16 +98,18 @@ def test_one_class_against_the_rest_is_right_about_the_rest(fishnet, tiny, shape
     assert table["class"].value_counts().to_dict() == {"not disc": 32, "disc": 16}
 
 
-def test_one_photo_for_all_classes_and_a_broken_one_beside_it(fishnet, checkpoint, shapes, tmp_path):
+def test_photos_for_all_classes_and_a_broken_one_beside_them(fishnet, checkpoint, shapes, tmp_path):
     folder = tmp_path / "loose"
     folder.mkdir()
     (folder / "a b.jpg").write_bytes(next(shapes.glob("disc/*.jpg")).read_bytes())
+    (folder / f"{60 * '🐟'}.jpg").write_bytes(next(shapes.glob("box/*.jpg")).read_bytes())  # 244 bytes of 255
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     ended = fishnet("explain", f"checkpoint={checkpoint}", "images=loose", "out=why", "all_classes=true")
     assert ended.status == 0, ended.err
     assert "broken.jpg" in ended.err + ended.out
-    assert np.load(tmp_path / "why" / "maps.npy").shape[:2] == (1, 3)
-    assert [path.name for path in (tmp_path / "why" / "pictures").iterdir()] == ["000_a b.jpg"]
+    assert np.load(tmp_path / "why" / "maps.npy").shape[:2] == (2, 3)
+    names = {path.stem.split("_")[1] for path in (tmp_path / "why" / "pictures").iterdir()}
+    assert "a b" in names and len(names) == 2
 
 
 def test_photos_that_cannot_be_read_are_listed_and_stop_nothing(fishnet, checkpoint, shapes, tmp_path):
