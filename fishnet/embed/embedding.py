@@ -63,9 +63,7 @@ class Embedding:
         labels = np.unique(self.labels[self.measured], return_inverse=True)[1]
         points = self.table.iloc[self.measured]
         folders = self.folder.source.counts()
-        return suspects(
-            points, self.measured_names, labels, self.found.answers, self.found.neighbours, folders=folders
-        )
+        return suspects(points, self.measured_names, labels, self.found.answers, self.found.neighbours, folders=folders)
 
     @cached_property
     def overlaps(self) -> pd.DataFrame:

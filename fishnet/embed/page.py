@@ -59,7 +59,9 @@ def sentences(embedding: Embedding) -> list[str]:
         lines.append(f"{first['first']} and {first['second']} lie among each other the most ({first['share']:.0%}).")
     if count := len(embedding.suspects):
         agreed = int((embedding.suspects["action"] == "relabel").sum())
-        text = f"{counted(count, 'photo')} {'lies' if count == 1 else 'lie'} among another class; suspects.csv proposes "
+        text = (
+            f"{counted(count, 'photo')} {'lies' if count == 1 else 'lie'} among another class; suspects.csv proposes "
+        )
         text += f"to relabel {agreed}, most of whose neighbours agree, and to drop {count - agreed}: "
         hard = "a head that is wrong on so many photos finds hard ones in the first place, and not wrong labels."
         usual = "look at these first. An unusual photo of the right class may be among them."

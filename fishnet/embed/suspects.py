@@ -39,10 +39,10 @@ def suspects(
 ) -> pd.DataFrame:  # fmt: skip
     """The photos that another class claims, the most suspicious first, as `data.curation` of a training takes them.
 
-    A photo most of whose neighbours are of the claiming class, too, is to be relabelled, any other is to be dropped, and
-    so is one whose claiming class is no folder that it could be moved to (`not perch`, where one class is positive):
-    `action` and `value` say so. `by` is by how much the other class is ahead, `neighbours` are the nearest photos of
-    other groups.
+    A photo most of whose neighbours are of the claiming class, too, is to be relabelled, any other is to be dropped,
+    and so is one whose claiming class is no folder that it could be moved to (`not perch`, where one class is
+    positive): `action` and `value` say so. `by` is by how much the other class is ahead, `neighbours` are the nearest
+    photos of other groups.
 
     Args:
         table: path, sha256 of each photo.

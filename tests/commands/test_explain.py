@@ -35,9 +35,7 @@ def test_a_data_set(fishnet, checkpoint, shapes, tmp_path):
     assert "holds maps.npy already" in again.err
 
 
-def test_a_run_that_ended_before_its_page_goes_on_behind_its_maps(
-    fishnet, checkpoint, shapes, tmp_path, monkeypatch
-):
+def test_a_run_that_ended_before_its_page_goes_on_behind_its_maps(fishnet, checkpoint, shapes, tmp_path, monkeypatch):
     import fishnet.explain.contents as inside
     import fishnet.explain.maps as room
 

@@ -73,7 +73,11 @@ def test_what_a_group_is_worth_is_the_difference_of_the_printed_shares_or_nothin
     embedding.table["group"] = 0
 
     def leak(ungrouped: float, grouped: float) -> str:
-        figures = {**embedding.found.figures, "knn_ungrouped": Interval(ungrouped, 0, 1), "knn": Interval(grouped, 0, 1)}
+        figures = {
+            **embedding.found.figures,
+            "knn_ungrouped": Interval(ungrouped, 0, 1),
+            "knn": Interval(grouped, 0, 1),
+        }
         changed = replace(embedding, found=replace(embedding.found, figures=figures))
         changed.__dict__["table"] = embedding.table
         return sentences(changed)[0]
