@@ -44,6 +44,9 @@ def Between(low: float, high: float) -> Range:
 
 Port = Range(lambda value: 1 <= value <= 65535, "choose one from 1 to 65535")
 PortOrFree = Range(lambda value: 0 <= value <= 65535, "choose one from 1 to 65535, or 0 for a free one")
+Seed = Range(
+    lambda value: 0 <= value < 2**32, "this is 0 or more, and at most 4294967295"
+)  # what numpy and scikit-learn take
 Probability = Range(lambda value: 0 <= value <= 1, "a probability lies between 0 and 1")
 
 

@@ -39,8 +39,8 @@ def sentences(judged: Judged) -> list[str]:
               zip(KINDS, ("generated photos", "held-out real photos", "pure noise"), strict=True)]  # fmt: skip
     return [
         f"The classifier takes for {judged.class_name}: {shares[0]}, {shares[1]} and {shares[2]}.",
-        f"KID to held-out photos is {judged.kid:.3f}; between two halves of the held-out ones it is "
-        f"{judged.halves.kid:.3f}.",
+        f"KID to held-out photos is {judged.kid:z.3f}; between two halves of the held-out ones it is "
+        f"{judged.halves.kid:z.3f}.",
         f"{judged.near_share:.0%} of the generated photos lie nearer to a training photo than all but {NEAR:.0%} of "
         "the held-out ones do; far more than that would mean copies.",
     ]

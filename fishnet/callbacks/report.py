@@ -121,7 +121,7 @@ class Speed(L.Callback):
 
 
 class EpochLines(L.Callback):
-    """One line an epoch, so that a log file shows the course of a run."""
+    """One line an epoch, so that a log file shows the course of a run; figures of validation in those that have one."""
 
     SHOWN: ClassVar[dict[str, str]] = {
         "train/loss": "train loss",
@@ -135,16 +135,22 @@ class EpochLines(L.Callback):
         "optim/lr": "lr",
         "time/images_per_second": "images/s",
     }
+    MEASURED = ("val/", "gan/")  # begin the names of figures of a validation
     _ended = 0  # epochs; 0 after their line is written
+    _validated = False  # since the last line
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._validated = not trainer.sanity_checking
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._ended = trainer.current_epoch + 1  # the module logs its metrics after this; the line waits for them
 
     def _write_line(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        values = trainer.callback_metrics
+        kept = trainer.callback_metrics.items()  # also those of a validation some epochs ago
+        values = {key: value for key, value in kept if self._validated or not key.startswith(self.MEASURED)}
         shown = "  ".join(f"{word} {float(values[key]):.4g}" for key, word in self.SHOWN.items() if key in values)
         if self._ended and trainer.is_global_zero:
             log.info("epoch %d/%d  %s", self._ended, trainer.max_epochs, shown)
-        self._ended = 0
+        self._ended, self._validated = 0, False
 
     on_train_epoch_start = on_train_end = _write_line

@@ -30,7 +30,7 @@ from fishnet.config.run_data import use_photos_of_run
 from fishnet.config.validate import check_weights, validate
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
-from fishnet.ranges import Above, AtLeast, FreeText
+from fishnet.ranges import Above, AtLeast, FreeText, Seed
 from fishnet.text import counted
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Keys:
     perplexity: Annotated[float, Above(0)]
     most: Annotated[int, AtLeast(3)]
     batch_size: Annotated[int, AtLeast(1)]
-    seed: Annotated[int, AtLeast(0)]
+    seed: Annotated[int, Seed]
     name: FreeText | None
     out: FreeText | None
 

@@ -22,7 +22,9 @@ Examples
 
 import hashlib
 import logging
+import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -35,6 +37,7 @@ from fishnet.config.validate import check_outside, check_writable, validate
 from fishnet.data.listing import FolderSource, find_photos
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
+from fishnet.files import LockHeld, locked, write_whole
 from fishnet.progress import with_progress
 from fishnet.ranges import AtLeast, FreeText
 from fishnet.text import counted
@@ -74,6 +77,8 @@ class Keys:
 
 
 MOST_LOOSE = 5000  # photos outside class folders are held in memory
+MADE = ("maps.npy", "logits.npy", "maps.csv", "pictures", "contents", "page.html")  # in out=
+UNDERWAY = ".explaining"  # in out= until the page is there: names the model, the photos and the method
 
 Shown = tuple["pd.DataFrame", Iterable[dict], "Views"]
 
@@ -85,10 +90,7 @@ def explain(config: DictConfig) -> dict[str, float]:
     require_checkpoint(config)
     keep_freed_memory()
     images, out = Path(config.images).expanduser(), Path(config.out).expanduser().absolute()
-    if out.exists() and not out.is_dir():
-        raise BadInput(f"out={config.out} is a file: give the name of a folder.")
-    if (out / "maps.npy").exists():
-        raise BadInput(f"out={config.out} holds maps already: choose another folder, or delete that one.")
+    check_free(out, config.out)
     if images.is_dir():
         check_outside(config.out, "images", config.images)
     if config.boxes and config.masks:
@@ -99,8 +101,8 @@ def explain(config: DictConfig) -> dict[str, float]:
     photos = photos_of(images)
     import torch
 
-    from fishnet.explain.cards import cards_of, save_cards
-    from fishnet.explain.maps import check_method, write_maps
+    from fishnet.explain.cards import cards_of, named, save_cards
+    from fishnet.explain.maps import check_method, read_maps, write_maps
     from fishnet.models.checkpoint import load_model
 
     model = load_model(Path(config.checkpoint)).to("cuda" if torch.cuda.is_available() else "cpu")
@@ -123,12 +125,16 @@ def explain(config: DictConfig) -> dict[str, float]:
     about = hashlib.sha256(identity.encode()).hexdigest()
     shown = with_progress(batches, -(-len(table) // config.batch_size), "explaining")
     how = {"all_classes": config.all_classes, "method": config.method}
-    maps = write_maps(model, shown, table, out, about=about, **how)
-    cards = cards_of(model, maps, views, config.pictures, config.method, root=_above(images))
-    save_cards(cards, out / "pictures")
-    scores = _scores(maps, known, animals) if config.score else {}
-    inside = _contents(model, views, len(table), config) if config.contents else []
-    _write_page(config, out, cards, scores, inside)
+    with alone_in(out):
+        kept = go_on(out, about)
+        maps = read_maps(out) if kept else write_maps(model, shown, table, out, about=about, **how)
+        cards = cards_of(model, maps, views, config.pictures, config.method, root=_above(images))
+        save_cards(cards, out / "pictures")
+        scores = _scores(maps, known, animals) if config.score else {}
+        names = [named(path, _above(images)) for path in table["path"]]
+        inside = _contents(model, views, names, config) if config.contents else []
+        _write_page(config, out, cards, scores, inside)
+        (out / UNDERWAY).unlink()
     for score in scores.values():
         interval = f"[{score.low:.3f}, {score.high:.3f}]"
         print(f"{'score':12s}{score.value:.3f} {interval}  chance {score.chance:.3f}  {score.says}")
@@ -137,6 +143,40 @@ def explain(config: DictConfig) -> dict[str, float]:
     return {"photos": float(len(table)), "pictures": float(len(cards))} | {
         f"score/{name}": score.value for name, score in scores.items()
     }
+
+
+def check_free(out: Path, typed: str) -> None:
+    """Refuse a folder that holds what this verb would write, unless it is that of a run that was ended."""
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"out={typed} is a file: give the name of a folder.")
+    held = [name for name in MADE if (out / name).exists()]
+    if held and not (out / UNDERWAY).exists():
+        raise BadInput(f"out={typed} holds {held[0]} already: choose another folder, or delete that one.")
+
+
+@contextmanager
+def alone_in(out: Path) -> Iterator[None]:
+    """No other process of this verb writes there meanwhile."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(out.with_name(f".{out.name}.page.lock"), timeout=0):
+            yield
+    except LockHeld:
+        raise BadInput(f"{out}: another process writes there; wait for it, or choose another folder.") from None
+
+
+def go_on(out: Path, about: str) -> bool:
+    """Whether all maps of this model, these photos and this method are there already, from a run that was ended before
+    its page was written. What such a run has made of maps, or as maps of something else, is taken away."""
+    mark = out / UNDERWAY
+    if mark.exists():
+        for name in ("pictures", "contents"):
+            shutil.rmtree(out / name, ignore_errors=True)
+        if mark.read_text(errors="replace") != about:
+            (out / "maps.npy").unlink(missing_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(mark, about)
+    return (out / "maps.npy").exists()
 
 
 def photos_of(images: Path) -> list[Path]:
@@ -274,25 +314,24 @@ def _scores(results: "FolderMaps", known: "torch.Tensor", animals: "torch.Tensor
     return scores_of(torch.from_numpy(np.asarray(values, np.float32)), animals)
 
 
-def _contents(model: "ImageClassifier", views: "Views", photos: int, config: DictConfig) -> "list[Chapter]":
+def _contents(model: "ImageClassifier", views: "Views", names: list[str], config: DictConfig) -> "list[Chapter]":
     """The chapters on what is inside the network, and their pictures in out/contents."""
     import torch
 
     from fishnet.explain.contents import contents_chapters
 
     def batches() -> "Iterator[torch.Tensor]":
-        for first in range(0, photos, config.batch_size):
-            shown = views(list(range(first, min(first + config.batch_size, photos))))
+        for first in range(0, len(names), config.batch_size):
+            shown = views(list(range(first, min(first + config.batch_size, len(names)))))
             yield torch.as_tensor(shown).permute(0, 3, 1, 2).to(model.device)
 
-    return contents_chapters(model, batches, photos, Path(config.out).expanduser() / "contents")
+    return contents_chapters(model, batches, names, Path(config.out).expanduser() / "contents")
 
 
 def _write_page(
     config: DictConfig, out: Path, cards: "list[Card]", scores: "dict[str, Score]", inside: "list[Chapter]"
 ) -> None:
     from fishnet.explain.contact import cards_chapter, scores_chapter
-    from fishnet.files import write_whole
     from fishnet.page.page import render_page
 
     chapters = [cards_chapter(cards)] if cards else []

@@ -27,7 +27,7 @@ from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
 from fishnet.files import new_folder
 from fishnet.progress import with_progress
-from fishnet.ranges import AtLeast, FreeText, Within
+from fishnet.ranges import FreeText, Seed, Within
 from fishnet.text import counted
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Keys:
 
     checkpoint: FreeText
     n: Annotated[int, Within(1, 10_000)]
-    seed: Annotated[int, AtLeast(0)]
+    seed: Annotated[int, Seed]
     steps: Annotated[int, Within(2, 100)]
     out: FreeText
     judge: FreeText | None
@@ -122,9 +122,11 @@ def real_photos(config: DictConfig, gan: "ImageGAN", judge: "ImageClassifier") -
     """The real photos of the class, with what the GAN has seen of them."""
     from hydra.utils import instantiate
 
-    from fishnet.audit.gan_judging import label_of
+    from fishnet.audit.gan_judging import FEWEST, label_of
 
     label_of(judge, gan.classes[0])
+    if config.n < FEWEST:
+        raise BadInput(f"n={config.n}: to be judged, {FEWEST} photos or more are needed.")
     if gan.seen is None:
         raise BadInput(f"{config.checkpoint} does not say which photos it was trained on: nothing can be held out.")
     config.data.classes = list(gan.classes)

@@ -25,7 +25,7 @@ from fishnet.config.gan_checks import is_gan
 from fishnet.config.settling import settle, settle_fit, warn_of_frozen
 from fishnet.config.validate import check_fixed_views, check_weights, validate
 from fishnet.environment import keep_freed_memory
-from fishnet.ranges import AtLeast, FreeText
+from fishnet.ranges import FreeText, Seed
 
 log = logging.getLogger("fishnet")
 
@@ -35,7 +35,7 @@ POSITION = 30  # in the list of `fishnet --help`
 class Keys:
     """Types and ranges of the keys at the top."""
 
-    seed: Annotated[int, AtLeast(0)]
+    seed: Annotated[int, Seed]
     monitor: str
     test: bool
     resume: FreeText | None

@@ -226,7 +226,10 @@ def constructor(target: str) -> Schema:
 def check(key: str, value: object, annotation: ast.expr | None) -> None:
     """Raise BadInput for a value that is not of the annotated type or lies outside the annotated range."""
     if not fits(value, annotation):
-        raise BadInput(f"{key}={value}: this takes {describe(annotation)}.")
+        single = isinstance(value, (str, int, float)) and fits([value], annotation)  # one, and not a list of one
+        raise BadInput(
+            f"{key}={value}: this takes {describe(annotation)}{f', as in {key}=[{value}]' if single else ''}."
+        )
     if (broken := range_broken(value, annotation)) is not None:
         raise BadInput(f"{key}={value}: {broken.words}.")
 
@@ -295,7 +298,8 @@ def describe(annotation: ast.expr | None) -> str:
         case ast.Subscript(value=ast.Name(id="Union"), slice=ast.Tuple(elts=options)):
             return " or ".join(describe(option) for option in options)
         case ast.Subscript(value=ast.Name(id="list"), slice=inner):
-            return f"a list of {describe(inner)}"
+            word = describe(inner)
+            return f"a list of {word.removeprefix('a ')}s" if word.startswith("a ") else f"a list of {word}"
         case ast.Subscript(value=ast.Name(id="dict")):
             return TYPE_WORDS["dict"]
         case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[inner, *_])):

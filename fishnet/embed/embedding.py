@@ -62,7 +62,8 @@ class Embedding:
             return pd.DataFrame(columns=["path", "sha256", "action", "value", "note", "class", "claimed_by", "by"])
         labels = np.unique(self.labels[self.measured], return_inverse=True)[1]
         points = self.table.iloc[self.measured]
-        return suspects(points, self.measured_names, labels, self.found.answers, self.found.neighbours)
+        folders = self.folder.source.counts()
+        return suspects(points, self.measured_names, labels, self.found.answers, self.found.neighbours, folders=folders)
 
     @cached_property
     def overlaps(self) -> pd.DataFrame:

@@ -69,7 +69,6 @@ def feasibility(values: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, s
     components, _ = principal_components(values, seed)
     clusters = KMeans(classes, n_init=10, random_state=seed).fit_predict(components)
     matched = matched_clusters(labels, clusters, classes)
-    drawn = min(len(values), MOST_SILHOUETTE)
     figures = {
         "knn": accuracy(votes),
         "knn_ungrouped": accuracy(vote_shares(nearest(values, alone, NEIGHBOURS)[0], labels, classes)),
@@ -77,13 +76,23 @@ def feasibility(values: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, s
         "matched": _plain(np.trace(matched) / matched.sum()),
         "ari": _plain(adjusted_rand_score(labels, clusters)),
         "nmi": _plain(normalized_mutual_info_score(labels, clusters)),
-        "silhouette": _plain(silhouette_score(components, labels, sample_size=drawn, random_state=seed)),
+        "silhouette": _plain(silhouette_of(components, labels, seed)),
     }
     return Feasibility(figures, matched, answers, confusion_matrix(labels, votes.argmax(axis=1), classes), positions)
 
 
 def _plain(value: float) -> Interval:
     return Interval(float(value), float("nan"), float("nan"))
+
+
+def silhouette_of(components: np.ndarray, labels: np.ndarray, seed: int) -> float:
+    """Over the photos, or so many of them as are affordable; NaN where each is alone in its class, and has no other
+    photo to be near to."""
+    drawn = np.arange(len(labels))
+    if len(labels) > MOST_SILHOUETTE:
+        drawn = np.random.default_rng(seed).choice(len(labels), MOST_SILHOUETTE, replace=False)
+    classes = len(np.unique(labels[drawn]))
+    return silhouette_score(components[drawn], labels[drawn]) if 1 < classes < len(drawn) else float("nan")
 
 
 def matched_clusters(labels: np.ndarray, clusters: np.ndarray, classes: int) -> np.ndarray:

@@ -46,8 +46,9 @@ def sentences(embedding: Embedding) -> list[str]:
     knn, plain, linear = (figures[name].value for name in ("knn", "knn_ungrouped", "linear"))
     leak = f"The nearest photos name the class of {plain:.0%} of the photos"
     if embedding.table["group"].nunique() < len(embedding.table):
-        worth = counted(round(100 * (plain - knn)), "point")
-        leak += f", and of {knn:.0%} where they are of other groups: photos of the same group are worth {worth}."
+        points = round(100 * plain) - round(100 * knn)  # of the shares as they are printed
+        worth = f"worth {counted(points, 'point')}" if points > 0 else "worth nothing"
+        leak += f", and of {knn:.0%} where they are of other groups: photos of the same group are {worth}."
     else:
         leak += (
             "; as far as is known no two photos are of one group, so that this may promise too much for new animals."
@@ -58,7 +59,10 @@ def sentences(embedding: Embedding) -> list[str]:
         lines.append(f"{first['first']} and {first['second']} lie among each other the most ({first['share']:.0%}).")
     if count := len(embedding.suspects):
         agreed = int((embedding.suspects["action"] == "relabel").sum())
-        text = f"{counted(count, 'photo')} lie among another class, {agreed} of them with most of their neighbours: "
+        text = (
+            f"{counted(count, 'photo')} {'lies' if count == 1 else 'lie'} among another class; suspects.csv proposes "
+        )
+        text += f"to relabel {agreed}, most of whose neighbours agree, and to drop {count - agreed}: "
         hard = "a head that is wrong on so many photos finds hard ones in the first place, and not wrong labels."
         usual = "look at these first. An unusual photo of the right class may be among them."
         lines.append(text + (hard if linear < FEWEST_RIGHT else usual))
@@ -106,7 +110,9 @@ def point_data(embedding: Embedding) -> dict[str, object]:
 
 
 def framed(place: np.ndarray) -> list[int]:
-    """x and y of each point in turn, 0 to `FRAME`, with one scale for both."""
+    """x and y of each point in turn, 0 to `FRAME`, with one scale for both; y grows downwards, as it does on a screen,
+    so that the page shows what the pictures show."""
+    place = place * (1, -1)
     low, spread = place.min(axis=0), max(float(np.ptp(place, axis=0).max()), 1e-12)
     shift = (1 - np.ptp(place, axis=0) / spread) / 2
     return ((place - low) / spread * FRAME + shift * FRAME).round().astype(int).ravel().tolist()

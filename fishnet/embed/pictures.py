@@ -87,13 +87,16 @@ def suspects_sheet(embedding: Embedding, images: Images, most: int) -> Image.Ima
     listed = embedding.suspects.head(most)
     if listed.empty:
         return None
-    row_of = {path: row for row, path in enumerate(embedding.folder.table["path"])}
-    class_of = dict(zip(embedding.folder.table["path"], embedding.folder.table["class"], strict=True))
-    rows = [[row["path"], *filter(None, row["neighbours"].split(" | "))] for row in listed.to_dict("records")]
+    assert embedding.found is not None
+    neighbours = embedding.found.neighbours
+    points = embedding.table.iloc[embedding.measured]
+    place_of = {path: place for place, path in enumerate(points["path"])}
+    rows = [[place, *(at for at in neighbours[place] if at >= 0)] for place in listed["path"].map(place_of)]
+    photos, classes = embedding.vectors.rows[embedding.measured], points["class"].tolist()
     columns = max(map(len, rows))
     blank = labelled(Image.new("RGB", (TILE, TILE), "white"), "")
     tiles = []
-    for paths in rows:
-        made = [labelled(fitted(images[row_of[path]], TILE), str(class_of[path])) for path in paths]
+    for places in rows:
+        made = [labelled(fitted(images[int(photos[place])], TILE), str(classes[place])) for place in places]
         tiles += [*made, *[blank] * (columns - len(made))]
     return sheet(tiles, columns=columns)

@@ -5,7 +5,7 @@ the most suspicious. On drawn reefs with 3 % of the labels swapped this ranks be
 neighbours and than the probabilities of a logistic regression (README of experiments/embed).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -34,13 +34,15 @@ def suspicion(answers: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def suspects(
-    table: pd.DataFrame, names: Sequence[str], labels: np.ndarray, answers: np.ndarray, neighbours: np.ndarray
-) -> pd.DataFrame:
+    table: pd.DataFrame, names: Sequence[str], labels: np.ndarray, answers: np.ndarray, neighbours: np.ndarray, *,
+    folders: Collection[str] | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """The photos that another class claims, the most suspicious first, as `data.curation` of a training takes them.
 
-    A photo most of whose neighbours are of the claiming class, too, is to be relabelled, any other is to be dropped:
-    `action` and `value` say so. `by` is by how much the other class is ahead, `neighbours` are the nearest photos of
-    other groups.
+    A photo most of whose neighbours are of the claiming class, too, is to be relabelled, any other is to be dropped,
+    and so is one whose claiming class is no folder that it could be moved to (`not perch`, where one class is
+    positive): `action` and `value` say so. `by` is by how much the other class is ahead, `neighbours` are the nearest
+    photos of other groups.
 
     Args:
         table: path, sha256 of each photo.
@@ -48,6 +50,7 @@ def suspects(
         labels: the photos' classes.
         answers: (photos, classes) of a head that has not seen the photo.
         neighbours: positions of the nearest photos of other groups, -1 where there are none.
+        folders: the classes that a photo can be relabelled to; by default all of the names.
     """
     ahead, best = suspicion(answers, labels)
     claimed = np.flatnonzero(ahead > 0)
@@ -56,8 +59,9 @@ def suspects(
     near = [[position for position in neighbours[row].tolist() if position >= 0] for row in order]
     agree = np.array([sum(labels[at] == best[row] for at in ats) for row, ats in zip(order, near, strict=True)], int)
     among = np.array([len(ats) for ats in near], int)
-    relabel = 2 * agree > among
     claiming = np.array(names, object)[best[order]]
+    movable = np.array([folders is None or name in folders for name in claiming], bool)
+    relabel = (2 * agree > among) & movable
     return pd.DataFrame(
         {
             "path": paths[order],

@@ -1,5 +1,6 @@
 """The photos of a finished run of maps that are worth looking at, each with its maps."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from fishnet.models.classifier import ImageClassifier
 from .contact import Card, ClassMap, side_by_side
 from .maps import FolderMaps, batch_maps
 from .overlay import Caption, captioned, instructive_rows, labelled, save, sheet
+
+NAME = 150  # bytes of a photo's name that a picture has
 
 Views = Callable[[list[int]], np.ndarray]  # rows → what the model is shown of them, N × side × side × 3 bytes
 
@@ -50,10 +53,13 @@ def cards_of(
             for k, values in shown
         ]
         name = model.classes[label] if "label" in table else None
-        path = Path(table["path"][row])
-        path = path.relative_to(root) if path.is_relative_to(root) else path
-        cards.append(Card(str(path), photos[number], name, each))
+        cards.append(Card(named(table["path"][row], root), photos[number], name, each))
     return cards
+
+
+def named(path: str, root: Path) -> str:
+    """A photo as people name it: below the folder that was typed, where it lies there."""
+    return str(Path(path).relative_to(root)) if Path(path).is_relative_to(root) else path
 
 
 def _maps_of(model: ImageClassifier, photos: np.ndarray, labels: np.ndarray, method: str) -> np.ndarray:
@@ -73,7 +79,12 @@ def save_cards(cards: Sequence[Card], folder: Path) -> None:
         tiles = [captioned(mapped[0], Caption(card.true or answer.name, answer.name, answer.probability))]
         lines = zip(mapped[1:], card.maps[1:], strict=True)
         tiles += [labelled(picture, f"what speaks for {each.words}") for picture, each in lines]
-        save(in_a_row([labelled(plain, "the photo"), *tiles]), folder / f"{number:03d}_{Path(card.path).stem[:60]}.jpg")
+        save(in_a_row([labelled(plain, "the photo"), *tiles]), folder / f"{number:03d}_{cut(Path(card.path).stem)}.jpg")
+
+
+def cut(name: str) -> str:
+    """The beginning of a name, so long that a file may have it and a little more: systems count bytes, not signs."""
+    return os.fsencode(name[:60])[:NAME].decode(errors="ignore")
 
 
 def in_a_row(tiles: Sequence[Image.Image]) -> Image.Image:

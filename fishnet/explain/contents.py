@@ -135,13 +135,13 @@ MOST_PHOTOS, CHANNELS, EXCITING = 3, 6, 6  # photos with feature maps; channels 
 Batches = Callable[[], Iterable[Tensor]]  # the photos from the first on, bytes, on the model's device
 
 
-def contents_chapters(model: Classifier, batches: Batches, photos: int, folder: Path) -> list[Chapter]:
+def contents_chapters(model: Classifier, batches: Batches, names: Sequence[str], folder: Path) -> list[Chapter]:
     """Chapters of a page, and the same pictures in a folder; none for a network without stages.
 
     Args:
         model: the classifier.
         batches: gives the same photos each time it is called.
-        photos: how many there are; feature maps are of some from all over the list.
+        names: of all photos, for people; feature maps are of some from all over the list.
         folder: for `features_<photo>_<stage>.png` and `channel_<stage>_<number>.jpg`.
     """
     stages = stages_of(model)
@@ -157,14 +157,14 @@ def contents_chapters(model: Classifier, batches: Batches, photos: int, folder: 
         "Of each stage the channels whose answers differ most from photo to photo, each with the photos of the folder "
         "that excite it most and, in red, where.", style="soft",
     )  # fmt: skip
-    spread = np.unique(np.linspace(0, photos - 1, MOST_PHOTOS).round().astype(int)).tolist()
+    spread = np.unique(np.linspace(0, len(names) - 1, MOST_PHOTOS).round().astype(int)).tolist()
     shown = torch.stack(list(photos_at(batches(), spread).values()))
     for stage, maps in zip(stages, stage_maps(model, shown, stages), strict=True):
-        for number, (image, own) in enumerate(zip(shown, maps, strict=True)):
+        for number, (row, image, own) in enumerate(zip(spread, shown, maps, strict=True)):
             picture, file = feature_sheet(as_bytes(image), own, stage), folder / f"features_{number}_{stage.name}.png"
             with replacing(file) as temporary:
                 picture.save(temporary, format="PNG")
-            maps_chapter.add_figure(picture_address(file), f"photo {number}, {stage.name}")
+            maps_chapter.add_figure(picture_address(file), f"{stage.name}: {names[row]}")
     chosen = [
         (found, channel, found.photos(channel, EXCITING))
         for found in excitement(model, batches(), stages)
@@ -174,7 +174,8 @@ def contents_chapters(model: Classifier, batches: Batches, photos: int, folder: 
     for found, channel, rows in chosen:
         file = folder / f"channel_{found.stage.name}_{channel}.jpg"
         save(_exciting(model, by_row, found, channel, rows), file)
-        channels_chapter.add_figure(picture_address(file), f"{found.stage.name}, channel {channel}")
+        listed = ", ".join(names[row] for row in rows)
+        channels_chapter.add_figure(picture_address(file), f"{found.stage.name}, channel {channel}: {listed}")
     return [maps_chapter, channels_chapter]
 
 

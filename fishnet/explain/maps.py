@@ -6,6 +6,7 @@ compared; they are computed in float32 and kept as float16. A run that was ended
 
 import os
 import shutil
+import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,12 +23,13 @@ from fishnet.files import LockHeld, locked, replacing
 from fishnet.models.isolation import eval_mode_restored
 
 from .additive import additive_maps, is_additive
-from .gradcam import METHODS, NothingToExplain, explained, last_convolution
+from .gradcam import METHODS, explained, last_convolution
 
 if TYPE_CHECKING:
     from fishnet.models.classifier import ImageClassifier
 
 COMMIT_EVERY = 64  # batches
+COMMIT_AFTER = 10.0  # seconds, where batches are slow: Score-CAM takes minutes for 64 of them
 AUTO, ADDITIVE = "auto", "additive"  # methods beside those of `METHODS`
 UNFINISHED = ".unfinished"  # in the folder of the maps: what is kept until all is there
 
@@ -96,6 +98,7 @@ def _fill(
     missing = {int(row) for store in stores.values() for row in store.missing(keys)}
     kept: dict[str, dict[int, np.ndarray]] = {name: {} for name in stores}
     start = done = 0
+    committed = time.monotonic()
     for batch in batches:
         rows = range(start, start + len(batch["image"]))
         start = rows.stop
@@ -108,8 +111,9 @@ def _fill(
             size = sum(arrays[rows[0]].nbytes for arrays in kept.values())
             _check_room(stores["maps"].folder.parent.parent, size * (len(missing) + len(keys)))
         done += 1
-        if done % COMMIT_EVERY == 0:
+        if done % COMMIT_EVERY == 0 or time.monotonic() - committed > COMMIT_AFTER:
             _keep(stores, keys, kept)
+            committed = time.monotonic()
     _keep(stores, keys, kept)
 
 
@@ -182,14 +186,17 @@ def has_additive_maps(model: "ImageClassifier") -> bool:
 
 def check_method(model: "ImageClassifier", method: str) -> None:
     """Refuse a method that this network cannot serve, with the names of those that can."""
-    if method == ADDITIVE and not has_additive_maps(model):
+    if has_additive_maps(model):
+        return
+    if last_convolution(model.network, model.preprocessing.size) is None:
+        raise BadInput(
+            f"this network works on tokens and has no convolution: none of {', '.join((ADDITIVE, *METHODS))} can "
+            "explain it. A network of convolutions, such as model.backbone=resnet50, can be explained."
+        )
+    if method == ADDITIVE:
         raise BadInput(
             "method=additive needs a network of convolutions, a mean over places and a linear layer, which this one is "
             f"not; choose from {', '.join(METHODS)}."
-        )
-    if last_convolution(model.network, model.preprocessing.size) is None and not has_additive_maps(model):
-        raise NothingToExplain(
-            f"this network works on tokens and has no convolution: none of {', '.join(METHODS)} can explain it."
         )
 
 

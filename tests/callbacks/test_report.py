@@ -1,6 +1,7 @@
 """The report of a test: figures equal to the logged ones, files that can be read again."""
 
 import json
+import logging
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from PIL import Image
 from pytorch_lightning.loggers import Logger
 from sklearn.metrics import f1_score
 
-from fishnet.callbacks.report import Report
+from fishnet.callbacks.report import EpochLines, Report
 from fishnet.errors import WorkFailed
 from fishnet.measure.confusions import readable
 from fishnet.measure.predictions import Predictions
@@ -177,3 +178,14 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     photos = pd.DataFrame({"path": list("abcd"), "group": range(4)})
     with pytest.raises(WorkFailed, match="could not be written"):
         TestReport(predictions=predictions, photos=photos, names=["a", "b"]).write(tmp_path / "report")
+
+
+def test_a_line_has_figures_of_validation_in_epochs_that_have_one(tmp_path, caplog):
+    data = MemoryData(classes=CLASSES, photos=12)
+    model = ImageClassifier(classes=CLASSES, backbone="test_resnet", image_size=32)
+    lines = EpochLines()
+    with caplog.at_level(logging.INFO, "fishnet"):
+        quiet_trainer(tmp_path, max_epochs=4, check_val_every_n_epoch=2, callbacks=[lines]).fit(model, datamodule=data)
+    shown = [message for message in caplog.messages if message.startswith("epoch ")]
+    assert ["val loss" in line for line in shown] == [False, True, False, True]
+    assert all("train loss" in line for line in shown)

@@ -86,7 +86,9 @@ def test_a_photo_that_cannot_be_read_is_listed_and_the_others_are_points(fishnet
     [
         (["methods=[tnse]"], "did you mean tsne"),
         (["methods=[]"], "choose from pca"),
+        (["methods=tsne"], "methods=tsne: this takes a list of texts, as in methods=[tsne]"),
         (["perplexity=0"], "above 0"),
+        (["seed=4294967296"], "at most 4294967295"),
         (["checkpoint=none.ckpt"], "there is no such checkpoint"),
         (["model.pretrained=none.pth"], "none.pth"),
     ],

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,7 @@ from PIL import Image
 
 
 @pytest.fixture
-def checkpoint(fishnet, tiny, tmp_path):
-    ended = fishnet("train", *tiny, "out=run", "test=false", "callbacks.heatmaps=null", "trainer.max_epochs=1")
-    assert ended.status == 0, ended.err
+def checkpoint(trained):
     return "run/checkpoints/best.ckpt"
 
 
@@ -33,7 +32,40 @@ def test_a_data_set(fishnet, checkpoint, shapes, tmp_path):
     assert min(Image.open(pictures[0]).size) >= 224
     again = fishnet("explain", f"checkpoint={checkpoint}", f"images={shapes}", "out=why")
     assert again.status == 2
-    assert "holds maps already" in again.err
+    assert "holds maps.npy already" in again.err
+
+
+def test_a_run_that_ended_before_its_page_goes_on_behind_its_maps(fishnet, checkpoint, shapes, tmp_path, monkeypatch):
+    import fishnet.explain.contents as inside
+    import fishnet.explain.maps as room
+
+    typed = [f"checkpoint={checkpoint}", f"images={shapes}", "pictures=2", "contents=true"]
+    made = []
+    write = room.write_maps
+    monkeypatch.setattr(room, "write_maps", lambda *a, **k: made.append(k["method"]) or write(*a, **k))
+    with monkeypatch.context() as ended:
+        ended.setattr(inside, "stages_of", lambda model: signal.raise_signal(signal.SIGINT))
+        assert fishnet("explain", *typed, "out=why").status == 130
+    (tmp_path / "why/pictures/of_before.jpg").touch()
+    again = fishnet("explain", *typed, "out=why")
+    assert again.status == 0 and made == ["auto"], again.err
+    assert {path.name for path in (tmp_path / "why").iterdir()} == {
+        *("contents", "logits.npy", "maps.csv", "maps.npy", "page.html", "pictures")
+    }
+    assert len(list((tmp_path / "why/pictures").iterdir())) == 2
+    with monkeypatch.context() as ended:
+        ended.setattr(inside, "stages_of", lambda model: signal.raise_signal(signal.SIGINT))
+        assert fishnet("explain", *typed, "out=other").status == 130
+    other = fishnet("explain", *typed, "out=other", "method=gradcam")
+    assert other.status == 0 and made == ["auto", "auto", "gradcam"], other.err
+
+
+def test_what_lies_in_the_folder_is_not_written_over(fishnet, checkpoint, shapes, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/page.html").write_text("mine")
+    ended = fishnet("explain", f"checkpoint={checkpoint}", f"images={shapes}", "out=mine")
+    assert ended.status == 2 and "out=mine holds page.html already" in ended.err
+    assert [path.read_text() for path in (tmp_path / "mine").iterdir()] == ["mine"]
 
 
 def test_labels_are_the_models(fishnet, checkpoint, shapes, tmp_path):
@@ -64,16 +96,18 @@ def test_one_class_against_the_rest_is_right_about_the_rest(fishnet, tiny, shape
     assert table["class"].value_counts().to_dict() == {"not disc": 32, "disc": 16}
 
 
-def test_one_photo_for_all_classes_and_a_broken_one_beside_it(fishnet, checkpoint, shapes, tmp_path):
+def test_photos_for_all_classes_and_a_broken_one_beside_them(fishnet, checkpoint, shapes, tmp_path):
     folder = tmp_path / "loose"
     folder.mkdir()
     (folder / "a b.jpg").write_bytes(next(shapes.glob("disc/*.jpg")).read_bytes())
+    (folder / f"{60 * '🐟'}.jpg").write_bytes(next(shapes.glob("box/*.jpg")).read_bytes())  # 244 bytes of 255
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     ended = fishnet("explain", f"checkpoint={checkpoint}", "images=loose", "out=why", "all_classes=true")
     assert ended.status == 0, ended.err
     assert "broken.jpg" in ended.err + ended.out
-    assert np.load(tmp_path / "why" / "maps.npy").shape[:2] == (1, 3)
-    assert [path.name for path in (tmp_path / "why" / "pictures").iterdir()] == ["000_a b.jpg"]
+    assert np.load(tmp_path / "why" / "maps.npy").shape[:2] == (2, 3)
+    names = {path.stem.split("_")[1] for path in (tmp_path / "why" / "pictures").iterdir()}
+    assert "a b" in names and len(names) == 2
 
 
 def test_photos_that_cannot_be_read_are_listed_and_stop_nothing(fishnet, checkpoint, shapes, tmp_path):

@@ -118,6 +118,7 @@ def test_a_stopped_run_of_few_photos_goes_on_exactly(fishnet, discs, migrated, t
         ("tune=lr", ["tune=lr"]),
         ("monitor=val/f1_macro", ["monitor=val/f1_macro", "val/kid"]),
         ("model.lr=0", ["model.lr=0", "above 0"]),
+        ("seed=4294967296", ["at most 4294967295"]),
     ],
 )
 def test_what_cannot_become_a_gan_is_refused(fishnet, discs, tmp_path, override, words):
@@ -175,6 +176,7 @@ def test_a_classifier_judges_what_is_drawn(fishnet, gan, judge, tmp_path):
         (["n=0"], ["n=0"]),
         (["n=-3"], ["n=-3"]),
         (["steps=1"], ["steps=1"]),
+        (["seed=4294967296"], ["at most 4294967295"]),
         (["n=10001"], ["n=10001", "10000"]),
         (["out=gan"], ["out=gan", "exists"]),
         (["out=mlflow.db"], ["out=mlflow.db", "exists"]),
@@ -182,6 +184,7 @@ def test_a_classifier_judges_what_is_drawn(fishnet, gan, judge, tmp_path):
         (["checkpoint=classifier/checkpoints/best.ckpt"], ["holds no GAN but a classifier", "experiment=fox_gan"]),
         (["judge=gan/checkpoints/best.ckpt"], ["holds a GAN", "classifier"]),
         (["judge=classifier/checkpoints/best.ckpt", "data.root=nowhere"], ["nowhere"]),
+        (["judge=classifier/checkpoints/best.ckpt", "n=1"], ["n=1", "8 photos or more"]),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_and_leaves_nothing(fishnet, gan, judge, tmp_path, arguments, words):

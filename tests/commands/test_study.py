@@ -192,7 +192,7 @@ def test_the_script_of_each_experiment_is_understood(name, tmp_path):
         ("one_animal/baseline", {"model.optimizer": "adamm"}, "adamm is unknown: did you mean adam"),
         ("one_animal/baseline", {"model.backbone_args.fliters": [8]}, "fliters.*did you mean filters"),
         ("one_animal/baseline", {"model.backbone_args.activation": "rleu"}, "this takes relu or"),
-        ("one_animal/baseline", {"model.backbone_args.filters": ["8"]}, "a list of a whole number"),
+        ("one_animal/baseline", {"model.backbone_args.filters": ["8"]}, "a list of whole numbers"),
     ],
 )
 def test_a_training_is_refused_before_there_is_one(base, settings, words):

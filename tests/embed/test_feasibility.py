@@ -58,3 +58,9 @@ def test_clusters_are_matched_so_that_most_photos_lie_on_the_diagonal():
     labels = np.array([0, 0, 0, 1, 1, 2, 2])
     clusters = np.array([2, 2, 0, 2, 0, 1, 1])
     assert matched_clusters(labels, clusters, 3).tolist() == [[2, 1, 0], [1, 1, 0], [0, 0, 2]]
+
+
+def test_a_photo_of_each_class_is_measured_as_far_as_it_can_be():
+    values = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
+    figures = feasibility(values, np.arange(5), np.arange(5), seed=0).figures
+    assert figures["knn"].value == 0 and np.isnan(figures["silhouette"].value)

@@ -42,10 +42,10 @@ def test_methods_are_checked_before_photos_are_read():
         check_methods([])
 
 
-def test_a_frame_keeps_shapes():
+def test_a_frame_keeps_shapes_and_the_upper_side():
     frame = np.array(framed(np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 1.0]]))).reshape(-1, 2)
     assert frame.min() >= 0 and frame.max() == FRAME
-    assert (frame[1, 0] - frame[0, 0]) == 4 * (frame[2, 1] - frame[1, 1])
+    assert (frame[1, 0] - frame[0, 0]) == 4 * (frame[1, 1] - frame[2, 1])  # the highest point is the uppermost one
 
 
 @pytest.mark.slow

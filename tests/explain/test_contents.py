@@ -54,9 +54,13 @@ def test_the_photos_that_excite_a_channel_most_are_found():
 def test_chapters_and_files(tmp_path):
     model = ImageClassifier(classes=["a", "b"], backbone="cnn", image_size=32)
     images = torch.randint(0, 256, (9, 3, 32, 32), dtype=torch.uint8)
-    chapters = contents_chapters(model, lambda: images.split(4), 9, tmp_path / "inside")
+    photos = [f"a/{number}.jpg" for number in range(9)]
+    chapters = contents_chapters(model, lambda: images.split(4), photos, tmp_path / "inside")
     assert [chapter.title for chapter in chapters] == ["Feature maps", "What excites a channel"]
     names = sorted(path.name for path in (tmp_path / "inside").iterdir())
     stages = len(stages_of(model))
     assert len([name for name in names if name.startswith("features_")]) == 3 * stages
     assert len([name for name in names if name.startswith("channel_")]) == 6 * stages
+    maps, channels = ([block.text for block in chapter.blocks if block.kind == "figure"] for chapter in chapters)
+    assert [text.split(": ")[1] for text in maps[:3]] == ["a/0.jpg", "a/4.jpg", "a/8.jpg"]
+    assert all(set(text.split(": ")[1].split(", ")) <= set(photos) for text in channels)

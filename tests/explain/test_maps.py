@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from fishnet.data.store import Store
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.explain.additive import additive_maps, is_additive
 from fishnet.explain.gradcam import explained
-from fishnet.explain.maps import COMMIT_EVERY, batch_maps, read_maps, write_maps
+from fishnet.explain.maps import COMMIT_EVERY, UNFINISHED, batch_maps, read_maps, write_maps
 from fishnet.models.classifier import ImageClassifier
 from tests.support.memory_data import MemoryData
 from tests.support.models import with_drawn_heads
@@ -117,6 +118,20 @@ def test_an_ended_run_goes_on_and_other_photos_start_anew(data, tmp_path, monkey
     shown.clear()
     write_maps(model, batches(data), data.table, out, about="b")
     assert len(shown) == 9
+
+
+def test_slow_batches_are_kept_one_by_one(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("fishnet.explain.maps.COMMIT_AFTER", 0)
+
+    def ending():
+        yield from batches(data)[:3]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_maps(model_of("test_resnet", 32), ending(), data.table, tmp_path / "maps", about="a")
+    settings = {"about": "a", "photos": len(data.table)}
+    kept = Store(tmp_path / "maps" / UNFINISHED / "maps", dtype="float16", about=settings)
+    assert kept.missing([str(row) for row in range(36)]).tolist() == list(range(12, 36))
 
 
 def test_two_runs_do_not_share_a_folder(data, tmp_path):

@@ -6,7 +6,7 @@ import torch
 
 from fishnet import ImageClassifier
 from fishnet.errors import BadInput
-from fishnet.explain.gradcam import METHODS, NothingToExplain, explained, last_convolution
+from fishnet.explain.gradcam import METHODS, explained, last_convolution
 from fishnet.explain.maps import batch_maps, check_method
 
 
@@ -65,5 +65,7 @@ def test_what_a_network_cannot_serve_is_named_with_what_it_can(model):
     with pytest.raises(BadInput, match="choose from gradcam, hirescam"):
         check_method(model, "additive")  # a dense layer stands between its maps and its logits
     tokens = ImageClassifier(classes=["a", "b"], backbone="vit_tiny_patch16_224")
-    with pytest.raises(NothingToExplain, match="works on tokens"):
+    with pytest.raises(BadInput, match="works on tokens"):
         check_method(tokens, "gradcam")
+    with pytest.raises(BadInput, match="none of additive, gradcam"):
+        check_method(tokens, "additive")
