@@ -36,6 +36,7 @@ def draw_confusions(matrix: np.ndarray, groups: np.ndarray, names: list[str], pa
             _write_cells(axes, matrix, shares)
         bar = figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02)
         bar.set_label("share of the true class", fontsize=10)
+        axes.set_title(f"Which class is taken for which: {int(matrix.sum()):,} photos", fontsize=12, pad=12)
         bar.outline.set_visible(False)  # type: ignore[operator]
 
 
@@ -64,26 +65,30 @@ def _with_notes(labels: Iterable[str], notes: Iterable[str]) -> list[str]:
 
 
 def draw_dendrogram(tree: np.ndarray, groups: np.ndarray, names: list[str], path: Path) -> None:
-    """The further to the right two classes join, the more often the model confuses them.
+    """From similar on the left to unlike on the right: the further left two classes join, the more often the model
+    takes them for each other.
 
     A class with too few `groups` says so beside its name.
     """
     count = len(names)
-    height = max(2.2, min(0.28 * count + 1.2, 30))
+    height = max(2.6, min(0.28 * count + 1.6, 30))
     with open_figure(8.5, height, path) as figure:
         axes = figure.add_subplot()
         dendrogram(
             tree,
             labels=_with_notes([shown(name, 32) for name in names], notes_on_classes(groups)),
-            orientation="left",
+            orientation="right",
             ax=axes,
             color_threshold=0,
             above_threshold_color=BLUE,
             leaf_font_size=min(9.0, 45 * height / count),
         )
         nearest = float(tree[:, 2].min())
-        axes.set_xlim(1.005, max(0.0, nearest - max(0.02, (1 - nearest) * 0.15)))
+        axes.set_xlim(max(0.0, nearest - max(0.02, (1 - nearest) * 0.15)), 1.005)
         axes.set_xlabel("distance = 1 − mean share of photos taken for the other", fontsize=10)
+        axes.set_title("Which classes look alike to the model", fontsize=12, pad=12)
+        axes.set_title("← similar", loc="left", fontsize=10, color=SOFT)
+        axes.set_title("unlike →", loc="right", fontsize=10, color=SOFT)
         axes.grid(axis="x", color=GRID, linewidth=0.8)
         axes.set_axisbelow(True)
         hide_spines(axes, "top", "right", "left")
