@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fishnet.files import LockHeld, locked
 
 from .journal import Journal, Record, finite, left_journals, offline_records, owner_of, tally
-from .names import DATA_CONTEXT, HEARTBEAT, KEY, PARENT, RUN_NAME, as_tags
+from .names import DATA_CONTEXT, HEARTBEAT, KEY, NOTE, OUR_NOTE, PARENT, RUN_NAME, TAG_LENGTH, as_tags, cut
 from .process import writer_tags
 from .store import client_for, is_refusal, one_line, open_store
 
@@ -87,6 +89,8 @@ def send(client: MlflowClient, run_id: str, records: Sequence[Record]) -> None:
             client.log_text(run_id, record["text"], record["path"])
         elif record["kind"] == "dataset":
             _send_dataset(client, run_id, record)
+        elif record["kind"] == "note":
+            _send_note(client, run_id, record["text"])
     statuses = [record for record in records if record["kind"] == "status"]
     if statuses and statuses[-1]["status"] == "RUNNING":
         client.update_run(run_id, status="RUNNING")
@@ -102,10 +106,21 @@ def _send_artifacts(client: MlflowClient, run_id: str, record: Record) -> None:
     source = Path(record["source"])
     if source.is_dir():
         client.log_artifacts(run_id, str(source), record["path"] or None)
-    elif source.is_file():
-        client.log_artifact(run_id, str(source), record["path"] or None)
-    else:
+    elif not source.is_file():
         raise FileNotFoundError(f"{source} is gone")
+    elif record.get("name"):
+        with tempfile.TemporaryDirectory() as folder:
+            renamed = shutil.copy(source, Path(folder) / record["name"])
+            client.log_artifact(run_id, str(renamed), record["path"] or None)
+    else:
+        client.log_artifact(run_id, str(source), record["path"] or None)
+
+
+def _send_note(client: MlflowClient, run_id: str, text: str) -> None:
+    """The description, unless somebody has written another in its place."""
+    known = client.get_run(run_id).data.tags.get(NOTE, "")
+    if not known or known.endswith(OUR_NOTE):
+        client.set_tag(run_id, NOTE, f"{cut(text, TAG_LENGTH - len(OUR_NOTE))}{OUR_NOTE}")
 
 
 def _send_dataset(client: MlflowClient, run_id: str, record: Record) -> None:

@@ -44,9 +44,13 @@ class Recorder:
         if tags:
             self.append({"kind": "tags", "values": as_tags(tags)})
 
-    def log_artifacts(self, source: Path | str, path: str = "") -> None:
-        """A file or a whole folder; it has to stay on disk until it is delivered."""
-        self.append({"kind": "artifacts", "source": str(Path(source).absolute()), "path": path})
+    def log_artifacts(self, source: Path | str, path: str = "", *, name: str = "") -> None:
+        """A file or a whole folder; it has to stay on disk until it is delivered. A file may get another `name`."""
+        self.append({"kind": "artifacts", "source": str(Path(source).absolute()), "path": path, "name": name})
+
+    def describe(self, text: str) -> None:
+        """Fills the run's description, in Markdown; one that a person has written is kept."""
+        self.append({"kind": "note", "text": text})
 
     def log_text(self, text: str, path: str) -> None:
         """A text as the artifact `path`."""

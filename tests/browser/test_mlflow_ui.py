@@ -109,6 +109,24 @@ def test_the_compare_page_preselects_what_differs(page, base, runs):
         assert unwanted not in text
 
 
+def test_the_runs_page_is_the_first_artifact_and_the_description_is_filled_in(page, base, runs):
+    run = runs[NAMES[0]]
+    page.open(run_link(base, "1", run["run_id"]))
+    page.await_words("Description", f"Right on {float(run['test/accuracy']):.0%} [", "Written by fishnet")
+    page.picture("run")
+    page.open(run_link(base, "1", run["run_id"], "artifacts/Report.html"))
+    text = page.await_words("Report.html", "config", "gradcam", "model", "report", "split")
+    assert text.index("Report.html") < text.index("config")
+    frame = page.await_true(lambda: page.run("return document.querySelector('iframe')"), "the page in the page")
+    page.driver.switch_to.frame(frame)
+    try:
+        page.await_words("Learning curves", "Licences to cite")
+        page.await_true(lambda: page.run("return document.querySelector('.fader').dataset.ready"), "the photos")
+    finally:
+        page.driver.switch_to.default_content()
+    page.picture("report")
+
+
 def test_a_heat_map_opens_as_an_artifact(page, base, runs):
     place = "gradcam/panel/epoch_001.jpg"
     page.open(run_link(base, "1", runs[NAMES[0]]["run_id"], f"artifacts/{place}"))
