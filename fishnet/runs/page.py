@@ -33,7 +33,7 @@ from fishnet.tracking.runs import git_commit
 log = logging.getLogger("fishnet")
 
 PAGE = "report/report.html"
-ARTIFACT = "Report.html"  # MLflow lists by code point, capitals first: so the page stands above all folders
+ARTIFACTS = "Page"  # MLflow's pages list folders first, by code point: a capital stands above all others
 PHOTOS = 24  # under maps: half of them mistakes, where there are as many
 MOST_PAIRS, MOST_REFUSED, MOST_NAMED = 12, 200, 300
 VERSIONS = ("fishnet-vision", "torch", "torchvision", "timm", "pytorch-lightning", "mlflow", "numpy")
@@ -108,8 +108,8 @@ def write_page(
             "The page could not be made (%s: %s); the files that it shows are there.", type(error).__name__, error
         )
         return None
-    logger.log_artifacts(run / PAGE, name=ARTIFACT)
-    logger.describe(description(files, data, answers, best))
+    logger.log_artifacts(run / PAGE, ARTIFACTS)
+    logger.describe(description(files, data, answers, best), f"{ARTIFACTS}/{Path(PAGE).name}")
     return run / PAGE
 
 
@@ -163,7 +163,7 @@ def description(files: RunFiles, data: ImageFolderData, answers: Sequence[str], 
     kept = "" if best is None else f"; the weights are those of epoch {best + 1}"
     lines = [*(f"- {answer}" for answer in answers), "", f"{made}{kept}.", ""]
     lines += ["```", files.text("config/command.txt").strip(), "```", ""]
-    return "\n".join([*lines, f"All of it: the artifact `{ARTIFACT}`, on disk `{files.run / PAGE}`."])
+    return "\n".join([*lines, f"On disk: `{files.run / PAGE}`."])
 
 
 # ---- chapters

@@ -44,13 +44,14 @@ class Recorder:
         if tags:
             self.append({"kind": "tags", "values": as_tags(tags)})
 
-    def log_artifacts(self, source: Path | str, path: str = "", *, name: str = "") -> None:
-        """A file or a whole folder; it has to stay on disk until it is delivered. A file may get another `name`."""
-        self.append({"kind": "artifacts", "source": str(Path(source).absolute()), "path": path, "name": name})
+    def log_artifacts(self, source: Path | str, path: str = "") -> None:
+        """A file or a whole folder; it has to stay on disk until it is delivered."""
+        self.append({"kind": "artifacts", "source": str(Path(source).absolute()), "path": path})
 
-    def describe(self, text: str) -> None:
-        """Fills the run's description, in Markdown; one that a person has written is kept."""
-        self.append({"kind": "note", "text": text})
+    def describe(self, text: str, page: str) -> None:
+        """Fills the run's description, in Markdown, below a link to the artifact `page`; one that a person has written
+        is kept."""
+        self.append({"kind": "note", "text": text, "page": page})
 
     def log_text(self, text: str, path: str) -> None:
         """A text as the artifact `path`."""
