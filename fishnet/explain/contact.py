@@ -79,10 +79,10 @@ def photo_address(photo: np.ndarray) -> str:
     return data_address(file.getvalue(), "image/jpeg")
 
 
-def heat_address(values: np.ndarray) -> str:
-    """The map as a red picture that is clear where the map is cold."""
-    warmth = heat(values, (HEAT_SIDE, HEAT_SIDE))
-    red = np.zeros((HEAT_SIDE, HEAT_SIDE, 4), np.uint8)
+def heat_address(values: np.ndarray, side: int = HEAT_SIDE) -> str:
+    """The map as a red picture, of so many pixels a side, that is clear where the map is cold."""
+    warmth = heat(values, (side, side))
+    red = np.zeros((side, side, 4), np.uint8)
     red[..., 0], red[..., 3] = 255, (255 * warmth).round()
     file = BytesIO()
     Image.fromarray(red).save(file, format="PNG", optimize=True)
