@@ -9,7 +9,7 @@ Examples
   fishnet compare last=50 sort=test/f1_macro status=FINISHED
   fishnet compare parent=t-sweep csv=runs.csv
   fishnet compare parent=t-sweep out=sweep.html
-  fishnet compare 'runs=[first,second,third]' out=page.html photos=100
+  fishnet compare runs=first,second,third out=page.html photos=100
   fishnet compare deliver=true                send what a lost server has not received
 """
 
@@ -36,7 +36,7 @@ class Keys:
     experiment: FreeText | None
     status: str | None
     parent: FreeText | None
-    runs: list[str] | None
+    runs: FreeText | None
     last: Annotated[int, AtLeast(1)]
     sort: str
     csv: FreeText | None
@@ -45,6 +45,11 @@ class Keys:
     overwrite: bool
     deliver: bool
     port: Annotated[int, Port]
+
+
+def listed(runs: str) -> list[str]:
+    """`first, second` or `[first,second]` → the names; ids such as 24336e05 would be numbers to Hydra."""
+    return [name.strip() for name in runs.strip("[] ").split(",") if name.strip()]
 
 
 def main(config: DictConfig) -> None:
@@ -69,7 +74,7 @@ def main(config: DictConfig) -> None:
         experiment=config.experiment,
         status=config.status,
         parent=config.parent,
-        runs=None if config.runs is None else list(config.runs),
+        runs=None if config.runs is None else listed(config.runs),
         last=config.last,
         sort=config.sort,
         csv=config.csv,
