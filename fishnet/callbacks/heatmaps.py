@@ -8,11 +8,12 @@ from typing import Annotated, cast
 import numpy as np
 import pandas as pd
 import pytorch_lightning as L
+import torch
 from torch import Tensor
 
 from fishnet.data.folder import PhotoSource
 from fishnet.explain.gradcam import NothingToExplain, class_maps, explained
-from fishnet.explain.maps import FILES, save_maps
+from fishnet.explain.maps import FILES, batch_maps, save_maps
 from fishnet.explain.overlay import Caption, captioned, fixed_panel, most_informative, overlay, sheet
 from fishnet.measure.predictions import Predictions, margins
 from fishnet.models.interface import Classifier
@@ -50,7 +51,7 @@ class HeatMaps(UsesPredictions):
         *,
         photos: Annotated[int, AtLeast(0)] = 8,
         per_class: Annotated[int, AtLeast(0)] = 8,
-        maps: Annotated[int, AtLeast(0)] = 256,
+        maps: Annotated[int, AtLeast(0)] = 128,
     ) -> None:
         super().__init__()
         check_ranges(HeatMaps.__init__, locals())
@@ -134,7 +135,8 @@ class HeatMaps(UsesPredictions):
         for start in range(0, len(chosen), AT_ONCE):
             part = chosen[start : start + AT_ONCE]
             images = data.photos(predictions.index[part].tolist())
-            maps.append(class_maps(model, images, predictions.predicted[part].tolist()).numpy())
+            answers = torch.from_numpy(predictions.predicted[part])
+            maps.append(batch_maps(model, images.to(model.device), targets=answers)[0].numpy())
         table = data.table.iloc[predictions.index[chosen]].reset_index(drop=True)
         folder = Path(trainer.default_root_dir) / "gradcam"
         save_maps(folder, table, np.concatenate(maps), predictions.logits[chosen], model)

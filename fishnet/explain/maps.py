@@ -175,7 +175,7 @@ def read_maps(out: Path) -> FolderMaps:
 
 
 def batch_maps(
-    model: "ImageClassifier", images: Tensor, *, all_classes: bool = False, targets: Tensor | None = None,
+    model: Classifier, images: Tensor, *, all_classes: bool = False, targets: Tensor | None = None,
     method: str = AUTO,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Raw maps and logits of one batch: of all classes, of a class for each photo (`targets`), or of the answers.
@@ -197,7 +197,7 @@ def batch_maps(
         return torch.stack([answer.maps for answer in each], dim=1), each[0].logits
 
 
-def has_additive_maps(model: "ImageClassifier") -> bool:
+def has_additive_maps(model: Classifier) -> bool:
     """`is_additive`, found out once a model."""
     if "_additive_maps" not in model.__dict__:
         model.__dict__["_additive_maps"] = is_additive(model)

@@ -16,8 +16,7 @@ from PIL import Image
 from pytorch_lightning.loggers import Logger
 
 from fishnet.callbacks.heatmaps import HeatMaps
-from fishnet.explain.gradcam import class_maps
-from fishnet.explain.maps import read_maps
+from fishnet.explain.maps import batch_maps, read_maps
 from fishnet.explain.overlay import fixed_panel
 from fishnet.models.classifier import ImageClassifier
 from tests.support.memory_data import MemoryData
@@ -132,7 +131,7 @@ def test_raw_maps_are_kept_of_the_same_photos_in_every_run_and_of_all_sure_mista
         wrong = (found.logits.argmax(axis=1) != data.table["label"].to_numpy()[rows]).sum()
         accuracy = float(trainer.callback_metrics["test/accuracy"])
         assert wrong == round((1 - accuracy) * len(data.rows("test"))) > 0
-        expected = class_maps(model, data.photos(rows), found.logits.argmax(axis=1).tolist()).numpy()
+        expected = batch_maps(model, data.photos(rows))[0].numpy()
         assert np.allclose(found.maps, expected, atol=1e-3 * abs(expected).max())
         assert json.loads((tmp_path / str(number) / "gradcam" / "seen_as.json").read_text())["size"] == 32
         kept.append(rows[:4])
@@ -191,8 +190,7 @@ import pytorch_lightning as L
 import torch
 from tests.support.memory_data import MemoryData
 from fishnet.callbacks.heatmaps import HeatMaps
-from fishnet.explain.gradcam import class_maps
-from fishnet.explain.maps import read_maps
+from fishnet.explain.maps import batch_maps, read_maps
 from fishnet.explain.overlay import fixed_panel
 from fishnet.callbacks.report import Report
 from fishnet.models.classifier import ImageClassifier
