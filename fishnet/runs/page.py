@@ -130,7 +130,7 @@ def _classes(count: int) -> str:
 def essentials(files: RunFiles, data: ImageFolderData) -> list[str]:
     """What a reader should know who reads no further."""
     if files.metrics is None:
-        return ["Nothing was measured on test photos."]
+        return ["There is no report on test photos."]
     figures, photos = files.metrics["figures"], files.metrics["photos"]
     of_what = f"{photos} {MEASURED[data.part]}" if photos != 1 else f"1 of the {MEASURED[data.part]}"
     lines = [f"Right on {_percent(figures['accuracy'])} of {of_what} ({counted(files.metrics['groups'], 'group')})."]

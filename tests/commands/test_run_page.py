@@ -111,7 +111,7 @@ def check_in_mlflow(home: Path) -> None:
 
 def test_a_resumed_run_has_all_its_epochs_on_the_page_and_keeps_a_note_of_its_owner(fishnet, trained, tmp_path):
     of_run, client = run_id(trained), client_of(tmp_path)
-    assert "Nothing was measured on test photos." in client.get_run(of_run).data.tags[NOTE]
+    assert "There is no report on test photos." in client.get_run(of_run).data.tags[NOTE]
     client.set_tag(of_run, NOTE, "my own words")
     ended = fishnet("train", "resume=run", "trainer.max_epochs=3", "test=true")
     assert ended.status == 0, ended.err
