@@ -11,6 +11,7 @@ ROOMS = [
     "ranges",
     "files",
     "text",
+    "progress",
     "fonts",
     "headers",
     "images",

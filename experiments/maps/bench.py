@@ -100,7 +100,7 @@ def facts(reef: Reef, model: ImageClassifier, rows: np.ndarray) -> Facts:
 
 @torch.no_grad()
 def answers_of(model: ImageClassifier, images: Tensor) -> Tensor:
-    return torch.cat([model(part) for part in images.split(64)]).float()
+    return torch.cat([model(part.to(model.device)) for part in images.split(64)]).float().cpu()
 
 
 def background_independence(known: Facts) -> float:

@@ -34,10 +34,16 @@ def methods(model: ImageClassifier, *, slow: bool) -> dict[str, MapMethod]:
         for name in METHODS
         if name not in ("gradcam", *(() if slow else ("scorecam",)))
     }
-    return ours | theirs | (captums(model) if find_spec("captum") else {}) | {
+    found = ours | theirs | (captums(model) if find_spec("captum") else {}) | {
         "Laplace": lambda x, k: edges(x, cv2.Laplacian), "Sobel": lambda x, k: edges(x, sobel),
         "centre blob": blob, "random": noise,
     }  # fmt: skip
+    return {name: placed(method, model.device) for name, method in found.items()}
+
+
+def placed(method: MapMethod, device: torch.device) -> MapMethod:
+    """The method, with photos brought to where the network is, and maps brought back."""
+    return lambda images, targets: method(images.to(device), targets.to(device)).cpu()
 
 
 def earlier(model: ImageClassifier, images: Tensor, targets: Tensor, before: nn.Module) -> Tensor:
@@ -80,7 +86,7 @@ def captums(model: ImageClassifier) -> dict[str, MapMethod]:
 
 
 def edges(images: Tensor, operator: Callable) -> Tensor:
-    grey = images.float().mean(dim=1).numpy()
+    grey = images.float().mean(dim=1).cpu().numpy()
     return torch.from_numpy(np.abs(np.stack([operator(each, cv2.CV_32F) for each in grey])))
 
 

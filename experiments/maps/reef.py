@@ -91,15 +91,16 @@ def split(reef: Reef) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def trained(reef: Reef, rows: np.ndarray, backbone: str, *, epochs: int, seed: int = 0) -> ImageClassifier:
-    """A network for the reef, from drawn weights."""
+    """A network for the reef, from drawn weights; on a GPU where there is a driver for it."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(seed)
     arguments = {"filters": FILTERS, "dense": 0} if backbone == "cnn" else {}
     model = ImageClassifier(
         classes=[kind.name for kind in reef.settings.kinds], backbone=backbone, backbone_args=arguments,
         image_size=SIDE,
-    ).to(memory_format=torch.channels_last)  # fmt: skip
-    images = as_images(np.stack([reef.draw(row) for row in rows]))
-    labels = torch.from_numpy(reef.labels[rows])
+    ).to(device, memory_format=torch.channels_last)  # fmt: skip
+    images = as_images(np.stack([reef.draw(row) for row in rows])).to(device)
+    labels = torch.from_numpy(reef.labels[rows]).to(device)
 
     def prepared(batch: Tensor) -> Tensor:
         return shifted(mirrored(batch))

@@ -80,7 +80,8 @@ def run_case(case: Case, until: float = float("inf")) -> list[dict]:
     started = time.monotonic()
     folder = draw_folder(case)
     learned_from = with_shuffled_labels(folder, case.seed) if case.control == "permuted" else folder
-    model = train(learned_from, epochs=case.epochs, seed=case.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = train(learned_from, epochs=case.epochs, seed=case.seed, device=device)
     unseen = np.flatnonzero(~folder.trained)
     accuracy = (answers(model, folder.pixels[unseen]).argmax(axis=1) == folder.labels[unseen]).mean()
     rho = reliance(model, folder, case.cue) if case.cue else np.zeros(case.species)
@@ -118,12 +119,15 @@ def run_case(case: Case, until: float = float("inf")) -> list[dict]:
 
 def suspicions_of(model, folder: DrawnFolder, rows: np.ndarray) -> dict[str, np.ndarray]:
     """What other ways than the audit say of each class, from the same unseen photos."""
-    images, labels = as_images(folder.pixels[rows]).split(32), torch.from_numpy(folder.labels[rows]).split(32)
+    images, labels = (
+        as_images(folder.pixels[rows]).to(model.device).split(32),
+        torch.from_numpy(folder.labels[rows]).split(32),
+    )
     maps = torch.cat([own_evidence(model, *batch) for batch in zip(images, labels, strict=True)])
     features = torch.cat([embedded(model, batch) for batch in images])
     return suspicions(
         folder.pixels[rows], folder.fish[rows], folder.labels[rows], maps.numpy(), features.numpy(),
-        single_head(model.network).weight.detach().numpy(), answers(model, folder.pixels[rows]),
+        single_head(model.network).weight.detach().cpu().numpy(), answers(model, folder.pixels[rows]),
     )  # fmt: skip
 
 
@@ -132,7 +136,7 @@ def measured(model, folder: DrawnFolder, sample: np.ndarray, protected: torch.Te
     by_row = {row: number for number, row in enumerate(sample.tolist())}
 
     def views_of(rows: Sequence[int]) -> Views:
-        return views(folder, np.asarray(rows), protected[[by_row[row] for row in rows]])
+        return views(folder, np.asarray(rows), protected[[by_row[row] for row in rows]], model.device)
 
     with tempfile.TemporaryDirectory() as home:
         return measure_effects(
@@ -144,7 +148,7 @@ def measured(model, folder: DrawnFolder, sample: np.ndarray, protected: torch.Te
 def region_of(name: str, model, folder: DrawnFolder, sample: np.ndarray) -> torch.Tensor:
     """Where the fish may be in each photo of the sample: estimated, or as it was drawn."""
     fish = torch.from_numpy(folder.fish[sample]).float()
-    side, images = fish.shape[-1], as_images(folder.pixels[sample])
+    side, images = fish.shape[-1], as_images(folder.pixels[sample]).to(model.device)
     batches = [images[start : start + 32] for start in range(0, len(images), 32)]
     if name == "ellipse":
         return ellipse(side)[None].expand(len(sample), side, side)

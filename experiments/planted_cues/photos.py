@@ -125,12 +125,13 @@ class Folder:
         ).eval()
         rows = np.arange(len(data.table)).tolist()
         pixels = data.for_model(preprocessing=model.preprocessing).folder.photos(rows, model.preprocessing)
-        model.network.to(memory_format=torch.channels_last)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        model.to(device).network.to(memory_format=torch.channels_last)
         photos = pixels.permute(0, 2, 3, 1).numpy()
         labels, groups = (data.table[column].to_numpy() for column in ("label", "group"))
         trained, order = halved(labels, groups, chosen.seed)
         digests = data.table["sha256"].tolist()
-        return cls(model, name, photos, shrunk(photos), labels, groups, trained, order, digests, chosen.seed)
+        return cls(model, name, photos, shrunk(photos).to(device), labels, groups, trained, order, digests, chosen.seed)
 
     @property
     def audited(self) -> np.ndarray:
@@ -144,12 +145,13 @@ class Folder:
     @cached_property
     def features(self) -> Tensor:
         """Of the photos without a cue, by the weights as they are."""
-        return embedded(self.model, self.plain)
+        return embedded(self.model, self.plain).cpu()
 
     def planted(self, cue: str, rows: np.ndarray) -> "Photos":
         """Photos of these rows with the cue in them; the same photo always gets the same one."""
         drawn = [plant(self.photos[row], cue, np.random.default_rng((7, row))) for row in rows]
-        return Photos(shrunk(np.stack([photo for photo, _ in drawn])), np.stack([covered for _, covered in drawn]))
+        pixels = shrunk(np.stack([photo for photo, _ in drawn])).to(self.plain.device)
+        return Photos(pixels, np.stack([covered for _, covered in drawn]))
 
 
 @dataclass(frozen=True)
@@ -232,7 +234,7 @@ def exchanged(folder: Folder, model: ImageClassifier, pixels: Tensor) -> tuple[s
 
     def measured(protected: Tensor, donors: np.ndarray, kinds: Sequence[str]) -> Effects:
         def views_of(rows: Sequence[int]) -> Views:
-            return Views(pixels[list(rows)], protected[[by_row[row] for row in rows], None])
+            return Views(pixels[list(rows)], protected[[by_row[row] for row in rows], None].to(pixels))
 
         with tempfile.TemporaryDirectory() as home:
             return measure_effects(
@@ -253,7 +255,7 @@ def with_new_head(folder: Folder, pixels: Tensor, carrying: np.ndarray) -> Image
     """The weights as they are, and scikit-learn's logistic regression on their features."""
     features = folder.features.clone()
     if carrying.any():
-        features[torch.from_numpy(carrying)] = embedded(folder.model, pixels[torch.from_numpy(carrying)])
+        features[torch.from_numpy(carrying)] = embedded(folder.model, pixels[torch.from_numpy(carrying)]).cpu()
     regression = LogisticRegression(max_iter=5000).fit(features[folder.trained].numpy(), folder.labels[folder.trained])
     weights, bias = torch.from_numpy(regression.coef_).float(), torch.from_numpy(regression.intercept_).float()
     if len(weights) == 1:
@@ -268,7 +270,7 @@ def with_new_head(folder: Folder, pixels: Tensor, carrying: np.ndarray) -> Image
 def fine_tuned(folder: Folder, pixels: Tensor) -> ImageClassifier:
     """The whole network, trained from the weights on mirrored photos with one cycle of the rate."""
     torch.manual_seed(folder.seed)
-    labels = torch.from_numpy(folder.labels[folder.trained])
+    labels = torch.from_numpy(folder.labels[folder.trained]).to(pixels.device)
     return fitted(
         deepcopy(folder.model), pixels[folder.trained], labels, mirrored, epochs=EPOCHS, rate=RATE, batch_size=BATCH
     )
@@ -276,7 +278,7 @@ def fine_tuned(folder: Folder, pixels: Tensor) -> ImageClassifier:
 
 @torch.inference_mode()
 def answered(model: ImageClassifier, pixels: Tensor) -> Tensor:
-    return torch.cat([model(part).softmax(dim=1) for part in pixels.split(AT_ONCE)])
+    return torch.cat([model(part).softmax(dim=1) for part in pixels.split(AT_ONCE)]).cpu()
 
 
 @torch.inference_mode()
@@ -285,7 +287,7 @@ def red_share(model: ImageClassifier, pixels: Tensor, covered: np.ndarray) -> fl
     nowhere in particular."""
     if not covered.any() or not len(pixels):
         return ""
-    red = batch_maps(model, pixels, all_classes=True)[0][:, PLANTED].clamp(min=0)
+    red = batch_maps(model, pixels, all_classes=True)[0][:, PLANTED].clamp(min=0).cpu()
     large = interpolate(red[:, None], covered.shape[1:], mode="bilinear")[:, 0].numpy()
     on_cue = (large * covered).sum(axis=(1, 2)) / large.sum(axis=(1, 2)).clip(1e-9)
     return round(float(on_cue.mean()), 4)

@@ -100,7 +100,7 @@ def answers(model: Classifier, pixels: np.ndarray) -> np.ndarray:
     """Probabilities, in batches."""
     model.eval()  # type: ignore[attr-defined]
     parts = [pixels[start : start + 64] for start in range(0, len(pixels), 64)]
-    return torch.cat([model.probabilities(model(as_images(part))) for part in parts]).numpy()
+    return torch.cat([model.probabilities(model(as_images(part).to(model.device))) for part in parts]).cpu().numpy()
 
 
 def reliance(model: Classifier, folder: DrawnFolder, cue: str, most: int = 40) -> np.ndarray:
@@ -115,6 +115,6 @@ def reliance(model: Classifier, folder: DrawnFolder, cue: str, most: int = 40) -
     return np.array([rises[folder.labels[chosen] != c, c].mean() for c in range(rises.shape[1])])
 
 
-def views(folder: DrawnFolder, rows: np.ndarray, protected: torch.Tensor) -> Views:
-    """`protected`: a region for each of the rows, (n, side, side)."""
-    return Views(as_images(folder.pixels[rows]), protected[:, None].float())
+def views(folder: DrawnFolder, rows: np.ndarray, protected: torch.Tensor, device: torch.device | str = "cpu") -> Views:
+    """`protected`: a region for each of the rows, (n, side, side); `device`: where the model is."""
+    return Views(as_images(folder.pixels[rows]).to(device), protected[:, None].float().to(device))

@@ -25,7 +25,7 @@ from torch.nn.functional import interpolate
 from fishnet.audit.boxes import box_regions, read_boxes
 from fishnet.audit.kinds import blurred
 from fishnet.audit.regions import Likeness, above, animal_evidence, early_cells, ellipse, own_evidence
-from fishnet.data.views import PlainPreprocessing, centre, working_image, working_side
+from fishnet.data.views import PlainPreprocessing, centre, working, working_image
 from fishnet.explain.maps import batch_maps
 from fishnet.images import load_pixels
 from fishnet.models.backbones import load_local_weights
@@ -91,8 +91,7 @@ def of_boxes(chosen: argparse.Namespace) -> tuple[Tensor, Iterator[tuple[str, Te
         width=[width for width, _ in sizes], height=[height for _, height in sizes]
     )
     animals = box_regions(read_boxes(chosen.boxes), table, look).regions
-    side = working_side(look)
-    photos = [working_image(file, sha256="", side=side, interpolation="bilinear") for file in files]
+    photos = [working_image(file, sha256="", how=working(look)) for file in files]
     images = as_images(np.stack([centre(photo, look.size) for photo in photos]))
 
     def evidence() -> Iterator[tuple[str, Tensor]]:

@@ -20,24 +20,25 @@ SHIFT = 4  # pixels, at random
 
 
 def train(
-    folder: DrawnFolder, *, epochs: int, seed: int, rows: np.ndarray | None = None, change: Augmentation | None = None
-) -> ImageClassifier:
+    folder: DrawnFolder, *, epochs: int, seed: int, rows: np.ndarray | None = None, change: Augmentation | None = None,
+    device: str = "cpu",
+) -> ImageClassifier:  # fmt: skip
     """Train on the rows (all that are for training) with mirrored and shifted photos, one cycle of the rate; what
     `change` does to a batch is done last."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     rows = np.flatnonzero(folder.trained) if rows is None else rows
-    images, labels = as_images(folder.pixels[rows]), torch.from_numpy(folder.labels[rows])
+    images, labels = as_images(folder.pixels[rows]).to(device), torch.from_numpy(folder.labels[rows]).to(device)
     model = ImageClassifier(
         classes=[kind.name for kind in folder.settings.kinds], backbone="cnn", image_size=folder.settings.size,
         backbone_args={"filters": [*FILTERS], "dense": 0},
-    ).to(memory_format=torch.channels_last)  # fmt: skip
+    ).to(device, memory_format=torch.channels_last)  # fmt: skip
 
     def prepared(batch: Tensor) -> Tensor:
         batch = shifted(mirrored(batch))
         return batch if change is None else change(batch, rng)
 
-    fast = bool(CPU_UNITS & cpu_flags())
+    fast = device == "cuda" or bool(CPU_UNITS & cpu_flags())
     return fitted(model, images, labels, prepared, epochs=epochs, rate=RATE, batch_size=BATCH, fast=fast)
 
 
@@ -64,7 +65,7 @@ def fitted(
     for _ in range(epochs):
         for chosen in torch.randperm(len(images))[: steps * batch_size].split(batch_size):
             batch = prepared(images[chosen]).contiguous(memory_format=torch.channels_last)
-            with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+            with torch.autocast(images.device.type, torch.bfloat16, enabled=fast):
                 loss = cross_entropy(model(batch), labels[chosen])
             optimizer.zero_grad()
             loss.backward()
@@ -75,7 +76,7 @@ def fitted(
 
 def mirrored(images: Tensor) -> Tensor:
     """Half of the photos mirrored, at random."""
-    flip = torch.rand(len(images)) < 0.5
+    flip = (torch.rand(len(images)) < 0.5).to(images.device)
     return torch.where(flip[:, None, None, None], images.flip(-1), images)
 
 

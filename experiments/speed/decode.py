@@ -9,7 +9,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from fishnet.data.index import build_index
-from fishnet.data.views import centre, working_image
+from fishnet.data.views import Working, centre, working_image
 
 from .pairing import Case, Options
 from .photos import folder
@@ -36,7 +36,7 @@ def case(name: str, root: Path, goal: float, weights: Path | None) -> Case:
 
     def ours() -> np.ndarray:
         pairs = zip(paths, table["sha256"], strict=True)
-        images = (working_image(Path(p), sha256=s, side=256, interpolation="bilinear") for p, s in pairs)
+        images = (working_image(Path(p), sha256=s, how=Working(256, "bilinear")) for p, s in pairs)
         return np.stack([centre(image, 224) for image in images])
 
     def peers() -> np.ndarray:

@@ -158,8 +158,8 @@ def _rows_by_name(paths: pd.Series) -> dict[str, int]:
 
 def _paint(region: Tensor, corners: np.ndarray, width: int, height: int, preprocessing: Preprocessing) -> None:
     """Set the box to 1, where the evaluation view shows it."""
-    left, top, side = view_box(width, height, preprocessing)
-    seen = (corners - np.array([left, top] * 2)) * preprocessing.size / side
+    box = view_box(width, height, preprocessing)
+    seen = (corners - np.array([box.left, box.top] * 2)) * preprocessing.size / np.array([box.width, box.height] * 2)
     start = np.maximum(0, np.floor(seen[:2])).astype(int)
     end = np.maximum(0, np.ceil(seen[2:])).astype(int)
     region[start[1] : end[1], start[0] : end[0]] = 1

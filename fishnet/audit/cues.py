@@ -19,7 +19,7 @@ import pandas as pd
 from PIL import Image
 
 from fishnet.collect.licences import OPEN, licence_code
-from fishnet.data.views import view_box
+from fishnet.data.views import Box, view_box
 from fishnet.errors import BadInput
 from fishnet.files import replacing, write_whole
 from fishnet.images import RefusedImage, load_pixels, read_bytes
@@ -104,11 +104,10 @@ def write_cue(audited: Audited, photo: pd.Series, region: np.ndarray, file: Path
         pixels, (width, height) = load_pixels(audited.folder.root / photo["path"], sha256=photo["sha256"])
     except RefusedImage:
         return None
-    left, top, side = view_box(width, height, audited.model.preprocessing)
-    start, length = (max(0, round(top)), max(0, round(left))), max(1, round(side))
-    square = pixels[start[0] : start[0] + length, start[1] : start[1] + length]
-    if max(square.shape) > LARGEST:
-        square = cv2.resize(square, (LARGEST, LARGEST), interpolation=cv2.INTER_AREA)
+    square, region = seen_of(pixels, region, view_box(width, height, audited.model.preprocessing))
+    if (longest := max(square.shape)) > LARGEST:
+        rows, columns = (max(1, length * LARGEST // longest) for length in square.shape[:2])
+        square = cv2.resize(square, (columns, rows), interpolation=cv2.INTER_AREA)
     animal = cv2.resize(region.astype(np.uint8), square.shape[1::-1], interpolation=cv2.INTER_NEAREST)
     animal = cv2.dilate(animal, np.ones((3, 3), np.uint8))[..., None]
     if animal.all():
@@ -119,6 +118,17 @@ def write_cue(audited: Audited, photo: pd.Series, region: np.ndarray, file: Path
     with replacing(file) as temporary:
         temporary.write_bytes(packed.getvalue())
     return hashlib.sha256(packed.getvalue()).hexdigest()
+
+
+def seen_of(pixels: np.ndarray, region: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray]:
+    """What of a photo lies in the view's box, and the same part of the view's region."""
+    rows, columns = pixels.shape[:2]
+    top, bottom = (min(rows, max(0, round(edge))) for edge in (box.top, box.top + box.height))
+    left, right = (min(columns, max(0, round(edge))) for edge in (box.left, box.left + box.width))
+    down, across = region.shape[0] / box.height, region.shape[1] / box.width
+    first, last = round((top - box.top) * down), max(1, round((bottom - box.top) * down))
+    start, end = round((left - box.left) * across), max(1, round((right - box.left) * across))
+    return pixels[top : max(top + 1, bottom), left : max(left + 1, right)], region[first:last, start:end]
 
 
 def about_cue(verdict: Verdict, photo: pd.Series) -> dict[str, Any]:

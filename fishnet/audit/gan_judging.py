@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fishnet.data.folder import PhotoFolder
-from fishnet.data.views import Preprocessing, centre, scaled, working_side
+from fishnet.data.views import Preprocessing, centre, scaled, working
 from fishnet.errors import BadInput
 from fishnet.measure.generated import OfHalves, between_halves, fid, kid, nearest_training
 from fishnet.models.backbones import single_head
@@ -177,10 +177,6 @@ def answered(judge: ImageClassifier, photos: Tensor) -> Kind:
 
 def as_seen(photos: Tensor, preprocessing: Preprocessing) -> Tensor:
     """uint8 photos as a classifier is shown them: scaled and cut as it would be from a file of these pixels."""
-    side = working_side(preprocessing)
-    how: dict[str, Any] = {"side": side, "interpolation": preprocessing.interpolation}
-    size = photos.shape[-1]
-    views = [
-        centre(scaled(photo.permute(1, 2, 0).numpy(), (size, size), **how), preprocessing.size) for photo in photos
-    ]
+    how, size = working(preprocessing), photos.shape[-1]
+    views = [centre(scaled(photo.permute(1, 2, 0).numpy(), (size, size), how), preprocessing.size) for photo in photos]
     return torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fishnet.data.views import LONGEST, Preprocessing, centre, working_shape, working_side
+from fishnet.data.views import LONGEST, Preprocessing, centre, padded_shape, working, working_shape
 from fishnet.errors import BadInput
 from fishnet.images import RefusedImage, load_image
 from fishnet.reef.make import MASKS
@@ -94,10 +94,20 @@ def read_mask(file: Path, width: int, height: int) -> tuple[np.ndarray | None, s
 def mask_view(mask: np.ndarray, width: int, height: int, preprocessing: Preprocessing) -> np.ndarray:
     """The mask of a photo of this size as the model sees the photo, (size, size): 1 in each cell that the animal
     touches."""
-    side = working_side(preprocessing)
-    longest = round(LONGEST * min(mask.shape))
-    top, left = (max(0, length - longest) // 2 for length in mask.shape)
-    rows, columns, _ = working_shape(width, height, side)
-    whole = mask[top : top + longest, left : left + longest].astype(np.float32)
-    scaled = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA) > 0
-    return centre(scaled, preprocessing.size).astype(np.float32)
+    how = working(preprocessing)
+    if how.fit == "pad":
+        rows, columns = padded_shape(width, height, how.side)
+        top, left = (how.side - rows) // 2, (how.side - columns) // 2
+        square = np.zeros((how.side, how.side), np.float32)
+        square[top : top + rows, left : left + columns] = _touched(mask, rows, columns)
+        return square
+    if how.fit == "crop":
+        longest = round(LONGEST * min(mask.shape))
+        top, left = (max(0, length - longest) // 2 for length in mask.shape)
+        mask = mask[top : top + longest, left : left + longest]
+    rows, columns, _ = working_shape(width, height, how)
+    return centre(_touched(mask, rows, columns), preprocessing.size).astype(np.float32)
+
+
+def _touched(mask: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    return cv2.resize(mask.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA) > 0

@@ -16,7 +16,8 @@ import pandas as pd
 from fishnet.data.cache import Decoded
 from fishnet.data.conditions import whole_groups
 from fishnet.data.findings import Finding, Folder
-from fishnet.data.store import Stored, with_bar
+from fishnet.data.store import Stored
+from fishnet.progress import with_progress
 
 from . import surroundings
 from .circumstances import file_coding, file_density, metadata
@@ -148,7 +149,9 @@ def _values(
     """Each probe and what it looks at; photos are gone through once."""
     looked: list[list[np.ndarray]] = [[] for _ in LOOKS]
     free, filled = surroundings.outside_ellipse(), np.zeros(len(rows), bool)
-    shown = with_bar(zip(rows.tolist(), images(rows), strict=True), len(rows), "probing photos", folder.progress)
+    shown = with_progress(
+        zip(rows.tolist(), images(rows), strict=True), len(rows), "probing photos", shown=folder.progress
+    )
     for position, (row, image) in enumerate(shown):
         if masks is not None:
             free = surroundings.outside_mask(masks(row))

@@ -18,6 +18,7 @@ from fishnet.explain.overlay import Caption, captioned, fixed_panel, most_inform
 from fishnet.measure.predictions import Predictions, margins
 from fishnet.models.interface import Classifier
 from fishnet.models.isolation import rng_preserved
+from fishnet.progress import working
 from fishnet.ranges import AtLeast, check_ranges
 from fishnet.text import slugs
 
@@ -132,11 +133,13 @@ class HeatMaps(UsesPredictions):
         surest = wrong[np.argsort(-margins(predictions.logits[wrong]), kind="stable")][:MISTAKES]
         chosen = np.array(list(dict.fromkeys([*panel, *surest.tolist()])))
         maps = []
-        for start in range(0, len(chosen), AT_ONCE):
-            part = chosen[start : start + AT_ONCE]
-            images = data.photos(predictions.index[part].tolist())
-            answers = torch.from_numpy(predictions.predicted[part])
-            maps.append(batch_maps(model, images.to(model.device), targets=answers)[0].numpy())
+        with working("explaining test photos", len(chosen)) as work:
+            for start in range(0, len(chosen), AT_ONCE):
+                part = chosen[start : start + AT_ONCE]
+                images = data.photos(predictions.index[part].tolist())
+                answers = torch.from_numpy(predictions.predicted[part])
+                maps.append(batch_maps(model, images.to(model.device), targets=answers)[0].numpy())
+                work.advance(len(part))
         table = data.table.iloc[predictions.index[chosen]].reset_index(drop=True)
         folder = Path(trainer.default_root_dir) / "gradcam"
         save_maps(folder, table, np.concatenate(maps), predictions.logits[chosen], model)

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from omegaconf import DictConfig
 
-from fishnet.config.checkpoints import bring_checkpoint
+from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.entry import start
 from fishnet.config.run_data import use_photos_of_run
 from fishnet.config.validate import validate
@@ -96,6 +96,7 @@ def audit(config: DictConfig) -> dict[str, float]:
     bring_checkpoint(config)
     use_photos_of_run(config)
     validate(config, "audit")
+    require_checkpoint(config)
     keep_freed_memory()
     from fishnet.config.auditing import stoppable
 

@@ -18,7 +18,6 @@ Examples
 """
 
 import logging
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -137,15 +136,15 @@ def blind_probes(config: DictConfig) -> "Check":
         from fishnet.data.cache import working_images
         from fishnet.data.findings import Finding
         from fishnet.data.index import state_folder
-        from fishnet.data.views import working_side
+        from fishnet.data.views import working
         from fishnet.files import replacing
 
         preprocessing = network(config, folder.classes).preprocessing
         images = partial(
-            working_images, folder.root, side=working_side(preprocessing), interpolation=preprocessing.interpolation,
-            cache=config.data.cache, limit=config.data.cache_limit, progress=folder.progress,
+            working_images, how=working(preprocessing), cache=config.data.cache, limit=config.data.cache_limit,
+            progress=folder.progress,
         )  # fmt: skip
-        probed = probe_folder(folder, lambda rows: images(folder.table.iloc[rows]))
+        probed = probe_folder(folder, lambda rows: images(folder.root, folder.table.iloc[rows]))
         with replacing(state_folder(folder.root) / PROBES) as temporary:
             probed.to_csv(temporary, index=False, float_format="%.4f")
         if probed.empty:
@@ -170,7 +169,7 @@ def network(config: DictConfig, classes: list[str]) -> "ImageClassifier":
 
 
 def training_time(config: DictConfig) -> "Check":
-    """What a training would take here, from two steps of its network in float32; the guess is of the right order."""
+    """What a training would take here, from a few steps of its network in float32; the guess is of the right order."""
 
     def check_time(folder: "Folder") -> "Iterator[Finding]":
         if len(folder.classes) < 2:
@@ -178,40 +177,20 @@ def training_time(config: DictConfig) -> "Check":
         import torch
 
         from fishnet.data.findings import Finding
+        from fishnet.models.arithmetic import PLAIN
+        from fishnet.progress import duration
+        from fishnet.runs.forecast import Plan, measured
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
         model = network(config, folder.classes).to(device)
-        seconds = _photo_seconds(model, device)
-        share = 1 - config.data.val - config.data.test
-        epoch = seconds * len(folder.table) * (share + config.data.val / 3)  # asking costs a third of learning
-        epochs = config.trainer.max_epochs
+        cost, photos, epochs = measured(model, PLAIN), len(folder.table), config.trainer.max_epochs
+        answered = round(config.data.val * photos)
+        epoch = Plan(1, photos - answered - round(config.data.test * photos), answered).seconds(cost)
         where = torch.cuda.get_device_name() if device == "cuda" else "this processor"
-        text = f"{config.model.backbone} on {where}: about {_duration(epoch)} an epoch, {_duration(epoch * epochs)}"
+        text = f"{config.model.backbone} on {where}: about {duration(epoch)} an epoch, {duration(epoch * epochs)}"
         yield Finding("time", "notes", f"{text} for {epochs} epochs if nothing stops it earlier")
 
     return check_time
-
-
-def _photo_seconds(model: "ImageClassifier", device: str) -> float:
-    import torch
-
-    side = model.preprocessing.size
-    images = torch.randint(0, 256, (STEP, 3, side, side), dtype=torch.uint8, device=device)
-    seconds = []
-    for _ in range(2):
-        begin = time.perf_counter()
-        model(images).sum().backward()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - begin)
-    return min(seconds) / STEP
-
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return counted(max(1, round(seconds)), "second")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from omegaconf import DictConfig, OmegaConf
 
-from fishnet.config.checkpoints import bring_checkpoint
+from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.entry import start
 from fishnet.config.run_data import use_photos_of_run
 from fishnet.config.validate import check_weights, validate
@@ -63,6 +63,7 @@ def embed(config: DictConfig) -> dict[str, float]:
         bring_checkpoint(config)
         use_photos_of_run(config)
     validate(config, "embed")
+    require_checkpoint(config)
     if config.checkpoint is None:
         check_weights(config.model)
     keep_freed_memory()
@@ -107,7 +108,7 @@ def network_of(config: DictConfig) -> "tuple[ImageClassifier, str] | None":
         model = load_model(Path(config.checkpoint).expanduser().absolute())
         model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
         return model, f"features of {model.hparams['backbone']} as trained"
-    if config.model.pretrained is False:
+    if config.model.pretrained in (False, "auto"):
         log.warning("The photos are compared by their pixels: model.pretrained= or checkpoint= gives features.")
         return None
     arguments = OmegaConf.to_container(config.model.backbone_args) or {}

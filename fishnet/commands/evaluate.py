@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from omegaconf import DictConfig
 
-from fishnet.config.checkpoints import bring_checkpoint
+from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.compose import job_folder
 from fishnet.config.entry import start
 from fishnet.config.run_data import use_photos_of_run
@@ -58,6 +58,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     bring_checkpoint(config)
     use_photos_of_run(config)
     validate(config, "evaluate")
+    require_checkpoint(config)
     keep_freed_memory()
     from fishnet.callbacks.guards import StopOnSignal
     from fishnet.config import building

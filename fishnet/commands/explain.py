@@ -29,12 +29,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from omegaconf import DictConfig
 
-from fishnet.config.checkpoints import bring_checkpoint
+from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.entry import start
 from fishnet.config.validate import check_outside, check_writable, validate
 from fishnet.data.listing import FolderSource, find_photos
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
+from fishnet.progress import with_progress
 from fishnet.ranges import AtLeast, FreeText
 from fishnet.text import counted
 
@@ -81,6 +82,7 @@ def explain(config: DictConfig) -> dict[str, float]:
     """Maps first, resumable; pictures from them."""
     bring_checkpoint(config)
     validate(config, "explain")
+    require_checkpoint(config)
     keep_freed_memory()
     images, out = Path(config.images).expanduser(), Path(config.out).expanduser().absolute()
     if out.exists() and not out.is_dir():
@@ -96,7 +98,6 @@ def explain(config: DictConfig) -> dict[str, float]:
     check_writable("out", config.out)
     photos = photos_of(images)
     import torch
-    from rich.progress import track
 
     from fishnet.explain.cards import cards_of, save_cards
     from fishnet.explain.maps import check_method, write_maps
@@ -120,7 +121,7 @@ def explain(config: DictConfig) -> dict[str, float]:
     preprocessing = sorted(model.preprocessing.as_dict().items())
     identity = f"{_digest(model)} {preprocessing} {table['sha256'].tolist()} {config.all_classes} {config.method}"
     about = hashlib.sha256(identity.encode()).hexdigest()
-    shown = track(batches, total=-(-len(table) // config.batch_size), description="explaining", transient=True)
+    shown = with_progress(batches, -(-len(table) // config.batch_size), "explaining")
     how = {"all_classes": config.all_classes, "method": config.method}
     maps = write_maps(model, shown, table, out, about=about, **how)
     cards = cards_of(model, maps, views, config.pictures, config.method, root=_above(images))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from omegaconf import DictConfig
 
-from fishnet.config.checkpoints import bring_checkpoint
+from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.entry import start
 from fishnet.config.validate import check_writable, validate
 from fishnet.errors import BadInput
@@ -54,6 +54,7 @@ def export(config: DictConfig) -> dict[str, float]:
     """Write the bundle; returns how many files it has."""
     bring_checkpoint(config)
     validate(config, "export")
+    require_checkpoint(config)
     if config.alias is not None and config.register is None:
         raise BadInput(f"alias={config.alias} is for a registered model: say register=NAME, too.")
     out = Path(config.out).expanduser().absolute()

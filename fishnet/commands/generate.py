@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from omegaconf import DictConfig, open_dict
 
-from fishnet.config.checkpoints import bring_checkpoint
+from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.entry import start
 from fishnet.config.run_data import use_photos_of_run
 from fishnet.config.validate import check_outside, check_writable, validate
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
 from fishnet.files import new_folder
+from fishnet.progress import with_progress
 from fishnet.ranges import AtLeast, FreeText, Within
 from fishnet.text import counted
 
@@ -62,6 +63,7 @@ def generate(config: DictConfig) -> dict[str, float]:
     else:
         use_photos_of_run(config)
     validate(config, "generate")
+    require_checkpoint(config)
     out = checked_out(config)
     keep_freed_memory()
     import torch
@@ -94,7 +96,6 @@ def checked_out(config: DictConfig) -> Path:
 def write_photos(gan: "ImageGAN", config: DictConfig, folder: Path) -> "Tensor":
     """Write photos, grid and strip; returns the photos, uint8."""
     from PIL import Image
-    from rich.progress import track
 
     from fishnet.explain.overlay import sheet
     from fishnet.models.checkpoint import model_digest
@@ -104,7 +105,7 @@ def write_photos(gan: "ImageGAN", config: DictConfig, folder: Path) -> "Tensor":
     pictures = [Image.fromarray(photo.permute(1, 2, 0).contiguous().numpy()) for photo in photos]
     (folder / "photos").mkdir()
     digits = max(3, len(str(config.n - 1)))
-    for number, picture in enumerate(track(pictures, description="writing photos", transient=True)):
+    for number, picture in enumerate(with_progress(pictures, len(pictures), "writing photos")):
         picture.save(folder / "photos" / f"{number:0{digits}d}.png")
     shown = pictures[:MOST_IN_GRID]
     sheet(shown, columns=math.ceil(len(shown) ** 0.5)).save(folder / "grid.png")

@@ -27,12 +27,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from omegaconf import DictConfig, OmegaConf
 
 from fishnet import __version__
-from fishnet.config.checkpoints import bring_checkpoint
+from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.entry import start
 from fishnet.config.validate import check, check_writable, constructor, validate
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
 from fishnet.files import replacing
+from fishnet.progress import with_progress, working
 from fishnet.ranges import AtLeast, FreeText, Probability
 from fishnet.text import counted, few_of
 
@@ -70,6 +71,7 @@ def predict(config: DictConfig) -> dict[str, float]:
         return join(config)
     bring_checkpoint(config)
     validate(config, "predict")
+    require_checkpoint(config)
     for key, (annotation, _) in constructor(CAMERA).items():
         check(f"camtrap.{key}", config.camtrap[key], annotation)
     _check_together(config)
@@ -199,17 +201,14 @@ def write_table(table: "AnswerTable", blocks: "list[list[Observation]]", out: Pa
 
 def shown(blocks: "Iterable[list[Observation]]") -> "Iterator[list[Observation]]":
     """The blocks, with a bar that tells how many are done."""
-    from rich.progress import track
-
-    return iter(track(list(blocks), description="predicting", transient=True))
+    listed = list(blocks)
+    return with_progress(listed, len(listed), "predicting")
 
 
 def write_one_part(
     config: DictConfig, table: "AnswerTable", photos: "LoosePhotos", blocks: "list[list[Observation]]", out: Path
 ) -> Counter[str]:
     """The blocks of one part; those that an earlier command has left are taken from there."""
-    from rich.progress import Progress
-
     from fishnet.data.observations import blocks_of_part, part_of
     from fishnet.models.answer_parts import write_part
     from fishnet.models.checkpoint import model_digest
@@ -224,11 +223,10 @@ def write_one_part(
         "by": config.by, "batch_size": config.batch_size, "images": config.images,
         "photos": hashlib.sha256(json.dumps(names).encode()).hexdigest(),
     }  # fmt: skip
-    with Progress(transient=True) as progress:
-        bar = progress.add_task("predicting", total=len(own))
+    with working("predicting", len(own)) as work:
 
         def rows_of(number: int, counts: Counter[str]) -> list[list]:
-            progress.update(bar, completed=number - own.start)
+            work.update(number - own.start)
             return table.rows(blocks[number], counts)
 
         counts, before = write_part(out, part, about, table.columns, own, rows_of)

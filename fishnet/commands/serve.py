@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from omegaconf import DictConfig
 
-from fishnet.config.checkpoints import bring_checkpoint
+from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.entry import start
 from fishnet.config.validate import validate
 from fishnet.environment import keep_freed_memory
@@ -64,6 +64,7 @@ def serve(config: DictConfig) -> None:
     """Until a signal ends it; what was accepted until then is answered."""
     bring_checkpoint(config)
     validate(config, "serve")
+    require_checkpoint(config)
     keep_freed_memory()
     token = read_token(config.token_file)
     if config.host not in LOOPBACK and token is None:

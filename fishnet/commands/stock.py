@@ -23,6 +23,7 @@ from fishnet.config.compose import job_folder
 from fishnet.config.entry import start
 from fishnet.config.validate import check_writable, validate
 from fishnet.errors import BadInput
+from fishnet.progress import with_progress, working
 from fishnet.ranges import AtLeast, FreeText, Within
 from fishnet.runs.folders import run_folder
 from fishnet.text import counted
@@ -129,11 +130,9 @@ def print_columns(findings: "Findings") -> None:
 
 def estimate(config: DictConfig, findings: "Findings", chosen: "list[Candidate]") -> None:
     """Adds the dynamics of the chosen stocks, and what models learn from catches."""
-    from rich.progress import track
-
     from fishnet.fisheries.dynamics import dynamics
 
-    for candidate in track(chosen, description="fitting", transient=True, disable=not chosen):
+    for candidate in with_progress(chosen, len(chosen), "fitting"):
         settings = {key: config[key] for key in ("curve", "resamples", "horizon", "catch", "fishing", "seed")}
         findings.dynamics.append(dynamics(candidate, **settings))
     if config.learn:
@@ -142,7 +141,6 @@ def estimate(config: DictConfig, findings: "Findings", chosen: "list[Candidate]"
 
 def _learn(config: DictConfig, findings: "Findings") -> None:
     import pandas as pd
-    from rich.progress import Progress
 
     from fishnet.fisheries.predicting import folds, learn, reason_not_to, stock_years
 
@@ -151,9 +149,8 @@ def _learn(config: DictConfig, findings: "Findings") -> None:
     if reason := reason_not_to(table):
         findings.not_learnt = reason
         return
-    with Progress(transient=True) as bar:
-        task = bar.add_task("learning", total=len(list(folds(table, config.seed))))
-        findings.learnt = learn(table, seed=config.seed, advance=lambda: bar.advance(task))
+    with working("learning", len(list(folds(table, config.seed)))) as work:
+        findings.learnt = learn(table, seed=config.seed, advance=work.advance)
 
 
 # ---- what comes out

@@ -22,6 +22,7 @@ from omegaconf import DictConfig
 from fishnet.config.compose import job_folder, swept_keys
 from fishnet.config.entry import start
 from fishnet.config.gan_checks import is_gan
+from fishnet.config.settling import settle, settle_fit, warn_of_frozen
 from fishnet.config.validate import check_fixed_views, check_weights, validate
 from fishnet.environment import keep_freed_memory
 from fishnet.ranges import AtLeast, FreeText
@@ -52,6 +53,7 @@ def train(config: DictConfig) -> dict[str, float]:
         return _prefetch(config)
     if not is_gan(config):
         check_weights(config.model)
+        settle(config)
         check_fixed_views(config)
     import pytorch_lightning as L
     from hydra.utils import instantiate
@@ -61,7 +63,8 @@ def train(config: DictConfig) -> dict[str, float]:
     from fishnet.config.resuming import resumed
     from fishnet.runs import lr_range, page, records, run
     from fishnet.runs.folders import is_first, run_folder
-    from fishnet.runs.precision import choose_precision, require_float32
+    from fishnet.runs.forecast import forecast
+    from fishnet.runs.precision import choose_precision, require_float32, use_gpu
     from fishnet.runs.resume import check_classes
     from fishnet.tracking import names
     from fishnet.tracking.store import check_store
@@ -74,6 +77,9 @@ def train(config: DictConfig) -> dict[str, float]:
     if checkpoint is not None:
         check_classes(checkpoint, data.class_names, root=config.data.root, resume=config.resume)
     data.check()
+    if not gan:
+        bring_weights(config.model)
+        warn_of_frozen(config)
     model = instantiate(config.model, _convert_="all")(classes=data.class_names)
     if gan:
         require_float32(config, "a GAN is trained")
@@ -90,11 +96,15 @@ def train(config: DictConfig) -> dict[str, float]:
         logger = building.build_logger(config, folder=folder, command="train", run_id=run_id)
         trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
         run.announce(data)
-        with run.tracked_run(logger.start, config):
+        if not gan:
+            settle_fit(config, data, model)
+        with run.stopped_in_words(folder), run.tracked_run(logger.start, config):
             records.write_records(config, data, folder, logger)
             logger.set_tags(
                 {names.PRECISION: precision_reason or config.trainer.precision, **building.parameter_tags(model)}
             )
+            if not (config.tune or gan or checkpoint) and is_first() and not use_gpu(config):
+                forecast(config, model, learned=len(data.rows("train")), answered=len(data.rows("val")))
             trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
             if config.tune:
                 return lr_range.report_rate(trainer, folder=folder, logger=logger)
@@ -105,6 +115,18 @@ def train(config: DictConfig) -> dict[str, float]:
             made = page.write_page(folder, data, model, logger, command="train", best=best) if is_first() else None
         run.print_summary(trainer, folder=folder, run_id=logger.run_id, measured="test set", page=made)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def bring_weights(model: DictConfig) -> None:
+    """Published weights that are not on this machine yet are fetched, or refused where they cannot be."""
+    from fishnet.models.backbones import check_name, prefetch
+    from fishnet.models.published import has_trace
+
+    check_name(model.backbone, published=model.pretrained is True)
+    check_weights(model)
+    if model.pretrained is True and not has_trace(model.backbone):
+        log.info("Fetching the weights of %s, once for this machine.", model.backbone)
+        prefetch(model.backbone)
 
 
 def _prefetch(config: DictConfig) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from fishnet.callbacks.checkpoints import DurableCheckpointIO
 from fishnet.callbacks.guards import FiniteNumbers, SeededSteps, StopOnSignal
+from fishnet.callbacks.progress import RunBar
 from fishnet.callbacks.report import Curves, EpochLines, Speed
 from fishnet.data.datamodule import ImageFolderData
 from fishnet.environment import PARENT_RUN, SWEPT_KEYS
@@ -28,11 +28,12 @@ from fishnet.tracking.logger import MlflowLogger
 from fishnet.tracking.runs import run_name
 
 from .gan_checks import is_gan
+from .validate import OWN_KEYS
 
 log = logging.getLogger("fishnet")
 
-# keys of `trainer` that Lightning does not know; runs/precision.py uses them
-OWN_TRAINER_KEYS = ("channels_last", "compile")
+IN_SUBJECT = ("data", "data.root", "data.classes", "model.backbone", "model.backbone_args", "model.freeze",
+              "model.pretrained", "model")  # fmt: skip
 # precisions in which the weights themselves are other numbers
 WHOLLY_OTHER = (
     *("16-true", "16", "bf16-true", "bf16", "64-true", "64"),
@@ -62,12 +63,14 @@ def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, wat
     guards: list[L.Callback] = [SeededSteps(seed=config.seed), watch]
     if not config.get("tune"):  # the loss of a range test is meant to run away, and its epochs mean nothing
         guards += [FiniteNumbers(), Speed(), EpochLines(), Curves()]
+    if config.trainer.enable_progress_bar:
+        guards.append(RunBar())
     if config.trainer.precision in WHOLLY_OTHER:
         raise BadInput(
             f"trainer.precision={config.trainer.precision} changes the weights themselves, and a model is measured in "
             "float32: say 32-true, bf16-mixed or 16-mixed, or leave it to auto."
         )
-    settings = OmegaConf.create({key: value for key, value in config.trainer.items() if key not in OWN_TRAINER_KEYS})
+    settings = OmegaConf.create({key: value for key, value in config.trainer.items() if key not in OWN_KEYS})
     if settings.get("check_val_every_n_epoch"):  # a run that ends before its first validation would keep no best epoch
         settings.check_val_every_n_epoch = min(settings.check_val_every_n_epoch, settings.max_epochs)
     try:
@@ -76,7 +79,7 @@ def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, wat
             logger=logger,
             default_root_dir=str(folder),
             plugins=[DurableCheckpointIO()],
-            enable_progress_bar=config.trainer.enable_progress_bar and sys.stderr.isatty(),
+            enable_progress_bar=False,  # RunBar is the program's own
         )
     except (MisconfigurationException, ValueError) as error:  # no such device, no such precision
         raise BadInput(f"trainer: {str(error).strip().splitlines()[0]}") from error
@@ -124,7 +127,7 @@ def build_logger(
     """The run's logger, with its name and tags; nothing exists in the store before the run is opened."""
     return instantiate(
         config.tracking,
-        run_name=choose_name(config.name or name),
+        run_name=choose_name(config, name),
         home=str(Path.cwd()),
         folder=str(folder),
         run_id=run_id,
@@ -133,12 +136,26 @@ def build_logger(
     )
 
 
-def choose_name(wanted: str | None) -> str:
-    """The overrides, with a sweep's number in front, so that two runs of a sweep differ by name in any chart."""
-    hydra = HydraConfig.get()
-    overrides = list(hydra.overrides.task)
+def choose_name(config: DictConfig, name: str | None) -> str:
+    """The name that was given, or what is trained on what; of a sweep's job what differs, with its number in front.
+
+    Args:
+        config: of the run; `config.name` wins.
+        name: of a verb that trains nothing.
+    """
+    hydra, wanted = HydraConfig.get(), config.name or name
+    typed = {text.lstrip("+").split("=")[0]: text for text in hydra.overrides.task}
     if hydra.mode != RunMode.MULTIRUN:
-        return wanted or run_name(overrides)
+        return wanted or run_name([typed[key] for key in typed if key not in IN_SUBJECT], subject=subject_of(config))
     swept = os.environ.get(SWEPT_KEYS, "").split(",")
-    name = run_name([text for text in overrides if text.lstrip("+").split("=")[0] in swept], number=hydra.job.num)
-    return f"{wanted}-{name}" if wanted else name
+    job = run_name([typed[key] for key in typed if key in swept], number=hydra.job.num)
+    return f"{wanted} {job}" if wanted else job
+
+
+def subject_of(config: DictConfig) -> str:
+    """`lake resnet50 frozen`, `reef cnn`, `fox GAN`: photos and network."""
+    photos = Path(str(config.data.root)).expanduser().absolute().name if config.data.root != "data" else "reef"
+    if is_gan(config):
+        return f"{' '.join(config.data.classes)} GAN"
+    frozen = {"none": "", "backbone": "frozen"}.get(str(config.model.freeze), f"frozen to stage {config.model.freeze}")
+    return " ".join(filter(None, [photos, config.model.backbone, frozen]))

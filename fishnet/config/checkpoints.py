@@ -4,6 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from fishnet.errors import BadInput
 from fishnet.tracking.registry import REFERENCES, fetched
 from fishnet.tracking.store import open_store
 
@@ -14,3 +15,9 @@ def bring_checkpoint(config: DictConfig) -> None:
         return
     uri = OmegaConf.select(config, "tracking.uri")
     config.checkpoint = str(fetched(str(config.checkpoint), open_store(uri, home=Path.cwd(), create=False)))
+
+
+def require_checkpoint(config: DictConfig) -> None:
+    """Refuse a checkpoint that is not there, before anything heavy is imported."""
+    if config.checkpoint is not None and not Path(str(config.checkpoint)).expanduser().exists():
+        raise BadInput(f"{config.checkpoint}: there is no such checkpoint.")

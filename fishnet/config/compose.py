@@ -41,7 +41,12 @@ def job_folder() -> Path | None:
 
 
 def parsed(overrides: list[str]) -> list[Override]:
-    return OverridesParser.create().parse_overrides(overrides)
+    """The overrides as Hydra reads them; `glob(...)` in them finds the program's own choices."""
+    hydra = GlobalHydra.instance()
+    if hydra.is_initialized():
+        return OverridesParser.create(hydra.config_loader()).parse_overrides(overrides)
+    with initialize_config_module("fishnet.conf", version_base="1.3"):
+        return OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(overrides)
 
 
 def swept_keys(overrides: list[str]) -> list[str]:
@@ -51,14 +56,11 @@ def swept_keys(overrides: list[str]) -> list[str]:
 
 def check_sweep(overrides: list[str], verb: str, config_dir: str | None) -> DictConfig:
     """Refuse a sweep before its first job: every value of every swept key is composed and checked once."""
-    values: dict[int, list[str]] = {}
-    for position, override in enumerate(parsed(overrides)):
+    for override in parsed(overrides):
         if override.get_key_element() == "out" and not override.is_sweep_override():
             raise BadInput("out= is one folder, and -m runs several jobs: leave it out, each job is given its own.")
-        if override.is_sweep_override():
-            swept = [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
-            values[position] = swept[:MOST_CHECKED]
-    first = [values[position][0] if position in values else text for position, text in enumerate(overrides)]
+    values = {position: swept[:MOST_CHECKED] for position, swept in swept_values(overrides).items()}
+    first = first_job(overrides)
     base = compose(verb, first, config_dir)
     validate(base, verb, multirun=True)
     for position, choices in values.items():
@@ -66,6 +68,25 @@ def check_sweep(overrides: list[str], verb: str, config_dir: str | None) -> Dict
             job = [*first[:position], choice, *first[position + 1 :]]
             validate(compose(verb, job, config_dir), verb, multirun=True)
     return base
+
+
+def swept_values(overrides: list[str]) -> dict[int, list[str]]:
+    """Position of a swept override → an override for each of its values."""
+    swept = {
+        position: [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+        for position, override in enumerate(parsed(overrides))
+        if override.is_sweep_override()
+    }
+    for position, values in swept.items():
+        if not values:
+            raise BadInput(f"{overrides[position]}: this sweeps over nothing, for no choice has such a name.")
+    return swept
+
+
+def first_job(overrides: list[str]) -> list[str]:
+    """The overrides of a sweep's first job."""
+    values = swept_values(overrides)
+    return [values[position][0] if position in values else text for position, text in enumerate(overrides)]
 
 
 def known_keys(verb: str) -> list[str]:

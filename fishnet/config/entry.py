@@ -3,6 +3,7 @@
 Everything here runs before torch is imported.
 """
 
+import math
 import os
 import sys
 import time
@@ -16,9 +17,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from fishnet.errors import BadInput, Interrupted, WorkFailed, disk_trouble
-from fishnet.text import nearest
+from fishnet.text import counted, nearest
 
-from .compose import check_sweep, known_keys, searchpath
+from .compose import check_sweep, first_job, known_keys, searchpath, swept_values
 from .help import help_text
 from .hydra_internals import chosen_option, chosen_twice, get_args_parser, mistyped_group, mistyped_key
 
@@ -62,6 +63,12 @@ def start(work: Callable[[DictConfig], object], verb: str, sweep: Callable | Non
     parser.error = refuse  # type: ignore[method-assign]
     arguments = parser.parse_args()
     try:
+        if arguments.multirun and arguments.cfg:  # Hydra shows single jobs alone
+            jobs = math.prod(len(values) for values in swept_values(arguments.overrides).values())
+            print(f"# the first of {counted(jobs, 'job')}", flush=True)
+            sys.argv[1:] = [word for word in sys.argv[1:] if word not in MULTIRUN + tuple(arguments.overrides)]
+            sys.argv += first_job(arguments.overrides)
+            arguments.multirun = False
         main = hydra.main(version_base="1.3", config_path=CONF, config_name=verb)(job)
         if arguments.help:
             doc = work.__globals__["__doc__"]  # type: ignore[attr-defined]

@@ -17,7 +17,7 @@ from fishnet.data.listing import source_of
 from fishnet.errors import BadInput
 from fishnet.measure.metrics import GAN_MONITORS, MONITORS
 from fishnet.models.optimisation import check_optimizer
-from fishnet.models.published import check_cached, own_backbones
+from fishnet.models.published import check_obtainable, own_backbones
 from fishnet.ranges import Range
 from fishnet.text import nearest
 
@@ -26,6 +26,7 @@ from .quoting import KEYS_ELSEWHERE
 
 SEAMS = ("data", "model", "trainer", "tracking", "range_test")
 Schema = dict[str, tuple[ast.expr | None, ast.expr | None]]
+OWN_KEYS = ("channels_last", "compile")  # of `trainer`, which Lightning does not know
 TYPE_WORDS = {
     "float": "a number",
     "int": "a whole number",
@@ -81,6 +82,8 @@ def _check_types(config: DictConfig, seam: str) -> None:
     if "_target_" in node:
         schema = constructor(node["_target_"])
         for key, value in cast(dict[str, object], OmegaConf.to_container(node, resolve=True)).items():
+            if schema and key not in {*schema, *OWN_KEYS} and not key.startswith("_"):
+                raise BadInput(f"{seam}.{key}: there is no such setting; {nearest(key, [*schema])}")
             check(f"{seam}.{key}", value, schema.get(key, (None, None))[0])
 
 
@@ -177,7 +180,7 @@ def check_writable(key: str, text: str) -> None:
 def check_weights(model: DictConfig) -> None:
     """Whether published weights can be on this machine; not part of `validate`, for it depends on the machine."""
     if model.pretrained is True:
-        check_cached(model.backbone)
+        check_obtainable(model.backbone)
 
 
 def check_fixed_views(config: DictConfig) -> None:

@@ -21,7 +21,7 @@ import torch
 
 from fishnet.data.index import state_folder
 from fishnet.data.store import Made, Store, Stored, is_store, store_in
-from fishnet.data.views import working_image, working_shape
+from fishnet.data.views import Working, working_image, working_shape
 from fishnet.environment import usable_cores
 from fishnet.errors import WorkFailed
 from fishnet.files import LockHeld, locked
@@ -36,8 +36,8 @@ _AHEAD = 8  # photos a core may have waiting
 class Decoded:
     """Working images straight from their files: what a cache would hold, made again at every look."""
 
-    def __init__(self, root: Path, table: pd.DataFrame, *, side: int, interpolation: str) -> None:
-        self.root, self.side, self.interpolation = root, side, interpolation
+    def __init__(self, root: Path, table: pd.DataFrame, how: Working) -> None:
+        self.root, self.how = root, how
         self.paths, self.digests = table["path"].to_numpy(object), table["sha256"].to_numpy(object)
 
     def __len__(self) -> int:
@@ -46,7 +46,7 @@ class Decoded:
     def __getitem__(self, position: int) -> np.ndarray:
         path, digest = self.root / self.paths[position], self.digests[position]
         try:
-            return working_image(path, sha256=digest, side=self.side, interpolation=self.interpolation)
+            return working_image(path, sha256=digest, how=self.how)
         except RefusedImage as error:
             raise WorkFailed(f"{path} could be read when its folder was indexed and no longer can: {error}.") from error
 
@@ -79,18 +79,19 @@ def _changed(folder: Path) -> float:
 
 
 def working_images(
-    root: Path, table: pd.DataFrame, *, side: int, interpolation: str, cache: str, limit: float, progress: bool = True
+    root: Path, table: pd.DataFrame, how: Working, *, cache: str, limit: float, progress: bool = True
 ) -> Decoded | Stored:
-    """The photos of the table, the shorter side scaled to `side`; from the `cache` if `limit` GB have room for them."""
-    decoded = Decoded(root, table, side=side, interpolation=interpolation)
+    """The working images of the table; from the `cache` if `limit` GB have room for them."""
+    decoded = Decoded(root, table, how)
     if cache == "off":
         return decoded
     folder = cache_folder(root, cache)
-    about = {"side": side, "interpolation": interpolation, "version": _VERSION}
+    about = {"side": how.side, "interpolation": how.interpolation, "version": _VERSION}
+    about |= {} if how.fit == "crop" else {"fit": how.fit}
     name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
-    store = Store(folder / f"{side}px-{name}", dtype="uint8", about=about)
+    store = Store(folder / f"{how.side}px-{name}", dtype="uint8", about=about)
     keys, sizes = table["sha256"].tolist(), table[["width", "height"]].to_numpy().tolist()
-    shapes = np.array([working_shape(width, height, side) for width, height in sizes], dtype=np.int32)
+    shapes = np.array([working_shape(width, height, how) for width, height in sizes], dtype=np.int32)
 
     def make(position: int) -> tuple[int, np.ndarray]:
         image = decoded[position]

@@ -24,6 +24,8 @@ from fishnet.data.subjects import look_of, typed
 from fishnet.errors import BadInput
 from fishnet.text import counted
 
+LONG = 0.25  # of a photo's length that a square out of its middle leaves out
+FEW_LONG = 0.05  # of the photos: fewer long ones are not worth a word
 TINY = 64  # pixels of the shorter side: enlarged three times or more for a network of 224
 LOPSIDED = 10  # times as many photos in the largest class as in the smallest
 PLAIN = 0.6  # of a picture in one tone: no photo of three folders of photos has more than 0.56
@@ -169,6 +171,25 @@ def tiny(folder: Folder) -> Iterator[Finding]:
         yield Finding("tiny", "warns", f"{counted(len(small), 'photo')} smaller than {TINY} pixels", photos)
 
 
+def is_long(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Of each photo, whether a square out of its middle leaves out more than a quarter of its length."""
+    sides = table[["width", "height"]]
+    return sides.min(axis=1) < (1 - LONG) * sides.max(axis=1)
+
+
+def long_photos(folder: Folder) -> Iterator[Finding]:
+    """Photos of which a network sees the middle alone, where they are cropped."""
+    table = folder.table[is_long(folder.table)]
+    share = len(table) / len(folder.table)
+    if share >= FEW_LONG:
+        sides = table.assign(ratio=table["width"] / table["height"]).sort_values("ratio", kind="stable")
+        photos = [
+            (path, f"{width} x {height}") for path, width, height in sides[["path", "width", "height"]].to_numpy()
+        ]
+        text = f"{share:.0%} of the photos lose more than a quarter of their length to a square out of their middle"
+        yield Finding("long", "notes", f"{text}: model.fit=pad shows them whole, and model.fit=squash pressed", photos)
+
+
 def licences(folder: Folder) -> Iterator[Finding]:
     """A photo without a licence may be trained on here and there, but not be shown or passed on."""
     if folder.manifest.empty or "licence" not in folder.manifest:
@@ -257,6 +278,6 @@ def balance(folder: Folder) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Check, ...] = (
-    *(broken, left_out, in_two_classes, look_alike, same_photo, duplicated, placeholders, tiny, licences, changed),
-    *(complete, groups, leak, balance, hidden_conditions),
+    *(broken, left_out, in_two_classes, look_alike, same_photo, duplicated, placeholders, tiny, long_photos),
+    *(licences, changed, complete, groups, leak, balance, hidden_conditions),
 )

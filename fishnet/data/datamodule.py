@@ -101,7 +101,7 @@ class ImageFolderData(L.LightningDataModule):
         workers: Annotated[int, AtLeast(0)] = 0,
         cache: str = "auto",
         cache_limit: Annotated[float, Above(0)] = 20.0,
-        views: Annotated[int, AtLeast(0)] = 0,
+        views: Annotated[int, AtLeast(0)] | None = None,
         seed: Annotated[int, AtLeast(0)] = 0,
     ) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class ImageFolderData(L.LightningDataModule):
             folds=folds, fold=fold, split_file=split_file, seed=seed, cache=cache, cache_limit=cache_limit,
         )  # fmt: skip
         self.image_size, self.augment, self.balance = image_size, augment, balance
-        self.batch_size, self.workers, self.views = batch_size, workers, views
+        self.batch_size, self.workers, self.views = batch_size, workers, views or 0
         self.order_seed = seed  # of the training's order of photos; `train` sets its own, and the split stays as it is
         self.part = "test"  # that the test loader serves
         self._preprocessing: Preprocessing | None = None

@@ -12,7 +12,7 @@ import pandas as pd
 from fishnet.data.cache import stored_features
 from fishnet.data.index import grouped
 from fishnet.data.same_photo import Pair, compared, nearest_pairs
-from fishnet.data.store import with_bar
+from fishnet.progress import with_progress
 
 Weight = Literal["blocks", "warns", "notes"]
 WEIGHTS: tuple[Weight, ...] = ("blocks", "warns", "notes")  # the gravest first
@@ -53,7 +53,7 @@ class Folder:
             Pair(int(rows[p.left]), int(rows[p.right]), p.cosine) for p in nearest_pairs(features, self.groups[rows])
         ]
         photos = [self.root / path for path in self.table["path"]]
-        return list(with_bar(compared(near, photos), len(near), "comparing photos", self.progress))
+        return list(with_progress(compared(near, photos), len(near), "comparing photos", shown=self.progress))
 
 
 @dataclass(frozen=True)

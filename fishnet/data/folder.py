@@ -27,7 +27,7 @@ from .seen import UNSEEN, SeenPhotos
 from .splits import check_counts, load_split, split
 from .store import Stored
 from .subjects import stated_groups
-from .views import Preprocessing, View, working_side
+from .views import Preprocessing, View, Working, working
 
 _log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class PhotoFolder:
     fewest: int = 2
     whole: bool = False
     seen: SeenPhotos | None = None
-    _images: dict[tuple[int, str], Decoded | Stored] = field(default_factory=dict, init=False, repr=False)
+    _images: dict[Working, Decoded | Stored] = field(default_factory=dict, init=False, repr=False)
 
     def for_classes(self, classes: Sequence[str]) -> "PhotoFolder":
         """This folder with a trained model's labels, be it of one class; a class that it does not know is refused."""
@@ -214,13 +214,12 @@ class PhotoFolder:
 
     def images(self, preprocessing: Preprocessing) -> Decoded | Stored:
         """The photos at their working size for a model, by row; opened once, so that all loaders share one cache."""
-        key = side, interpolation = working_side(preprocessing), preprocessing.interpolation
-        if key not in self._images:
-            self._images[key] = working_images(
-                self.index.root, self.table, side=side, interpolation=interpolation,
-                cache=self.cache, limit=self.cache_limit,
-            )  # fmt: skip
-        return self._images[key]
+        how = working(preprocessing)
+        if how not in self._images:
+            self._images[how] = working_images(
+                self.index.root, self.table, how, cache=self.cache, limit=self.cache_limit
+            )
+        return self._images[how]
 
     @property
     def weights(self) -> np.ndarray | None:

@@ -28,10 +28,10 @@ from fishnet.data.listing import Listing, list_photos
 from fishnet.data.manifest import with_manifest
 from fishnet.data.same_photo import PAIRS, read_pairs
 from fishnet.data.scan import scan
-from fishnet.data.store import with_bar
 from fishnet.data.subjects import stated_groups
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.files import locked, replacing
+from fishnet.progress import with_progress
 
 DUPLICATES = ("group", "drop", "ignore")
 _log = logging.getLogger(__name__)
@@ -305,7 +305,7 @@ def _read_missing(photos: pd.DataFrame, missing: np.ndarray, root: Path, workers
     columns = {name: photos[name].to_numpy(copy=True) for name in (*_FACTS, "done")}
     results = scan(list(row_of), workers=workers)
     try:
-        for path, facts in with_bar(results, len(row_of), "reading photos", progress):
+        for path, facts in with_progress(results, len(row_of), "reading photos", shown=progress):
             row = row_of[path]
             for name in _FACTS:
                 columns[name][row] = facts.get(name, columns[name][row])

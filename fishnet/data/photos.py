@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fishnet.images import RefusedImage, load_pixels, read_bytes
 
-from .views import Preprocessing, centre, decoded_side, scaled, working_side
+from .views import Preprocessing, centre, decoded_side, scaled, working
 
 
 class ReadPhoto(NamedTuple):
@@ -34,9 +34,9 @@ class ReadPhoto(NamedTuple):
 
 def read_photo(photo: Path | bytes, preprocessing: Preprocessing) -> ReadPhoto:
     """Decode a file, or its bytes, with the hardened loader, and cut the view out; RefusedImage says why it cannot."""
-    data, side = photo if isinstance(photo, bytes) else read_bytes(photo), working_side(preprocessing)
-    pixels, full_size = load_pixels(data, min_side=decoded_side(side))
-    image = scaled(pixels, full_size, side=side, interpolation=preprocessing.interpolation)
+    data, how = photo if isinstance(photo, bytes) else read_bytes(photo), working(preprocessing)
+    pixels, full_size = load_pixels(data, min_side=decoded_side(how.side))
+    image = scaled(pixels, full_size, how)
     return ReadPhoto(centre(image, preprocessing.size), hashlib.sha256(data).hexdigest(), full_size)
 
 

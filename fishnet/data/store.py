@@ -10,15 +10,16 @@ import logging
 import mmap
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from fishnet.errors import WorkFailed
 from fishnet.files import locked, replacing
+from fishnet.progress import with_progress
 
 _log = logging.getLogger("fishnet")
 _ROW = np.dtype([("key", "S80"), ("offset", "<i8"), ("shape", "<i4", (3,))])
@@ -85,7 +86,7 @@ class Store:
         with locked(self.folder / "lock", waiting=f"{label}: another process is at it; waiting for it."):
             missing = self.missing(keys)
             if len(missing):
-                made = with_bar(make(missing), len(missing), label, progress)
+                made = with_progress(make(missing), len(missing), label, shown=progress)
                 self._write((keys[position], array.reshape(shapes[position])) for position, array in made)
 
     def _write(self, made: Iterator[tuple[str, np.ndarray]]) -> None:
@@ -175,16 +176,3 @@ def _end(rows: np.ndarray, dtype: np.dtype) -> int:
     """Where the last array of these rows ends, in bytes."""
     sizes = rows["shape"].astype(np.int64).prod(axis=1) * dtype.itemsize
     return int((rows["offset"] + sizes).max(initial=0))
-
-
-_Item = TypeVar("_Item")
-
-
-def with_bar(items: Iterable[_Item], count: int, label: str, shown: bool) -> Iterator[_Item]:
-    """The items, with a progress bar on stderr while they come."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    look = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*look, console=Console(stderr=True), disable=not shown) as bar:
-        yield from bar.track(items, total=count)

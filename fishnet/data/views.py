@@ -21,6 +21,8 @@ AUGMENTATIONS = ("none", "mirror", "light", "photo", "affine")
 CROPS = {"light": (0.7, 1.0), "photo": (0.4, 1.0)}  # shares of the photo's area
 NARROWEST, WIDEST = 0.8, 1.25  # a piece's width over its height
 LONGEST = 3  # times the shorter side; what lies further out no centre crop and hardly a random one would see
+FITS = ("crop", "pad", "squash")
+PADDING = (124, 116, 104)  # the mean colour of ImageNet, which is nothing to a network: about 0 after normalisation
 
 
 class Preprocessing(Protocol):
@@ -32,6 +34,8 @@ class Preprocessing(Protocol):
     def crop(self) -> float: ...
     @property
     def interpolation(self) -> str: ...
+    @property
+    def fit(self) -> str: ...
 
 
 class PlainPreprocessing(NamedTuple):
@@ -40,23 +44,51 @@ class PlainPreprocessing(NamedTuple):
     size: int
     crop: float = 0.875
     interpolation: str = "bilinear"
+    fit: str = "crop"
 
 
-def working_side(preprocessing: Preprocessing) -> int:
-    """The shorter side that the evaluation view is the centre of: what pretrained weights were measured with."""
-    return max(preprocessing.size, round(preprocessing.size / preprocessing.crop))
+class Working(NamedTuple):
+    """How working images are made.
+
+    Args:
+        side: of `crop` the shorter side, of which the evaluation view is the centre: what pretrained weights were
+            measured with; otherwise both sides, and the view is all of it.
+        interpolation: `bilinear` or `bicubic`.
+        fit: how a photo that is no square becomes one: `crop` leaves out what lies beyond the middle, `pad` puts the
+            whole photo on a plain ground, `squash` presses it together.
+    """
+
+    side: int
+    interpolation: str
+    fit: str = "crop"
 
 
-def working_shape(width: int, height: int, side: int) -> tuple[int, int, int]:
+def working(preprocessing: Preprocessing) -> Working:
+    """How the working images of a model are made."""
+    size, fit = preprocessing.size, preprocessing.fit
+    side = max(size, round(size / preprocessing.crop)) if fit == "crop" else size
+    return Working(side, preprocessing.interpolation, fit)
+
+
+def working_shape(width: int, height: int, how: Working) -> tuple[int, int, int]:
     """Rows, columns and colours of the working image of a photo of this size."""
-    scale = side / min(width, height)
-    return min(round(height * scale), LONGEST * side), min(round(width * scale), LONGEST * side), 3
+    if how.fit != "crop":
+        return how.side, how.side, 3
+    scale = how.side / min(width, height)
+    return min(round(height * scale), LONGEST * how.side), min(round(width * scale), LONGEST * how.side), 3
 
 
-def working_image(photo: Path | bytes, *, sha256: str, side: int, interpolation: str) -> np.ndarray:
-    """Decoded and scaled to height × width × 3 bytes, very long photos cut to the middle; `sha256` as in the index."""
-    pixels, full_size = load_pixels(photo, sha256=sha256, min_side=decoded_side(side))
-    return scaled(pixels, full_size, side=side, interpolation=interpolation)
+def padded_shape(width: int, height: int, side: int) -> tuple[int, int]:
+    """Rows and columns of a whole photo of this size inside a square of `side`."""
+    scale = side / max(width, height)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def working_image(photo: Path | bytes, *, sha256: str, how: Working) -> np.ndarray:
+    """Decoded and scaled to height × width × 3 bytes, of `crop` very long photos cut to the middle; `sha256` as in the
+    index."""
+    pixels, full_size = load_pixels(photo, sha256=sha256, min_side=decoded_side(how.side))
+    return scaled(pixels, full_size, how)
 
 
 def decoded_side(side: int) -> int:
@@ -64,12 +96,23 @@ def decoded_side(side: int) -> int:
     return round(1.5 * side)
 
 
-def scaled(pixels: np.ndarray, full_size: tuple[int, int], *, side: int, interpolation: str) -> np.ndarray:
-    """The working image of decoded pixels; `full_size` is the photo's own width and height."""
-    longest = LONGEST * min(pixels.shape[:2])
-    top, left = (max(0, length - longest) // 2 for length in pixels.shape[:2])
-    pixels = pixels[top : top + longest, left : left + longest]
-    shape = working_shape(*full_size, side)[:2]  # the index knows it too, whatever size the decoder left
+def scaled(pixels: np.ndarray, full_size: tuple[int, int], how: Working) -> np.ndarray:
+    """The working image of decoded pixels; `full_size` is the photo's own width and height, which the index knows too,
+    whatever size the decoder left."""
+    if how.fit == "pad":
+        rows, columns = padded_shape(*full_size, how.side)
+        top, left = (how.side - rows) // 2, (how.side - columns) // 2
+        square = np.full((how.side, how.side, 3), PADDING, np.uint8)
+        square[top : top + rows, left : left + columns] = _resized(pixels, (rows, columns), how.interpolation)
+        return square
+    if how.fit == "crop":
+        longest = LONGEST * min(pixels.shape[:2])
+        top, left = (max(0, length - longest) // 2 for length in pixels.shape[:2])
+        pixels = pixels[top : top + longest, left : left + longest]
+    return _resized(pixels, working_shape(*full_size, how)[:2], how.interpolation)
+
+
+def _resized(pixels: np.ndarray, shape: tuple[int, int], interpolation: str) -> np.ndarray:
     image, mode = torch.from_numpy(pixels).permute(2, 0, 1), InterpolationMode(interpolation)
     resized = functional.resize(image, list(shape), interpolation=mode, antialias=True)
     return np.ascontiguousarray(resized.permute(1, 2, 0).numpy())
@@ -81,17 +124,31 @@ def centre(image: np.ndarray, size: int) -> np.ndarray:
     return image[top : top + size, left : left + size]
 
 
-def view_box(width: int, height: int, preprocessing: Preprocessing) -> tuple[float, float, float]:
-    """Left, top and side, in pixels of a photo of this size, of the square that the evaluation view shows of it."""
-    side = working_side(preprocessing)
-    scale = side / min(width, height)
-    rows, columns, _ = working_shape(width, height, side)
-    cut = [max(0.0, length * scale - LONGEST * side) / 2 for length in (width, height)]
+class Box(NamedTuple):
+    """In pixels of a photo."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+def view_box(width: int, height: int, preprocessing: Preprocessing) -> Box:
+    """What the evaluation view shows of a photo of this size; with `pad` it reaches beyond the photo."""
+    how, size = working(preprocessing), preprocessing.size
+    if how.fit == "squash":
+        return Box(0.0, 0.0, width, height)
+    if how.fit == "pad":
+        rows, columns = padded_shape(width, height, size)
+        scale = size / max(width, height)
+        return Box(-((size - columns) // 2) / scale, -((size - rows) // 2) / scale, size / scale, size / scale)
+    scale = how.side / min(width, height)
+    rows, columns, _ = working_shape(width, height, how)
+    cut = [max(0.0, length * scale - LONGEST * how.side) / 2 for length in (width, height)]
     left, top = (
-        (outside + round((length - preprocessing.size) / 2)) / scale
-        for outside, length in zip(cut, (columns, rows), strict=True)
+        (outside + round((length - size) / 2)) / scale for outside, length in zip(cut, (columns, rows), strict=True)
     )
-    return left, top, preprocessing.size / scale
+    return Box(left, top, size / scale, size / scale)
 
 
 @dataclass(frozen=True)

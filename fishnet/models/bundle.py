@@ -26,6 +26,7 @@ from safetensors.torch import save_file
 
 from fishnet import __version__
 from fishnet.data.seen import SeenPhotos
+from fishnet.data.views import FITS
 from fishnet.errors import BadInput
 from fishnet.files import new_folder, write_whole
 
@@ -249,7 +250,8 @@ def _preprocessing(folder: Path, about: Mapping[str, Any]) -> Preprocessing:
         numbers = (*found.mean, *found.std, found.crop)
         sound = all(math.isfinite(number) for number in numbers) and min(found.std) > 0 and 0 < found.crop <= 1
         sound = sound and type(found.size) is int and 0 < found.size <= LONGEST_SIDE
-        sound = sound and found.interpolation in ("bilinear", "bicubic") and set(found.steps) <= set(STEPS)
+        sound = sound and found.interpolation in ("bilinear", "bicubic") and found.fit in FITS
+        sound = sound and set(found.steps) <= set(STEPS)
     except (TypeError, ValueError):
         sound = False
     if not sound:

@@ -49,10 +49,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise BadInput(f"{path} is not what was written (its digest differs): it is cut short or was changed.")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        checkpoint["hyper_parameters"], checkpoint["state_dict"]
     except Exception as error:
         raise BadInput(f"{path} is no checkpoint that can be read safely ({type(error).__name__}).") from error
-    return checkpoint
+    if isinstance(checkpoint, dict) and {"hyper_parameters", "state_dict"} <= {*checkpoint}:
+        return checkpoint
+    if isinstance(checkpoint, dict) and any(isinstance(value, torch.Tensor) for value in checkpoint.values()):
+        raise BadInput(
+            f"{path} holds weights alone, without the network and its classes: begin a training with them by "
+            f"model.backbone=NAME model.pretrained={path}."
+        )
+    raise BadInput(f"{path} is no checkpoint of this program: it lacks the network's description or its weights.")
 
 
 def _write_digests(path: Path, digests: list[str]) -> None:

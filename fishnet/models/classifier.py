@@ -36,6 +36,8 @@ class ImageClassifier(L.LightningModule):
         freeze: `none`, `backbone` (only the classifier layer learns), or a number of stages, from the first on.
         dropout: the share of features left out before the classifier layer in training.
         image_size: side of the square that the network sees; null takes the backbone's own.
+        fit: how a photo becomes a square: `crop` shows its middle, `pad` all of it on a plain ground, `squash` all of
+            it pressed together. `auto` is settled by the program for a folder; a model alone takes the middle.
         preprocess: steps before the network, of `crop`, `autocontrast`, `equalize` and `whiten`.
         optimizer: a name of timm's, such as `sgd`, `adam`, `adamw`, `adamax` or `rmsprop`.
         lr: the learning rate.
@@ -61,6 +63,7 @@ class ImageClassifier(L.LightningModule):
         freeze: Literal["none", "backbone"] | int = "none",
         dropout: Annotated[float, FromToBelow(0, 1)] = 0.0,
         image_size: int | None = None,
+        fit: Literal["auto", "crop", "pad", "squash"] = "crop",
         preprocess: list[str] | None = None,
         optimizer: str = "sgd",
         lr: Annotated[float, Above(0)] = 0.01,
@@ -75,6 +78,7 @@ class ImageClassifier(L.LightningModule):
         if len(classes) < 2:
             raise BadInput(f"A classifier needs two classes or more; these are {classes}.")
         check_optimizer(optimizer)
+        fit = "crop" if fit == "auto" else fit
         self.save_hyperparameters(ignore=["pretrained"], logger=False)  # a checkpoint brings its own weights
         self.classes = list(classes)
         self.slugs = slugs(self.classes)
@@ -87,7 +91,7 @@ class ImageClassifier(L.LightningModule):
         )
         freeze_backbone(self.network, freeze)
         self.train()  # Lightning keeps the mode it finds, and frozen layers must not be found in training mode
-        self.preprocessing = preprocessing_of(self.network, image_size, preprocess)
+        self.preprocessing = preprocessing_of(self.network, image_size, preprocess, fit)
         self.register_buffer("mean", torch.tensor(self.preprocessing.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(self.preprocessing.std).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("temperature", torch.ones(()))
@@ -108,7 +112,9 @@ class ImageClassifier(L.LightningModule):
         size = getattr(data, "image_size", None)
         if size not in (None, self.preprocessing.size):
             self.hparams["image_size"] = size  # the checkpoint must know what it was trained at
-            self.preprocessing = preprocessing_of(self.network, size, self.hparams["preprocess"])
+            self.preprocessing = preprocessing_of(
+                self.network, size, self.hparams["preprocess"], self.preprocessing.fit
+            )
         if stage == "fit" and getattr(data, "balance", "none") == "weights":
             self.class_weights.copy_(torch.as_tensor(data.class_weights, dtype=torch.float32))
 

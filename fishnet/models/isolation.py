@@ -44,6 +44,22 @@ def rng_preserved() -> Iterator[None]:
         np.random.set_state(numpys)
 
 
+@contextmanager
+def training_state_restored(model: nn.Module) -> Iterator[None]:
+    """A few steps of learning inside leave no trace: modes, buffers such as batch norm's statistics, and gradients are
+    as before. Weights may not be changed."""
+    modes = {module: module.training for module in model.modules()}
+    buffers = {name: value.clone() for name, value in model.named_buffers()}
+    try:
+        yield
+    finally:
+        for name, value in model.named_buffers():
+            value.copy_(buffers[name])
+        for module, mode in modes.items():
+            module.training = mode
+        model.zero_grad(set_to_none=True)
+
+
 @torch.no_grad()
 def accepts_size(model: Classifier, size: int) -> None:
     """Try the model on a blank photo of this size; raises whatever the network raises."""

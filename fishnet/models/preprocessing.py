@@ -18,7 +18,8 @@ DISPLAY = 0.2  # of the range of greys for one standard deviation, where whitene
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Shorter side to size / crop, centre crop of size × size, `steps`, then (x - mean) / std."""
+    """Shorter side to size / crop and its centre of size × size (or the whole photo, with `fit`), `steps`, then
+    (x - mean) / std."""
 
     size: int
     mean: tuple[float, float, float]
@@ -26,16 +27,21 @@ class Preprocessing:
     interpolation: str
     crop: float
     steps: tuple[str, ...] = ()
+    fit: str = "crop"  # or pad, squash
 
     def as_dict(self) -> dict:
         return asdict(self)
 
 
-def preprocessing_of(network: nn.Module, size: int | None, steps: Sequence[str] | None = None) -> Preprocessing:
+def preprocessing_of(
+    network: nn.Module, size: int | None, steps: Sequence[str] | None = None, fit: str = "crop"
+) -> Preprocessing:
     """The backbone's own requirements, at its own size or at `size`, with `steps` before the network."""
     config: Any = network.pretrained_cfg
     crop = float(config.get("crop_pct") or 0.875)
     chosen = ordered(steps or ())
+    if "crop" in chosen and fit != "crop":
+        raise BadInput(f"model.fit={fit} shows whole photos, and model.preprocess=crop their middle: leave one out.")
     return Preprocessing(
         size=size or int(config["input_size"][-1]),
         mean=tuple(config["mean"]),
@@ -43,6 +49,7 @@ def preprocessing_of(network: nn.Module, size: int | None, steps: Sequence[str] 
         interpolation="bicubic" if config.get("interpolation") == "bicubic" else "bilinear",
         crop=crop * CROP if "crop" in chosen else crop,
         steps=chosen,
+        fit=fit,
     )
 
 

@@ -33,11 +33,12 @@ def own_backbones() -> dict[str, str]:
     return classes
 
 
-def check_cached(backbone: str) -> None:
-    """Refuse weights of which no cache has a trace; if there is one, loading them shows whether they are whole."""
+def check_obtainable(backbone: str) -> None:
+    """Refuse weights of which no cache has a trace, where they cannot be fetched either; if there is a trace, loading
+    them shows whether they are whole."""
     if backbone in own_backbones():
         raise no_weights(backbone)
-    if not has_trace(backbone):
+    if not has_trace(backbone) and not hub_answers():
         raise not_here(backbone)
 
 
@@ -59,8 +60,9 @@ def no_weights(backbone: str) -> BadInput:
 
 def not_here(backbone: str) -> BadInput:
     return BadInput(
-        f"The weights of {backbone} are not on this machine: where there is a network, run "
-        f"`fishnet train prefetch=true model.backbone={backbone}`; or give model.pretrained=FILE."
+        f"The weights of {backbone} are not on this machine, and {_hub()} cannot be reached: where there is a network, "
+        f"run `fishnet train prefetch=true model.backbone={backbone}`; or give model.pretrained=FILE; or learn from "
+        "nothing with model.pretrained=false."
     )
 
 

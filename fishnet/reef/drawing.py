@@ -3,8 +3,7 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from rich.progress import track
-
+from fishnet.progress import with_progress
 from fishnet.reef.observations import Observation, observations_of
 from fishnet.reef.photo import Photo, draw_photo
 from fishnet.reef.settings import Settings
@@ -47,5 +46,6 @@ def entries(settings: Settings) -> list[Entry]:
 
 def drawn_photos(settings: Settings, *, progress: bool = False) -> Iterator[tuple[Entry, Photo]]:
     """All photos of a reef, drawn one after the other, as they are before their files are packed."""
-    for entry in track(entries(settings), "drawing the reef", disable=not progress):
+    planned = entries(settings)
+    for entry in with_progress(planned, len(planned), "drawing the reef", shown=progress):
         yield entry, entry.draw(settings)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from rich.progress import track
 from torch import Tensor
 
 from fishnet.data.photos import photo_batches
@@ -14,6 +13,7 @@ from fishnet.models.classifier import ImageClassifier
 from fishnet.models.familiarity import Familiarity
 from fishnet.models.features import features_and_logits, has_features
 from fishnet.models.isolation import eval_mode_restored
+from fishnet.progress import with_progress
 
 from .gallery import photos_root
 
@@ -58,7 +58,7 @@ def _computed(model: ImageClassifier, root: Path, chosen: pd.DataFrame) -> tuple
     batches = photo_batches([root / path for path in chosen["path"]], model.preprocessing, batch_size=BATCH)
     total = -(-len(chosen) // BATCH)
     with eval_mode_restored(model):
-        for batch in track(batches, total=total, description="learning what is strange", transient=True):
+        for batch in with_progress(batches, total, "learning what is strange"):
             readable += [not problem for problem in batch.problems]
             if batch.views:
                 found = features_and_logits(model.network, head, model.pixels(batch.images.to(model.device)))

@@ -63,12 +63,16 @@ def require_float32(config: DictConfig, what: str = "a finished model is measure
     config.trainer.precision, config.trainer.channels_last, config.trainer.compile = *PLAIN, False
 
 
+def use_gpu(config: DictConfig) -> bool:
+    """Whether the trainer computes on a GPU."""
+    return torch.cuda.is_available() and config.trainer.accelerator in ("auto", "gpu", "cuda")
+
+
 def _shared_choice(config: DictConfig, model: Classifier) -> tuple[Setting, str]:
     """The first process of a node applies the rule; those that it starts take its choice from the environment."""
     if os.environ.get(PRECISION) and "LOCAL_RANK" in os.environ:
         return Setting(*json.loads(os.environ[PRECISION])), ""
-    use_gpu = torch.cuda.is_available() and config.trainer.accelerator in ("auto", "gpu", "cuda")
-    setting, reason = rule(model, use_gpu=use_gpu)
+    setting, reason = rule(model, use_gpu=use_gpu(config))
     os.environ[PRECISION] = json.dumps(setting)
     log.info("Training in %s: %s; trainer.precision=32-true keeps plain float32.", setting, reason)
     return setting, f"{setting} ({reason})"

@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,16 +19,17 @@ from fishnet.callbacks.report import Report
 from fishnet.data.datamodule import ImageFolderData
 from fishnet.data.folder import PhotoFolder
 from fishnet.data.index import state_folder
-from fishnet.errors import WorkFailed, disk_trouble
+from fishnet.errors import Interrupted, WorkFailed, disk_trouble
 from fishnet.measure.intervals import Interval
 from fishnet.measure.metrics import shown_in
-from fishnet.models.checkpoint import read_checkpoint, write_checkpoint
+from fishnet.models.checkpoint import newest, read_checkpoint, write_checkpoint
 from fishnet.models.classifier import ImageClassifier
 from fishnet.models.run_model import keep_model
 from fishnet.text import counted
 from fishnet.tracking.logger import MlflowLogger
 from fishnet.tracking.session import Reports, open_run
 
+from .folders import is_first
 from .precision import float32
 
 log = logging.getLogger("fishnet")
@@ -47,6 +49,25 @@ def tracked_run(start: Callable[[], Reports | None], config: DictConfig) -> Iter
             if cured is error:
                 raise
             raise cured from error
+
+
+@contextmanager
+def stopped_in_words(folder: Path) -> Iterator[None]:
+    """A training that is stopped by the user ends with a sentence: what is kept, and the command that goes on."""
+    try:
+        yield
+    except Interrupted:
+        kept = newest(folder / "checkpoints") if is_first() else None
+        if kept is not None:
+            step = read_checkpoint(kept)["global_step"]
+            shown = os.path.relpath(folder) if folder.is_relative_to(Path.cwd()) else str(folder)
+            command = shlex.join(["fishnet", "train", f"resume={shown}"])
+            log.info(
+                "Stopped: %s of training are kept in %s. Go on with: %s", counted(step, "step"), kept.name, command
+            )
+        elif is_first():
+            log.info("Stopped before there was anything to keep.")
+        raise
 
 
 def as_known_failure(error: BaseException, config: DictConfig) -> BaseException:

@@ -106,8 +106,10 @@ class Answering:
         """
         ranked = self._ranked(computed.logits, self.probabilities(computed.logits, chosen), chosen)
         width, height = read.full_size
-        left, upper, side = view_box(width, height, self.model.preprocessing)
-        square = Square(left=left / width, top=upper / height, width=side / width, height=side / height)
+        box = view_box(width, height, self.model.preprocessing)
+        square = Square(
+            left=box.left / width, top=box.top / height, width=box.width / width, height=box.height / height
+        )
         maps = {
             self.model.classes[c]: np.round(values.astype(float), 6).tolist() for c, values in computed.maps.items()
         }

@@ -48,7 +48,7 @@ class Decoders:
     def __init__(
         self, workers: int, preprocessing: Preprocessing, *, seconds: float = SECONDS, memory: int = MEMORY
     ) -> None:
-        known = preprocessing.size, preprocessing.crop, preprocessing.interpolation
+        known = preprocessing.size, preprocessing.crop, preprocessing.interpolation, preprocessing.fit
         self.preprocessing, self.seconds, self.memory = PlainPreprocessing(*known), seconds, memory
         self._photos: queue.SimpleQueue[tuple[bytes, Future[ReadPhoto]] | None] = queue.SimpleQueue()
         self._threads = [threading.Thread(target=self._care, name="decoder", daemon=True) for _ in range(workers)]

@@ -28,37 +28,44 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fishnet.tracking")
 
+LONGEST_NAME = 80
 ID_LENGTH, SHORTEST = 32, 6  # of a run's id, and of its beginning where that is enough
 SILENT_FOR = 600.0  # seconds without a sign of life after which a writer on another host counts as dead
 
 # Keys that say where and not what, or that the name already says otherwise.
-_UNNAMED = ("hydra", "tracking", "callbacks", "out", "name", "resume", "test", "checkpoint", "folds", "root", "seed")
+_UNNAMED = ("hydra", "tracking", "callbacks", "out", "name", "resume", "test", "checkpoint", "folds", "root")
 _SELF_EVIDENT = ("backbone", "optimizer", "scheduler", "augment", "data", "experiment", "trainer")
 
 
 # ---- names and folders
 
 
-def run_name(overrides: Sequence[str], *, number: int | None = None, fallback: str = "run") -> str:
-    """`t003-lr0.1-resnet101-f2`: the trial and what was overridden, so that runs can be told apart in any chart."""
-    parts = [] if number is None else [f"t{number:03d}"]
-    for override in overrides:
-        key, _, value = override.lstrip("+").partition("=")
-        parts.append(_name_part(key, value))
-    return "-".join(filter(None, parts))[:80].strip("-.") or fallback
+def run_name(overrides: Sequence[str], *, subject: str = "", number: int | None = None) -> str:
+    """`lake resnet50 frozen, lr 0.1, seed 1`: what was trained on what, and what else was asked for; of a sweep's job
+    `003 lr 0.1, fold 2`. So runs can be told apart in any list and any chart.
+
+    Args:
+        overrides: as typed, without those that `subject` says already.
+        subject: photos and network.
+        number: of the job in its sweep.
+    """
+    pairs = (override.lstrip("+").partition("=") for override in overrides)
+    parts = list(filter(None, (_name_part(key, value) for key, _, value in pairs)))
+    if number is not None:
+        parts = [" ".join([f"{number:03d}", *parts[:1]]), *parts[1:]]
+    text = ", ".join(filter(None, [subject, *parts]))
+    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 2].rpartition(",")[0] + " …"
 
 
 def _name_part(key: str, value: str) -> str:
     first, last = key.split(".")[0], key.split(".")[-1]
     if key.startswith("~") or first in _UNNAMED or last in _UNNAMED or value in ("", "null"):
         return ""
-    word = re.sub(r"[^A-Za-z0-9]+", "-", last).strip("-")
+    word = last.replace("_", " ").strip()
     if value in ("true", "false"):
-        return word if value == "true" else f"no-{word}"
-    plain = re.sub(r"[^A-Za-z0-9.+]+", "-", Path(value).stem if "/" in value else value).strip("-.")[:24]
-    if last == "fold":
-        return f"f{plain}"
-    return plain if last in _SELF_EVIDENT else f"{word}{plain}"
+        return word if value == "true" else f"no {word}"
+    shown = re.sub(r"\s+", " ", Path(value).stem if "/" in value else value).strip("[]'\" ")[:24]
+    return shown if last in _SELF_EVIDENT else f"{word} {shown}"
 
 
 def git_commit() -> str | None:

@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from fishnet.audit.masks import masked_regions
-from fishnet.data.views import PlainPreprocessing, centre, working_image, working_side
+from fishnet.data.views import PlainPreprocessing, centre, working, working_image
 from fishnet.errors import BadInput
 
 LOOK = PlainPreprocessing(64, 0.875)
@@ -33,7 +33,7 @@ def test_a_mask_lies_where_the_model_sees_the_animal(tmp_path, size):
     box = (size[0] * 4 // 10, size[1] // 4, size[0] * 6 // 10, size[1] * 6 // 10)
     photo = drawn(tmp_path / "photos" / "perch" / "a.jpg", size, box)
     drawn(tmp_path / "masks" / "perch" / "a.png", size, box, ground=127, animal=128)
-    view = centre(working_image(photo, sha256="", side=working_side(LOOK), interpolation="bilinear"), LOOK.size)
+    view = centre(working_image(photo, sha256="", how=working(LOOK)), LOOK.size)
     seen = torch.from_numpy(view[..., 0] > 160)
     regions = masked_regions(tmp_path / "masks", table_of("perch/a.jpg", width=size[0], height=size[1]), LOOK)
     region = regions.protected[0].bool()

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from fishnet.audit.boxes import CAMTRAP, box_regions, boxed_regions, read_boxes
 from fishnet.audit.regions import Likeness, above, ellipse, widened
-from fishnet.data.views import PlainPreprocessing, centre, working_image, working_side
+from fishnet.data.views import PlainPreprocessing, centre, working, working_image
 from fishnet.errors import BadInput
 from tests.support.camtrap import deployment, medium, seen, write_package
 
@@ -60,7 +60,7 @@ def test_a_box_lies_where_the_model_sees_the_animal(photo, tmp_path, crop):
     """Whatever file it comes from, and however the photo is scaled and cut."""
     file, table = photo
     preprocessing = PlainPreprocessing(64, crop)
-    image = working_image(file, sha256="", side=working_side(preprocessing), interpolation="bilinear")
+    image = working_image(file, sha256="", how=working(preprocessing))
     red = torch.from_numpy(centre(image, 64)[..., 0] > 200)
     assert red.any()
     for boxes in in_four_forms(tmp_path):

@@ -1,9 +1,11 @@
 """What the network is shown can be looked at."""
 
+import numpy as np
 from PIL import Image
 
 from fishnet import ImageClassifier, ImageFolderData
-from fishnet.callbacks.views import Views
+from fishnet.callbacks.views import FRAME, Views, framed
+from fishnet.data.views import PlainPreprocessing
 from tests.support.trainers import quiet_trainer
 
 
@@ -29,9 +31,22 @@ def test_each_step_and_three_training_views_have_a_column(shapes, tmp_path):
     narrow = sheet_of(shapes, tmp_path / "a", ["equalize"], "none")
     wide = sheet_of(shapes, tmp_path / "b", ["autocontrast", "equalize", "whiten"], "mirror")
     assert narrow is not None and wide is not None
-    column = (narrow[0] - 6) // 2
-    assert wide == (6 + 7 * column, narrow[1])
+    column = (narrow[0] - 6) // 3
+    assert wide == (6 + 8 * column, narrow[1])
 
 
-def test_where_nothing_is_done_nothing_is_drawn(shapes, tmp_path):
-    assert sheet_of(shapes, tmp_path, [], "none") is None
+def test_the_frame_shows_what_is_cut_off(tmp_path):
+    Image.new("RGB", (200, 50), "blue").save(tmp_path / "long.png")
+    cropped, padded = (
+        framed(tmp_path / "long.png", PlainPreprocessing(100, crop=1.0, fit=fit)).permute(1, 2, 0).numpy()
+        for fit in ("crop", "pad")
+    )
+    rows, columns = np.nonzero((cropped == FRAME).all(axis=2))
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (
+        37,
+        61,
+        38,
+        61,
+    )  # the middle quarter of the length
+    rows, columns = np.nonzero((padded == FRAME).all(axis=2))
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (0, 99, 0, 99)

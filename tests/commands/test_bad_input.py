@@ -144,12 +144,13 @@ def test_a_tracking_server_that_is_not_there(fishnet, tmp_path, tiny, monkeypatc
 def test_other_verbs_refuse_alike_and_say_nothing_else(fishnet, tmp_path, verb, arguments, words):
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").touch()
+    (tmp_path / "a.ckpt").touch()
     given = {"predict": ["checkpoint=a.ckpt", "images=."], "evaluate": ["checkpoint=a.ckpt", "data.root=."]}
     own = given.get(verb, []) if "needed" not in words else []
     ended = fishnet(verb, *own, *arguments)
     refused(ended, *words)
     assert len(ended.err.splitlines()) == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ckpt", "taken"]
 
 
 def test_a_constructor_that_refuses_is_heard_without_hydras_words(fishnet, tmp_path, monkeypatch):
@@ -189,7 +190,7 @@ def test_what_can_be_refused_is_refused_before_a_photo_is_read(
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "something").touch()
     if any(one.startswith("model.backbone=") for one in settings):
-        tiny = [one for one in tiny if "filters" not in one]
+        tiny = [*(one for one in tiny if "filters" not in one), "model.pretrained=false"]
     refused(fishnet("train", *tiny, *(one.replace("PHOTOS", str(shapes)) for one in settings)), *words)
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
 

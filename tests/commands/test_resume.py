@@ -45,7 +45,9 @@ def test_a_stopped_run_goes_on_exactly(fishnet, tiny, tmp_path, watched, moment,
     undisturbed = list(steps)
     steps.clear()
     stop_at[moment] = number
-    assert fishnet("train", *tiny, *SETTINGS, "out=parts").status == 128 + number
+    ended = fishnet("train", *tiny, *SETTINGS, "out=parts")
+    assert ended.status == 128 + number
+    assert ended.err.endswith("are kept in last.ckpt. Go on with: fishnet train resume=parts\n")
     assert len(steps) < len(undisturbed)
     assert fishnet("train", "resume=parts").status == 0
     assert steps == undisturbed

@@ -29,7 +29,7 @@ def test_a_parent_and_a_child_a_job(fishnet, tiny, tmp_path):
     ended = fishnet("train", *tiny, *BRIEF, "callbacks.heatmaps=null", "-m", "model.lr=0.01,0.02", "data.seed=0,1")
     assert ended.status == 0, ended.err
     parent, children = family(tmp_path)
-    assert sorted(children) == ["t000-lr0.01", "t001-lr0.01", "t002-lr0.02", "t003-lr0.02"]
+    assert sorted(children) == ["000 lr 0.01", "001 lr 0.01", "002 lr 0.02", "003 lr 0.02"]
     assert {run.info.status for run in (parent, *children.values())} == {"FINISHED"}
     values = [run.data.metrics["best/val_f1_macro"] for run in children.values()]
     assert parent.data.metrics["mean/best/val_f1_macro"] == pytest.approx(sum(values) / 4)
@@ -74,7 +74,7 @@ def test_jobs_in_processes_give_the_same_tree(tmp_path, shapes):
     assert ended.returncode == 2, ended.stdout
     assert "rasnet18" in ended.stdout and "Traceback" not in ended.stdout
     parent, children = family(tmp_path)
-    assert sorted(children) == ["t000-cnn-lr0.01", "t001-cnn-lr0.02"]
+    assert sorted(children) == ["000 cnn, lr 0.01", "001 cnn, lr 0.02"]
     assert {run.info.status for run in children.values()} == {"FINISHED"}
     assert parent.info.status == "FAILED"
     assert parent.data.metrics["children/finished"] == 2

@@ -14,6 +14,7 @@ SEAMS = [
     ("model", "model=gan", "fishnet.models.gan", "ImageGAN"),
 ]
 OF_GAN = ["data.image_size=64", "data.classes=[x]"]  # without which there is no such configuration
+OPEN = {("model", "pretrained"), ("model", "fit")}  # settled by the photos; a model alone begins from nothing
 
 
 @pytest.mark.parametrize(("seam", "choice", "module", "name"), SEAMS)
@@ -32,6 +33,8 @@ def test_each_default_in_the_configuration_equals_the_constructors(seam, choice,
             continue
         assert key in values, f"{seam}.{key} is missing from the configuration"
         default = parameter.default
+        if (seam, key) in OPEN:
+            continue
         assert values[key] == default or (default is None and values[key] in ({}, None)), key
     assert set(values) - {"_target_", "_partial_"} <= set(parameters)
 

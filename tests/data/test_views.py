@@ -9,7 +9,17 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from fishnet.data.augment import DRAWS, augmented, fixed_key, hashed_noise
-from fishnet.data.views import View, centre, working_image, working_shape
+from fishnet.data.views import (
+    PADDING,
+    PlainPreprocessing,
+    View,
+    Working,
+    centre,
+    view_box,
+    working,
+    working_image,
+    working_shape,
+)
 from fishnet.errors import BadInput
 
 KEYS = np.random.default_rng(0).integers(0, 2**62, 4000)
@@ -37,8 +47,8 @@ def test_the_evaluation_view_is_torchvisions(tmp_path, size, interpolation):
     rng = np.random.default_rng(1)
     photo = Image.fromarray(rng.integers(0, 255, (9, 9, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
     photo.save(tmp_path / "a.png")
-    image = working_image(tmp_path / "a.png", sha256="", side=36, interpolation=interpolation)
-    assert image.shape == working_shape(*size, 36)
+    image = working_image(tmp_path / "a.png", sha256="", how=Working(36, interpolation))
+    assert image.shape == working_shape(*size, Working(36, interpolation))
     usual = v2.Compose([v2.Resize(36, interpolation=v2.InterpolationMode(interpolation)), v2.CenterCrop(32)])
     expected = np.asarray(usual(photo)).astype(int)
     assert np.abs(centre(image, 32).astype(int) - expected).mean() < 1.5
@@ -53,8 +63,32 @@ def test_the_working_size_follows_from_the_photos_size_whatever_the_decoder_left
     path = tmp_path / "a.jpg"
     Image.linear_gradient("L").resize(size).save(path, quality=80)
     for digest in ("", hashlib.sha256(path.read_bytes()).hexdigest()):
-        image = working_image(path, sha256=digest, side=side, interpolation="bilinear")
-        assert image.shape == working_shape(*size, side)
+        image = working_image(path, sha256=digest, how=Working(side, "bilinear"))
+        assert image.shape == working_shape(*size, Working(side, "bilinear"))
+
+
+@pytest.mark.parametrize("size", [(400, 100), (100, 400), (320, 318), (64, 64), (1000, 3)])
+def test_padding_shows_the_whole_photo_on_a_plain_ground(tmp_path, size):
+    Image.new("RGB", size, "yellow").save(tmp_path / "a.png")
+    look = PlainPreprocessing(64, fit="pad")
+    view = centre(working_image(tmp_path / "a.png", sha256="", how=working(look)), 64)
+    box = view_box(*size, look)
+    scale = 64 / box.width
+    left, top = round(-box.left * scale), round(-box.top * scale)
+    columns, rows = (max(1, round(length * scale)) for length in size)
+    assert max(rows, columns) == 64 and box.width == box.height == max(size)
+    assert (view[top : top + rows, left : left + columns] == (255, 255, 0)).all()
+    assert (view == PADDING).all(axis=2).sum() == 64 * 64 - rows * columns
+
+
+def test_squashing_shows_the_whole_photo_without_any_ground(tmp_path):
+    pixels = np.zeros((100, 400, 3), np.uint8)
+    pixels[:, :100] = 200  # the left quarter
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    look = PlainPreprocessing(64, fit="squash")
+    view = centre(working_image(tmp_path / "a.png", sha256="", how=working(look)), 64)
+    assert view.shape == (64, 64, 3) and view_box(400, 100, look) == (0, 0, 400, 100)
+    assert (view[:, :15] == 200).all() and (view[:, 17:] == 0).all()
 
 
 def test_pieces_have_the_share_and_the_shape_of_the_preset():

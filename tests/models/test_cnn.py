@@ -8,7 +8,7 @@ from fishnet import ImageClassifier
 from fishnet.errors import BadInput
 from fishnet.models.backbones import prefetch
 from fishnet.models.cnn import SmallCNN
-from fishnet.models.published import check_cached, own_backbones
+from fishnet.models.published import check_obtainable, own_backbones
 
 
 def parameters(**settings) -> list[int]:
@@ -76,7 +76,7 @@ def test_it_is_a_backbone_of_timm_and_known_without_torch():
 def test_it_has_no_published_weights():
     for refuse in (
         lambda: ImageClassifier(classes=["a", "b"], backbone="cnn", pretrained=True),
-        lambda: check_cached("cnn"),
+        lambda: check_obtainable("cnn"),
         lambda: prefetch("cnn"),
     ):
         with pytest.raises(BadInput, match="cnn has no published weights"):

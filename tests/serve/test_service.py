@@ -58,7 +58,7 @@ def test_heatmaps_are_of_the_classes_that_were_asked_for_and_add_up(service, mod
     for name, values in answer["heatmaps"].items():
         number = CLASSES.index(name)
         assert np.sum(values) + bias[number] == pytest.approx(logits_of(model, data)[number], abs=1e-3)
-    left, top, side = view_box(90, 70, model.preprocessing)
+    left, top, side, _ = view_box(90, 70, model.preprocessing)
     view = answer["view"]
     assert (view["left"] * 90, view["top"] * 70, view["width"] * 90) == pytest.approx((left, top, side))
 

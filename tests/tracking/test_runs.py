@@ -6,30 +6,24 @@ from fishnet.tracking.session import start_run
 
 
 @pytest.mark.parametrize(
-    ("overrides", "number", "name"),
+    ("overrides", "how", "name"),
     [
-        (["model.lr=0.1", "model.backbone=resnet101", "data.fold=2", "data.folds=5"], 3, "t003-lr0.1-resnet101-f2"),
-        (
-            ["model.weight_decay=1e-4", "model.pretrained=true", "+model.x=false"],
-            None,
-            "weight-decay1e-4-pretrained-no-x",
-        ),
-        (
-            ["model.pretrained=/w/mobilenet.pth", "data.root=/photos", "hydra.launcher=joblib"],
-            None,
-            "pretrainedmobilenet",
-        ),
-        (["~callbacks.gradcam", "out=here", "data.group=null"], None, "run"),
-        ([], 0, "t000"),
-        (["data.classes=[É, 'x y']"], None, "classesx-y"),
+        (["model.lr=0.1", "seed=1"], {"subject": "lake resnet50 frozen"}, "lake resnet50 frozen, lr 0.1, seed 1"),
+        (["model.lr=0.1", "model.backbone=resnet101", "data.fold=2"], {"number": 3}, "003 lr 0.1, resnet101, fold 2"),
+        (["model.weight_decay=1e-4", "model.freeze=true", "+model.x=false"], {}, "weight decay 1e-4, freeze, no x"),
+        (["model.pretrained=/w/mobile.pth", "hydra.launcher=joblib", "out=here"], {}, "pretrained mobile"),
+        (["~callbacks.gradcam", "data.group=null"], {"subject": "reef cnn"}, "reef cnn"),
+        ([], {"number": 0}, "000"),
+        (["data.classes=[É, 'x y']"], {}, "classes É, 'x y"),
     ],
 )
-def test_names_say_what_was_asked_for(overrides, number, name):
-    assert run_name(overrides, number=number) == name
+def test_names_say_what_was_asked_for(overrides, how, name):
+    assert run_name(overrides, **how) == name
 
 
 def test_a_long_sweep_still_has_a_short_name():
-    assert len(run_name([f"model.key{number}=value" for number in range(50)])) <= 80
+    name = run_name([f"model.key{number}=value" for number in range(50)], subject="lake resnet50")
+    assert len(name) <= 80 and name.startswith("lake resnet50, key0 value, ") and name.endswith("value …")
 
 
 def child(store, parent, folder, number, status="FINISHED", **figures):

@@ -1,0 +1,188 @@
+"""How long work shows itself: bars in a single display on a terminal, a line every half minute elsewhere.
+
+All bars of a process are rows of the same display, and the program's log lines are written above it: two displays, or a
+line written beside one, would leave text glued together.
+"""
+
+import itertools
+import logging
+import os
+import shutil
+import sys
+import textwrap
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+log = logging.getLogger("fishnet")
+
+EVERY = 30.0  # seconds between lines, where there is no terminal
+_BETWEEN_WORDS: dict[str, Any] = {
+    "break_long_words": False, "break_on_hyphens": False, "drop_whitespace": True, "replace_whitespace": False,
+}  # fmt: skip
+_Item = TypeVar("_Item")
+
+
+class Lines(logging.StreamHandler):
+    """Log lines on what `sys.stderr` is at that moment: while bars are shown, that is the space above them."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None:
+        """The stream that a handler is made with is not kept."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Broken between words, where a terminal would break it anywhere; elsewhere as it is."""
+        text = super().format(record)
+        if not self.stream.isatty():
+            return text
+        width = shutil.get_terminal_size().columns
+        lines = (textwrap.wrap(line, width, **_BETWEEN_WORDS) or [""] for line in text.splitlines())
+        return "\n".join(itertools.chain.from_iterable(lines))
+
+
+class Work:
+    """A piece of work that is under way.
+
+    Args:
+        label: what is done.
+        total: how many steps there are; None where that is not known.
+    """
+
+    def __init__(self, label: str, total: int | None) -> None:
+        self.label, self.total, self.note = label, total, ""
+        self.done = self._first = 0
+        self._started = self._written = time.monotonic()
+
+    def begin_at(self, done: int) -> None:
+        """So many steps were done before, and say nothing of the time that the others take."""
+        self.done = self._first = done
+
+    def advance(self, steps: int = 1, note: str | None = None) -> None:
+        self.update(self.done + steps, note)
+
+    def update(self, done: int, note: str | None = None) -> None:
+        """So many steps are done; `note` is shown beside them."""
+        self.done, self.note = done, self.note if note is None else note
+        now = time.monotonic()
+        if now - self._written >= EVERY:
+            self._written = now
+            log.info("%s", self._line(now))
+
+    def _line(self, now: float) -> str:
+        parts = [f"{self.label}: {self.done}" + (f" of {self.total}" if self.total else "")]
+        if self.total and self.done > self._first:
+            left = (now - self._started) / (self.done - self._first) * (self.total - self.done)
+            parts.append(f"{duration(left)} left")
+        return ", ".join([*parts, *filter(None, [self.note])])
+
+
+class ShownWork(Work):
+    """The same as a row of the display."""
+
+    def __init__(self, label: str, total: int | None, rows: "Progress") -> None:
+        super().__init__(label, total)
+        self._rows = rows
+        self._row: TaskID = rows.add_task(label, total=total, note="")
+
+    def begin_at(self, done: int) -> None:
+        super().begin_at(done)
+        self._rows.reset(self._row, completed=done, total=self.total)
+
+    def update(self, done: int, note: str | None = None) -> None:
+        self.done, self.note = done, self.note if note is None else note
+        self._rows.update(self._row, completed=done, note=self.note)
+
+    def remove(self) -> None:
+        self._rows.remove_task(self._row)
+
+
+@contextmanager
+def working(label: str, total: int | None, *, shown: bool = True) -> Iterator[Work]:
+    """Show a piece of work until the block ends.
+
+    Args:
+        label: what is done, in a word or two.
+        total: how many steps; None where that is not known.
+        shown: without, nothing is shown, and no line is written.
+    """
+    if not shown or not sys.stderr.isatty():
+        work = Work(label, total)
+        if not shown:
+            work._written = float("inf")
+        yield work
+        return
+    with _display() as rows:
+        work = ShownWork(label, total, rows)
+        try:
+            yield work
+        finally:
+            work.remove()
+
+
+def with_progress(items: Iterable[_Item], total: int | None, label: str, *, shown: bool = True) -> Iterator[_Item]:
+    """The items, each a step of the work; it is done when they have all been taken."""
+    with working(label, total, shown=shown) as work:
+        for item in items:
+            yield item
+            work.advance()
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: 40 s, 12 min, 3 h 20 min."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes and hours < 10 else f"{hours} h"
+
+
+class _Shared:
+    """The display of this process, and how many pieces of work are on it."""
+
+    rows: "Progress | None" = None
+    users = 0
+
+
+@contextmanager
+def _display() -> Iterator["Progress"]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    if _Shared.rows is None:
+        columns = (
+            TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[note]}"),
+        )  # fmt: skip
+        _Shared.rows = Progress(
+            *columns, console=Console(stderr=True), transient=True,
+            redirect_stdout=sys.stdout.isatty(),  # what goes to a file or a pipe still does
+        )  # fmt: skip
+        _Shared.rows.start()
+    _Shared.users += 1
+    try:
+        yield _Shared.rows
+    finally:
+        _Shared.users -= 1
+        if _Shared.users == 0:
+            rows, _Shared.rows = _Shared.rows, None
+            rows.stop()
+
+
+def _leave_to_parent() -> None:
+    """A forked process has no thread that draws; what it writes goes to the streams themselves."""
+    if _Shared.rows is not None:
+        _Shared.rows, _Shared.users = None, 0
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__  # type: ignore[assignment]
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
