@@ -144,7 +144,7 @@ def test_a_page_that_cannot_be_made_does_not_cost_the_run(fishnet, tiny, tmp_pat
 
 
 def test_networks_of_tokens_show_their_mistakes_without_maps(fishnet, tiny, tmp_path):
-    settings = ["model.backbone=test_vit", "model.backbone_args=null", "data.image_size=160"]
+    settings = ["model.backbone=test_vit", "model.backbone_args=null", "model.pretrained=false", "data.image_size=160"]
     ended = fishnet("train", *tiny, *settings, "out=run", "trainer.max_epochs=1")
     assert ended.status == 0, ended.err
     page = (tmp_path / "run" / "report" / "report.html").read_text()
