@@ -17,7 +17,7 @@ from tests.support.servers import free_port
 pytestmark = pytest.mark.slow
 
 RATES = ["0.1", "0.01", "0.001"]
-NAMES = [f"t{number:03d}-lr{rate}" for number, rate in enumerate(RATES)]
+NAMES = [f"{number:03d} lr {rate}" for number, rate in enumerate(RATES)]
 SWEEP = [
     "train",
     "-m",
