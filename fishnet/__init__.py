@@ -8,13 +8,14 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _HOMES = {
+    "HeatMaps": "fishnet.callbacks.heatmaps",
     "ImageClassifier": "fishnet.models.classifier",
     "ImageFolderData": "fishnet.data.datamodule",
     "ImageGAN": "fishnet.models.gan",
     "load_image": "fishnet.images",
 }
 
-__all__ = ["ImageClassifier", "ImageFolderData", "ImageGAN", "load_image"]
+__all__ = ["HeatMaps", "ImageClassifier", "ImageFolderData", "ImageGAN", "load_image"]
 
 
 def __getattr__(name: str):

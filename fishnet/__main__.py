@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from fishnet import __version__
+from fishnet.config.completion import SHELLS, completion
 from fishnet.config.quoting import quoted
 from fishnet.environment import TYPED_COMMAND
 
@@ -38,6 +39,7 @@ usage: fishnet <verb> [key=value ...]
 
   fishnet <verb> --help     its keys, with examples
   fishnet --version
+  eval "$(fishnet --completion bash)"    tab completes verbs, keys and choices; also zsh
 """
 
 
@@ -49,6 +51,12 @@ def main() -> None:
     verb, overrides = arguments[0], arguments[1:]
     if verb in ("--version", "-V"):
         print(__version__)
+        return
+    if verb == "--completion":
+        if overrides not in ([shell] for shell in SHELLS):
+            print(f"fishnet: --completion takes one of {', '.join(SHELLS)}.", file=sys.stderr)
+            raise SystemExit(2)
+        print(completion(overrides[0], VERBS))
         return
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, n=1)

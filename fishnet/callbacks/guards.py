@@ -87,7 +87,7 @@ class FiniteNumbers(L.Callback):
     """Stops before a value that is no finite number reaches weights or checkpoint; names step, rate and photos."""
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx: int) -> None:
-        self._rows = batch["index"]
+        self._rows = batch["index"] if isinstance(batch, dict) and "index" in batch else []
 
     def on_before_backward(self, trainer: L.Trainer, pl_module: L.LightningModule, loss: Tensor) -> None:
         value = loss.item()

@@ -2,8 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -22,7 +21,7 @@ from fishnet.progress import working
 from fishnet.ranges import AtLeast, check_ranges
 from fishnet.text import slugs
 
-from .outputs import UsesPredictions, log_artifacts, write_artifact
+from .outputs import UsesPredictions, log_artifacts, run_folder, write_artifact
 
 log = logging.getLogger("fishnet")
 
@@ -58,7 +57,14 @@ class HeatMaps(UsesPredictions):
         check_ranges(HeatMaps.__init__, locals())
         self.photos, self.per_class, self.maps = photos, per_class, maps
         self._given_up = False
-        self._panel: tuple[list[int], Tensor] | None = None
+        self._panel: tuple[np.ndarray, Tensor] | None = None  # labels and photos
+        self._seen: list[tuple[Tensor, Tensor]] = []  # photos and labels of validation batches, without a PhotoSource
+
+    def on_validation_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:
+        self._collect(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
+        if self._panel is None and trainer.state.fn == "fit" and trainer.is_global_zero and not source_of(trainer):
+            if sum(len(labels) for _, labels in self._seen) < self.photos and (pair := photos_and_labels(batch)):
+                self._seen.append((pair[0].cpu(), pair[1].cpu()))
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking and self.photos:
@@ -88,23 +94,37 @@ class HeatMaps(UsesPredictions):
             log.warning("Heat-maps could not be drawn (%s); the run goes on without them.", reason)
 
     def _draw_panel(self, trainer: L.Trainer, model: Classifier) -> None:
-        data: PhotoSource = trainer.datamodule  # type: ignore[attr-defined]
-        labels = data.table["label"].to_numpy()
         if self._panel is None:
-            candidates = data.rows("val")
-            rows = fixed_panel(candidates, labels[candidates], self.photos)
-            self._panel = rows, data.photos(rows)
-        rows, images = self._panel
+            self._panel, self._seen = self._chosen(trainer), []
+        labels, images = self._panel
+        if not len(labels):
+            return
         maps, logits = explained(model, images)
-        probabilities = model.probabilities(logits.to(model.device)).cpu().numpy()
-        captions = _captions(model, labels[rows], probabilities.argmax(axis=1), probabilities.max(axis=1))
+        likely = getattr(model, "probabilities", lambda values: values.softmax(dim=-1))
+        probabilities = likely(logits.to(model.device)).cpu().numpy()
+        captions = _captions(model, labels, probabilities.argmax(axis=1), probabilities.max(axis=1))
         epoch = trainer.current_epoch
         title = f"epoch {epoch}, step {trainer.global_step}"
         _write_page(trainer, f"panel/epoch_{epoch:03d}.jpg", images, maps, captions, title)
 
+    def _chosen(self, trainer: L.Trainer) -> tuple[np.ndarray, Tensor]:
+        """Labels and photos of the panel: spread over the classes, or the first that somebody else's loader gave."""
+        if (data := source_of(trainer)) is not None:
+            candidates = data.rows("val")
+            labels = data.table["label"].to_numpy()
+            rows = fixed_panel(candidates, labels[candidates], self.photos)
+            return labels[rows], data.photos(rows)
+        if not self._seen:
+            return np.zeros(0, int), torch.zeros(0)
+        images, numbers = (torch.cat(values)[: self.photos] for values in zip(*self._seen, strict=True))
+        return numbers.numpy(), images
+
     def _draw_sheets(self, trainer: L.Trainer, model: Classifier, predictions: Predictions) -> None:
         """One sheet a class of its surest right and wrong predictions, and a table of what they show."""
-        data: PhotoSource = trainer.datamodule  # type: ignore[attr-defined]
+        data = source_of(trainer)
+        if data is None or not len(predictions):
+            log.info("No sheets of test photos: HeatMaps needs a data module that gives photos by their rows.")
+            return
         probability, rows = predictions.confidence(float(model.temperature)), []
         for label, slug in enumerate(slugs(model.classes)):
             positions = most_informative(predictions, label, self.per_class)
@@ -124,9 +144,9 @@ class HeatMaps(UsesPredictions):
 
     def _keep_maps(self, trainer: L.Trainer, model: Classifier, predictions: Predictions) -> None:
         """The raw maps of the answers to a few photos, in the form of `fishnet explain`."""
-        data: PhotoSource = trainer.datamodule  # type: ignore[attr-defined]
-        if not len(predictions):
-            return
+        data = source_of(trainer)
+        if data is None or not len(predictions) or not hasattr(model, "preprocessing"):
+            return  # a module or loader of somebody else's: where its photos come from is not known
         positions = np.arange(len(predictions))
         panel = fixed_panel(positions, predictions.label, self.maps)
         wrong = np.flatnonzero(predictions.label != predictions.predicted)
@@ -141,20 +161,48 @@ class HeatMaps(UsesPredictions):
                 maps.append(batch_maps(model, images.to(model.device), targets=answers)[0].numpy())
                 work.advance(len(part))
         table = data.table.iloc[predictions.index[chosen]].reset_index(drop=True)
-        folder = Path(trainer.default_root_dir) / "gradcam"
+        folder = run_folder(trainer) / "gradcam"
         save_maps(folder, table, np.concatenate(maps), predictions.logits[chosen], model)
         for name in FILES:
             log_artifacts(trainer, folder / name, "gradcam")
 
 
+def source_of(trainer: L.Trainer) -> PhotoSource | None:
+    """The trainer's data module, where it gives photos by their rows."""
+    data = getattr(trainer, "datamodule", None)
+    known = all(hasattr(data, name) for name in ("table", "rows", "photos"))
+    return cast(PhotoSource, data) if known else None
+
+
+def photos_and_labels(batch: Any) -> tuple[Tensor, Tensor] | None:
+    """Of a batch of somebody else's: a pair, or a mapping with `image` and `label`; None for anything else."""
+    found = (batch.get("image"), batch.get("label")) if isinstance(batch, dict) else batch
+    if isinstance(found, (tuple, list)) and len(found) >= 2 and all(isinstance(part, Tensor) for part in found[:2]):
+        images, labels = found[:2]
+        return (images, labels) if images.ndim == 4 and labels.ndim == 1 else None
+    return None
+
+
+def shown(images: Tensor) -> np.ndarray:
+    """Photos as bytes, N × height × width × 3; numbers other than 0 to 1 fill the range, each photo for itself."""
+    if images.dtype != torch.uint8:
+        images = images.float()
+        if images.min() < 0 or images.max() > 1:
+            low, high = images.amin(dim=(1, 2, 3), keepdim=True), images.amax(dim=(1, 2, 3), keepdim=True)
+            images = (images - low) / (high - low).clamp(min=1e-6)
+        images = (images * 255).round().to(torch.uint8)
+    return images.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
+
+
 def _captions(model: Classifier, labels: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray) -> list[Caption]:
-    names, parts = model.classes, zip(labels, predicted, probabilities, strict=True)
+    names = getattr(model, "classes", None) or [str(label) for label in range(1 + max(*labels, *predicted))]
+    parts = zip(labels, predicted, probabilities, strict=True)
     return [Caption(names[label], names[prediction], float(probability)) for label, prediction, probability in parts]
 
 
 def _write_page(
     trainer: L.Trainer, file: str, images: Tensor, maps: Tensor, captions: list[Caption], title: str
 ) -> None:
-    parts = zip(images.permute(0, 2, 3, 1).numpy(), maps.numpy(), captions, strict=True)
+    parts = zip(shown(images), maps.numpy(), captions, strict=True)
     page = sheet([captioned(overlay(photo, values), caption) for photo, values, caption in parts], title=title)
     write_artifact(trainer, f"gradcam/{file}", lambda path: page.save(path, format="JPEG", quality=90))

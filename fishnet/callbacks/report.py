@@ -20,7 +20,8 @@ from fishnet.measure.report import TestReport
 from fishnet.models.interface import Classifier
 from fishnet.ranges import AtLeast, check_ranges
 
-from .outputs import UsesPredictions, log_artifacts
+from .outputs import UsesPredictions, log_artifacts, run_folder
+from .progress import images_in
 
 log = logging.getLogger("fishnet")
 
@@ -47,7 +48,7 @@ class Report(UsesPredictions):
         cast(Classifier, pl_module).temperature.fill_(temperature)
         if trainer.is_global_zero and len(predictions):
             # two models that saw the same validation photos can be compared photo by photo
-            path = Path(trainer.default_root_dir) / "report" / "validation.csv"
+            path = run_folder(trainer) / "report" / "validation.csv"
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:
                 self._report(trainer, pl_module, predictions, temperature).by_photo().to_csv(temporary, index=False)
@@ -60,7 +61,7 @@ class Report(UsesPredictions):
         if not trainer.is_global_zero or not len(predictions):
             return
         report = self._report(trainer, pl_module, predictions, float(cast(Classifier, pl_module).temperature))
-        folder = Path(trainer.default_root_dir) / "report"
+        folder = run_folder(trainer) / "report"
         report.write(folder)
         log_artifacts(trainer, folder, "report")
         self.intervals = report.intervals
@@ -112,7 +113,7 @@ class Speed(L.Callback):
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx: int) -> None:
         self._end = time.perf_counter()
         if self._begin:
-            self._images += len(batch["index"]) * trainer.world_size
+            self._images += images_in(batch) * trainer.world_size
         else:
             self._begin = self._end
 
@@ -166,7 +167,7 @@ class Curves(L.Callback):
         self._validated = False
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        file = curves_file(Path(trainer.default_root_dir))
+        file = curves_file(run_folder(trainer))
         kept = pd.read_csv(file) if trainer.current_epoch and file.is_file() else pd.DataFrame({"epoch": []})
         rows = kept[kept["epoch"] < trainer.current_epoch].to_dict("records")
         self._rows = [{str(key): value for key, value in row.items() if value == value} for row in rows]
@@ -187,7 +188,7 @@ class Curves(L.Callback):
         values = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith(parts)}
         self._rows.append({"epoch": self._epoch, **values})
         self._epoch, self._validated = None, False
-        file = curves_file(Path(trainer.default_root_dir))
+        file = curves_file(run_folder(trainer))
         file.parent.mkdir(parents=True, exist_ok=True)
         with suppress(OSError), replacing(file) as temporary:  # a full disk stops the run at its checkpoint
             pd.DataFrame(self._rows).astype({"epoch": int}).to_csv(temporary, index=False)

@@ -86,6 +86,9 @@ class Keys:
 def study(config: DictConfig) -> None:
     """Check everything that can be checked before a training runs, then run the study, or send it to MLflow."""
     name, overrides = str(HydraConfig.get().runtime.choices["study"]), list(HydraConfig.get().overrides.task)
+    if config.get("study") is not None and (config.retry or config.deliver):
+        overrides = final_overrides([*typed_before(folder_of(config, name)), *overrides])
+        config = compose("study", overrides)
     given = [override for override in overrides if not is_own(override)]
     check(config, given)
     check_stages(name, overrides)
@@ -105,7 +108,8 @@ def study(config: DictConfig) -> None:
         trials=config.trials,
     )
     home = Path.cwd()
-    folder = Path(config.out or Path("outputs") / f"study_{name.replace('/', '_')}").expanduser().absolute()
+    folder = folder_of(config, name)
+    check_same_photos(folder, given)
     mirror = Mirror(protocol, folder, uri=config.tracking.uri, home=home, experiment=config.tracking.experiment)
     composer = Composer(given, decided=decided(protocol))
     check_photos(plan(protocol, composer))
@@ -129,10 +133,44 @@ def study(config: DictConfig) -> None:
         status = "FINISHED" if engine.replay() else "KILLED"
         print(mirror.deliver(engine.states, journal, status), flush=True)
         return
-    run(engine, mirror, given)
+    run(engine, mirror, given, [text for text in overrides if of_protocol(text)])
 
 
-def run(engine: "Engine", mirror: "Mirror", given: list[str]) -> None:
+def folder_of(config: DictConfig, name: str) -> Path:
+    """Where the study keeps what it does: `out`, or outputs/study_NAME."""
+    return Path(config.out or Path("outputs") / f"study_{name.replace('/', '_')}").expanduser().absolute()
+
+
+def of_protocol(override: str) -> bool:
+    """Whether an override is part of the study's protocol: not of how it is run."""
+    return is_own(override) and override.lstrip("+~").split("=")[0].split(".")[0] in ("study", "trials", "folds")
+
+
+def typed_before(folder: Path) -> list[str]:
+    """What the study in this folder was started with: its failed trainings are repeated, and what it has found is sent,
+    under these settings. What is typed now stands behind them and wins."""
+    from fishnet.studies.journal import Journal
+
+    given, own = Journal(folder).settings()
+    return [*own, *given]
+
+
+def check_same_photos(folder: Path, given: list[str]) -> None:
+    """Refuse to start over in the folder of a study of other photos."""
+    from fishnet.studies.journal import Journal
+
+    before, now = (
+        next((text for text in reversed(texts) if text.startswith("data.root=")), "")
+        for texts in (Journal(folder).settings()[0], given)
+    )
+    if before != now and (folder / "study.json").is_file():
+        raise BadInput(
+            f"{folder} holds a study of {before or 'drawn fish'}, and this is {now or 'of drawn fish'}: give this one "
+            "a folder of its own, as out=outputs/study_NAME."
+        )
+
+
+def run(engine: "Engine", mirror: "Mirror", given: list[str], own: list[str]) -> None:
     """Run the study, with a live table and page; everything has been checked, and from here on files are written."""
     from rich.console import Console
     from rich.text import Text
@@ -142,7 +180,7 @@ def run(engine: "Engine", mirror: "Mirror", given: list[str]) -> None:
 
     folder = engine.journal.folder
     engine.journal.open()
-    for sentence in engine.journal.changed(engine.protocol, final_overrides(given)):
+    for sentence in engine.journal.changed(engine.protocol, final_overrides(given), own):
         log.warning(sentence)
     console = Console(width=None if os.isatty(1) else 160)
     page = LivingPage(engine.protocol, engine.journal, given)

@@ -41,6 +41,7 @@ class Keys:
     resume: FreeText | None
     tune: Literal["lr"] | None
     prefetch: bool
+    logger: Literal["mlflow", "csv", "tensorboard", "wandb", "none"]
     name: FreeText | None
     out: FreeText | None
 
@@ -70,6 +71,7 @@ def train(config: DictConfig) -> dict[str, float]:
     from fishnet.tracking.store import check_store
 
     building.quieten()
+    building.check_logger(config)
     config, checkpoint, run_id = resumed(config)
     watch = StopOnSignal()  # from here on a signal ends the run in good order
     L.seed_everything(config.seed, verbose=False)

@@ -4,6 +4,7 @@ import logging
 import os
 import warnings
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytorch_lightning as L
@@ -11,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from fishnet.callbacks.checkpoints import DurableCheckpointIO
@@ -76,13 +78,34 @@ def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, wat
     try:
         return instantiate(settings, _convert_="all", _partial_=True)(
             callbacks=[*guards, *chosen],
-            logger=logger,
+            logger=[logger, *more_loggers(config, folder)],
             default_root_dir=str(folder),
             plugins=[DurableCheckpointIO()],
             enable_progress_bar=False,  # RunBar is the program's own
         )
     except (MisconfigurationException, ValueError) as error:  # no such device, no such precision
         raise BadInput(f"trainer: {str(error).strip().splitlines()[0]}") from error
+
+
+def check_logger(config: DictConfig) -> None:
+    """Refuse a logger whose package is not here; `none` leaves what is reported in the run's folder."""
+    package = {"tensorboard": "tensorboard", "wandb": "wandb"}.get(config.get("logger", "mlflow"))
+    if package is not None and find_spec(package) is None:
+        raise BadInput(f"logger={config.logger} needs the package {package}: `uv pip install {package}`.")
+    if config.get("logger") == "none":
+        config.tracking.offline = True
+
+
+def more_loggers(config: DictConfig, folder: Path) -> list[Logger]:
+    """The logger that `logger=` asks for beside MLflow's, which owns the run; it writes into the run's folder."""
+    match config.get("logger", "mlflow"):
+        case "csv":
+            return [CSVLogger(str(folder), name="", version="csv")]
+        case "tensorboard":
+            return [TensorBoardLogger(str(folder), name="", version="tensorboard")]
+        case "wandb":
+            return [WandbLogger(project=config.tracking.experiment, name=folder.name, save_dir=str(folder))]
+    return []
 
 
 def build_data(config: DictConfig) -> ImageFolderData:

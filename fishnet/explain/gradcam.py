@@ -56,7 +56,8 @@ def explained(
     """The maps and logits of a batch; gradients, modes, hooks and the random state are as they were afterwards.
 
     Args:
-        model: an ImageClassifier itself, not its DDP wrapper: then no process waits for another.
+        model: an ImageClassifier itself, not its DDP wrapper: then no process waits for another. Another module that
+            takes a batch of images and returns logits will do, but for `scorecam`.
         images: photos as the model takes them.
         targets: the class explained in each photo; None explains the predicted class.
         layer: the layer whose output is weighed; None takes the last convolution.
@@ -64,7 +65,7 @@ def explained(
     """
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    layer = layer or last_convolution(model.network, images.shape[-1])
+    layer = layer or last_convolution(getattr(model, "network", model), images.shape[-1])  # type: ignore[arg-type]
     if layer is None:
         raise NothingToExplain("this network works on tokens and has no convolution: Grad-CAM cannot explain it.")
     wanted = None if targets is None else [ClassifierOutputTarget(int(target)) for target in targets]

@@ -1,7 +1,8 @@
 """Loss against learning rate → the rate to train at, and the picture that shows why.
 
-The rule of the product study: of the rates whose neighbours are calm, the one with the smallest loss. Beside it the
-rate at which the loss falls most steeply (Smith 2017) is given.
+The rule of the product study: of the rates whose neighbours are calm, the one with the smallest loss; with the range of
+calm rates around it that do as well. The rate at which the loss falls most steeply (Smith 2017) is taken where none is
+calm.
 """
 
 from pathlib import Path
@@ -21,9 +22,12 @@ LEARNT = 6.0  # standard deviations of the smoothed curve: a smaller fall of the
 
 
 class Suggestion(NamedTuple):
-    """`lr` is NaN where the loss never fell, and the steepest where no rate is calm."""
+    """`lr` is NaN where the loss never fell, and the steepest where no rate is calm; `low` and `high` are the ends of
+    the rates around it that do as well."""
 
     lr: float
+    low: float
+    high: float
     steepest: float
     calm: bool
 
@@ -41,14 +45,18 @@ def find_rate(rates: np.ndarray, losses: np.ndarray) -> Suggestion:
     lowest = int(np.argmin(curve))
     fall = float(curve[: lowest + 1].max() - curve[lowest])
     if lowest == 0 or fall <= LEARNT * noise * float((_weights(len(losses)) ** 2).sum()) ** 0.5:
-        return Suggestion(np.nan, np.nan, False)
+        return Suggestion(np.nan, np.nan, np.nan, np.nan, calm=False)
     slope = np.gradient(curve, powers)
     steepest = float(rates[int(np.argmin(slope[: lowest + 1]))])
     calm = [_is_calm(power, powers, curve, scatter, fall, usual) for power in powers]
     calm &= curve <= curve[lowest] + (1 - DOWN) * fall
     if not any(calm):
-        return Suggestion(steepest, steepest, False)
-    return Suggestion(float(rates[int(np.argmin(np.where(calm, curve, np.inf)))]), steepest, True)
+        return Suggestion(steepest, steepest, steepest, steepest, calm=False)
+    best = int(np.argmin(np.where(calm, curve, np.inf)))
+    as_good = calm & (curve <= curve[best] + CALM * fall)
+    others = np.flatnonzero(~as_good)
+    first, last = others[others < best].max(initial=-1) + 1, others[others > best].min(initial=len(rates)) - 1
+    return Suggestion(float(rates[best]), float(rates[first]), float(rates[last]), steepest, True)
 
 
 def _is_calm(
@@ -87,14 +95,19 @@ def draw_range(rates: np.ndarray, losses: np.ndarray, accuracies: np.ndarray, be
             axes.tick_params(which="minor", length=0)
             axes.grid(axis="x", color=GRID, linewidth=0.8)
             if best.learnt:
-                axes.axvline(best.steepest, color=SOFT, linestyle=(0, (4, 3)), linewidth=1.4)
+                axes.axvspan(best.low, best.high, color=SOFT, alpha=0.25, linewidth=0)
                 axes.axvline(best.lr, color=RED, linewidth=1.6)
         if best.learnt:
             why = "lowest in a calm neighbourhood" if best.calm else "steepest, for none is calm"
             upper.plot([], [], color=RED, label=f"lr {best.lr:.2g}: {why}")
-            upper.plot([], [], color=SOFT, linestyle=(0, (4, 3)), label=f"lr {best.steepest:.2g}: steepest fall")
+            if best.calm:
+                upper.fill_between(
+                    [], [], color=SOFT, alpha=0.25, label=f"{best.low:.2g} to {best.high:.2g} do as well"
+                )
             upper.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, fontsize=9, ncols=2)
         low, high = float(smoothed(losses).min()), float(np.median(losses[: max(1, len(losses) // 10)]))
         room = max(high - low, 0.1 * abs(high), 1e-3)
-        upper.set(ylabel="loss of a batch", ylim=(low - 0.6 * room, high + room))  # what ran away is out of sight
+        upper.set(
+            ylabel="loss of a batch", ylim=(max(0.0, low - 0.6 * room), high + room)
+        )  # what ran away is out of sight
         lower.set(ylabel="accuracy of a batch", xlabel="learning rate", ylim=(-0.03, 1.03))

@@ -113,12 +113,14 @@ def shown_in(view: View) -> list[Metric]:
 
 def metric_of(key: str) -> Metric | None:
     """The row behind a logged key such as `val/f1_macro`, `best/val_f1_macro` or `test/accuracy_low`, if it has one."""
-    name = key.rsplit("/", 1)[-1]
+    name = "" if "_class/" in key else key.rsplit("/", 1)[-1]  # of a class it is no word of ours
     return max((metric for metric in METRICS if metric.name in name), key=lambda m: len(m.name), default=None)
 
 
 def direction(key: str) -> Literal["min", "max"]:
     """Whether a logged key is better when lower; one that is no metric of ours tells it by its name."""
+    if "_class/" in key:
+        return "max"
     metric = metric_of(key)
     lower = metric.lower_is_better if metric else any(word in key for word in ("loss", "error", "reliance", "kid"))
     return "min" if lower else "max"

@@ -4,6 +4,7 @@ Nothing but strings, numbers and lists goes in, so `ImageClassifier.load_from_ch
 and the parameters of a run are readable columns in any tracker.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import pytorch_lightning as L
@@ -102,6 +103,7 @@ class ImageClassifier(L.LightningModule):
         self.val_classes, self.test_classes = class_f1(len(classes)), class_f1(len(classes))
         self.train_loss, self.val_loss, self.test_loss = MeanMetric(), MeanMetric(), MeanMetric()
         self.resume_state = ResumeState()
+        self.measured_again = False  # while a run measures its best epoch a second time: its curves have it already
         self.seen: SeenPhotos | None = None  # what it was trained, validated and tested on, where that is known
         self.familiarity: Familiarity | None = None  # of a bundle's model: whether a photo fits any of its classes
         self.mended: dict[str, Any] | None = None  # of a model that an audit has mended: from which, and how
@@ -149,25 +151,37 @@ class ImageClassifier(L.LightningModule):
         frozen_to_eval(self.network)
         return self
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
+    def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         loss, outputs = self.shared_step(batch, "train")
         self.resume_state.learning_rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         return {"loss": loss, **outputs}
 
-    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
+    def validation_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         return self.shared_step(batch, "val")[1]
 
-    def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
+    def test_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         return self.shared_step(batch, "test")[1]
 
-    def shared_step(self, batch: dict[str, Tensor], stage: str) -> tuple[Tensor, dict[str, Tensor]]:
+    def numbered(self, batch: Any, stage: str) -> dict[str, Tensor]:
+        """A batch as the data room makes it. Pairs of photos and labels, as torchvision's data sets give them, and
+        mappings without `index` are taken too: their photos are numbered as they come."""
+        if not isinstance(batch, Mapping):
+            batch = {"image": batch[0], "label": batch[1]}
+        if "index" in batch:
+            return batch  # type: ignore[return-value]
+        done, labels = int(getattr(self, f"{stage}_loss").weight), batch["label"]
+        own = torch.arange(done, done + len(labels), device=labels.device)
+        return {**batch, "index": own * self.trainer.world_size + self.trainer.global_rank}
+
+    def shared_step(self, batch: Any, stage: str) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and metrics of one batch; repeats that fill up the last one (index -1) count nowhere."""
+        batch = self.numbered(batch, stage)
         logits = self.logits(batch)
         real = batch["index"] >= 0
         if not bool(real.all()):
             logits, batch = logits[real], {key: value[real] for key, value in batch.items()}
         labels = batch["label"]
-        loss = self._loss(logits, batch, stage) if len(labels) else logits.sum()
+        loss = self.loss(logits, batch, stage) if len(labels) else logits.sum()
         if len(labels):
             getattr(self, f"{stage}_loss").update(loss.detach(), len(labels))
             getattr(self, f"{stage}_metrics").update(logits.detach(), labels)
@@ -175,8 +189,16 @@ class ImageClassifier(L.LightningModule):
                 getattr(self, f"{stage}_classes").update(logits, labels)
         return loss, {"index": batch["index"], "label": labels, "logits": logits.detach()}
 
-    def _loss(self, logits: Tensor, batch: dict[str, Tensor], stage: str) -> Tensor:
-        """The mean cross-entropy; in training weighted by class and, where the batch has a `weight`, by photo."""
+    def loss(self, logits: Tensor, batch: dict[str, Tensor], stage: str) -> Tensor:
+        """The mean cross-entropy; in training weighted by class and, where the batch has a `weight`, by photo.
+
+        What a subclass puts in its place is what training minimises, and what `val/loss` and `test/loss` report.
+
+        Args:
+            logits: of the batch's photos.
+            batch: with `label`; whatever else the data set puts there.
+            stage: train, val or test.
+        """
         labels, weights = batch["label"], self.class_weights if stage == "train" else None
         if "weight" not in batch:
             return nn.functional.cross_entropy(logits, labels, weight=weights)
@@ -210,11 +232,10 @@ class ImageClassifier(L.LightningModule):
         loss, collection = getattr(self, f"{stage}_loss"), getattr(self, f"{stage}_metrics")
         per_class = getattr(self, f"{stage}_classes")
         values = {f"{stage}/loss": loss.compute(), **collection.compute()}
-        again = self.trainer.state.fn == "validate"  # the best epoch is measured a second time, for its own metrics
-        self.log_dict(values, logger=not again)
-        if not again:
+        self.log_dict(values, logger=not self.measured_again)
+        if not self.measured_again:
             scores = zip(self.slugs, per_class.compute()["f1"], strict=True)
-            self.log_dict({f"{stage}_class/{slug}/f1": score for slug, score in scores})
+            self.log_dict({f"{stage}_class/{slug}_f1": score for slug, score in scores})
         for metric in (loss, collection, per_class):
             metric.reset()
         return values

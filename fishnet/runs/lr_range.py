@@ -50,7 +50,7 @@ def report_rate(trainer: L.Trainer, *, folder: Path, logger: MlflowLogger) -> di
     table = table.assign(loss_smoothed=smoothed(losses), accuracy_smoothed=smoothed(accuracies))
     with replacing(report / "lr.csv") as temporary:
         table.to_csv(temporary, index=False)
-    result = {"lr": suggested.lr, "steepest": suggested.steepest, "calm": suggested.calm}
+    result = suggested._asdict()
     write_whole(report / "lr.json", json.dumps(result if suggested.learnt else {"lr": None}))
     draw_range(rates, losses, accuracies, suggested, report / "lr.png")
     curve = table[["lr", "loss_smoothed", "accuracy_smoothed"]].to_numpy().tolist()
@@ -62,12 +62,12 @@ def report_rate(trainer: L.Trainer, *, folder: Path, logger: MlflowLogger) -> di
             f"the loss never fell between lr {rates[0]:.2g} and {rates[-1]:.2g} (see {report / 'lr.png'}): more "
             "batches (range_test.steps), or another network or optimiser."
         )
-    logger.log_metrics({"best/lr": suggested.lr, "best/lr_steepest": suggested.steepest}, 0)
+    logger.log_metrics({"best/lr": suggested.lr, "best/lr_low": suggested.low, "best/lr_high": suggested.high}, 0)
     calm = "the lowest loss in a calm neighbourhood"
     why = calm if suggested.calm else "the steepest fall, for no neighbourhood is calm"
     lines = {"learning rate": f"{suggested.lr:.2g}  {why}: model.lr={suggested.lr:.2g}"}
     if suggested.calm:
-        lines["beside it"] = f"{suggested.steepest:.2g}  where the loss falls most steeply"
+        lines["as good"] = f"{suggested.low:.2g} to {suggested.high:.2g}"
     lines |= {"picture": str(report / "lr.png"), "run": f"{logger.run_id}  ·  fishnet ui"}
     console = Console(width=None, highlight=False)
     for label, text in lines.items():

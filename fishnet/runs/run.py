@@ -161,7 +161,9 @@ def measure(
     with float32(trainer, model):
         if checkpoint:
             model.load_state_dict(checkpoint["state_dict"])
+        model.measured_again = True
         trainer.validate(model, datamodule=data, verbose=False)
+        model.measured_again = False
         if best and checkpoint and trainer.is_global_zero:
             checkpoint["state_dict"]["temperature"] = model.temperature.detach().cpu()
             write_checkpoint(checkpoint, Path(best.best_model_path))

@@ -26,6 +26,7 @@ from .supervisor import JOB, OUTPUT, RESULT, RUN, read_result
 from .trials import Cell
 
 GOOD = "finished"
+STUDY = "study.json"  # what was typed, and the stages
 
 
 class Journal:
@@ -114,16 +115,31 @@ class Journal:
                 write_whole(path, "\n".join([*lines, ""]))
             return point
 
-    def changed(self, protocol: Protocol, given: list[str]) -> list[str]:
-        """Save the protocol; returns, as sentences, how it differs from the one that was run the last time."""
-        path = self.folder / "study.json"
+    def settings(self) -> tuple[list[str], list[str]]:
+        """What was typed the last time: overrides of the trainings, and of the protocol; none where that is unknown."""
+        try:
+            before = json.loads((self.folder / STUDY).read_text(encoding="utf-8"))
+            return [str(text) for text in before["given"]], [str(text) for text in before.get("own", [])]
+        except (OSError, ValueError, KeyError, TypeError):
+            return [], []
+
+    def changed(self, protocol: Protocol, given: list[str], own: list[str]) -> list[str]:
+        """Save the protocol; returns, as sentences, how it differs from the one that was run the last time.
+
+        Args:
+            protocol: of the study.
+            given: overrides of the trainings, as typed.
+            own: overrides of the protocol itself, as typed.
+        """
+        path = self.folder / STUDY
         stages = {stage.name: stage.written for stage in protocol.stages}
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
             given_before, stages_before = before["given"], before["stages"]
         except (OSError, ValueError, KeyError, TypeError):  # it holds nothing that could be compared
             given_before, stages_before = given, stages
-        write_whole(path, json.dumps({"study": protocol.name, "given": given, "stages": stages}, indent=1))
+        about = {"study": protocol.name, "given": given, "own": own, "stages": stages}
+        write_whole(path, json.dumps(about, indent=1))
         if given_before != given:
             return [
                 f"The settings were {' '.join(given_before) or 'none'} and are now {' '.join(given) or 'none'}: "

@@ -160,7 +160,10 @@ def summarise_children(session: RunSession, *, metric: str, largest: bool) -> No
         values = [value for run in finished if math.isfinite(value := run.data.metrics.get(key, math.nan))]
         if values:
             sd = statistics.stdev(values) if len(values) > 1 else math.nan
-            summary |= summary_metrics(key, mean=statistics.fmean(values), sd=sd, n=len(values))
+            mean = statistics.fmean(values)
+            summary |= summary_metrics(key, mean=mean, sd=sd, n=len(values))
+            if key.startswith(names.TEST) and not key.endswith((names.LOW, names.HIGH)):
+                summary[key] = mean  # the column of MLflow's list in which the children have theirs
     session.log_metrics(summary)
     scored = [child for child in finished if math.isfinite(child.data.metrics.get(metric, math.nan))]
     if scored:

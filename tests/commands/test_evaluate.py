@@ -69,7 +69,7 @@ def test_a_whole_folder_is_not_called_a_test_set_and_the_run_knows_its_checkpoin
     foreign = ("monitor", "max_epochs", "augment", "val", "test", "patience", "views", "balance")
     assert not [key for key in run.data.params if key.split(".")[-1] in foreign]
     assert run.data.params["part"] == "all"
-    assert run.data.metrics["all/accuracy"] <= 1 and "all_class/disc/f1" in run.data.metrics
+    assert run.data.metrics["all/accuracy"] <= 1 and "all_class/disc_f1" in run.data.metrics
     assert not [key for key in run.data.metrics if key.startswith("test")]
     (used,) = run.inputs.dataset_inputs
     assert {tag.key: tag.value for tag in used.tags}["mlflow.data.context"] == "evaluate"

@@ -79,3 +79,13 @@ def test_a_metric_and_a_backbone_are_one_place_each(copied, shapes, tmp_path):
     assert json.loads((tmp_path / "run" / "run.json").read_text())["classes"] == ["bar", "box", "disc"]
     assert (tmp_path / "run" / "checkpoints" / "best.ckpt").is_file()  # chosen by the new metric
     assert list((tmp_path / "run" / "gradcam").rglob("*.jpg"))
+
+
+def test_another_logger_writes_beside_mlflow_and_one_that_is_not_here_is_refused(fishnet, tmp_path, tiny):
+    quick = ["trainer.max_epochs=1", "test=false", "callbacks.heatmaps=null"]
+    assert fishnet("train", *tiny, *quick, "logger=csv", "out=run").status == 0
+    assert "val/f1_macro" in (tmp_path / "run" / "csv" / "metrics.csv").read_text().splitlines()[0]
+    assert "f1_macro" in fishnet("compare").out
+    ended = fishnet("train", *tiny, *quick, "logger=wandb", "out=other")
+    assert ended.status == 2 and "uv pip install wandb" in ended.err
+    assert not (tmp_path / "other").exists()

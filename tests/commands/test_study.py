@@ -113,6 +113,25 @@ def test_what_cannot_be_right_is_refused_and_nothing_is_written(fishnet, tmp_pat
     assert not (tmp_path / "outputs").exists()
 
 
+def test_a_study_of_other_photos_asks_for_a_folder_of_its_own(fishnet, tmp_path, shapes):
+    folder = tmp_path / "outputs" / "study_one_animal"
+    folder.mkdir(parents=True)
+    written = json.dumps({"study": "one_animal", "given": ["data.root=/lakes", "data=folder"], "stages": {}})
+    (folder / "study.json").write_text(written)
+    settings = ["data=folder", f"data.root={shapes}", "data.positive=disc"]
+    refused(fishnet("study", "study=one_animal", *settings), "data.root=/lakes", "out=outputs/study_NAME")
+    assert (folder / "study.json").read_text() == written
+
+
+def test_what_was_typed_before_is_what_is_retried(tmp_path):
+    from fishnet.commands.study import final_overrides, typed_before
+
+    written = {"study": "x", "given": ["data.root=/lake", "seed=1"], "own": ["trials=2"], "stages": {}}
+    (tmp_path / "study.json").write_text(json.dumps(written))
+    now = final_overrides([*typed_before(tmp_path), "study=x", "retry=true", "seed=2"])
+    assert now == ["data.root=/lake", "retry=true", "seed=2", "study=x", "trials=2"]
+
+
 ON_PHOTOS = ("one_animal", "dog_breeds", "product_images")  # their scripts take a folder and weights
 PROTOCOLS = sorted(path.stem for path in (CONF / "study").glob("*.yaml"))
 
@@ -404,7 +423,7 @@ def test_a_server_that_is_away_is_told_later(tmp_path, tried):
     status, said = ended(command(tmp_path / "home", *tried, *QUICK, "jobs=2", away))
     assert status == 0, said[-3000:]
     assert "the study goes on" in said and "deliver=true" in said
-    status, said = ended(command(tmp_path / "home", *tried, *QUICK, "deliver=true"))
+    status, said = ended(command(tmp_path / "home", *tried, "deliver=true"))  # its settings are in the study's folder
     assert status == 0 and "are in MLflow" in said, said
     client = open_store(None, home=tmp_path / "home").client()
     runs = client.search_runs([one.experiment_id for one in client.search_experiments()])

@@ -29,7 +29,12 @@ def test_a_parent_and_a_child_a_job(fishnet, tiny, tmp_path):
     ended = fishnet("train", *tiny, *BRIEF, "callbacks.heatmaps=null", "-m", "model.lr=0.01,0.02", "data.seed=0,1")
     assert ended.status == 0, ended.err
     parent, children = family(tmp_path)
-    assert sorted(children) == ["000 lr 0.01", "001 lr 0.01", "002 lr 0.02", "003 lr 0.02"]
+    assert sorted(children) == [
+        "000 lr 0.01, seed 0",
+        "001 lr 0.01, seed 1",
+        "002 lr 0.02, seed 0",
+        "003 lr 0.02, seed 1",
+    ]
     assert {run.info.status for run in (parent, *children.values())} == {"FINISHED"}
     values = [run.data.metrics["best/val_f1_macro"] for run in children.values()]
     assert parent.data.metrics["mean/best/val_f1_macro"] == pytest.approx(sum(values) / 4)

@@ -23,6 +23,8 @@ def test_the_rate_lies_between_the_fall_and_the_rise_and_the_steepest_at_the_fal
     assert found.calm
     assert 2e-3 < found.lr < 0.15
     assert 4e-4 < found.steepest < 2.5e-3
+    assert 1.5e-3 < found.low <= found.lr <= found.high < 0.2  # on the floor between the fall and the rise
+    assert found.high > 3 * found.low
 
 
 def test_the_lowest_point_of_a_rough_stretch_is_not_chosen():

@@ -99,9 +99,9 @@ def test_an_edit_runs_the_edited_stage_and_later_ones_again(study):
     study(first=first, second=second).run()
     assert len(study.starts()) == 5
     engine = study(first=first, second={"search": {"space": {"y": [2, 3]}}})
-    (sentence,) = engine.journal.changed(study(first=first, second=second).protocol, []) or ["nothing yet"]
+    (sentence,) = engine.journal.changed(study(first=first, second=second).protocol, [], []) or ["nothing yet"]
     assert sentence == "nothing yet"
-    (sentence,) = engine.journal.changed(engine.protocol, [])
+    (sentence,) = engine.journal.changed(engine.protocol, [], [])
     assert "stage second was edited (search.space.y)" in sentence and "earlier stages stay" in sentence
     engine.run()
     assert len(study.starts()) == 6
@@ -214,7 +214,7 @@ def test_lines_that_were_torn_are_asked_again(study):
     engine.run()
     assert study.selected() == before and study.starts() == starts
     (study.folder / "study.json").write_text("{}")
-    assert engine.journal.changed(engine.protocol, []) == []
+    assert engine.journal.changed(engine.protocol, [], []) == []
 
 
 def test_photos_that_changed_between_two_stages_are_told(study, caplog):

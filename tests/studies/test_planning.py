@@ -85,7 +85,7 @@ def test_an_edited_experiment_is_an_edited_stage(tmp_path):
     written = protocol(first={"base": "mine"}, second={})
 
     def sentences(settings):
-        return journal.changed(with_bases(written, {"mine": settings}.__getitem__), [])
+        return journal.changed(with_bases(written, {"mine": settings}.__getitem__), [], [])
 
     assert sentences({"model": {"lr": 0.1}, "out": None}) == []
     assert sentences({"model": {"lr": 0.1}, "out": "elsewhere"}) == []
