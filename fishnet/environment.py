@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shlex
 import sys
 from contextlib import suppress
 
@@ -15,6 +16,11 @@ PRECISION = "FISHNET_PRECISION"  # the arithmetic that rank 0 has chosen
 THREADS = "OMP_NUM_THREADS"  # how many threads a process computes with
 
 OF_A_RUN = (TYPED_COMMAND, RUN_FOLDER, PARENT_RUN, SWEPT_KEYS, SWEEP_FOLDER)  # not for a run of its own inside another
+
+
+def as_typed(verb: str) -> str:
+    """The command as the user typed it, or as this process was started where that is not known."""
+    return os.environ.get(TYPED_COMMAND, shlex.join(["fishnet", verb, *sys.argv[1:]]))
 
 
 def usable_cores() -> int:

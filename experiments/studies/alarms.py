@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import math
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -13,17 +12,15 @@ import pandas as pd
 
 from fishnet.data.splits import split
 from fishnet.measure.pairs import Pair
-from fishnet.measure.significance import Difference, holm, over_folds, over_photos
-from fishnet.studies.scoring import ALARMS
+from fishnet.measure.significance import Difference, over_folds, over_photos, verdicts
 
 from . import arms as of_arms
 
 
 def alarms(differences: list[Difference | None]) -> int:
-    """As `judged` does, of the best's differences from all others."""
-    known = {str(number): difference for number, difference in enumerate(differences) if difference is not None}
-    p_values = holm({name: known[name].p for name in known}, comparisons=math.comb(len(differences) + 1, 2))
-    return sum(known[name].value > 0 and p < ALARMS for name, p in p_values.items())
+    """Of the best's differences from all others."""
+    found = verdicts({str(number): difference for number, difference in enumerate(differences)})
+    return sum(verdict.word == "behind" for verdict in found.values())
 
 
 def folds(rng: np.random.Generator, arms: int, count: int, seeds: int, shared: float) -> list[Difference | None]:

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fishnet.measure.significance import Difference, over_folds
-from fishnet.studies.scoring import ALARMS
+from fishnet.measure.significance import ALARMS, Difference, over_folds
 
 from .arms import Answers, drawn
 

@@ -12,16 +12,21 @@ from torch import Tensor
 
 from fishnet.data.folder import PhotoSource
 from fishnet.explain.gradcam import NothingToExplain, class_maps, explained
+from fishnet.explain.maps import FILES, batch_maps, save_maps
 from fishnet.explain.overlay import Caption, captioned, fixed_panel, most_informative, overlay, sheet
-from fishnet.measure.predictions import Predictions
+from fishnet.measure.predictions import Predictions, margins
 from fishnet.models.interface import Classifier
 from fishnet.models.isolation import rng_preserved
+from fishnet.progress import working
 from fishnet.ranges import AtLeast, check_ranges
 from fishnet.text import slugs
 
-from .outputs import UsesPredictions, write_artifact
+from .outputs import UsesPredictions, log_artifacts, run_folder, write_artifact
 
 log = logging.getLogger("fishnet")
+
+MISTAKES = 24  # the surest, of which maps are kept wherever they lie
+AT_ONCE = 32  # photos
 
 INDEX = ["path", "true", "predicted", "probability", "map_of", "sheet"]
 
@@ -29,18 +34,28 @@ INDEX = ["path", "true", "predicted", "probability", "map_of", "sheet"]
 class HeatMaps(UsesPredictions):
     """The same photos each epoch under `gradcam/panel/`; after the test one sheet a class, and `index.csv`.
 
+    For pages that show runs side by side the raw maps of the photos in `maps.csv` are kept, in `maps.npy`.
+
     Each map is that of the predicted class. Pictures are no reason to lose a training run: a failure in
     drawing is reported once, and nothing is drawn from then on.
 
     Args:
         photos: how many validation photos are drawn each epoch.
         per_class: how many test photos of each class are drawn after the test.
+        maps: of how many test photos raw maps are kept, spread over the classes: the same ones in every run on the same
+            split, and beside them the surest mistakes.
     """
 
-    def __init__(self, *, photos: Annotated[int, AtLeast(0)] = 8, per_class: Annotated[int, AtLeast(0)] = 8) -> None:
+    def __init__(
+        self,
+        *,
+        photos: Annotated[int, AtLeast(0)] = 8,
+        per_class: Annotated[int, AtLeast(0)] = 8,
+        maps: Annotated[int, AtLeast(0)] = 128,
+    ) -> None:
         super().__init__()
         check_ranges(HeatMaps.__init__, locals())
-        self.photos, self.per_class = photos, per_class
+        self.photos, self.per_class, self.maps = photos, per_class, maps
         self._given_up = False
         self._panel: tuple[np.ndarray, Tensor] | None = None  # labels and photos
         self._seen: list[tuple[Tensor, Tensor]] = []  # photos and labels of validation batches, without a PhotoSource
@@ -56,9 +71,13 @@ class HeatMaps(UsesPredictions):
             self._attempt(trainer, lambda: self._draw_panel(trainer, cast(Classifier, pl_module)))
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not (self.per_class or self.maps):
+            return
+        predictions = self.predictions(trainer)  # all processes take part, whatever becomes of the pictures
         if self.per_class:
-            predictions = self.predictions(trainer)  # all processes take part, whatever becomes of the pictures
             self._attempt(trainer, lambda: self._draw_sheets(trainer, cast(Classifier, pl_module), predictions))
+        if self.maps:
+            self._attempt(trainer, lambda: self._keep_maps(trainer, cast(Classifier, pl_module), predictions))
 
     def _attempt(self, trainer: L.Trainer, draw: Callable[[], None]) -> None:
         if self._given_up or not trainer.is_global_zero:
@@ -122,6 +141,30 @@ class HeatMaps(UsesPredictions):
             ]
         index = pd.DataFrame(rows, columns=INDEX)
         write_artifact(trainer, "gradcam/index.csv", lambda path: index.to_csv(path, index=False))
+
+    def _keep_maps(self, trainer: L.Trainer, model: Classifier, predictions: Predictions) -> None:
+        """The raw maps of the answers to a few photos, in the form of `fishnet explain`."""
+        data = source_of(trainer)
+        if data is None or not len(predictions) or not hasattr(model, "preprocessing"):
+            return  # a module or loader of somebody else's: where its photos come from is not known
+        positions = np.arange(len(predictions))
+        panel = fixed_panel(positions, predictions.label, self.maps)
+        wrong = np.flatnonzero(predictions.label != predictions.predicted)
+        surest = wrong[np.argsort(-margins(predictions.logits[wrong]), kind="stable")][:MISTAKES]
+        chosen = np.array(list(dict.fromkeys([*panel, *surest.tolist()])))
+        maps = []
+        with working("explaining test photos", len(chosen)) as work:
+            for start in range(0, len(chosen), AT_ONCE):
+                part = chosen[start : start + AT_ONCE]
+                images = data.photos(predictions.index[part].tolist())
+                answers = torch.from_numpy(predictions.predicted[part])
+                maps.append(batch_maps(model, images.to(model.device), targets=answers)[0].numpy())
+                work.advance(len(part))
+        table = data.table.iloc[predictions.index[chosen]].reset_index(drop=True)
+        folder = run_folder(trainer) / "gradcam"
+        save_maps(folder, table, np.concatenate(maps), predictions.logits[chosen], model)
+        for name in FILES:
+            log_artifacts(trainer, folder / name, "gradcam")
 
 
 def source_of(trainer: L.Trainer) -> PhotoSource | None:

@@ -1,7 +1,10 @@
-"""What a run shows of itself: a line and its speed each epoch; at the end the temperature and the test report."""
+"""What a run shows of itself: a line, its speed and a row of its curves each epoch; at the end the temperature and the
+test report."""
 
 import logging
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, ClassVar, cast
 
 import numpy as np
@@ -154,3 +157,51 @@ class EpochLines(L.Callback):
         self._ended, self._validated = 0, False
 
     on_train_epoch_start = on_train_end = _write_line
+
+
+class Curves(L.Callback):
+    """`report/curves.csv` in the run's folder: a row an epoch, with what training and validation measured in it.
+
+    A resumed run keeps the rows of the epochs before the one that it begins with.
+    """
+
+    PARTS = ("train/", "val/", "optim/")
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, float]] = []
+        self._epoch: int | None = None  # that has ended and has no row yet
+        self._validated = False
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        file = curves_file(run_folder(trainer))
+        kept = pd.read_csv(file) if trainer.current_epoch and file.is_file() else pd.DataFrame({"epoch": []})
+        rows = kept[kept["epoch"] < trainer.current_epoch].to_dict("records")
+        self._rows = [{str(key): value for key, value in row.items() if value == value} for row in rows]
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._validated = trainer.state.fn == "fit" and not trainer.sanity_checking
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._epoch = trainer.current_epoch  # the module logs its metrics after this; the row waits for them
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        self._add_row(trainer, pl_module)
+
+    def _add_row(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self._epoch is None or not trainer.is_global_zero:
+            return
+        parts = self.PARTS if self._validated else ("train/", "optim/")
+        values = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith(parts)}
+        self._rows.append({"epoch": self._epoch, **values})
+        self._epoch, self._validated = None, False
+        file = curves_file(run_folder(trainer))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError), replacing(file) as temporary:  # a full disk stops the run at its checkpoint
+            pd.DataFrame(self._rows).astype({"epoch": int}).to_csv(temporary, index=False)
+
+    on_train_epoch_start = on_train_end = _add_row
+
+
+def curves_file(run: Path) -> Path:
+    """Where a run keeps its curves."""
+    return run / "report" / "curves.csv"

@@ -63,7 +63,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     from fishnet.callbacks.guards import StopOnSignal
     from fishnet.config import building
     from fishnet.models.checkpoint import load_model
-    from fishnet.runs import records, run
+    from fishnet.runs import page, records, run
     from fishnet.runs.folders import is_first, run_folder
     from fishnet.runs.precision import float32, require_float32
     from fishnet.tracking import names
@@ -90,9 +90,11 @@ def evaluate(config: DictConfig) -> dict[str, float]:
             logger.set_tags({names.CHECKPOINT: str(checkpoint)})
             trainer.test(model, datamodule=data, verbose=False)
             sentences = report_leakage(trainer, model, data) if config.leakage == "auto" and is_first() else []
-        run.print_summary(trainer, folder=folder, run_id=logger.run_id, measured=f"{config.data.root} ({data.part})")
+            made = page.write_page(folder, data, model, logger, command="evaluate") if is_first() else None
         for sentence in sentences:
             print(f"{'leakage':12s}{sentence}", flush=True)
+        measured = f"{config.data.root} ({data.part})"
+        run.print_summary(trainer, folder=folder, run_id=logger.run_id, measured=measured, page=made)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 

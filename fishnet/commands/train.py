@@ -62,7 +62,7 @@ def train(config: DictConfig) -> dict[str, float]:
     from fishnet.callbacks.guards import StopOnSignal
     from fishnet.config import building
     from fishnet.config.resuming import resumed
-    from fishnet.runs import lr_range, records, run
+    from fishnet.runs import lr_range, page, records, run
     from fishnet.runs.folders import is_first, run_folder
     from fishnet.runs.forecast import forecast
     from fishnet.runs.precision import choose_precision, require_float32, use_gpu
@@ -111,10 +111,11 @@ def train(config: DictConfig) -> dict[str, float]:
             if config.tune:
                 return lr_range.report_rate(trainer, folder=folder, logger=logger)
             if gan:
-                run.keep_best(trainer, logger)
+                best = run.keep_best(trainer, logger)
             else:
-                run.measure(trainer, model, data, logger=logger, test=config.test)
-        run.print_summary(trainer, folder=folder, run_id=logger.run_id, measured="test set")
+                best = run.measure(trainer, model, data, logger=logger, test=config.test)
+            made = page.write_page(folder, data, model, logger, command="train", best=best) if is_first() else None
+        run.print_summary(trainer, folder=folder, run_id=logger.run_id, measured="test set", page=made)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 

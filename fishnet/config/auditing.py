@@ -1,10 +1,8 @@
 """What an audit does besides judging a folder: its end by a signal, the share of a job, a test by a set of cues."""
 
 import logging
-import os
 import shlex
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +20,7 @@ from fishnet.audit.out_of_fold import check_folds
 from fishnet.audit.tables import write_table
 from fishnet.data.datamodule import ImageFolderData
 from fishnet.data.index import state_folder
-from fishnet.environment import TYPED_COMMAND
+from fishnet.environment import as_typed
 from fishnet.errors import BadInput, Interrupted, interrupted_by
 from fishnet.models.classifier import ImageClassifier
 
@@ -79,7 +77,7 @@ def measure_share(
 
 def typed_command(**keys: str) -> str:
     """This command as it was typed, with another job or none."""
-    typed = shlex.split(os.environ.get(TYPED_COMMAND, shlex.join(["fishnet", "audit", *sys.argv[1:]])))
+    typed = shlex.split(as_typed("audit"))
     kept = [word for word in typed if not word.startswith("job=")]
     return shlex.join([*kept, *(f"{key}={value}" for key, value in keys.items())])
 

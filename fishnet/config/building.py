@@ -18,7 +18,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from fishnet.callbacks.checkpoints import DurableCheckpointIO
 from fishnet.callbacks.guards import FiniteNumbers, SeededSteps, StopOnSignal
 from fishnet.callbacks.progress import RunBar
-from fishnet.callbacks.report import EpochLines, Speed
+from fishnet.callbacks.report import Curves, EpochLines, Speed
 from fishnet.data.datamodule import ImageFolderData
 from fishnet.environment import PARENT_RUN, SWEPT_KEYS
 from fishnet.errors import BadInput
@@ -64,7 +64,7 @@ def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, wat
     chosen = [instantiate(node, _convert_="all") for node in config.callbacks.values() if node is not None]
     guards: list[L.Callback] = [SeededSteps(seed=config.seed), watch]
     if not config.get("tune"):  # the loss of a range test is meant to run away, and its epochs mean nothing
-        guards += [FiniteNumbers(), Speed(), EpochLines()]
+        guards += [FiniteNumbers(), Speed(), EpochLines(), Curves()]
     if config.trainer.enable_progress_bar:
         guards.append(RunBar())
     if config.trainer.precision in WHOLLY_OTHER:

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from io import BytesIO
 
 import numpy as np
-from markupsafe import Markup
 from PIL import Image
 
+from fishnet.page.fader import PhotoCard, View, fader
 from fishnet.page.figures import data_address
-from fishnet.page.page import Chapter, Widget
+from fishnet.page.page import Chapter
 
 from .overlay import SMALLEST, heat, overlay
 from .scores import Score
@@ -58,16 +57,16 @@ class Card:
         return None if self.true is None else self.true == self.maps[0].name
 
 
-def fader(cards: Sequence[Card]) -> Widget:
-    """The cards, and the slider for all of them."""
-    source = files("fishnet.explain")
-    markup, script, style = (source.joinpath(f"fader.{kind}").read_text("utf-8") for kind in ("html", "js", "css"))
-    return Widget(Markup(markup), script, style, {"cards": [_card_data(card) for card in cards]})
-
-
-def _card_data(card: Card) -> dict[str, object]:
-    maps = [{"name": m.name, "words": m.words, "heat": heat_address(m.values)} for m in card.maps]
-    return {"path": card.path, "photo": photo_address(card.photo), "maps": maps, "right": card.right}
+def photo_card(card: Card) -> PhotoCard:
+    """The card as the page's widget takes it."""
+    of_answer = "" if card.right is None else "answer: "
+    before = [of_answer, *["true: "] * (len(card.maps) - 1)]
+    views = [
+        View(text + m.words, m.name, heat_address(m.values), card.right if number == 0 else None)
+        for number, (text, m) in enumerate(zip(before, card.maps, strict=True))
+    ]
+    kind = {None: "", True: "right", False: "wrong"}[card.right]
+    return PhotoCard(card.path, photo_address(card.photo), views, kind)
 
 
 def photo_address(photo: np.ndarray) -> str:
@@ -80,10 +79,10 @@ def photo_address(photo: np.ndarray) -> str:
     return data_address(file.getvalue(), "image/jpeg")
 
 
-def heat_address(values: np.ndarray) -> str:
-    """The map as a red picture that is clear where the map is cold."""
-    warmth = heat(values, (HEAT_SIDE, HEAT_SIDE))
-    red = np.zeros((HEAT_SIDE, HEAT_SIDE, 4), np.uint8)
+def heat_address(values: np.ndarray, side: int = HEAT_SIDE) -> str:
+    """The map as a red picture, of so many pixels a side, that is clear where the map is cold."""
+    warmth = heat(values, (side, side))
+    red = np.zeros((side, side, 4), np.uint8)
     red[..., 0], red[..., 3] = 255, (255 * warmth).round()
     file = BytesIO()
     Image.fromarray(red).save(file, format="PNG", optimize=True)
@@ -96,15 +95,16 @@ def side_by_side(card: Card) -> list[Image.Image]:
     return [plain, *(overlay(card.photo, each.values) for each in card.maps)]
 
 
-def cards_chapter(cards: Sequence[Card]) -> Chapter:
+def cards_chapter(cards: Sequence[Card], title: str = "Photos and maps") -> Chapter:
     """The photos, with a sentence on how to read them."""
-    chapter = Chapter("Photos and maps")
+    chapter = Chapter(title)
     chapter.add_text(
         "Red is what speaks for the class below the picture; each map is scaled to its own hottest spot. Move the "
         "slider: without the red one sees the markings. A wrong answer stands beside the map of the true class.",
         style="soft",
     )
-    chapter.add_widget(fader(cards))
+    kinds = {"wrong": "wrong answers", "right": "right answers"}
+    chapter.add_widget(fader([photo_card(card) for card in cards], kinds))
     return chapter
 
 

@@ -4,6 +4,7 @@ Everything that looks at many photos reads these files. Maps are signed and unno
 compared; they are computed in float32 and kept as float16. A run that was ended goes on where it was.
 """
 
+import json
 import os
 import shutil
 import time
@@ -19,7 +20,8 @@ from torch import Tensor
 
 from fishnet.data.store import Store, Stored
 from fishnet.errors import BadInput, WorkFailed
-from fishnet.files import LockHeld, locked, replacing
+from fishnet.files import LockHeld, locked, replacing, write_whole
+from fishnet.models.interface import Classifier
 from fishnet.models.isolation import eval_mode_restored
 
 from .additive import additive_maps, is_additive
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 COMMIT_EVERY = 64  # batches
 COMMIT_AFTER = 10.0  # seconds, where batches are slow: Score-CAM takes minutes for 64 of them
 AUTO, ADDITIVE = "auto", "additive"  # methods beside those of `METHODS`
+FILES = ("logits.npy", "maps.csv", "seen_as.json", "maps.npy")  # of `save_maps`
 UNFINISHED = ".unfinished"  # in the folder of the maps: what is kept until all is there
 
 
@@ -148,6 +151,27 @@ def _export(stored: Stored, file: Path, *, dimensions: int) -> None:
             opened.write(stored[row].tobytes())
 
 
+def save_maps(out: Path, table: pd.DataFrame, maps: np.ndarray, logits: np.ndarray, model: Classifier) -> None:
+    """The files of `write_maps` for maps of a few photos that are at hand, each whole, and `seen_as.json`.
+
+    The latter says how the model cuts its view, to which the maps belong, out of a photo.
+
+    Args:
+        out: The folder.
+        table: One row for each photo.
+        maps: Of each photo's answer, photos × h × w.
+        logits: Of each photo.
+        model: Whose they are.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / "seen_as.json", json.dumps(model.preprocessing.as_dict()))
+    with replacing(out / "maps.csv") as temporary:
+        _with_answers(table, logits, model).to_csv(temporary, index=False)
+    for name, values in (("logits", logits.astype(np.float32)), ("maps", maps.astype(np.float16))):
+        with replacing(out / f"{name}.npy") as temporary, open(temporary, "wb") as file:
+            np.save(file, values)
+
+
 def read_maps(out: Path) -> FolderMaps:
     """The files of a finished run, mapped and not read."""
     maps, logits = (np.load(out / f"{name}.npy", mmap_mode="r") for name in ("maps", "logits"))
@@ -155,7 +179,7 @@ def read_maps(out: Path) -> FolderMaps:
 
 
 def batch_maps(
-    model: "ImageClassifier", images: Tensor, *, all_classes: bool = False, targets: Tensor | None = None,
+    model: Classifier, images: Tensor, *, all_classes: bool = False, targets: Tensor | None = None,
     method: str = AUTO,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Raw maps and logits of one batch: of all classes, of a class for each photo (`targets`), or of the answers.
@@ -177,7 +201,7 @@ def batch_maps(
         return torch.stack([answer.maps for answer in each], dim=1), each[0].logits
 
 
-def has_additive_maps(model: "ImageClassifier") -> bool:
+def has_additive_maps(model: Classifier) -> bool:
     """`is_additive`, found out once a model."""
     if "_additive_maps" not in model.__dict__:
         model.__dict__["_additive_maps"] = is_additive(model)
@@ -200,7 +224,7 @@ def check_method(model: "ImageClassifier", method: str) -> None:
         )
 
 
-def _with_answers(table: pd.DataFrame, logits: np.ndarray, model: "ImageClassifier") -> pd.DataFrame:
+def _with_answers(table: pd.DataFrame, logits: np.ndarray, model: Classifier) -> pd.DataFrame:
     """What is known of each photo, with the model's answer, whose map it is, and its probability."""
     probabilities = torch.from_numpy(logits).div(float(model.temperature)).softmax(dim=1).numpy()
     names = np.array(model.classes, dtype=object)[logits.argmax(axis=1)]

@@ -3,13 +3,19 @@ a difference as large appears between two that are alike.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.special import gammaln
 
 from .counts import counts_of_groups, drawn_weights, error_of_draws, metrics_of_counts
+from .metrics import METRICS
+
+BY_PHOTO = {metric.name for metric in METRICS if metric.of_counts is not None}  # known from predictions alone
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -121,3 +127,58 @@ def _signed_sums(size: int, count: int) -> np.ndarray:
     probability = np.zeros(2 * size * count + 1)
     probability[:: 2 * size] = np.exp(ways - count * math.log(2))
     return probability
+
+
+class SamePhotos(NamedTuple):
+    """What two classifiers have answered to the same photos, and the fold of each photo if there are several."""
+
+    pair: Pair
+    folds: np.ndarray | None
+
+
+Cell = tuple[int | None, int]  # fold and seed of a training
+BothAnswers = Callable[[Cell], tuple[pd.DataFrame | None, pd.DataFrame | None]]
+
+
+def on_same_photos(cells: Sequence[Cell], metric: str, both: BothAnswers) -> SamePhotos | None:
+    """The answers of two classifiers in these folds and seeds.
+
+    None where they cannot be compared photo by photo: the metric needs more than answers, some cannot be read, the
+    folds have not all the same seeds, or the photos of a fold differ.
+
+    Args:
+        cells: in which both were trained.
+        metric: a name of METRICS.
+        both: the answers of the first and of the second in a cell: path, class, group and predicted of each photo.
+    """
+    folds, seeds = sorted({fold for fold, _ in cells}, key=str), sorted({seed for _, seed in cells})
+    if metric not in BY_PHOTO or not cells or len(cells) != len(folds) * len(seeds):
+        return None
+    joined = list[pd.DataFrame]()
+    for fold in folds:
+        first, second = zip(*(both((fold, seed)) for seed in seeds), strict=True)
+        if (table := _side_by_side([*first, *second], all_of_them=len(folds) > 1)) is None:
+            return None
+        joined.append(table.assign(fold=len(joined)))
+    answers = pd.concat(joined, ignore_index=True)
+    if answers["group"].nunique() < 2:
+        return None
+    classes = answers.drop(columns=["path", "group", "fold"]).to_numpy(dtype=str).T
+    names, numbers = np.unique(classes, return_inverse=True)
+    label, *predictions = numbers.reshape(-1, len(answers))
+    of_first, of_second = np.split(np.array(predictions), 2)
+    groups = answers["group"].to_numpy()
+    pair = Pair(label=label, first=of_first, second=of_second, group=groups, classes=len(names), metric=metric)
+    return SamePhotos(pair, answers["fold"].to_numpy() if len(folds) > 1 else None)
+
+
+def _side_by_side(tables: Sequence[pd.DataFrame | None], *, all_of_them: bool) -> pd.DataFrame | None:
+    """A row a photo that all tables have, a column of predictions a table.
+
+    None where a table is missing or, where photos must be `all_of_them`, has photos that others have not.
+    """
+    predicted = [table.set_index(["path", "class", "group"])["predicted"] for table in tables if table is not None]
+    if len(predicted) < len(tables):
+        return None
+    both = pd.concat(predicted, axis=1, join="inner", keys=range(len(predicted))).reset_index()
+    return None if all_of_them and len(both) < max(map(len, predicted)) else both

@@ -1,20 +1,27 @@
-"""The measurements as pictures: confusions, the tree of alike classes, confidence against accuracy."""
+"""The measurements as pictures: confusions, the tree of alike classes, confidence against accuracy, learning curves."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
+from matplotlib.ticker import MaxNLocator
 from scipy.cluster.hierarchy import dendrogram
 
 from fishnet.fonts import shown
-from fishnet.page.figures import BLUE, GRID, INK, RED, SOFT, hide_spines, open_figure
+from fishnet.page.figures import BLUE, GREEN, GRID, INK, RED, SOFT, hide_spines, open_figure
 
 from .calibration import Reliability
 from .confusions import notes_on_classes, row_shares
+from .metrics import METRICS
 
+Curves = Mapping[str, Mapping[int, float]]  # of a training: metric, such as `val/loss`, → value by epoch
+
+CURVE_COLOURS = [BLUE, "#c05621", GREEN, "#6b46c1", "#b83280", "#4a5568", "#00838f", "#975a16"]
+MOST_CURVES = len(CURVE_COLOURS)
+LOSSES = ("train/loss", "val/loss")
 MANY = 30  # with more classes, numbers in the cells could not be read
 
 
@@ -36,6 +43,7 @@ def draw_confusions(matrix: np.ndarray, groups: np.ndarray, names: list[str], pa
             _write_cells(axes, matrix, shares)
         bar = figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02)
         bar.set_label("share of the true class", fontsize=10)
+        axes.set_title(f"Which class is taken for which: {int(matrix.sum()):,} photos", fontsize=12, pad=12)
         bar.outline.set_visible(False)  # type: ignore[operator]
 
 
@@ -64,26 +72,30 @@ def _with_notes(labels: Iterable[str], notes: Iterable[str]) -> list[str]:
 
 
 def draw_dendrogram(tree: np.ndarray, groups: np.ndarray, names: list[str], path: Path) -> None:
-    """The further to the right two classes join, the more often the model confuses them.
+    """From similar on the left to unlike on the right: the further left two classes join, the more often the model
+    takes them for each other.
 
     A class with too few `groups` says so beside its name.
     """
     count = len(names)
-    height = max(2.2, min(0.28 * count + 1.2, 30))
+    height = max(2.6, min(0.28 * count + 1.6, 30))
     with open_figure(8.5, height, path) as figure:
         axes = figure.add_subplot()
         dendrogram(
             tree,
             labels=_with_notes([shown(name, 32) for name in names], notes_on_classes(groups)),
-            orientation="left",
+            orientation="right",
             ax=axes,
             color_threshold=0,
             above_threshold_color=BLUE,
             leaf_font_size=min(9.0, 45 * height / count),
         )
         nearest = float(tree[:, 2].min())
-        axes.set_xlim(1.005, max(0.0, nearest - max(0.02, (1 - nearest) * 0.15)))
+        axes.set_xlim(max(0.0, nearest - max(0.02, (1 - nearest) * 0.15)), 1.005)
         axes.set_xlabel("distance = 1 − mean share of photos taken for the other", fontsize=10)
+        axes.set_title("Which classes look alike to the model", fontsize=12, pad=12)
+        axes.set_title("← similar", loc="left", fontsize=10, color=SOFT)
+        axes.set_title("unlike →", loc="right", fontsize=10, color=SOFT)
         axes.grid(axis="x", color=GRID, linewidth=0.8)
         axes.set_axisbelow(True)
         hide_spines(axes, "top", "right", "left")
@@ -114,3 +126,56 @@ def _curve(upper: Axes, lower: Axes, part: Reliability, colour: str, title: str)
     bins = len(share) - 1
     heights = [*share[: bins - 1], share[bins - 1 :].sum()]  # full confidence belongs to the last bin to the eye
     lower.stairs(heights, np.linspace(0, 1, bins + 1), color=colour, linewidth=1.4)
+
+
+def curves_picture(curves: Mapping[str, Sequence[Curves]], metrics: Sequence[str], best: int | None = None) -> str:
+    """Training (dotted) and validation by epoch: where the two part, the network overfits.
+
+    Args:
+        curves: by name, the trainings whose mean is drawn; as many names as there are colours.
+        metrics: a panel each, without the part (`loss`).
+        best: the epoch that was kept, for a vertical line.
+
+    Returns:
+        A data address; empty where no training has gone on for two epochs.
+    """
+    keys = [f"{part}/{metric}" for metric in metrics for part in ("train", "val")]
+    if not any(len(run.get(key, ())) > 1 for runs in curves.values() for run in runs for key in keys):
+        return ""
+    drawn = dict(zip(list(curves)[:MOST_CURVES], CURVE_COLOURS, strict=False))
+    with open_figure(9.4, 3.1) as figure:
+        panels = figure.subplots(1, len(metrics), squeeze=False)[0]
+        for axes, metric in zip(panels, metrics, strict=True):
+            for name, colour in drawn.items():
+                for part, style in (("train", ":"), ("val", "-")):
+                    filled = [curve for run in curves[name] if (curve := run.get(f"{part}/{metric}"))]
+                    # as far as all of them go: where one stops early, the mean of the others would jump
+                    if epochs := sorted(set.intersection(*map(set, filled))) if filled else []:
+                        means = [sum(curve[epoch] for curve in filled) / len(filled) for epoch in epochs]
+                        axes.plot([epoch + 1 for epoch in epochs], means, style, color=colour, linewidth=1.4)
+            if best is not None:
+                axes.axvline(best + 1, color=SOFT, linewidth=0.8, linestyle=(0, (4, 3)))
+            axes.set(xlabel="epoch", ylabel=next((each.label for each in METRICS if each.name == metric), metric))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        losses = [run.get(name, {}).values() for name in LOSSES for each in drawn for run in curves[each]]
+        positive = sorted(value for values in losses for value in values if value > 0)
+        if positive and positive[-1] > 20 * positive[len(positive) // 2]:
+            panels[0].set_yscale("log")  # one that ran away would hide all others
+            panels[0].yaxis.set_major_formatter("{x:g}")
+        if len(drawn) > 1:
+            handles = [panels[0].plot([], [], color=colour)[0] for colour in drawn.values()]
+            names = short_names(list(drawn), 30)
+        else:
+            styles = {"training": ":", "validation": "-"}
+            handles = [panels[0].plot([], [], style, color=CURVE_COLOURS[0])[0] for style in styles.values()]
+            names = list(styles)
+        figure.legend(handles, names, loc="outside right upper", frameon=False, fontsize=8)
+    return figure.address
+
+
+def short_names(names: Sequence[str], most: int = 44) -> list[str]:
+    """Names cut to the room there is, in the middle, for what tells them apart mostly stands at their end; those that
+    would become equal stay as they are."""
+    half = most // 2
+    short = [name if len(name) <= most else f"{name[: most - half - 1]}…{name[-half:]}" for name in names]
+    return [text if short.count(text) == 1 else name for text, name in zip(short, names, strict=True)]

@@ -11,16 +11,18 @@ that might have been made.
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy.special import nctdtrinc, stdtr, stdtrit  # Student's t; scipy.stats takes two seconds to import
 
-from .pairs import Pair
+from .metrics import direction
+from .pairs import BothAnswers, Cell, Pair, on_same_photos
 
 # What trainings scatter where nothing else is known: as much as other photos would make it, were these 150 (0.035 at an
 # accuracy of 0.75). It weighs as much as four more folds: of a few folds alone, three sets in ten show no scatter.
 USUAL_SCATTER, USUAL_FREEDOM = 1 / 150, 4
+ALARMS = 0.05  # false ones, over all comparisons
 
 
 class Spread(NamedTuple):
@@ -41,6 +43,23 @@ def spread(values: Sequence[float]) -> Spread:
     mean, sd = statistics.fmean(values), statistics.stdev(values)
     half = float(stdtrit(n - 1, 0.975)) * sd / math.sqrt(n) if sd >= 1e-9 else math.nan
     return Spread(mean, sd, mean - half, mean + half, n)
+
+
+def fold_means(values: Mapping[Cell, float]) -> list[float]:
+    """The mean over seeds inside each fold, from values by fold and seed."""
+    folds: dict[int | None, list[float]] = {}
+    for (fold, _), value in values.items():
+        folds.setdefault(fold, []).append(value)
+    return [statistics.fmean(seeds) for seeds in folds.values()]
+
+
+def spread_over_folds(values: Mapping[Cell, float]) -> Spread:
+    """Mean and interval over the folds, for seeds inside a fold are repeats of one measurement.
+
+    With a single fold it is over the seeds. `n` counts trainings.
+    """
+    means = fold_means(values)
+    return spread(means if len(means) > 1 else list(values.values()))._replace(n=len(values))
 
 
 class Difference(NamedTuple):
@@ -145,3 +164,61 @@ def holm(p_values: Mapping[str, float], *, comparisons: int | None = None) -> di
         least = max(least, min(1.0, (count - rank) * p_values[name]))
         corrected[name] = least
     return corrected
+
+
+class Verdict(NamedTuple):
+    """How one classifier compares with the best: `p` is corrected by Holm's method, and `detectable` is the smallest
+    true difference that would have been called behind with a probability of 80 %."""
+
+    word: Literal["behind", "alike", "unknown"]
+    difference: Difference | None = None
+    p: float = math.nan
+    detectable: float = math.nan
+
+
+def verdicts(differences: Mapping[str, Difference | None]) -> dict[str, Verdict]:
+    """Each of several compared with the best of them, which was picked by looking: all pairs count.
+
+    `differences`: by how much the best is better than each of the others; None where that is not known.
+    """
+    words = dict.fromkeys(differences, Verdict("unknown"))
+    known = {name: difference for name, difference in differences.items() if difference is not None}
+    pairs = math.comb(len(differences) + 1, 2)
+    for name, p in holm({name: known[name].p for name in known}, comparisons=pairs).items():
+        behind = known[name].value > 0 and p < ALARMS
+        detectable = known[name].detectable(pairs, alarms=ALARMS)
+        words[name] = Verdict("behind" if behind else "alike", known[name], p, detectable)
+    return words
+
+
+def paired(
+    first: Mapping[Cell, float],
+    second: Mapping[Cell, float],
+    metric: str,
+    both: BothAnswers,
+    *,
+    folds: int = 0,
+    val: float = 0.0,
+) -> Difference | None:
+    """By how much the first is better, over the trainings that both have; None if that is not known.
+
+    Photo by photo where both have answered the same ones in all of them, else over the means of the folds.
+
+    Args:
+        first: the metric in each fold and seed.
+        second: that of the other.
+        metric: its name, as in METRICS.
+        both: see `on_same_photos`.
+        folds: how many the photos were dealt into; as many as there are values of, where that is not known.
+        val: the share of the training photos that were validated on, where validation is compared.
+    """
+    cells = sorted(set(first) & set(second), key=str)
+    differences = fold_means({cell: first[cell] - second[cell] for cell in cells})
+    count = folds or len(differences)
+    shared = max(1 / (count - 1), val / (1 - val)) if count > 1 else 0.0
+    if (same := on_same_photos(cells, metric, both)) is not None:
+        difference: Difference | None = over_photos(same.pair, same.folds, shared)
+    else:
+        difference = over_folds(differences, shared) if len(differences) > 1 else None
+    lower_is_better = difference is not None and direction(metric) == "min"
+    return difference._replace(value=-difference.value) if difference and lower_is_better else difference

@@ -44,6 +44,19 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Number:
+    """A cell whose number is written in a way of its own, such as with its interval.
+
+    Args:
+        text: what is read.
+        value: what a sortable table sorts it by; NaN where nothing is known.
+    """
+
+    text: str
+    value: float
+
+
+@dataclass(frozen=True)
 class Widget:
     """Something to move and click: markup, a script that brings it to life, and what the script reads.
 
@@ -124,14 +137,17 @@ class Chapter:
         *,
         numeric: Collection[int] | None = None,
         folded: str = "",
+        sortable: bool = False,
     ) -> None:
         """A table, one row a sequence of cells; numbers are formatted here.
 
         Args:
             header: the columns' names.
-            rows: a cell a column, or a `Row` where a row has a style or a single cell; a cell may be a `Link`.
+            rows: a cell a column, or a `Row` where a row has a style or a single cell; a cell may be a `Link` or a
+                `Number`.
             numeric: which columns stand to the right; without it, those that hold anything but strings and links.
             folded: the line that opens a long table.
+            sortable: by a click on a column's name; each row has a cell a column.
         """
         styled = [row if isinstance(row, Row) else Row(row) for row in rows]
         if numeric is None:
@@ -140,13 +156,30 @@ class Chapter:
         block = Block(
             "table",
             header=list(header),
-            rows=[
-                [cell if isinstance(cell, str | Link) else format_number(cell) for cell in row.cells] for row in styled
-            ],
+            rows=[[_shown(cell) for cell in row.cells] for row in styled],
             row_styles=[row.style for row in styled],
             numeric=frozenset(numeric),
+            widget=_sorting([row.cells for row in styled]) if sortable else None,
         )
         self.blocks.append(Block("details", folded, blocks=[block]) if folded else block)
+
+
+def _shown(cell: object) -> object:
+    return cell.text if isinstance(cell, Number) else cell if isinstance(cell, str | Link) else format_number(cell)
+
+
+def _sorting(rows: Sequence[Sequence[object]]) -> Widget:
+    """What sorts a table by the values of its cells; its markup is the table itself."""
+    source = files("fishnet.page")
+    script, style = (source.joinpath(f"sorting.{kind}").read_text("utf-8") for kind in ("js", "css"))
+    return Widget(Markup(), script, style, {"keys": [[_sorted_by(cell) for cell in row] for row in rows]})
+
+
+def _sorted_by(cell: object) -> str | float | None:
+    value = cell.value if isinstance(cell, Number) else cell.text if isinstance(cell, Link) else cell
+    if isinstance(value, int | float):
+        return float(value) if value == value else None
+    return None if value is None else str(value)
 
 
 def render_page(

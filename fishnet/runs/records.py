@@ -2,15 +2,12 @@
 
 import hashlib
 import json
-import os
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
-from fishnet.environment import TYPED_COMMAND
+from fishnet.environment import as_typed
 from fishnet.files import write_whole
 from fishnet.tracking import names
 from fishnet.tracking.runs import git_commit
@@ -37,9 +34,8 @@ def write_config(config: DictConfig, folder: Path, command: str, *, resolve: boo
     (folder / "config").mkdir(parents=True, exist_ok=True)
     commands = folder / "config" / "command.txt"
     earlier = commands.read_text(encoding="utf-8") if commands.is_file() else ""
-    typed = os.environ.get(TYPED_COMMAND, shlex.join(["fishnet", command, *sys.argv[1:]]))
     write_whole(folder / "config" / "config.yaml", OmegaConf.to_yaml(config, resolve=resolve))
-    write_whole(commands, f"{earlier}{typed}\n")
+    write_whole(commands, f"{earlier}{as_typed(command)}\n")
 
 
 def write_records(

@@ -136,21 +136,26 @@ def refused_lines(data: ImageFolderData | PhotoFolder, most: int = 10) -> list[s
     return lines + ([f"  and {len(refused) - most} more"] if len(refused) > most else [])
 
 
-def keep_best(trainer: L.Trainer, logger: MlflowLogger) -> None:
-    """Of a GAN: its best epoch becomes the run's model. Test photos are left alone, for judging what it draws."""
+def keep_best(trainer: L.Trainer, logger: MlflowLogger) -> int | None:
+    """Of a GAN: its best epoch, which is returned, becomes the run's model.
+
+    Test photos are left alone, for judging what it draws.
+    """
     best = next((c for c in trainer.callbacks if isinstance(c, BestCheckpoint)), None)  # type: ignore[attr-defined]
     if best is None or not best.best_model_path or not trainer.is_global_zero:
-        return
+        return None
     checkpoint = read_checkpoint(Path(best.best_model_path))
     values = {f"best/{best.monitor.replace('/', '_', 1)}": float(best.best_model_score)}  # type: ignore[union-attr, arg-type]
     logger.log_metrics({**values, "epoch": checkpoint["epoch"]}, step=checkpoint["global_step"])
     keep_model(checkpoint, Path(trainer.default_root_dir) / "model", logger)
+    return checkpoint["epoch"]
 
 
 def measure(
     trainer: L.Trainer, model: ImageClassifier, data: ImageFolderData, *, logger: MlflowLogger, test: bool
-) -> None:
-    """Load the best epoch's weights, fit the temperature on validation, then measure the test set once if `test`."""
+) -> int | None:
+    """Load the weights of the best epoch, which is returned, fit the temperature on validation, then measure the test
+    set once if `test`."""
     best = next((c for c in trainer.callbacks if isinstance(c, BestCheckpoint)), None)  # type: ignore[attr-defined]
     checkpoint = read_checkpoint(Path(best.best_model_path)) if best and best.best_model_path else None
     with float32(trainer, model):
@@ -168,10 +173,14 @@ def measure(
             keep_model(checkpoint, Path(trainer.default_root_dir) / "model", logger)
         if test:
             trainer.test(model, datamodule=data, verbose=False)
+    return checkpoint["epoch"] if checkpoint else None
 
 
-def print_summary(trainer: L.Trainer, *, folder: Path, run_id: str | None, measured: str) -> None:
-    """The end of the output: metrics with their intervals, and where to look. `measured` says on which photos."""
+def print_summary(
+    trainer: L.Trainer, *, folder: Path, run_id: str | None, measured: str, page: Path | None = None
+) -> None:
+    """The end of the output: metrics with their intervals, and where to look, the page last. `measured` says on which
+    photos."""
     if not trainer.is_global_zero:
         return
     console = Console(width=None if os.isatty(1) else 100)
@@ -181,8 +190,7 @@ def print_summary(trainer: L.Trainer, *, folder: Path, run_id: str | None, measu
     lines = {
         label: str(folder / path)
         for label, path in (
-            *(("checkpoint", "checkpoints/best.ckpt"), ("report", "report"), ("heat-maps", "gradcam")),
-            ("samples", "samples"),
+            *(("checkpoint", "checkpoints/best.ckpt"), ("heat-maps", "gradcam"), ("samples", "samples")),
         )
         if (folder / path).exists()
     }
@@ -191,6 +199,8 @@ def print_summary(trainer: L.Trainer, *, folder: Path, run_id: str | None, measu
         listed = state_folder(data.root) / "refused.csv"
         lines["left out"] = f"{counted(refused, 'photo')}, listed with reasons in {listed}"
     lines["run"] = f"{run_id}  ·  fishnet compare  ·  fishnet ui"
+    if page is not None or (folder / "report").exists():
+        lines["report"] = str(page or folder / "report")
     for label, text in lines.items():
         console.print(f"{label:12s}{text}", soft_wrap=True, highlight=False)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from fishnet.files import write_whole
 from fishnet.measure.metrics import metric_of
+from fishnet.measure.pairs import BY_PHOTO
 from fishnet.page.figures import picture_address
 from fishnet.page.page import Chapter, Row, prose, render_page
 from fishnet.text import counted
@@ -19,7 +20,7 @@ from . import pictures
 from .front import add_front, cost_metric
 from .journal import Journal
 from .protocol import Protocol
-from .scoring import BY_PHOTO, OTHER_PHOTOS, Scored, StageState, Verdict, answers, judged, photos_differ, same_photos
+from .scoring import OTHER_PHOTOS, Scored, StageState, Verdict, answers, judged, photos_differ, same_photos
 from .selection import chosen_digests, is_within, ranked
 from .table import in_order, mean_text, remaining, settings_text, write_results
 

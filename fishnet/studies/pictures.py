@@ -4,9 +4,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
-from matplotlib.ticker import MaxNLocator
-
 from fishnet.measure.metrics import metric_of
+from fishnet.measure.pictures import MOST_CURVES, curves_picture, short_names
 from fishnet.page.figures import BLUE, GREEN, GRID, SOFT, hide_spines, open_figure
 
 from .journal import Journal
@@ -14,9 +13,7 @@ from .outcome import read_outcome
 from .scoring import Scored
 
 PAPER: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8}
-LOSSES = ("train/loss", "val/loss")
-CURVE_COLOURS = [BLUE, "#c05621", GREEN, "#6b46c1", "#b83280", "#4a5568", "#00838f", "#975a16"]
-MOST_ROWS, MOST_CURVES = 40, len(CURVE_COLOURS)
+MOST_ROWS = 40
 
 
 def draw_ranking(
@@ -116,39 +113,9 @@ def _scale(values: Sequence[Any]) -> tuple[Callable[[Any], float], list[tuple[fl
 
 
 def draw_curves(rows: Sequence[Scored], journal: Journal, key: str) -> str:
-    """Training (dotted) and validation by epoch, of the best trials: where the two part, the network overfits."""
-    rows = list(rows)[:MOST_CURVES]
-    curves = {row.trial.digest: [read_outcome(journal.run_of(cell)).curves for cell in row.trial.cells] for row in rows}
-    if not any(len(run.get("val/loss", ())) > 1 for runs in curves.values() for run in runs):
-        return ""
-    metrics = list(dict.fromkeys(["loss", key.partition("/")[2]]))
-    with open_figure(9.4, 3.1) as figure:
-        panels = figure.subplots(1, len(metrics), squeeze=False)[0]
-        for axes, metric in zip(panels, metrics, strict=True):
-            for colour, row in zip(CURVE_COLOURS, rows, strict=False):
-                for part, style in (("train", ":"), ("val", "-")):
-                    drawn = [run.get(f"{part}/{metric}") for run in curves[row.trial.digest]]
-                    filled = [curve for curve in drawn if curve]
-                    # as far as all of them go: where one stops early, the mean of the others would jump
-                    if epochs := sorted(set.intersection(*map(set, filled))) if filled else []:
-                        means = [sum(curve[epoch] for curve in filled) / len(filled) for epoch in epochs]
-                        axes.plot([epoch + 1 for epoch in epochs], means, style, color=colour, linewidth=1.4)
-            axes.set(xlabel="epoch", ylabel=metric)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        losses = [run.get(name, {}).values() for runs in curves.values() for run in runs for name in LOSSES]
-        positive = sorted(value for values in losses for value in values if value > 0)
-        if positive and positive[-1] > 20 * positive[len(positive) // 2]:
-            panels[0].set_yscale("log")  # one that ran away would hide all others
-            panels[0].yaxis.set_major_formatter("{x:g}")
-        handles = [panels[0].plot([], [], color=colour)[0] for colour, _ in zip(CURVE_COLOURS, rows, strict=False)]
-        names = short_names([row.trial.name for row in rows], 30)
-        figure.legend(handles, names, loc="outside right upper", frameon=False, fontsize=8)
-    return figure.address
-
-
-def short_names(names: Sequence[str], most: int = 44) -> list[str]:
-    """Names cut to the room there is, in the middle, for what tells them apart mostly stands at their end; those that
-    would become equal stay as they are."""
-    half = most // 2
-    short = [name if len(name) <= most else f"{name[: most - half - 1]}…{name[-half:]}" for name in names]
-    return [text if short.count(text) == 1 else name for text, name in zip(short, names, strict=True)]
+    """The learning curves of the best trials; empty where no training has gone on for two epochs."""
+    curves = {
+        row.trial.name: [read_outcome(journal.run_of(cell)).curves for cell in row.trial.cells]
+        for row in list(rows)[:MOST_CURVES]
+    }
+    return curves_picture(curves, list(dict.fromkeys(["loss", key.partition("/")[2]])))

@@ -8,14 +8,11 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from fishnet.measure.metrics import METRICS, direction
-from fishnet.measure.pairs import Pair
-from fishnet.measure.significance import Difference, Spread, holm, over_folds, over_photos, spread
+from fishnet.measure.significance import Difference, Spread, Verdict, paired, spread_over_folds, verdicts
 
 from .journal import GOOD, Journal
 from .protocol import Stage
@@ -24,8 +21,6 @@ from .trials import Cell, Trial
 
 LISTED = ("_target_", "root", "manifest", "classes", "positive", "group", "duplicates", "max_refused")
 DRAWN = ("species", "photos", "draw_size", "draw_seed", "plant", "layout")
-BY_PHOTO = {metric.name for metric in METRICS if metric.of_counts is not None}  # known from predictions alone
-ALARMS = 0.05  # false ones, over all comparisons of a stage
 OTHER_PHOTOS = "trainings were given different photos (the folder was changed meanwhile): compare with care."
 
 
@@ -53,9 +48,7 @@ class Scored:
 
         With a single fold it is over the seeds. `n` counts trainings.
         """
-        values = self.values(key)
-        means = fold_means(values)
-        return spread(means if len(means) > 1 else list(values.values()))._replace(n=len(values))
+        return spread_over_folds(self.values(key))
 
     def interval(self, key: str) -> tuple[float, float]:
         """The interval over the trainings; of a single one, over its photos drawn again by group."""
@@ -129,14 +122,6 @@ class StageState:
     ended: float | None = None
 
 
-def fold_means(values: dict[tuple[int | None, int], float]) -> list[float]:
-    """The mean over seeds inside each fold, from values by fold and seed."""
-    folds: dict[int | None, list[float]] = {}
-    for (fold, _), value in values.items():
-        folds.setdefault(fold, []).append(value)
-    return [statistics.fmean(seeds) for seeds in folds.values()]
-
-
 def scored(trial: Trial, stage: Stage, result_of: Callable[[Cell], dict[str, Any] | None]) -> Scored:
     """The trial with its results. A training that ended well and cannot be ranked has failed; others are not stopped
     by it."""
@@ -163,27 +148,9 @@ def photos_differ(trials: Sequence[Scored]) -> bool:
     return any(len(digests) > 1 for digests in given.values())
 
 
-class Verdict(NamedTuple):
-    """How one trial compares with the best: `p` is corrected by Holm's method, and `detectable` is the smallest true
-    difference that would have been called behind with a probability of 80 %."""
-
-    word: Literal["behind", "alike", "unknown"]
-    difference: Difference | None = None
-    p: float = math.nan
-    detectable: float = math.nan
-
-
 def judged(best: Scored, others: Sequence[Scored], journal: Journal, key: str) -> dict[str, Verdict]:
     """Compare each of the others with the best; by digest: behind it, not distinguishable from it, or unknown."""
-    verdicts = {entry.trial.digest: Verdict("unknown") for entry in others}
-    compared = {entry.trial.digest: against(best, entry, journal, key) for entry in others}
-    known = {digest: difference for digest, difference in compared.items() if difference is not None}
-    pairs = math.comb(len(others) + 1, 2)
-    for digest, p in holm({digest: known[digest].p for digest in known}, comparisons=pairs).items():
-        behind = known[digest].value > 0 and p < ALARMS
-        detectable = known[digest].detectable(pairs, alarms=ALARMS)
-        verdicts[digest] = Verdict("behind" if behind else "alike", known[digest], p, detectable)
-    return verdicts
+    return verdicts({entry.trial.digest: against(best, entry, journal, key) for entry in others})
 
 
 def against(best: Scored, other: Scored, journal: Journal, key: str) -> Difference | None:
@@ -191,66 +158,15 @@ def against(best: Scored, other: Scored, journal: Journal, key: str) -> Differen
 
     Photo by photo where both have answered the same ones in all of them, else over the means of the folds.
     """
-    first, second = best.values(key), other.values(key)
-    cells = sorted(set(first) & set(second), key=str)
-    differences = fold_means({cell: first[cell] - second[cell] for cell in cells})
-    count, val = best.trial.value("data.folds") or len(differences), best.trial.value("data.val") or 0.0
-    shared = max(1 / (count - 1), val / (1 - val) if key.startswith("val/") else 0.0) if count > 1 else 0.0
-    if (both := on_same_photos(best, other, journal, key, cells)) is not None:
-        difference: Difference | None = over_photos(both.pair, both.folds, shared)
-    else:
-        difference = over_folds(differences, shared) if len(differences) > 1 else None
-    lower_is_better = difference is not None and direction(key) == "min"
-    return difference._replace(value=-difference.value) if difference and lower_is_better else difference
-
-
-class SamePhotos(NamedTuple):
-    """What two trials have answered to the same photos, and the fold of each photo if there are several."""
-
-    pair: Pair
-    folds: np.ndarray | None
-
-
-def on_same_photos(
-    best: Scored, other: Scored, journal: Journal, key: str, cells: Sequence[tuple[int | None, int]]
-) -> SamePhotos | None:
-    """The answers of both trials in these folds and seeds.
-
-    None where they cannot be compared photo by photo: the metric needs more than answers, some cannot be read, the
-    folds have not all the same seeds, or the photos of a fold differ.
-    """
     part, _, metric = key.partition("/")
-    folds, seeds = sorted({fold for fold, _ in cells}, key=str), sorted({seed for _, seed in cells})
-    if metric not in BY_PHOTO or not cells or len(cells) != len(folds) * len(seeds):
-        return None
     name = "predictions.csv" if part == "test" else "validation.csv"
-    joined = list[pd.DataFrame]()
-    for fold in folds:
-        tables = [answers(entry, journal, (fold, seed), name) for entry in (best, other) for seed in seeds]
-        if (table := _side_by_side(tables, all_of_them=len(folds) > 1)) is None:
-            return None
-        joined.append(table.assign(fold=len(joined)))
-    both = pd.concat(joined, ignore_index=True)
-    if both["group"].nunique() < 2:
-        return None
-    names, numbers = np.unique(both.drop(columns=["path", "group", "fold"]).to_numpy(dtype=str).T, return_inverse=True)
-    label, *predictions = numbers.reshape(-1, len(both))
-    of_best, of_other = np.split(np.array(predictions), 2)
-    groups = both["group"].to_numpy()
-    pair = Pair(label=label, first=of_best, second=of_other, group=groups, classes=len(names), metric=metric)
-    return SamePhotos(pair, both["fold"].to_numpy() if len(folds) > 1 else None)
 
+    def both(cell: tuple[int | None, int]) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+        return answers(best, journal, cell, name), answers(other, journal, cell, name)
 
-def _side_by_side(tables: Sequence[pd.DataFrame | None], *, all_of_them: bool) -> pd.DataFrame | None:
-    """A row a photo that all tables have, a column of predictions a table.
-
-    None where a table is missing or, where photos must be `all_of_them`, has photos that others have not.
-    """
-    predicted = [table.set_index(["path", "class", "group"])["predicted"] for table in tables if table is not None]
-    if len(predicted) < len(tables):
-        return None
-    both = pd.concat(predicted, axis=1, join="inner", keys=range(len(predicted))).reset_index()
-    return None if all_of_them and len(both) < max(map(len, predicted)) else both
+    val = best.trial.value("data.val") or 0.0 if part == "val" else 0.0
+    folds = best.trial.value("data.folds") or 0
+    return paired(best.values(key), other.values(key), metric, both, folds=folds, val=val)
 
 
 def answers(entry: Scored, journal: Journal, cell: tuple[int | None, int], name: str) -> pd.DataFrame | None:

@@ -29,7 +29,7 @@ FORMER_NAMES = {
     "fishnet.callbacks.lr_range.RangeTest": "fishnet.callbacks.range_test.RangeTest",
 }
 # Settings that came later, with the value by which a training is what it was without them.
-LATER = {"data.curation": None, "data.layout": "centred"}
+LATER = {"data.curation": None, "data.layout": "centred", "callbacks.heatmaps.maps": 128}
 PATHS = ("data.root", "data.manifest", "data.split_file", "model.pretrained")
 
 

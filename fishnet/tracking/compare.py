@@ -23,7 +23,7 @@ from fishnet.text import nearest
 from .layout import Row, fitted
 from .links import PORT, charts_link, compare_link, run_link, runs_link
 from .names import BEST, COUNT, MEAN, OWN, PARENT, SD, TEST
-from .runs import search
+from .runs import SHORTEST, search
 from .store import Store, open_store
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def compare(
     experiment: str | None = None,
     status: str | None = None,
     parent: str | None = None,
+    runs: Sequence[str] | None = None,
     last: int = 20,
     sort: str = "start",
     csv: str | None = None,
@@ -52,10 +53,10 @@ def compare(
 
     `csv` names a file for every metric, parameter and tag of these runs, which may exist if `overwrite` is given.
     """
-    target = _csv_target(csv, overwrite)
+    target = free_file("csv", csv, overwrite)
     console = console or Console(width=None if os.isatty(1) else 160)
     store = open_store(uri, home=home, create=False)
-    rows = find_rows(store, experiment=experiment, status=status, parent=parent, last=last, sort=sort)
+    rows = find_rows(store, experiment=experiment, status=status, parent=parent, runs=runs, last=last, sort=sort)
     if not rows:
         console.print("No run fits.")
         return rows
@@ -96,6 +97,7 @@ def find_rows(
     experiment: str | None = None,
     status: str | None = None,
     parent: str | None = None,
+    runs: Sequence[str] | None = None,
     last: int = 20,
     sort: str = "start",
 ) -> list[Row]:
@@ -104,6 +106,7 @@ def find_rows(
     Args:
         store, experiment, status: where the runs are, in which experiment, and in which status.
         parent: the name, the id, or the beginning of the id of a run: only this one and its children.
+        runs: names, ids, or beginnings of ids: only these.
         last: at most so many, not counting parents that do not fit.
         sort: see `sorted_rows`.
     """
@@ -120,11 +123,15 @@ def find_rows(
             )
         names = {key: name for key, name in names.items() if name == experiment}
     condition = "" if status is None else f"attributes.status = '{status.upper()}'"
-    runs = search(client, list(names), condition, MOST_SEARCHED if parent or sort != "start" else last)
-    rows = [_row(run, names) for run in runs]
+    found = search(client, list(names), condition, MOST_SEARCHED if parent or runs or sort != "start" else last)
+    rows = [_row(run, names) for run in found]
     if parent is not None:
         chosen = _parent_id(rows, parent)
         rows = [row for row in rows if chosen in (row.run_id, row.parent)]
+    if runs:
+        rows = [row for name in runs for row in _named(rows, name)]
+        rows = list({row.run_id: row for row in rows}.values())
+        last = max(last, len(rows))
     rows = sorted_rows(rows, sort)[:last]
     missing = {row.parent for row in rows if row.parent} - {row.run_id for row in rows}
     if missing:
@@ -155,12 +162,21 @@ def _parent_id(rows: Sequence[Row], parent: str) -> str:
     """By id, by the beginning of an id, or by name (the newest of that name)."""
     parents = {row.parent for row in rows if row.parent}
     for row in rows:
-        if parent in (row.run_id, row.name) or (len(parent) >= 6 and row.run_id.startswith(parent)):
+        if parent in (row.run_id, row.name) or (len(parent) >= SHORTEST and row.run_id.startswith(parent)):
             return row.run_id
     if parent in parents:
         return parent
     known = [row.name for row in rows if row.run_id in parents]
     raise BadInput(f"parent={parent}: no run has that id or name; {nearest(parent, known)}")
+
+
+def _named(rows: Sequence[Row], name: str) -> list[Row]:
+    """The runs of that name, or the one whose id begins so."""
+    named = [row for row in rows if name in (row.name, row.run_id)]
+    named = named or [row for row in rows if len(name) >= SHORTEST and row.run_id.startswith(name)]
+    if not named:
+        raise BadInput(f"runs: none has the name or id {name}; {nearest(name, [row.name for row in rows])}")
+    return named
 
 
 # ---- in what order
@@ -205,14 +221,15 @@ def as_tree(rows: list[Row]) -> list[Row]:
 # ---- the CSV
 
 
-def _csv_target(csv: str | None, overwrite: bool) -> Path | None:
-    if csv is None:
+def free_file(key: str, name: str | None, overwrite: bool) -> Path | None:
+    """The file to write, which may exist if `overwrite` is given; None where none is asked for."""
+    if name is None:
         return None
-    target = Path(csv).expanduser().absolute()
+    target = Path(name).expanduser().absolute()
     if target.is_dir() or not target.parent.is_dir():
-        raise BadInput(f"csv={csv}: give the name of a file in a folder that exists.")
+        raise BadInput(f"{key}={name}: give the name of a file in a folder that exists.")
     if target.exists() and not overwrite:
-        raise BadInput(f"csv={csv} exists: choose another name, or say overwrite=true.")
+        raise BadInput(f"{key}={name} exists: choose another name, or say overwrite=true.")
     return target
 
 

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fishnet.files import LockHeld, locked
 
 from .journal import Journal, Record, finite, left_journals, offline_records, owner_of, tally
-from .names import DATA_CONTEXT, HEARTBEAT, KEY, PARENT, RUN_NAME, as_tags
+from .links import run_link
+from .names import DATA_CONTEXT, HEARTBEAT, KEY, NOTE, OUR_NOTE, PARENT, RUN_NAME, TAG_LENGTH, as_tags, cut
 from .process import writer_tags
 from .store import client_for, is_refusal, one_line, open_store
 
@@ -87,6 +88,8 @@ def send(client: MlflowClient, run_id: str, records: Sequence[Record]) -> None:
             client.log_text(run_id, record["text"], record["path"])
         elif record["kind"] == "dataset":
             _send_dataset(client, run_id, record)
+        elif record["kind"] == "note":
+            _send_note(client, run_id, record)
     statuses = [record for record in records if record["kind"] == "status"]
     if statuses and statuses[-1]["status"] == "RUNNING":
         client.update_run(run_id, status="RUNNING")
@@ -106,6 +109,16 @@ def _send_artifacts(client: MlflowClient, run_id: str, record: Record) -> None:
         client.log_artifact(run_id, str(source), record["path"] or None)
     else:
         raise FileNotFoundError(f"{source} is gone")
+
+
+def _send_note(client: MlflowClient, run_id: str, record: Record) -> None:
+    """The description, unless somebody has written another in its place."""
+    run = client.get_run(run_id)
+    known = run.data.tags.get(NOTE, "")
+    if not known or known.endswith(OUR_NOTE):
+        link = run_link("", run.info.experiment_id, run_id, f"artifacts/{record['page']}").lstrip("/")
+        text = f"[All of it on one page]({link})\n\n{record['text']}"
+        client.set_tag(run_id, NOTE, f"{cut(text, TAG_LENGTH - len(OUR_NOTE))}{OUR_NOTE}")
 
 
 def _send_dataset(client: MlflowClient, run_id: str, record: Record) -> None:

@@ -22,7 +22,9 @@ from .names import safe_key
 FOLDER = "undelivered"
 OFFLINE = Path("offline") / "journal.jsonl"  # of a run that another process sends, in the run's folder
 
-Record = dict[str, Any]  # a line: its `kind` (run, params, tags, metrics, artifacts, text, dataset, status) and content
+Record = dict[
+    str, Any
+]  # a line: its `kind` (run, params, tags, metrics, artifacts, text, dataset, note, status) and content
 
 
 class Journal:

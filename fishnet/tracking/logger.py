@@ -108,6 +108,11 @@ class MlflowLogger(Recorder, Logger):
     version = run_id
 
     @property
+    def run_name(self) -> str | None:
+        """None before the start, and in processes that do not write."""
+        return None if self._session is None else self._session.run_name
+
+    @property
     def save_dir(self) -> str:
         return str(self._folder)
 

@@ -18,6 +18,7 @@ SOURCE_TYPE = "mlflow.source.type"
 SOURCE_NAME = "mlflow.source.name"
 SOURCE_COMMIT = "mlflow.source.git.commit"
 DATA_CONTEXT = "mlflow.data.context"  # of a data set: for what it was used
+NOTE = "mlflow.note.content"  # of a run: its description
 SHARED_VIEW = "mlflow.sharedViewState"  # of an experiment: `<prefix>.<view>` holds the columns of a view
 
 # ---- tags of fishnet
@@ -57,6 +58,8 @@ DIGEST = "fishnet.digest"
 CAUSE = "fishnet.cause"
 CHOSEN = "fishnet.chosen"
 RULE = "fishnet.rule"
+
+OUR_NOTE = "\n\n*Written by fishnet; what you write in its place is kept.*"  # the end of a description
 
 # ---- prefixes and names of metrics
 

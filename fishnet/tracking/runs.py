@@ -124,6 +124,20 @@ def search(client: MlflowClient, experiments: Sequence[str], condition: str = ""
     return runs
 
 
+def metric_curves(store: Store, run_ids: Sequence[str], keys: Sequence[str]) -> dict[str, dict[str, dict[int, float]]]:
+    """By run and metric, the values by epoch; of an epoch that was measured twice (resumed) the later one."""
+    client = store.client()
+    curves: dict[str, dict[str, dict[int, float]]] = {}
+    for run_id in run_ids:
+        known = set(client.get_run(run_id).data.metrics)
+        histories = {key: client.get_metric_history(run_id, key) for key in keys if key in known}
+        curves[run_id] = {
+            key: {entry.step: entry.value for entry in sorted(history, key=lambda entry: entry.timestamp)}
+            for key, history in histories.items()
+        }
+    return curves
+
+
 # ---- parents
 
 

@@ -48,6 +48,11 @@ class Recorder:
         """A file or a whole folder; it has to stay on disk until it is delivered."""
         self.append({"kind": "artifacts", "source": str(Path(source).absolute()), "path": path})
 
+    def describe(self, text: str, page: str) -> None:
+        """Fills the run's description, in Markdown, below a link to the artifact `page`; one that a person has written
+        is kept."""
+        self.append({"kind": "note", "text": text, "page": page})
+
     def log_text(self, text: str, path: str) -> None:
         """A text as the artifact `path`."""
         self.append({"kind": "text", "text": text, "path": path})

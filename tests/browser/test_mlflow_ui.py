@@ -17,7 +17,7 @@ from tests.support.servers import free_port
 pytestmark = pytest.mark.slow
 
 RATES = ["0.1", "0.01", "0.001"]
-NAMES = [f"t{number:03d}-lr{rate}" for number, rate in enumerate(RATES)]
+NAMES = [f"{number:03d} lr {rate}" for number, rate in enumerate(RATES)]
 SWEEP = [
     "train",
     "-m",
@@ -107,6 +107,25 @@ def test_the_compare_page_preselects_what_differs(page, base, runs):
     assert re.search(r"model\.lr\s+" + r"\s+".join(map(re.escape, RATES)), text)
     for unwanted in ("_target_", "data.root", str(Path.home())):
         assert unwanted not in text
+
+
+def test_the_runs_page_is_the_first_artifact_and_the_description_is_filled_in(page, base, runs):
+    run = runs[NAMES[0]]
+    page.open(run_link(base, "1", run["run_id"]))
+    page.await_words("Description", f"Right on {float(run['test/accuracy']):.0%} [", "Written by fishnet")
+    page.picture("run")
+    link = page.run("return [...document.querySelectorAll('a')].find(a => a.textContent.startsWith('All of it')).href")
+    page.open(link)
+    text = page.await_words("Page", "report.html", "config", "gradcam", "model", "report", "split")
+    assert re.search(r"^Page\nreport.html\nconfig\n", text, flags=re.M)
+    frame = page.await_true(lambda: page.run("return document.querySelector('iframe')"), "the page in the page")
+    page.driver.switch_to.frame(frame)
+    try:
+        page.await_words("Learning curves", "Licences to cite")
+        page.await_true(lambda: page.run("return document.querySelector('.fader').dataset.ready"), "the photos")
+    finally:
+        page.driver.switch_to.default_content()
+    page.picture("report")
 
 
 def test_a_heat_map_opens_as_an_artifact(page, base, runs):

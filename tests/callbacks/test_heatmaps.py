@@ -1,5 +1,6 @@
 """Heat-maps while training: pictures for people, and not one bit of difference for the weights."""
 
+import json
 import logging
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from PIL import Image
 from pytorch_lightning.loggers import Logger
 
 from fishnet.callbacks.heatmaps import HeatMaps
+from fishnet.explain.maps import batch_maps, read_maps
+from fishnet.explain.overlay import fixed_panel
 from fishnet.models.classifier import ImageClassifier
 from tests.support.memory_data import MemoryData
 from tests.support.models import with_drawn_heads
@@ -93,6 +96,7 @@ def test_a_panel_each_epoch_and_a_sheet_a_class(tmp_path, precision: str):
     told += [
         (name, "gradcam") for name in ("perca-fluviatilis.jpg", "class.jpg", "klunzinger-s-wrasse.jpg", "index.csv")
     ]
+    told += [(name, "gradcam") for name in ("logits.npy", "maps.csv", "seen_as.json", "maps.npy")]
     assert listener.delivered == told
     with Image.open(folder / "panel" / "epoch_001.jpg") as picture:
         assert picture.width > 4 * 224
@@ -111,6 +115,30 @@ def check_index(index: pd.DataFrame, data: MemoryData, trainer: L.Trainer) -> No
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_raw_maps_are_kept_of_the_same_photos_in_every_run_and_of_all_sure_mistakes(tmp_path):
+    kept = []
+    for number in range(2):
+        torch.manual_seed(number)
+        data, model = (
+            MemoryData(classes=CLASSES),
+            with_drawn_heads(ImageClassifier(classes=CLASSES, backbone="cnn", image_size=32)),
+        )
+        trainer = trainer_of(tmp_path / str(number), [HeatMaps(photos=0, per_class=0, maps=4)])
+        trainer.test(model, datamodule=data, verbose=False)
+        found = read_maps(tmp_path / str(number) / "gradcam")
+        rows = [data.table["path"].tolist().index(path) for path in found.table["path"]]
+        assert rows[:4] == fixed_panel(data.rows("test"), data.table["label"].to_numpy()[data.rows("test")], 4)
+        wrong = (found.logits.argmax(axis=1) != data.table["label"].to_numpy()[rows]).sum()
+        accuracy = float(trainer.callback_metrics["test/accuracy"])
+        assert wrong == round((1 - accuracy) * len(data.rows("test"))) > 0
+        expected = batch_maps(model, data.photos(rows))[0].numpy()
+        assert np.allclose(found.maps, expected, atol=1e-3 * abs(expected).max())
+        assert json.loads((tmp_path / str(number) / "gradcam" / "seen_as.json").read_text())["size"] == 32
+        kept.append(rows[:4])
+    assert kept[0] == kept[1]
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_the_panel_shows_the_same_photos_in_every_epoch(tmp_path):
     heatmaps, seen = HeatMaps(photos=4), []
     original = heatmaps._draw_panel
@@ -123,7 +151,7 @@ def test_the_panel_shows_the_same_photos_in_every_epoch(tmp_path):
 @pytest.mark.filterwarnings("ignore")
 def test_nothing_asked_nothing_drawn(tmp_path):
     data, model = MemoryData(classes=CLASSES), model_of()
-    trainer = trainer_of(tmp_path, [HeatMaps(photos=0, per_class=0)])
+    trainer = trainer_of(tmp_path, [HeatMaps(photos=0, per_class=0, maps=0)])
     trainer.fit(model, datamodule=data)
     trainer.test(model, datamodule=data, verbose=False)
     assert not (tmp_path / "gradcam").exists()
@@ -162,6 +190,8 @@ import pytorch_lightning as L
 import torch
 from tests.support.memory_data import MemoryData
 from fishnet.callbacks.heatmaps import HeatMaps
+from fishnet.explain.maps import batch_maps, read_maps
+from fishnet.explain.overlay import fixed_panel
 from fishnet.callbacks.report import Report
 from fishnet.models.classifier import ImageClassifier
 

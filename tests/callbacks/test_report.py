@@ -12,7 +12,7 @@ from PIL import Image
 from pytorch_lightning.loggers import Logger
 from sklearn.metrics import f1_score
 
-from fishnet.callbacks.report import EpochLines, Report
+from fishnet.callbacks.report import Curves, EpochLines, Report, curves_file
 from fishnet.errors import WorkFailed
 from fishnet.measure.confusions import readable
 from fishnet.measure.predictions import Predictions
@@ -189,3 +189,38 @@ def test_a_line_has_figures_of_validation_in_epochs_that_have_one(tmp_path, capl
     shown = [message for message in caplog.messages if message.startswith("epoch ")]
     assert ["val loss" in line for line in shown] == [False, True, False, True]
     assert all("train loss" in line for line in shown)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_curves_have_what_each_epoch_measured_and_go_on_where_a_run_is_resumed(tmp_path):
+    def fit(epochs: int, checkpoint: str | None = None) -> pd.DataFrame:
+        model, data = ImageClassifier(classes=CLASSES, backbone="cnn", image_size=32), MemoryData(classes=CLASSES)
+        noted = Noted()
+        trainer = quiet_trainer(
+            tmp_path, callbacks=[Curves()], logger=noted, max_epochs=epochs, check_val_every_n_epoch=2
+        )
+        trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
+        trainer.save_checkpoint(tmp_path / "last.ckpt", weights_only=False)
+        table = pd.read_csv(curves_file(tmp_path), index_col="epoch")
+        for epoch, values in noted.epochs.items():
+            for key in {"train/loss", "val/loss"} & set(values):
+                assert table.loc[epoch, key] == pytest.approx(float(values[key]), rel=1e-6)
+        return table
+
+    first = fit(2)
+    assert first.index.tolist() == [0, 1]
+    both = fit(4, str(tmp_path / "last.ckpt"))
+    assert both.index.tolist() == [0, 1, 2, 3]
+    assert both["val/loss"].notna().tolist() == [False, True, False, True]
+    pd.testing.assert_frame_equal(both.loc[:1, list(first)], first)
+
+
+class Noted(Listener):
+    """The epochs' metrics as a tracker is given them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epochs: dict[int, dict[str, float]] = {}
+
+    def log_metrics(self, metrics, step=None) -> None:
+        self.epochs.setdefault(int(metrics["epoch"]), {}).update(metrics)

@@ -14,6 +14,13 @@ from tests.support.trainers import quiet_trainer
 CLASSES = ["disc", "box"]
 
 
+@pytest.fixture(autouse=True)
+def _store_of_this_test_alone(monkeypatch):
+    """Lightning's logger for MLflow leaves its store in the environment, where later tests would find it."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+
+
 def tuples(photos: int = 12) -> DataLoader:
     """As torchvision's data sets come: pairs of photos (0 to 1) and labels."""
     generator = torch.Generator().manual_seed(0)

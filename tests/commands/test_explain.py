@@ -173,9 +173,10 @@ def test_the_page_fades_and_shows_what_is_inside(fishnet, checkpoint, shapes, tm
     page = (tmp_path / "why/page.html").read_text()
     data = json.loads(page.split('type="application/json">')[1].split("</script>")[0])
     assert len(data["cards"]) == 8 and "Feature maps" in page and "What excites a channel" in page
-    wrong = [card for card in data["cards"] if card["right"] is False]
-    assert wrong and all(len(card["maps"]) == 2 for card in wrong)  # the answer's map, and that of the true class
-    assert all(len(card["maps"]) == 1 for card in data["cards"] if card["right"])
+    wrong = [card for card in data["cards"] if card["kind"] == "wrong"]
+    assert wrong and all(len(card["views"]) == 2 for card in wrong)  # the answer's map, and that of the true class
+    assert all(len(card["views"]) == 1 for card in data["cards"] if card["kind"] == "right")
+    assert all(view["heat"].startswith("data:image/png") for card in data["cards"] for view in card["views"])
     assert not any(card["path"].startswith("/") for card in data["cards"])
     widths = {Image.open(path).width for path in (tmp_path / "why/pictures").iterdir()}
     assert len(widths) == 2  # two tiles for a right answer, three for a wrong one

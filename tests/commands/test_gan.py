@@ -69,6 +69,8 @@ def refusal(ended, *words: str) -> None:
 
 def test_a_run_leaves_grids_its_best_epoch_and_figures_in_mlflow(gan):
     assert sorted(file.name for file in (gan / "samples").iterdir()) == ["epoch_0000.jpg", "epoch_0001.jpg"]
+    page = (gan / "report" / "report.html").read_text()
+    assert "What it draws" in page and "The same noise in epoch 0001." in page and "What is taken for what" not in page
     text = (gan / "report" / "gan.txt").read_text()
     assert text.startswith("After epoch 2:") and "val/kid" in text
     kept = read_checkpoint(gan / "model" / "model.ckpt")

@@ -5,9 +5,11 @@ import math
 import signal
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
+from fishnet.callbacks.report import curves_file
 from fishnet.tracking.store import open_store
 from tests.support.drawing import draw_folder
 
@@ -50,6 +52,9 @@ def test_a_stopped_run_goes_on_exactly(fishnet, tiny, tmp_path, watched, moment,
     assert fishnet("train", "resume=parts").status == 0
     assert steps == undisturbed
     assert equal(tmp_path / "whole", tmp_path / "parts")
+    whole, parts = (pd.read_csv(curves_file(tmp_path / name), index_col="epoch") for name in ("whole", "parts"))
+    validated = [key for key in whole if key.startswith("val/")]  # training's metrics are of the steps since the stop
+    pd.testing.assert_frame_equal(parts[validated], whole[validated])
 
 
 def test_a_signal_without_a_last_checkpoint_ends_at_the_step_and_says_so(fishnet, tiny, tmp_path, watched):

@@ -59,6 +59,19 @@ def test_both_pictures_say_which_classes_are_too_few_to_tell(tmp_path, monkeypat
     assert [sorted(labels) for labels in drawn] == [["eel · too few to tell", "pike"]] * 2
 
 
+def test_titles_say_what_is_seen_and_the_tree_goes_from_similar_to_unlike(tmp_path, monkeypatch):
+    matrix, axes_of = np.array([[5, 5, 0], [5, 5, 0], [0, 1, 9]]), []
+    monkeypatch.setattr(pictures, "hide_spines", lambda axes, *_: axes_of.append(axes))
+    pictures.draw_confusions(matrix, np.full(3, 9), ["eel", "pike", "ide"], tmp_path / "m.png")
+    tree = confusions.class_linkage(matrix)
+    pictures.draw_dendrogram(tree, np.full(3, 9), ["eel", "pike", "ide"], tmp_path / "d.png")
+    confused, alike = axes_of
+    assert confused.get_title() == "Which class is taken for which: 30 photos"
+    assert alike.get_title("left") == "← similar" and alike.get_title("right") == "unlike →"
+    left, right = alike.get_xlim()
+    assert left < tree[0, 2] < tree[1, 2] < right  # eel and pike, which are confused, join on the left
+
+
 def test_faultless_model_has_a_tree_too(tmp_path):
     pictures.draw_dendrogram(
         confusions.class_linkage(np.diag([3, 3, 3])), np.full(3, 9), ["a", "b", "c"], tmp_path / "d.png"

@@ -1,12 +1,13 @@
 """The page needs nothing beside it and believes no name."""
 
+import json
 import re
 
 import pytest
 from jinja2 import UndefinedError
 from markupsafe import Markup
 
-from fishnet.page.page import Chapter, Link, Row, format_number, read_template, render_page
+from fishnet.page.page import Chapter, Link, Number, Row, format_number, read_template, render_page
 
 
 def test_names_from_tables_are_text_and_never_markup():
@@ -86,3 +87,15 @@ def test_a_cell_leads_to_its_chapter_even_where_two_have_one_title():
 def test_only_a_page_that_is_still_written_reloads_itself():
     assert 'http-equiv="refresh"' not in render_page("T", "about", [])
     assert '<meta http-equiv="refresh" content="30">' in render_page("T", "about", [], reload_seconds=30)
+
+
+def test_a_sortable_table_has_the_values_behind_its_cells():
+    chapter = Chapter("x")
+    rows = [("a", Number("0.91 [0.8, 1]", 0.91), 3), ("b</script>", Number("–", float("nan")), None)]
+    chapter.add_table(["name", "F1", "runs"], rows, sortable=True)
+    assert chapter.blocks[0].numeric == {1, 2}
+    text = render_page("T", "about", [chapter])
+    assert '<td class="number">0.91 [0.8, 1]</td><td class="number">3</td>' in text
+    (data,) = re.findall(r'<script type="application/json">(.*?)</script>', text)
+    assert json.loads(data) == {"keys": [["a", 0.91, 3.0], ["b</script>", None, None]]}
+    assert "script-src 'sha256-" in text
