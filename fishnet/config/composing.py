@@ -19,6 +19,7 @@ from fishnet.text import nearest
 from .compose import compose
 from .entry import as_user_error
 from .quoting import OPEN_BRANCHES, quote, quoted
+from .settling import settle
 from .validate import validate
 
 OWN = ("study", "out", "executor", "executor_args", "jobs", "limit", "memory", "trials", "folds", "retry", "deliver")
@@ -79,6 +80,7 @@ class Composer:
                 if base not in self._experiments:
                     raise BadInput(f"base={base}: there is no such experiment; {nearest(base, self._experiments)}")
             config = compose("train", overrides)
+            settle(config)
             unpublished = config.model.backbone in own_backbones() and config.model.pretrained is True
             if unpublished and any(_key(override) == "model.pretrained" for override in self.values):
                 overrides.append("model.pretrained=false")  # it is meant for networks that have published weights

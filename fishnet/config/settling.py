@@ -21,13 +21,15 @@ MANY = 0.5  # of the photos: where as many are cut, all are shown whole
 
 
 def settle(config: DictConfig) -> None:
-    """`model.pretrained` and `data.views`, which follow from other settings alone: published weights for people's own
-    photos, for a network that has some; fixed views where a frozen backbone would compute random ones in each epoch."""
+    """What follows from other settings alone: published weights for people's own
+    photos, for a network that has some; fixed views where a frozen backbone would compute random ones in each epoch;
+    drawn fish are in the middle of their photos."""
     model, data = config.model, config.data
+    own = data._target_ == OWN_PHOTOS
     if model.get("pretrained") == "auto":
-        model.pretrained = data._target_ == OWN_PHOTOS and model.backbone not in own_backbones()
-        if model.pretrained:
-            log.info("%s begins with its published weights (model.pretrained=false draws new ones).", model.backbone)
+        model.pretrained = own and model.backbone not in own_backbones()
+    if model.get("fit") == "auto" and not own:
+        model.fit = "crop"
     if "views" in data and data.views is None:
         fixed = model.get("freeze") == "backbone" and data.augment != "none"
         data.views = FIXED_VIEWS if fixed else 0
@@ -51,8 +53,7 @@ def settle_fit(config: DictConfig, data: "ImageFolderData", model: "ImageClassif
         return
     from fishnet.data.checks import is_long
 
-    own = config.data._target_ == OWN_PHOTOS and "crop" not in (config.model.preprocess or ())
-    share = float(is_long(data.table).mean()) if own else 0.0
+    share = 0.0 if "crop" in (config.model.preprocess or ()) else float(is_long(data.table).mean())
     config.model.fit = model.hparams["fit"] = WHOLE if share >= MANY else "crop"
     model.preprocessing = replace(model.preprocessing, fit=config.model.fit)
     if config.model.fit == WHOLE:

@@ -20,7 +20,7 @@ from .settings import Settings, centred, grid
 
 NO_PART_OF_A_RESULT = (
     *("out", "name", "resume", "prefetch", "tracking"),
-    *("data.cache", "data.cache_limit", "data.workers", "trainer.enable_progress_bar"),
+    *("data.cache", "data.cache_limit", "data.workers", "trainer.enable_progress_bar", "logger"),
 )
 REPEATS = ("seed", "data.fold")
 # Classes that have moved. Digests hold their former names, so that folders of earlier studies are still known.
@@ -29,7 +29,7 @@ FORMER_NAMES = {
     "fishnet.callbacks.lr_range.RangeTest": "fishnet.callbacks.range_test.RangeTest",
 }
 # Settings that came later, with the value by which a training is what it was without them.
-LATER = {"data.curation": None, "data.layout": "centred", "callbacks.heatmaps.maps": 128}
+LATER = {"data.curation": None, "data.layout": "centred", "callbacks.heatmaps.maps": 128, "model.fit": "crop"}
 PATHS = ("data.root", "data.manifest", "data.split_file", "model.pretrained")
 
 

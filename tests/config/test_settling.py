@@ -46,6 +46,7 @@ def test_own_photos_begin_with_published_weights_and_frozen_ones_with_fixed_view
 )
 def test_long_photos_are_shown_whole(overrides, long, fit, caplog):
     config = compose("train", overrides)
+    settle(config)
     asked = config.model.fit
     model = ImageClassifier(classes=["a", "b"], backbone="cnn", image_size=32, fit=asked)
     sizes = [(400, 299)] * long + [(400, 300)] * (10 - long)
