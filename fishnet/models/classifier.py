@@ -34,6 +34,7 @@ class ImageClassifier(L.LightningModule):
         backbone: a name that `timm.create_model` knows, or `cnn`, our own small network.
         backbone_args: further arguments of that network, such as `{"pad_type": "same"}`.
         pretrained: true for published ImageNet weights, or a local .pth or .safetensors file of the same architecture.
+            `auto` is settled by the program for a folder; a model alone begins from nothing.
         freeze: `none`, `backbone` (only the classifier layer learns), or a number of stages, from the first on.
         dropout: the share of features left out before the classifier layer in training.
         image_size: side of the square that the network sees; null takes the backbone's own.
@@ -80,6 +81,7 @@ class ImageClassifier(L.LightningModule):
             raise BadInput(f"A classifier needs two classes or more; these are {classes}.")
         check_optimizer(optimizer)
         fit = "crop" if fit == "auto" else fit
+        pretrained = False if pretrained == "auto" else pretrained
         self.save_hyperparameters(ignore=["pretrained"], logger=False)  # a checkpoint brings its own weights
         self.classes = list(classes)
         self.slugs = slugs(self.classes)
