@@ -13,6 +13,7 @@ from tests.support.verbs import in_this_process
 TINY = [
     "data=folder",
     "model.backbone=cnn",
+    "model.pretrained=false",
     "model.backbone_args.filters=[8,16]",
     "data.image_size=32",
     "data.batch_size=8",

@@ -37,6 +37,7 @@ SMALL = [
     "data.image_size=32",
     "data.batch_size=8",
     "model.backbone=cnn",
+    "model.pretrained=false",
     "model.backbone_args.filters=[8,16]",
     "trainer.accelerator=cpu",
     "trainer.precision=32-true",
