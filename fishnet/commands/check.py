@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Annotated
 from omegaconf import DictConfig, OmegaConf
 
 from fishnet.config.entry import start
+from fishnet.config.settling import settle, settle_fit
 from fishnet.config.validate import check_writable, validate
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.ranges import AtLeast, FreeText
@@ -139,7 +140,10 @@ def blind_probes(config: DictConfig) -> "Check":
         from fishnet.data.views import working
         from fishnet.files import replacing
 
-        preprocessing = network(config, folder.classes).preprocessing
+        model = network(config, folder.classes)
+        settle(config)
+        settle_fit(config, folder, model)
+        preprocessing = model.preprocessing
         images = partial(
             working_images, how=working(preprocessing), cache=config.data.cache, limit=config.data.cache_limit,
             progress=folder.progress,
@@ -165,6 +169,7 @@ def network(config: DictConfig, classes: list[str]) -> "ImageClassifier":
         backbone=config.model.backbone,
         backbone_args=OmegaConf.to_container(config.model.backbone_args) or {},  # type: ignore[arg-type]
         image_size=config.data.image_size,
+        fit=config.model.fit,
     )
 
 

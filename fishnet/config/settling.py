@@ -2,14 +2,15 @@
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from omegaconf import DictConfig
 
 from fishnet.models.published import own_backbones
 
 if TYPE_CHECKING:
-    from fishnet.data.datamodule import ImageFolderData
+    import pandas as pd
+
     from fishnet.models.classifier import ImageClassifier
 
 log = logging.getLogger("fishnet")
@@ -44,7 +45,14 @@ def warn_of_frozen(config: DictConfig) -> None:
         )
 
 
-def settle_fit(config: DictConfig, data: "ImageFolderData", model: "ImageClassifier") -> None:
+class HasTable(Protocol):
+    """Photos with their `width` and `height`, a row each."""
+
+    @property
+    def table(self) -> "pd.DataFrame": ...
+
+
+def settle_fit(config: DictConfig, data: HasTable, model: "ImageClassifier") -> None:
     """`model.fit`: all of each photo where many would lose more than a quarter of their length, else their middle.
 
     What can be refused has been refused by now: this is the first that has to know the photos' sizes.

@@ -187,7 +187,9 @@ def long_photos(folder: Folder) -> Iterator[Finding]:
             (path, f"{width} x {height}") for path, width, height in sides[["path", "width", "height"]].to_numpy()
         ]
         text = f"{share:.0%} of the photos lose more than a quarter of their length to a square out of their middle"
-        yield Finding("long", "notes", f"{text}: model.fit=pad shows them whole, and model.fit=squash pressed", photos)
+        yield Finding(
+            "long", "notes", f"{text}: model.fit=squash shows them whole, model.fit=pad on a plain ground", photos
+        )
 
 
 def licences(folder: Folder) -> Iterator[Finding]:

@@ -306,3 +306,13 @@ def test_names_in_any_script_are_written_or_spelt_out(root, monkeypatch):
     folder, findings = found(root)
     assert sheet(folder.root, findings) is not None
     assert "\\u9c7c" in written
+
+
+def test_long_photos_are_named_where_they_are_more_than_a_few(root):
+    for number in range(3):
+        Image.effect_noise((200, 120), 90).convert("RGB").save(root / f"box/long_{number}.png")  # 3 of 35: 9 %
+    (finding,) = [one for one in check(read_folder(str(root), SETTINGS, progress=False)) if one.check == "long"]
+    share = 3 / len(read_folder(str(root), SETTINGS, progress=False).table)
+    assert finding.text.startswith(f"{share:.0%} of the photos lose more than a quarter of their length")
+    assert "model.fit=pad" in finding.text and finding.weight == "notes"
+    assert [what for _, what in finding.photos] == ["200 x 120"] * 3
