@@ -18,6 +18,7 @@ Examples
 """
 
 import logging
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ from omegaconf import DictConfig, OmegaConf
 from fishnet.config.entry import start
 from fishnet.config.validate import check_writable, validate
 from fishnet.errors import BadInput, WorkFailed
+from fishnet.progress import for_terminal
 from fishnet.ranges import AtLeast, FreeText
 from fishnet.text import counted
 
@@ -79,7 +81,7 @@ def check(config: DictConfig) -> None:
         *([training_time(config)] if config.time else []),
     ]
     findings = run(folder, [*CHECKS, *of_verb])
-    print(table(folder, findings), flush=True)
+    print(for_terminal(table(folder, findings), sys.stdout, indent=26), flush=True)
     if folder.features is not None:
         one_photo = [pair for pair in folder.pairs if pair.one_photo]
         write_pairs(one_photo, folder.table, state_folder(folder.root) / PAIRS)
