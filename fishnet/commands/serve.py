@@ -14,6 +14,7 @@ Examples
 
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -87,7 +88,8 @@ def serve(config: DictConfig) -> None:
         print("Ctrl-C ends it.", flush=True)
 
     answered = serve_app(app, bound, listening=listening)
-    print(f"Ended; {counted(answered, 'request')} answered.", flush=True)
+    over_typed = "\r" if sys.stdout.isatty() else ""  # which shows the ^C
+    print(f"{over_typed}Ended; {counted(answered, 'request')} answered.", flush=True)
 
 
 def bundle_of(path: Path) -> "Bundle":

@@ -12,7 +12,7 @@ from PIL import Image
 from fishnet.page.figures import data_address
 from fishnet.page.page import Chapter, Widget
 
-from .overlay import SMALLEST, heat, overlay
+from .overlay import SMALLEST, draw_half, heat, overlay
 from .scores import Score
 
 HEAT_SIDE = 112  # pixels of a map on the page: it is smooth, and the browser enlarges it
@@ -85,6 +85,7 @@ def heat_address(values: np.ndarray) -> str:
     warmth = heat(values, (HEAT_SIDE, HEAT_SIDE))
     red = np.zeros((HEAT_SIDE, HEAT_SIDE, 4), np.uint8)
     red[..., 0], red[..., 3] = 255, (255 * warmth).round()
+    draw_half(red, warmth)
     file = BytesIO()
     Image.fromarray(red).save(file, format="PNG", optimize=True)
     return data_address(file.getvalue(), "image/png")
@@ -100,8 +101,9 @@ def cards_chapter(cards: Sequence[Card]) -> Chapter:
     """The photos, with a sentence on how to read them."""
     chapter = Chapter("Photos and maps")
     chapter.add_text(
-        "Red is what speaks for the class below the picture; each map is scaled to its own hottest spot. Move the "
-        "slider: without the red one sees the markings. A wrong answer stands beside the map of the true class.",
+        "Red is what speaks for the class below the picture; each map is scaled to its own hottest spot, and its line "
+        "runs at half of that. Move the slider: without the red one sees the markings. A wrong answer stands beside "
+        "the map of the true class.",
         style="soft",
     )
     chapter.add_widget(fader(cards))
