@@ -122,11 +122,9 @@ def explain(config: DictConfig) -> dict[str, float]:
     if config.score and source is not None:
         known, animals = _animals(config, table, model, source.root)
     if "seen" in table and (trained := int((table["seen"] == "train").sum())):
-        log.warning(
-            "The model was trained on %d of these %s; the others are drawn first.",
-            trained,
-            counted(len(table), "photo"),
-        )
+        every = "this photo" if trained == 1 else f"all these {trained} photos"
+        some = f"{trained} of these {len(table)} photos; the others are drawn first"
+        log.warning("The model was trained on %s.", every if trained == len(table) else some)
     preprocessing = sorted(model.preprocessing.as_dict().items())
     identity = f"{_digest(model)} {preprocessing} {table['sha256'].tolist()} {config.all_classes} {config.method}"
     about = hashlib.sha256(identity.encode()).hexdigest()

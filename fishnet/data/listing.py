@@ -27,6 +27,7 @@ from fishnet.text import few_of
 
 _log = logging.getLogger("fishnet")
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif"})
+_TABLES = ("manifest.csv", "classes.csv")  # what a collection says of its photos
 _LIST = ".txt"  # a text file of paths
 _WILD = re.compile(r"[*?\[]")
 _SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test"})
@@ -171,6 +172,7 @@ def _photos_below(folder: Path) -> list[Path]:
     """Every photo below a folder; what a listing leaves out is logged."""
     listing = Listing(folder.resolve())
     _list_below(listing, "", str(folder), "")
+    listing.left_out -= Counter({".csv": sum((folder / name).is_file() for name in _TABLES)})
     for warning in [*listing.warnings(), *(f"{name}: {reason}" for name, reason in listing.refused)]:
         _log.warning(warning)
     if not listing.photos:

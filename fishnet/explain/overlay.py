@@ -64,7 +64,7 @@ def reddened(photo: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def _blended(base: np.ndarray, warmth: np.ndarray) -> np.ndarray:
     kept = 1 - STRENGTH * warmth
-    picture = cv2.multiply(base, cv2.merge([kept, kept, kept]), dtype=cv2.CV_32F)
+    picture: np.ndarray = cv2.multiply(base, cv2.merge([kept, kept, kept]), dtype=cv2.CV_32F)
     picture[..., 0] += 255 * warmth * (1 - kept)
     return cv2.convertScaleAbs(picture)
 
