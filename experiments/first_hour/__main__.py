@@ -10,6 +10,7 @@ import re
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from .commands import Step, script, steps
 from .terminal import Watched, watch
@@ -69,7 +70,7 @@ def prepare(home: Path) -> dict[str, str]:
     from fishnet.reef import Settings
     from fishnet.reef.make import make_reef
 
-    drawing = {"species": SPECIES, "photos": PHOTOS, "size": SIDE}
+    drawing: dict[str, Any] = {"species": SPECIES, "photos": PHOTOS, "size": SIDE, "plant": {"share": 0.8}}
     lake = home / "photos" / "lake"
     if not lake.exists():
         make_reef(lake, **drawing)

@@ -7,6 +7,11 @@ from pathlib import Path
 README = Path(__file__).parents[2] / "README.md"
 
 NEW, SMALL = "model.backbone=resnet10t model.pretrained=false", "data.image_size=64 trainer.max_epochs=2"
+# a network that learns something in seconds, for the verbs that ask what it has learned
+LEARNING = (
+    "model.backbone=cnn model.pretrained=false model.optimizer=adamw model.lr=0.002 model.scheduler=cosine "
+    "data.image_size=64 trainer.max_epochs=24 out=outputs/lake"
+)
 _DEMO = "data.photos=24 data.image_size=64 trainer.max_epochs=2"
 
 # what cannot be tried on a machine without a network, or without GPUs
@@ -19,7 +24,7 @@ NOT_RUN = (
 )
 # pattern of a command, and what is added to it
 ADDED = (
-    (r"^fishnet train data=folder (?!.*(freeze|pretrained|group|positive))", f"{NEW} {SMALL} out=outputs/lake"),
+    (r"^fishnet train data=folder (?!.*(freeze|pretrained|group|positive))", LEARNING),
     (r"^fishnet train data=folder .*pretrained", f"model.backbone=resnet10t {SMALL}"),
     (r"^fishnet train data=folder .*(group|positive)", f"{NEW} {SMALL}"),
     (r"^fishnet train tune=lr", f"{NEW} data.image_size=64"),
