@@ -102,7 +102,7 @@ def check(config: DictConfig) -> None:
 
 def table(folder: "Folder", findings: "list[Finding]") -> str:
     """A line a finding, the gravest first."""
-    lines = [f"{folder.root}: {counted(len(folder.table), 'usable photo')} in {len(folder.classes)} classes"]
+    lines = [f"{folder.root}: {counted(len(folder.table), 'usable photo')} in {counted(len(folder.classes), 'class')}"]
     lines += [f"  {finding.weight:6s}  {finding.check:14s}  {finding.text}" for finding in findings]
     return "\n".join(lines)
 
@@ -123,7 +123,8 @@ def wrong_labels(folder: "Folder") -> "Iterator[Finding]":
     listed = suspicious_labels(points, features, folder.groups[rows])
     if len(listed):
         photos = [(row["path"], f"like {row['claimed_by']}") for row in listed.head(SUSPECTS).to_dict("records")]
-        text = f"{counted(len(listed), 'photo')} lie among another class: the first {len(photos)} are "
+        first = f": the first {len(photos)} are" if len(listed) > 1 else ":"
+        text = f"{counted(len(listed), 'photo lies', 'photos lie')} among another class{first} "
         text += ", ".join(f"{path} ({how})" for path, how in photos)
         yield Finding("labels", "notes", f"{text}; fishnet embed shows them", photos)
 
@@ -190,7 +191,7 @@ def training_time(config: DictConfig) -> "Check":
         epoch = Plan(1, photos - answered - round(config.data.test * photos), answered).seconds(cost)
         where = torch.cuda.get_device_name() if device == "cuda" else "this processor"
         text = f"{config.model.backbone} on {where}: about {duration(epoch)} an epoch, {duration(epoch * epochs)}"
-        yield Finding("time", "notes", f"{text} for {epochs} epochs if nothing stops it earlier")
+        yield Finding("time", "notes", f"{text} for {counted(epochs, 'epoch')} if nothing stops it earlier")
 
     return check_time
 

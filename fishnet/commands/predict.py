@@ -98,7 +98,7 @@ def predict(config: DictConfig) -> dict[str, float]:
         counts = write_table(table, blocks, out)
     log.info(
         "%s: %s%s, %d not sure, %d could not be read",
-        *(out, counted(counts["photos"], "photo"), f" in {len(found)} observations" if config.by else ""),
+        *(out, counted(counts["photos"], "photo"), f" in {counted(len(found), 'observation')}" if config.by else ""),
         *(counts["not sure"], counts["refused"]),
     )
     if counts["trained on"]:
@@ -121,7 +121,8 @@ def join(config: DictConfig) -> dict[str, float]:
 
     out.parent.mkdir(parents=True, exist_ok=True)
     counts, parts = join_parts(config.join, out)
-    log.info("%s: %d parts, %d not sure, %d could not be read", out, parts, counts["not sure"], counts["refused"])
+    words = counted(parts, "part")
+    log.info("%s: %s, %d not sure, %d could not be read", out, words, counts["not sure"], counts["refused"])
     return {name: float(counts[name]) for name in ("not sure", "refused", "trained on")}
 
 

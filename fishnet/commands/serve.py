@@ -82,7 +82,7 @@ def serve(config: DictConfig) -> None:
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
     def listening() -> None:
-        print(f"{'model':12s}{len(bundle.model.classes)} classes, {bundle.digest[:12]}")
+        print(f"{'model':12s}{counted(len(bundle.model.classes), 'class')}, {bundle.digest[:12]}")
         print(f"{'page':12s}{address}")
         print(f"{'programs':12s}curl -F photos=@PHOTO.jpg {address}predict")
         print("Ctrl-C ends it.", flush=True)

@@ -43,6 +43,7 @@ def start(work: Callable[[DictConfig], object], verb: str, sweep: Callable | Non
         of_its_own = not HydraConfig.get().launcher._target_.endswith("BasicLauncher")  # a process
         if of_its_own:
             share_terminal()
+            print(f"Job {HydraConfig.get().job.num} begins.", file=sys.stderr, flush=True)  # long before torch is there
         try:
             return work(config)
         except (BadInput, WorkFailed, HydraException, OmegaConfBaseException, OSError) as raised:

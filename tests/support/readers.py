@@ -20,7 +20,7 @@ class BorderReader(nn.Module):
         super().__init__()
         self.edge = edge
         self.classes = [f"class {number}" for number in range(classes)]
-        self.preprocessing = SimpleNamespace(size=side, crop=1.0, interpolation="bilinear")
+        self.preprocessing = SimpleNamespace(size=side, fit="crop", crop=1.0, interpolation="bilinear")
         self.network = HeadlessNetwork()
         self.register_buffer("temperature", torch.ones(()))
         self.asked = 0  # photos
