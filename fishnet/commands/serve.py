@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.entry import start
@@ -63,9 +63,11 @@ class Keys:
 
 def serve(config: DictConfig) -> None:
     """Until a signal ends it; what was accepted until then is answered."""
+    typed = None if OmegaConf.is_missing(config, "checkpoint") else config.checkpoint
     bring_checkpoint(config)
     validate(config, "serve")
     require_checkpoint(config)
+    log.info("Loading %s", typed)
     keep_freed_memory()
     token = read_token(config.token_file)
     if config.host not in LOOPBACK and token is None:
