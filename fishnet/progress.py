@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("fishnet")
 
 EVERY = 30.0  # seconds between lines, where there is no terminal
+EVERY_SHARED = 10.0  # where several processes have one
 _BETWEEN_WORDS: dict[str, Any] = {
     "break_long_words": False, "break_on_hyphens": False, "drop_whitespace": True, "replace_whitespace": False,
 }  # fmt: skip
@@ -40,12 +41,26 @@ class Lines(logging.StreamHandler):
 
     def format(self, record: logging.LogRecord) -> str:
         """Broken between words, where a terminal would break it anywhere; elsewhere as it is."""
-        text = super().format(record)
-        if not self.stream.isatty():
-            return text
-        width = shutil.get_terminal_size().columns
-        lines = (textwrap.wrap(line, width, **_BETWEEN_WORDS) or [""] for line in text.splitlines())
-        return "\n".join(itertools.chain.from_iterable(lines))
+        return for_terminal(super().format(record), self.stream)
+
+
+def for_terminal(text: str, stream: TextIO, indent: int = 0) -> str:
+    """Broken between words where `stream` is a terminal, so that it does not break them; elsewhere as it is.
+
+    Args:
+        text: lines.
+        stream: where they will be written.
+        indent: columns in front of what does not fit a line.
+    """
+    if not stream.isatty():
+        return text
+    fit = textwrap.TextWrapper(shutil.get_terminal_size().columns, subsequent_indent=" " * indent, **_BETWEEN_WORDS)
+    return "\n".join(itertools.chain.from_iterable(fit.wrap(line) or [""] for line in text.splitlines()))
+
+
+def share_terminal() -> None:
+    """Several processes write to this terminal at once: work is shown by lines, for bars would be drawn over."""
+    _Shared.alone = False
 
 
 class Work:
@@ -72,7 +87,7 @@ class Work:
         """So many steps are done; `note` is shown beside them."""
         self.done, self.note = done, self.note if note is None else note
         now = time.monotonic()
-        if now - self._written >= EVERY:
+        if now - self._written >= (EVERY if _Shared.alone else EVERY_SHARED):
             self._written = now
             log.info("%s", self._line(now))
 
@@ -113,7 +128,7 @@ def working(label: str, total: int | None, *, shown: bool = True) -> Iterator[Wo
         total: how many steps; None where that is not known.
         shown: without, nothing is shown, and no line is written.
     """
-    if not shown or not sys.stderr.isatty():
+    if not shown or not sys.stderr.isatty() or not _Shared.alone:
         work = Work(label, total)
         if not shown:
             work._written = float("inf")
@@ -151,6 +166,7 @@ class _Shared:
 
     rows: "Progress | None" = None
     users = 0
+    alone = True  # whether no other process draws on this terminal
 
 
 @contextmanager

@@ -26,9 +26,16 @@ def slugs(names: list[str]) -> list[str]:
     return result
 
 
-def counted(count: int, word: str) -> str:
-    """`1 photo`, `2 photos`."""
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+def counted(count: int, single: str, several: str = "") -> str:
+    """`1 photo`, `2 photos`, `2 classes`.
+
+    Args:
+        count: how many.
+        single: what a single thing is called, with its verb where there is any.
+        several: what more or none are called; by default with the plural's ending.
+    """
+    ending = "es" if single.endswith(("s", "x", "tch", "sh")) else "s"
+    return f"{count} {single if count == 1 else several or single + ending}"
 
 
 def few_of(names: Sequence[str], most: int = 5) -> str:

@@ -92,3 +92,25 @@ def test_hidden_work_writes_nothing(caplog, monkeypatch):
 )
 def test_durations_as_people_say_them(seconds, text):
     assert progress.duration(seconds) == text
+
+
+def test_processes_that_share_a_terminal_write_lines_and_draw_no_bars():
+    terminal = Terminal(40, 20)
+    work = """
+from fishnet import progress
+from fishnet.progress import for_terminal, share_terminal, with_progress
+import logging, sys, time
+logging.basicConfig(level="INFO", format="%(message)s")
+share_terminal()
+progress.EVERY_SHARED = 0.1
+for _ in with_progress(range(3), 3, "decoding"):
+    time.sleep(0.12)
+text = "  labels  three photos lie among another class of this folder"
+print(for_terminal(text, sys.stderr, indent=10), file=sys.stderr)
+"""
+    subprocess.run(
+        [sys.executable, "-c", work], stderr=terminal.theirs, check=True, env={**os.environ, "COLUMNS": "40"}
+    )
+    lines = terminal.lines()
+    assert [line.split(",")[0] for line in lines[:3]] == [f"decoding: {step} of 3" for step in (1, 2, 3)]
+    assert lines[3:] == ["  labels  three photos lie among another", "          class of this folder"]

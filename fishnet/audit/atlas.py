@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from fishnet.explain.additive import is_additive
-from fishnet.explain.overlay import overlay, sheet
+from fishnet.explain.overlay import reddened, sheet
 from fishnet.page.page import Chapter, prose
 
 from . import pictures
@@ -50,7 +50,7 @@ def map_tile(name: str, values: np.ndarray, protected: torch.Tensor) -> Image.Im
     """A class's mean map in red, with the outline of where its animal is in at least half of the photos."""
     side = protected.shape[-1]
     pale = np.full((side, side, 3), PALE, np.uint8)
-    return pictures.tile(np.asarray(overlay(pale, values)), name, protected.mean(dim=0).numpy() >= 0.5)
+    return pictures.tile(reddened(pale, values)[0], name, protected.mean(dim=0).numpy() >= 0.5)
 
 
 def atlas_table(evidence: Evidence, labels: np.ndarray, classes: list[str]) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from torch import Tensor
 from fishnet.data.camtrap import Package, read_package
 from fishnet.data.views import Preprocessing, view_box
 from fishnet.errors import BadInput
-from fishnet.text import few_of
+from fishnet.text import counted, few_of
 
 from .regions import Regions
 
@@ -47,13 +47,14 @@ class Box(NamedTuple):
 def boxed_regions(file: Path, table: pd.DataFrame, preprocessing: Preprocessing) -> Regions:
     """The boxes of a file for these photos; what does not fit is counted and named in a warning."""
     found = box_regions(read_boxes(file), table.reset_index(drop=True), preprocessing)
-    for photos, words in (
-        (found.without_box, "photos have no box that the model sees, and lend nothing"),
-        (found.outside, "boxes reach over the edge of their photo and are cut there"),
-        (found.unknown, "boxes are of photos that are not judged"),
+    for photos, single, several, what in (
+        (found.without_box, "photo lends", "photos lend", "nothing, without a box that the model sees"),
+        (found.outside, "box reaches", "boxes reach", "over the edge of the photo, to which it is cut"),
+        (found.unknown, "box is of a photo", "boxes are of photos", "not judged here"),
     ):
         if photos:
-            _log.warning("boxes=%s: %d %s (%s).", file, len(photos), words, few_of(photos))
+            words = counted(len(photos), single, several)
+            _log.warning("boxes=%s: %s %s (%s).", file, words, what, few_of(photos))
     if len(found.without_box) == len(table):
         raise BadInput(f"boxes={file}: it names none of these photos (such as {table['path'].iloc[0]}).")
     return Regions(found.regions, True, f"boxes of {file.name}")

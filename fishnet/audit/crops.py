@@ -16,6 +16,7 @@ from fishnet.explain.additive import is_additive, last_maps
 from fishnet.models.backbones import single_head
 from fishnet.models.interface import Classifier
 from fishnet.page.page import Chapter, prose
+from fishnet.text import counted
 
 from . import pictures
 from .directions import Factors, directions_of, ranked, spread_over, strongest_photos, traits
@@ -64,7 +65,8 @@ def crops_section(audited: Audited) -> Section:
     if not tables:
         return Section()
     if folded.blocks:
-        chapter.add_details(f"{len(folded.blocks)} classes that were not found to rest on anything else", folded)
+        words = counted(len(folded.blocks), "class that was", "classes that were")
+        chapter.add_details(f"{words} not found to rest on anything else", folded)
     return Section(chapter, {"directions": pd.concat(tables, ignore_index=True)})
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 from torch import Tensor
 
 from fishnet.explain.gradcam import NothingToExplain, class_maps
-from fishnet.explain.overlay import labelled, overlay, sheet
+from fishnet.explain.overlay import labelled, overlay, sheet, with_legend
 from fishnet.models.classifier import ImageClassifier
 from fishnet.page.figures import BLUE, GREEN, ORANGE, data_address, open_figure
 from fishnet.page.page import Chapter, render_page
@@ -118,7 +118,7 @@ def maps(judged: Judged, judge: ImageClassifier) -> Chapter:
                 for number, (photo, values) in enumerate(zip(_arrays(photos), heat, strict=True))
             ]
             caption = f"{kind.capitalize()}: what speaks for {judged.class_name}, in red, and its probability."
-            chapter.add_figure(_address(sheet(tiles, columns=4)), caption)
+            chapter.add_figure(_address(with_legend(sheet(tiles, columns=4))), caption)
     except NothingToExplain as error:
         chapter.add_text(str(error))
     return chapter

@@ -53,7 +53,8 @@ def masked_regions(folder: Path, table: pd.DataFrame, preprocessing: Preprocessi
     if len(trouble[MISSING]) == len(table):
         raise BadInput(f"masks={folder}: it holds no mask of these photos (such as {_mask_name(table)}).")
     for words, paths in trouble.items():
-        lost = "" if words == SCALED else ", which lend nothing"
+        lends = "lends" if len(paths) == 1 else "lend"
+        lost = "" if words == SCALED else f", which {lends} nothing"
         if paths:
             _log.warning("masks=%s: %s %s%s: %s.", folder, counted(len(paths), "photo"), words, lost, few_of(paths))
     return Regions(regions, True, f"masks in {folder.name}")

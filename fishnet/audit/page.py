@@ -10,6 +10,7 @@ from PIL import Image
 from fishnet.explain.additive import is_additive
 from fishnet.models.interface import Classifier
 from fishnet.page.page import Chapter, Link, Row, prose, render_page
+from fishnet.text import counted
 
 from . import pictures
 from .folder import FolderAudit
@@ -85,7 +86,10 @@ def opening(audit: FolderAudit, ranked: Sequence[Verdict], accused: Mapping[str,
         chapter.add_table(header, rows, numeric=[2, 3, 4, 5, 6, 7])
     if clear:
         chapter.add_table(
-            header, clear, numeric=[2, 3, 4, 5, 6, 7], folded=f"{len(clear)} classes for which nothing was found"
+            header,
+            clear,
+            numeric=[2, 3, 4, 5, 6, 7],
+            folded=f"{counted(len(clear), 'class')} for which nothing was found",
         )
     if accused and len(audit.classes) == 2:
         chapter.add_text(_prose().two_classes(), style="soft")

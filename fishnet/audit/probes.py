@@ -122,7 +122,7 @@ def findings_of(table: pd.DataFrame) -> Iterator[Finding]:
     for name, rows in table.groupby("probe", sort=False):
         total, classes = rows.iloc[0], rows.iloc[1:]
         text = f"{name} alone names the class of {total.accuracy:.0%} of the photos, guessing {total.guessing:.0%}"
-        text += f" ({total.bits:.2f} bits a photo)"
+        text += f" ({round(total.bits, 2) + 0.0:.2f} bits a photo)"
         named = classes[classes["alarm"]].sort_values("bits", ascending=False, kind="stable")
         if total.sees_animal:
             text += "; it sees the animal, so this is no alarm"

@@ -14,6 +14,7 @@ from fishnet.audit.augmenting import BANK, SHARE, Augmentation
 from fishnet.data.folder import PhotoSource
 from fishnet.errors import BadInput
 from fishnet.ranges import AtLeast, FreeText, Probability, check_ranges
+from fishnet.text import counted
 from fishnet.tracking import names
 
 log = logging.getLogger("fishnet")
@@ -71,7 +72,9 @@ class ExchangeAugmentation(L.Callback):
             raise BadInput(f"callbacks.exchange.carriers={self.carriers}: none of its photos is in the training part.")
         if len(carrying) > self.bank:
             carrying = np.sort(np.random.default_rng(self.seed).choice(carrying, self.bank, replace=False))
-        log.info("callbacks.exchange: half of the donors are of %d photos of %s", len(carrying), self.carriers)
+        log.info(
+            "callbacks.exchange: half of the donors are of %s of %s", counted(len(carrying), "photo"), self.carriers
+        )
         return data.photos(carrying.tolist())
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx: int) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from fishnet.data.folder import PhotoSource
 from fishnet.explain.gradcam import NothingToExplain, class_maps, explained
 from fishnet.explain.maps import FILES, batch_maps, save_maps
-from fishnet.explain.overlay import Caption, captioned, fixed_panel, most_informative, overlay, sheet
+from fishnet.explain.overlay import Caption, captioned, fixed_panel, most_informative, overlay, sheet, with_legend
 from fishnet.measure.predictions import Predictions, margins
 from fishnet.models.interface import Classifier
 from fishnet.models.isolation import rng_preserved
@@ -204,5 +204,6 @@ def _write_page(
     trainer: L.Trainer, file: str, images: Tensor, maps: Tensor, captions: list[Caption], title: str
 ) -> None:
     parts = zip(shown(images), maps.numpy(), captions, strict=True)
-    page = sheet([captioned(overlay(photo, values), caption) for photo, values, caption in parts], title=title)
+    tiles = [captioned(overlay(photo, values), caption) for photo, values, caption in parts]
+    page = with_legend(sheet(tiles, title=title))
     write_artifact(trainer, f"gradcam/{file}", lambda path: page.save(path, format="JPEG", quality=90))

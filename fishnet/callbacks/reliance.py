@@ -17,6 +17,7 @@ from fishnet.data.datamodule import ImageFolderData
 from fishnet.models.interface import Classifier
 from fishnet.models.isolation import rng_preserved
 from fishnet.ranges import AtLeast, check_ranges
+from fishnet.text import counted
 from fishnet.tracking import names
 
 log = logging.getLogger("fishnet")
@@ -60,8 +61,8 @@ class BestReliance(L.Callback):
             log.warning("callbacks.reliance: there are no validation photos of two classes: nothing is measured.")
             return
         if counts.min() < FEWEST:
-            text = "callbacks.reliance: %d validation photos of a class, fewer than %d: a 0 says little."
-            log.warning(text, counts.min(), FEWEST)
+            text = "callbacks.reliance: %s of a class, fewer than %d: a 0 says little."
+            log.warning(text, counted(int(counts.min()), "validation photo"), FEWEST)
         with rng_preserved(), torch.inference_mode(False), torch.no_grad():  # maps of some networks need gradients
             reliance = self._measured(cast(Classifier, pl_module), data)
         for logger in trainer.loggers:

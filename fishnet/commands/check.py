@@ -18,6 +18,7 @@ Examples
 """
 
 import logging
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from fishnet.config.entry import start
 from fishnet.config.settling import settle, settle_fit
 from fishnet.config.validate import check_writable, validate
 from fishnet.errors import BadInput, WorkFailed
+from fishnet.progress import for_terminal
 from fishnet.ranges import AtLeast, FreeText
 from fishnet.text import counted
 
@@ -80,7 +82,7 @@ def check(config: DictConfig) -> None:
         *([training_time(config)] if config.time else []),
     ]
     findings = run(folder, [*CHECKS, *of_verb])
-    print(table(folder, findings), flush=True)
+    print(for_terminal(table(folder, findings), sys.stdout, indent=26), flush=True)
     if folder.features is not None:
         one_photo = [pair for pair in folder.pairs if pair.one_photo]
         write_pairs(one_photo, folder.table, state_folder(folder.root) / PAIRS)
@@ -101,7 +103,7 @@ def check(config: DictConfig) -> None:
 
 def table(folder: "Folder", findings: "list[Finding]") -> str:
     """A line a finding, the gravest first."""
-    lines = [f"{folder.root}: {counted(len(folder.table), 'usable photo')} in {len(folder.classes)} classes"]
+    lines = [f"{folder.root}: {counted(len(folder.table), 'usable photo')} in {counted(len(folder.classes), 'class')}"]
     lines += [f"  {finding.weight:6s}  {finding.check:14s}  {finding.text}" for finding in findings]
     return "\n".join(lines)
 
@@ -122,7 +124,8 @@ def wrong_labels(folder: "Folder") -> "Iterator[Finding]":
     listed = suspicious_labels(points, features, folder.groups[rows])
     if len(listed):
         photos = [(row["path"], f"like {row['claimed_by']}") for row in listed.head(SUSPECTS).to_dict("records")]
-        text = f"{counted(len(listed), 'photo')} lie among another class: the first {len(photos)} are "
+        first = f": the first {len(photos)} are" if len(listed) > 1 else ":"
+        text = f"{counted(len(listed), 'photo lies', 'photos lie')} among another class{first} "
         text += ", ".join(f"{path} ({how})" for path, how in photos)
         yield Finding("labels", "notes", f"{text}; fishnet embed shows them", photos)
 
@@ -193,7 +196,7 @@ def training_time(config: DictConfig) -> "Check":
         epoch = Plan(1, photos - answered - round(config.data.test * photos), answered).seconds(cost)
         where = torch.cuda.get_device_name() if device == "cuda" else "this processor"
         text = f"{config.model.backbone} on {where}: about {duration(epoch)} an epoch, {duration(epoch * epochs)}"
-        yield Finding("time", "notes", f"{text} for {epochs} epochs if nothing stops it earlier")
+        yield Finding("time", "notes", f"{text} for {counted(epochs, 'epoch')} if nothing stops it earlier")
 
     return check_time
 

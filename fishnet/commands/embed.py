@@ -19,6 +19,7 @@ to be relabelled or dropped: look at them before you use it.
 """
 
 import logging
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,7 @@ from fishnet.config.run_data import use_photos_of_run
 from fishnet.config.validate import check_weights, validate
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
+from fishnet.progress import for_terminal
 from fishnet.ranges import Above, AtLeast, FreeText, Seed
 from fishnet.text import counted
 
@@ -174,7 +176,7 @@ def print_figures(embedding: "Embedding", folder: Path) -> None:
     from fishnet.embed.page import sentences
 
     for sentence in sentences(embedding):
-        print(f"{'embed':12s}{sentence}")
+        print(for_terminal(f"{'embed':12s}{sentence}", sys.stdout, indent=12))
     if len(embedding.suspects):
         print(f"{'suspects':12s}{folder / 'embed' / 'suspects.csv'}")
     print(f"{'page':12s}{folder / 'embed' / 'page.html'}", flush=True)

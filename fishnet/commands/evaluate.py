@@ -16,6 +16,7 @@ Examples
 """
 
 import logging
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -28,6 +29,7 @@ from fishnet.config.run_data import use_photos_of_run
 from fishnet.config.validate import validate
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
+from fishnet.progress import for_terminal
 from fishnet.ranges import AtLeast, FreeText
 
 if TYPE_CHECKING:
@@ -92,7 +94,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
             sentences = report_leakage(trainer, model, data) if config.leakage == "auto" and is_first() else []
             made = page.write_page(folder, data, model, logger, command="evaluate") if is_first() else None
         for sentence in sentences:
-            print(f"{'leakage':12s}{sentence}", flush=True)
+            print(for_terminal(f"{'leakage':12s}{sentence}", sys.stdout, indent=12), flush=True)
         measured = f"{config.data.root} ({data.part})"
         run.print_summary(trainer, folder=folder, run_id=logger.run_id, measured=measured, page=made)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}

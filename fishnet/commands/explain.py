@@ -14,7 +14,8 @@ photos that excite them most. score=true prints how right the maps are where it 
 
 Examples
   fishnet explain checkpoint=outputs/RUN/checkpoints/best.ckpt images=photos/lake
-  fishnet explain checkpoint=best.ckpt images='my photo.jpg' out=why all_classes=true
+  fishnet explain checkpoint=best.ckpt images='my photo.jpg' out=why all_classes=true overwrite=true
+  fishnet explain checkpoint=best.ckpt images='photos/lake/*/*_3.jpg'               or '[a.jpg,b.jpg]', or list.txt
   fishnet explain checkpoint=best.ckpt images=photos/lake method=layercam contents=true out=inside
   fishnet explain checkpoint=best.ckpt images=photos/lake score=true boxes=boxes.csv
   fishnet explain checkpoint=best.ckpt images=PACKAGE/datapackage.json out=why      of camera traps (Camtrap DP)
@@ -22,6 +23,7 @@ Examples
 
 import hashlib
 import logging
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -34,7 +36,7 @@ from omegaconf import DictConfig
 from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.entry import start
 from fishnet.config.validate import check_outside, check_writable, validate
-from fishnet.data.listing import FolderSource, find_photos
+from fishnet.data.listing import FolderSource
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
 from fishnet.files import LockHeld, locked, write_whole
@@ -65,6 +67,7 @@ class Keys:
     checkpoint: FreeText
     images: FreeText
     out: FreeText
+    overwrite: bool
     method: Literal["auto", "additive", "gradcam", "hirescam", "layercam", "gradcam++", "eigencam", "scorecam"]
     all_classes: bool
     pictures: Annotated[int, AtLeast(0)]
@@ -78,6 +81,7 @@ class Keys:
 
 MOST_LOOSE = 5000  # photos outside class folders are held in memory
 MADE = ("maps.npy", "logits.npy", "maps.csv", "pictures", "contents", "page.html")  # in out=
+FINISHED = ("maps.npy", "logits.npy", "maps.csv", "page.html")  # of these, in every finished folder
 UNDERWAY = ".explaining"  # in out= until the page is there: names the model, the photos and the method
 
 Shown = tuple["pd.DataFrame", Iterable[dict], "Views"]
@@ -90,15 +94,18 @@ def explain(config: DictConfig) -> dict[str, float]:
     require_checkpoint(config)
     keep_freed_memory()
     images, out = Path(config.images).expanduser(), Path(config.out).expanduser().absolute()
-    check_free(out, config.out)
-    if images.is_dir():
+    check_free(out, config.out, config.overwrite)
+    if os.path.isdir(images):
         check_outside(config.out, "images", config.images)
     if config.boxes and config.masks:
         raise BadInput("boxes= and masks= both say where the animals are: leave one out.")
     if (config.boxes or config.masks) and not config.score:
         raise BadInput("boxes= and masks= are for score=true, which is not asked for.")
     check_writable("out", config.out)
-    photos = photos_of(images)
+    from fishnet.data.observations import loose_photos
+
+    found = loose_photos(config.images)
+    photos, above = found.files, found.folder.absolute()  # the folder to which photos are named
     import torch
 
     from fishnet.explain.cards import cards_of, named, save_cards
@@ -115,23 +122,21 @@ def explain(config: DictConfig) -> dict[str, float]:
     if config.score and source is not None:
         known, animals = _animals(config, table, model, source.root)
     if "seen" in table and (trained := int((table["seen"] == "train").sum())):
-        log.warning(
-            "The model was trained on %d of these %s; the others are drawn first.",
-            trained,
-            counted(len(table), "photo"),
-        )
+        every = "this photo" if trained == 1 else f"all these {trained} photos"
+        some = f"{trained} of these {len(table)} photos; the others are drawn first"
+        log.warning("The model was trained on %s.", every if trained == len(table) else some)
     preprocessing = sorted(model.preprocessing.as_dict().items())
     identity = f"{_digest(model)} {preprocessing} {table['sha256'].tolist()} {config.all_classes} {config.method}"
     about = hashlib.sha256(identity.encode()).hexdigest()
     shown = with_progress(batches, -(-len(table) // config.batch_size), "explaining")
     how = {"all_classes": config.all_classes, "method": config.method}
     with alone_in(out):
-        kept = go_on(out, about)
+        kept = go_on(out, about, config.overwrite)
         maps = read_maps(out) if kept else write_maps(model, shown, table, out, about=about, **how)
-        cards = cards_of(model, maps, views, config.pictures, config.method, root=_above(images))
+        cards = cards_of(model, maps, views, config.pictures, config.method, root=above)
         save_cards(cards, out / "pictures")
         scores = _scores(maps, known, animals) if config.score else {}
-        names = [named(path, _above(images)) for path in table["path"]]
+        names = [named(path, above) for path in table["path"]]
         inside = _contents(model, views, names, config) if config.contents else []
         _write_page(config, out, cards, scores, inside)
         (out / UNDERWAY).unlink()
@@ -145,13 +150,18 @@ def explain(config: DictConfig) -> dict[str, float]:
     }
 
 
-def check_free(out: Path, typed: str) -> None:
-    """Refuse a folder that holds what this verb would write, unless it is that of a run that was ended."""
+def check_free(out: Path, typed: str, overwrite: bool) -> None:
+    """Refuse a folder that holds what this verb would write, unless it is that of a run that was ended, or one that
+    this verb has filled and that may be written over."""
     if out.exists() and not out.is_dir():
         raise BadInput(f"out={typed} is a file: give the name of a folder.")
     held = [name for name in MADE if (out / name).exists()]
-    if held and not (out / UNDERWAY).exists():
-        raise BadInput(f"out={typed} holds {held[0]} already: choose another folder, or delete that one.")
+    if not held or (out / UNDERWAY).exists():
+        return
+    if not overwrite:
+        raise BadInput(f"out={typed} holds {held[0]} already: choose another folder, or say overwrite=true.")
+    if not all((out / name).exists() for name in FINISHED):
+        raise BadInput(f"out={typed} holds {held[0]}, which is not of an earlier explain: choose another folder.")
 
 
 @contextmanager
@@ -165,10 +175,14 @@ def alone_in(out: Path) -> Iterator[None]:
         raise BadInput(f"{out}: another process writes there; wait for it, or choose another folder.") from None
 
 
-def go_on(out: Path, about: str) -> bool:
+def go_on(out: Path, about: str, overwrite: bool) -> bool:
     """Whether all maps of this model, these photos and this method are there already, from a run that was ended before
-    its page was written. What such a run has made of maps, or as maps of something else, is taken away."""
+    its page was written. What such a run has made of maps, or as maps of something else, is taken away; so is all that
+    a finished one has made, where it may be written over."""
     mark = out / UNDERWAY
+    if overwrite and (out / "maps.npy").exists() and not mark.exists():
+        write_whole(mark, "")  # from here on it is a run that was ended, whatever happens
+        (out / "page.html").unlink()
     if mark.exists():
         for name in ("pictures", "contents"):
             shutil.rmtree(out / name, ignore_errors=True)
@@ -179,14 +193,6 @@ def go_on(out: Path, about: str) -> bool:
     return (out / "maps.npy").exists()
 
 
-def photos_of(images: Path) -> list[Path]:
-    """A photo, all below a folder, or those of a Camtrap DP package."""
-    from fishnet.data.camtrap import is_package
-    from fishnet.data.observations import loose_photos
-
-    return loose_photos(images).files if is_package(images) else find_photos(images)
-
-
 def source_of_classes(images: Path, photos: list[Path], classes: list[str]) -> FolderSource | None:
     """The photos with their classes; None where they have none, and are explained as loose photos."""
     from fishnet.data.camtrap import is_package
@@ -194,7 +200,7 @@ def source_of_classes(images: Path, photos: list[Path], classes: list[str]) -> F
     from fishnet.data.listing import PackageSource
 
     if not is_package(images):
-        in_class_folders = images.is_dir() and all(photo.parent != images for photo in photos)
+        in_class_folders = os.path.isdir(images) and all(photo.parent != images for photo in photos)
         return FolderSource(str(images)) if in_class_folders else None
     source = PackageSource(str(images), blanks=BLANK in classes)
     try:
@@ -268,11 +274,6 @@ def _digest(model: "ImageClassifier") -> str:
     for name, tensor in model.state_dict().items():
         digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _above(images: Path) -> Path:
-    """The folder to which photos are named."""
-    return (images if images.is_dir() else images.parent).absolute()
 
 
 def _animals(

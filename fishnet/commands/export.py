@@ -106,7 +106,7 @@ def print_bundle(bundle: "Bundle", out: Path) -> None:
         found = figures["f1_macro"]
         print(f"{'macro-F1':12s}{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}] on test photos")
     if thresholds:
-        text = f"{len(thresholds) - len(without)} of {len(thresholds)} classes"
+        text = f"{len(thresholds) - len(without)} of {counted(len(thresholds), 'class')}"
         print(f"{'thresholds':12s}{text}{': none for ' + ', '.join(without) if without else ''}")
     licences = about.get("data", {}).get("licences")
     if licences:

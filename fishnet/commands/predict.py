@@ -3,6 +3,7 @@
 Examples
   fishnet predict checkpoint=outputs/RUN/checkpoints/best.ckpt images=photos/new
   fishnet predict checkpoint=best.ckpt images='my photo.jpg' out=answer.csv sure=0.9
+  fishnet predict checkpoint=best.ckpt images='photos/**/*.jpg'                      or '[a.jpg,b.jpg]', or list.txt
   fishnet predict checkpoint=best.ckpt images=photos/lake classes=[perch,pike,roach]     no other lives in this lake
   fishnet predict checkpoint=best.ckpt images=photos/lake sure='{perch: 0.9, pike: 0.7}'
   fishnet predict checkpoint=perch-and-pike images=photos/lake sure=model             as measured on validation photos
@@ -19,6 +20,7 @@ import csv
 import hashlib
 import json
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -83,7 +85,7 @@ def predict(config: DictConfig) -> dict[str, float]:
     part = None if config.part is None else part_of(config.part)
     out = out if part is None else part_file(out, part)
     _check_out(config, out)
-    photos = loose_photos(Path(config.images).expanduser())
+    photos = loose_photos(config.images)
     found = observations(photos.table, config.by)
     plan = package_plan(config, photos) if config.format == "camtrap_dp" else None
     table = answer_table(config, photos)
@@ -96,7 +98,7 @@ def predict(config: DictConfig) -> dict[str, float]:
         counts = write_table(table, blocks, out)
     log.info(
         "%s: %s%s, %d not sure, %d could not be read",
-        *(out, counted(counts["photos"], "photo"), f" in {len(found)} observations" if config.by else ""),
+        *(out, counted(counts["photos"], "photo"), f" in {counted(len(found), 'observation')}" if config.by else ""),
         *(counts["not sure"], counts["refused"]),
     )
     if counts["trained on"]:
@@ -119,7 +121,8 @@ def join(config: DictConfig) -> dict[str, float]:
 
     out.parent.mkdir(parents=True, exist_ok=True)
     counts, parts = join_parts(config.join, out)
-    log.info("%s: %d parts, %d not sure, %d could not be read", out, parts, counts["not sure"], counts["refused"])
+    words = counted(parts, "part")
+    log.info("%s: %s, %d not sure, %d could not be read", out, words, counts["not sure"], counts["refused"])
     return {name: float(counts[name]) for name in ("not sure", "refused", "trained on")}
 
 
@@ -136,7 +139,7 @@ def _check_out(config: DictConfig, out: Path) -> None:
         if out.exists():
             raise BadInput(f"out={config.out} exists: give the name of a new folder for the package.")
         images = Path(config.images).expanduser().absolute()
-        if images.is_dir() and out.is_relative_to(images):
+        if os.path.isdir(images) and out.is_relative_to(images):
             raise BadInput(
                 f"out={config.out} lies among the photos of images={config.images}: give a folder elsewhere."
             )

@@ -14,10 +14,11 @@ Examples
 
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.entry import start
@@ -62,9 +63,11 @@ class Keys:
 
 def serve(config: DictConfig) -> None:
     """Until a signal ends it; what was accepted until then is answered."""
+    typed = None if OmegaConf.is_missing(config, "checkpoint") else config.checkpoint
     bring_checkpoint(config)
     validate(config, "serve")
     require_checkpoint(config)
+    log.info("Loading %s", typed)
     keep_freed_memory()
     token = read_token(config.token_file)
     if config.host not in LOOPBACK and token is None:
@@ -81,13 +84,14 @@ def serve(config: DictConfig) -> None:
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
     def listening() -> None:
-        print(f"{'model':12s}{len(bundle.model.classes)} classes, {bundle.digest[:12]}")
+        print(f"{'model':12s}{counted(len(bundle.model.classes), 'class')}, {bundle.digest[:12]}")
         print(f"{'page':12s}{address}")
         print(f"{'programs':12s}curl -F photos=@PHOTO.jpg {address}predict")
         print("Ctrl-C ends it.", flush=True)
 
     answered = serve_app(app, bound, listening=listening)
-    print(f"Ended; {counted(answered, 'request')} answered.", flush=True)
+    over_typed = "\r" if sys.stdout.isatty() else ""  # which shows the ^C
+    print(f"{over_typed}Ended; {counted(answered, 'request')} answered.", flush=True)
 
 
 def bundle_of(path: Path) -> "Bundle":

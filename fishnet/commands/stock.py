@@ -11,6 +11,7 @@ Examples
 
 import hashlib
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -23,7 +24,7 @@ from fishnet.config.compose import job_folder
 from fishnet.config.entry import start
 from fishnet.config.validate import check_writable, validate
 from fishnet.errors import BadInput
-from fishnet.progress import with_progress, working
+from fishnet.progress import for_terminal, with_progress, working
 from fishnet.ranges import AtLeast, FreeText, Within
 from fishnet.runs.folders import run_folder
 from fishnet.text import counted
@@ -122,7 +123,7 @@ def print_columns(findings: "Findings") -> None:
         for header, meaning in sheet.taken:
             print(f"  {header:{min(width, 40)}s}  {meaning}")
         for note in sheet.notes:
-            print(f"  {note}")
+            print(for_terminal(f"  {note}", sys.stdout, indent=2))
 
 
 # ---- the work
@@ -181,7 +182,7 @@ def print_results(findings: "Findings", folder: Path, run_id: str) -> None:
     from fishnet.fisheries.chapters import answers
 
     for answer in answers(findings):
-        print(f"  {answer}")
+        print(for_terminal(f"  {answer}", sys.stdout, indent=2))
     for each in findings.dynamics:
         if each.warnings:
             log.warning("take care with %s: %s", each.stock.title, "; ".join(each.warnings))

@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from fishnet.errors import BadInput, Interrupted, WorkFailed, disk_trouble
+from fishnet.progress import for_terminal, share_terminal
 from fishnet.text import counted, nearest
 
 from .compose import check_sweep, first_job, known_keys, searchpath, swept_values
@@ -39,13 +40,17 @@ def start(work: Callable[[DictConfig], object], verb: str, sweep: Callable | Non
     failures: list[BadInput | WorkFailed] = []
 
     def job(config: DictConfig) -> object:
+        of_its_own = not HydraConfig.get().launcher._target_.endswith("BasicLauncher")  # a process
+        if of_its_own:
+            share_terminal()
+            print(f"Job {HydraConfig.get().job.num} begins.", file=sys.stderr, flush=True)  # long before torch is there
         try:
             return work(config)
         except (BadInput, WorkFailed, HydraException, OmegaConfBaseException, OSError) as raised:
             error = as_user_error(raised, verb)
             _print_once(error)
-            if not HydraConfig.get().launcher._target_.endswith("BasicLauncher"):
-                raise error from raised  # a process of its own
+            if of_its_own:
+                raise error from raised
             failures.append(error)  # the sweep goes on, and Hydra adds no words of its own
             return None
 
@@ -64,8 +69,7 @@ def start(work: Callable[[DictConfig], object], verb: str, sweep: Callable | Non
     arguments = parser.parse_args()
     try:
         if arguments.multirun and arguments.cfg:  # Hydra shows single jobs alone
-            jobs = math.prod(len(values) for values in swept_values(arguments.overrides).values())
-            print(f"# the first of {counted(jobs, 'job')}", flush=True)
+            print(f"# the first of {_jobs(arguments.overrides)}", flush=True)
             sys.argv[1:] = [word for word in sys.argv[1:] if word not in MULTIRUN + tuple(arguments.overrides)]
             sys.argv += first_job(arguments.overrides)
             arguments.multirun = False
@@ -75,6 +79,9 @@ def start(work: Callable[[DictConfig], object], verb: str, sweep: Callable | Non
             print(help_text(doc, verb, arguments.overrides, searchpath(arguments.config_dir)))
         elif arguments.multirun and not (arguments.cfg or arguments.info or arguments.hydra_help):
             base = check_sweep(arguments.overrides, verb, arguments.config_dir)
+            if any(word.startswith("hydra/launcher=") for word in arguments.overrides):
+                words = f"{_jobs(arguments.overrides)} in processes of their own: the lines of several come together."
+                print(for_terminal(words, sys.stderr), file=sys.stderr, flush=True)
             if sweep is None:
                 run_jobs()
             else:
@@ -154,10 +161,15 @@ def hydra_sentence(error: Exception, verb: str) -> str:
     return " ".join(lines[:2]).rstrip(".") + "."
 
 
+def _jobs(overrides: list[str]) -> str:
+    """How many jobs a multirun has."""
+    return counted(math.prod(len(values) for values in swept_values(overrides).values()), "job")
+
+
 def _print_once(error: BadInput | WorkFailed) -> None:
     """On stderr; a sweep meets the same error again when it ends."""
     if not getattr(error, "printed", False):
-        print(f"fishnet: {error}", file=sys.stderr, flush=True)
+        print(for_terminal(f"fishnet: {error}", sys.stderr), file=sys.stderr, flush=True)
         error.printed = True  # type: ignore[union-attr]
 
 

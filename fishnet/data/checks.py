@@ -119,7 +119,8 @@ def look_alike(folder: Folder) -> Iterator[Finding]:
     if len(both):
         pairs = zip(both["path"], both["path_other"], both["bits"].tolist(), strict=True)
         shown = [(path, f"{bits} bits of 64 apart") for *pair, bits in pairs for path in pair]
-        text = f"{counted(len(both), 'pair')} of photos in two classes look alike: compare them, the nearest first"
+        text = counted(len(both), "pair of photos in two classes looks", "pairs of photos in two classes look")
+        text += " alike: compare them, the nearest first"
         yield Finding("look-alikes", "warns", text, shown)
 
 
@@ -133,11 +134,13 @@ def same_photo(folder: Folder) -> Iterator[Finding]:
         kept = (
             "data.duplicates=ignore parts them" if folder.settings["duplicates"] == "ignore" else "they stay together"
         )
-        text = f"{counted(len(versions), 'pair')} of files show one photo, {crossing} of them in two classes; {kept}"
+        text = counted(len(versions), "pair of files shows one photo", "pairs of files show one photo")
+        text += f", {crossing} of them in two classes; {kept}"
         yield Finding("same photo", "warns", text, _side_by_side(folder, versions))
     if scenes:
         text = (
-            f"{counted(len(scenes), 'pair')} of photos show one place or animal, perhaps; nothing keeps them together"
+            counted(len(scenes), "pair of photos shows", "pairs of photos show")
+            + " one place or animal, perhaps; nothing keeps them together"
         )
         yield Finding("same scene", "notes", text, _side_by_side(folder, scenes))
 
@@ -254,7 +257,8 @@ def groups(folder: Folder) -> Iterator[Finding]:
         yield Finding("groups", "blocks", str(error))
         return
     sizes = table.groupby("group").size()
-    yield Finding("groups", "notes", f"{len(sizes)} groups of {len(table)} photos, the largest of {int(sizes.max())}")
+    groups, photos = counted(len(sizes), "group"), counted(len(table), "photo")
+    yield Finding("groups", "notes", f"{groups} of {photos}, the largest of {int(sizes.max())}")
     for warning in warnings:
         yield Finding("groups", "warns", warning)
     naming = naming_of(folder.table) if settings["group"] in ("auto", "none", None) else None

@@ -32,6 +32,7 @@ from fishnet.data.subjects import stated_groups
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.files import locked, replacing
 from fishnet.progress import with_progress
+from fishnet.text import counted
 
 DUPLICATES = ("group", "drop", "ignore")
 _log = logging.getLogger(__name__)
@@ -201,15 +202,18 @@ def grouped(
     if duplicates == "ignore":
         parted = pd.Series(stated).groupby(same_picture).transform("nunique") > 1
         if parted.any():
+            clusters = counted(len(np.unique(same_picture[parted])), "cluster")
             warnings.append(
-                f"data.duplicates=ignore: {int(parted.sum())} photos form {len(np.unique(same_picture[parted]))} "
-                "clusters of near copies that may straddle the split; a test score may be too good."
+                f"data.duplicates=ignore: {int(parted.sum())} photos form {clusters} of near copies that may straddle "
+                "the split; a test score may be too good."
             )
         return table.assign(group=stated), warnings
     pairs, file = _known_pairs(root, table) if root else (np.empty((0, 2), np.int64), "")
     if len(pairs):
-        sentence = f"data.duplicates={duplicates}: {len(pairs)} pairs of files that show one photo stay together"
-        warnings.append(f"{sentence} ({file}, written by fishnet check).")
+        found = counted(
+            len(pairs), "pair of files that shows one photo stays", "pairs of files that show one photo stay"
+        )
+        warnings.append(f"data.duplicates={duplicates}: {found} together ({file}, written by fishnet check).")
     table = table.assign(group=merged(stated, same_picture, linked(len(table), *pairs.T)))
     if duplicates != "drop":
         return table, warnings
@@ -219,7 +223,7 @@ def grouped(
     repeated = table.assign(picture=same_picture)[~contradicted].duplicated(["picture", "label"])
     kept = table[~contradicted][~repeated].reset_index(drop=True)
     if repeated.any():
-        warnings.append(f"data.duplicates=drop: {int(repeated.sum())} copies were left out.")
+        warnings.append(f"data.duplicates=drop: {counted(int(repeated.sum()), 'copy was', 'copies were')} left out.")
     if contradicted.any():
         example = table.loc[contradicted, "path"].iloc[0]
         warnings.append(

@@ -4,8 +4,11 @@ Names are taken as they are (quotes, ×, CJK, `${…}`), links never lead out of
 out is counted, so that nobody wonders where the bitmaps went.
 """
 
+import csv
+import glob
 import logging
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -24,6 +27,9 @@ from fishnet.text import few_of
 
 _log = logging.getLogger("fishnet")
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif"})
+_TABLES = ("manifest.csv", "classes.csv")  # what a collection says of its photos
+_LIST = ".txt"  # a text file of paths
+_WILD = re.compile(r"[*?\[]")
 _SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test"})
 
 
@@ -140,19 +146,73 @@ def _escaped(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def find_photos(path: Path) -> list[Path]:
-    """A single photo, or every photo below a folder, sorted by path; what a listing leaves out is logged."""
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise BadInput(f"images={path} does not exist: give a photo or a folder of photos.")
-    listing = Listing(path.resolve())
-    _list_below(listing, "", str(path), "")
+def find_photos(images: str | Path) -> list[Path]:
+    """Loose photos, each once: those of a folder or a pattern sorted by path, those of a list in its order.
+
+    Args:
+        images: a photo; a folder, with all that lies below it; a pattern (`photos/*.jpg`, `**` for any folders
+            between); a list `[a.jpg,b.jpg]`; or a text file (.txt) with a path a line. What a list names may be any
+            of the others. What exists under the whole name is meant, whatever signs are in it.
+    """
+    path = Path(images).expanduser()
+    text = str(path)
+    if os.path.isdir(path):  # and no method of Path: a list may be longer than a name can be
+        return _photos_below(path)
+    if os.path.isfile(path):
+        return _photos_of_lines(path) if path.suffix.lower() == _LIST else [path]
+    if text.startswith("[") and text.endswith("]"):
+        names = next(csv.reader([text[1:-1]], skipinitialspace=True), [])
+        return _photos_of_all([name.strip() for name in names], f"images={text}")
+    if _WILD.search(text):
+        return _photos_of_pattern(path)
+    raise BadInput(f"images={text} does not exist: give a photo, a folder of photos, a pattern or a list.")
+
+
+def _photos_below(folder: Path) -> list[Path]:
+    """Every photo below a folder; what a listing leaves out is logged."""
+    listing = Listing(folder.resolve())
+    _list_below(listing, "", str(folder), "")
+    listing.left_out -= Counter({".csv": sum((folder / name).is_file() for name in _TABLES)})
     for warning in [*listing.warnings(), *(f"{name}: {reason}" for name, reason in listing.refused)]:
         _log.warning(warning)
     if not listing.photos:
-        raise BadInput(f"images={path} holds no photos ({', '.join(sorted(EXTENSIONS))}).")
-    return sorted(path / photo for photo, *_ in listing.photos)
+        raise BadInput(f"images={folder} holds no photos ({', '.join(sorted(EXTENSIONS))}).")
+    return sorted(folder / photo for photo, *_ in listing.photos)
+
+
+def _photos_of_lines(file: Path) -> list[Path]:
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"images={file} is no text in UTF-8 that could be read: a path a line is expected.") from error
+    return _photos_of_all([line.strip() for line in lines], f"images={file}")
+
+
+def _photos_of_all(names: Sequence[str], given: str) -> list[Path]:
+    found: list[Path] = []
+    for name in filter(None, names):
+        if Path(name).suffix.lower() == _LIST or name.startswith("["):
+            raise BadInput(f"{given}: it names the list {name}; a list holds photos, folders and patterns.")
+        try:
+            found += find_photos(name)
+        except BadInput as error:
+            raise BadInput(f"{given}: {error}") from error
+    if not found:
+        raise BadInput(f"{given} names no photo.")
+    return list(dict.fromkeys(found))
+
+
+def _photos_of_pattern(pattern: Path) -> list[Path]:
+    """Photos whose paths fit; folders on the way that exist by name are taken by it, brackets and all."""
+    real, parts = Path(pattern.anchor), list(pattern.parts[1 if pattern.anchor else 0 :])
+    while len(parts) > 1 and (real / parts[0]).is_dir():
+        real /= parts.pop(0)
+    matched = sorted(map(Path, glob.glob(str(Path(glob.escape(str(real)), *parts)), recursive=True)))
+    photos = [path for path in matched if _extension(path.name) in EXTENSIONS and path.is_file()]
+    if not photos:
+        others = f"; what does is no photo ({few_of([path.name for path in matched], 3)})" if matched else ""
+        raise BadInput(f"images={pattern}: no photo fits this pattern{others}.")
+    return photos
 
 
 # ---- where class folders come from

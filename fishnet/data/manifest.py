@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from fishnet.errors import BadInput
+from fishnet.text import counted
 
 OWN_COLUMNS = frozenset(  # of the index
     {
@@ -34,16 +35,17 @@ def with_manifest(
     extra = ~rows.index.isin([comparable(path) for path in [*table["path"], *refused]])
     extra &= ~rows.index.str.split("/").str[0].isin([comparable(name) for name in unread])
     first = rows[~repeated].reindex([comparable(path) for path in table["path"]])
+    elsewhere = "photo lies in another class's", "photos lie in another class's"
     counts = [
-        (int(repeated.sum()), "rows repeat a path; the first one counts"),
-        (int((extra & ~repeated).sum()), "rows name a photo that is not there"),
-        (int(first["path"].isna().sum()), "photos have no row"),
-        (_different(first, "class", table["class"], True), "photos lie in another class's folder; the folder counts"),
-        (_different(first, "sha256", table["sha256"]), "photos are not the bytes that were collected"),
+        (int(repeated.sum()), "row repeats", "rows repeat", "a path; the first one counts"),
+        (int((extra & ~repeated).sum()), "row names", "rows name", "a photo that is not there"),
+        (int(first["path"].isna().sum()), "photo has", "photos have", "no row"),
+        (_different(first, "class", table["class"], True), *elsewhere, "folder, which counts"),
+        (_different(first, "sha256", table["sha256"]), "photo has", "photos have", "other bytes than were collected"),
     ]
     columns = [name for name in rows.columns if name not in OWN_COLUMNS]
     joined = table.assign(**{name: first[name].fillna("").to_numpy() for name in columns})
-    return joined, [f"{file.name}: {count} {what}." for count, what in counts if count]
+    return joined, [f"{file.name}: {counted(count, *words)} {what}." for count, *words, what in counts if count]
 
 
 def in_their_spelling(rows: pd.DataFrame, paths: Iterable[str]) -> pd.DataFrame:

@@ -4,6 +4,7 @@ Photos of one observation have one answer. Observations are put into blocks of a
 parts: a block is asked about in one go, by whichever command, so that its answers are the same to the last digit.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,14 +47,20 @@ class Part(NamedTuple):
         return f"{self.number}/{self.of}"
 
 
-def loose_photos(path: Path) -> LoosePhotos:
-    """A photo, all photos below a folder in the order of their paths, or those of a Camtrap DP package.
+def loose_photos(images: str | Path) -> LoosePhotos:
+    """The photos of `find_photos`, or those of a Camtrap DP package, whose datapackage.json is named.
 
-    The table has the columns of the `manifest.csv` that lies beside them, as text.
+    The table has the columns of the `manifest.csv` that lies beside them, as text; photos of a pattern or a list are
+    named from the folder that holds all of them.
     """
+    path = Path(images).expanduser()
     if is_package(path):
         return LoosePhotos(path.parent, pd.DataFrame(package_photos(path), dtype=object))
-    photos, folder = find_photos(path), path if path.is_dir() else path.parent
+    photos, folder = find_photos(path), path
+    if not os.path.isdir(path):
+        if len({photo.is_absolute() for photo in photos}) > 1 or any(".." in photo.parts for photo in photos):
+            photos = [photo.absolute() for photo in photos]
+        folder = Path(os.path.commonpath([photo.parent for photo in photos]))
     table = pd.DataFrame({"path": [photo.relative_to(folder).as_posix() for photo in photos]}, dtype=object)
     manifest = folder / "manifest.csv"
     if not manifest.is_file():

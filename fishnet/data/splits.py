@@ -203,7 +203,7 @@ def load_split(path: Path | str, table: pd.DataFrame) -> pd.Series:
             "make a new split, or give the folder and classes for which it was made."
         )
     if not present.all():
-        _log.warning("%d photos of the split %s are not in the folder.", int((~present).sum()), path)
+        _log.warning("Not in the folder, of the split %s: %s.", path, counted(int((~present).sum()), "photo"))
     cut = part.groupby(table["group"]).nunique() > 1
     if cut.any():
         example = table.loc[table["group"] == cut.index[cut][0], "path"].iloc[0]

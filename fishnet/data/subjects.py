@@ -16,6 +16,7 @@ from fishnet.data.duplicates import first_seen, merged
 from fishnet.data.manifest import OWN_COLUMNS, class_folder
 from fishnet.data.naming import Naming, keys_of, naming_of
 from fishnet.errors import BadInput
+from fishnet.text import counted
 
 
 def stated_groups(table: pd.DataFrame, group: str | None) -> tuple[np.ndarray, list[str]]:
@@ -39,7 +40,7 @@ def stated_groups(table: pd.DataFrame, group: str | None) -> tuple[np.ndarray, l
     numbers = _numbered(keys)
     mixed = int((table["label"].groupby(numbers).nunique() > 1).sum())
     if mixed:
-        warnings.append(f"data.group: {mixed} groups hold photos of several classes.")
+        warnings.append(f"data.group: {counted(mixed, 'group holds', 'groups hold')} photos of several classes.")
     return numbers, warnings
 
 

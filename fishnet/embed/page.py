@@ -31,7 +31,7 @@ def embedding_page(embedding: Embedding, images: Images, pictures: Path) -> str:
         pictures: the folder that holds `classes.png`.
     """
     points = counted(len(embedding.table), "photo")
-    about = f"fishnet embed: {points} of {len(embedding.names)} classes by {embedding.vectors.name}"
+    about = f"fishnet embed: {points} of {counted(len(embedding.names), 'class')} by {embedding.vectors.name}"
     chapters = [_points(embedding, images), _figures(embedding), _clusters(embedding), _overlaps(embedding)]
     chapters += [_suspects(embedding, images), _each_class(embedding, pictures)]
     title = f"The photos of {embedding.folder.root.name} as points"

@@ -13,7 +13,7 @@ from fishnet.models.classifier import ImageClassifier
 
 from .contact import Card, ClassMap, side_by_side
 from .maps import FolderMaps, batch_maps
-from .overlay import Caption, captioned, instructive_rows, labelled, save, sheet
+from .overlay import Caption, captioned, instructive_rows, labelled, save, sheet, with_legend
 
 NAME = 150  # bytes of a photo's name that a picture has
 
@@ -79,7 +79,8 @@ def save_cards(cards: Sequence[Card], folder: Path) -> None:
         tiles = [captioned(mapped[0], Caption(card.true or answer.name, answer.name, answer.probability))]
         lines = zip(mapped[1:], card.maps[1:], strict=True)
         tiles += [labelled(picture, f"what speaks for {each.words}") for picture, each in lines]
-        save(in_a_row([labelled(plain, "the photo"), *tiles]), folder / f"{number:03d}_{cut(Path(card.path).stem)}.jpg")
+        row = with_legend(in_a_row([labelled(plain, "the photo"), *tiles]))
+        save(row, folder / f"{number:03d}_{cut(Path(card.path).stem)}.jpg")
 
 
 def cut(name: str) -> str:

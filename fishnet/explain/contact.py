@@ -11,7 +11,7 @@ from fishnet.page.fader import PhotoCard, View, fader
 from fishnet.page.figures import data_address
 from fishnet.page.page import Chapter
 
-from .overlay import SMALLEST, heat, overlay
+from .overlay import SMALLEST, draw_half, heat, overlay
 from .scores import Score
 
 HEAT_SIDE = 112  # pixels of a map on the page: it is smooth, and the browser enlarges it
@@ -84,6 +84,7 @@ def heat_address(values: np.ndarray, side: int = HEAT_SIDE) -> str:
     warmth = heat(values, (side, side))
     red = np.zeros((side, side, 4), np.uint8)
     red[..., 0], red[..., 3] = 255, (255 * warmth).round()
+    draw_half(red, warmth)
     file = BytesIO()
     Image.fromarray(red).save(file, format="PNG", optimize=True)
     return data_address(file.getvalue(), "image/png")
@@ -99,8 +100,9 @@ def cards_chapter(cards: Sequence[Card], title: str = "Photos and maps") -> Chap
     """The photos, with a sentence on how to read them."""
     chapter = Chapter(title)
     chapter.add_text(
-        "Red is what speaks for the class below the picture; each map is scaled to its own hottest spot. Move the "
-        "slider: without the red one sees the markings. A wrong answer stands beside the map of the true class.",
+        "Red is what speaks for the class below the picture; each map is scaled to its own hottest spot, and its line "
+        "runs at half of that. Move the slider: without the red one sees the markings. A wrong answer stands beside "
+        "the map of the true class.",
         style="soft",
     )
     kinds = {"wrong": "wrong answers", "right": "right answers"}

@@ -16,7 +16,7 @@ from fishnet.models.taps import recorded
 from fishnet.page.figures import picture_address
 from fishnet.page.page import Chapter
 
-from .overlay import labelled, overlay, save, sheet
+from .overlay import labelled, overlay, save, sheet, with_legend
 
 SHOWN = 16  # channels of a stage
 TILE = 96  # pixels
@@ -128,7 +128,7 @@ def channel_sheet(
     for photo, values, text in zip(photos, maps, texts, strict=True):
         picture = overlay(photo, values).resize((TILE * 3 // 2, TILE * 3 // 2), Image.Resampling.BICUBIC)
         tiles.append(labelled(picture, text))
-    return sheet(tiles, columns=len(tiles), title=title)
+    return with_legend(sheet(tiles, columns=len(tiles), title=title))
 
 
 MOST_PHOTOS, CHANNELS, EXCITING = 3, 6, 6  # photos with feature maps; channels a stage; photos a channel

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
@@ -13,6 +14,8 @@ from fishnet.measure.predictions import Predictions, margins
 
 SMALLEST = 224  # pixels; below, a face or a fin cannot be recognised in a browser
 STRENGTH = 0.75  # how far the hottest spot hides the photo
+HALF = 0.5  # of a map's maximum: there runs its line
+LIGHT, DARK = (255, 255, 255), (24, 24, 24)  # of the line, side by side: one of them is seen on any photo
 INK, GREEN, RED, PAPER = (34, 48, 60), (39, 103, 73), (197, 48, 48), (255, 255, 255)
 TEXT, LINE, GAP = 13, 18, 6
 
@@ -42,15 +45,60 @@ def _filled(values: np.ndarray) -> np.ndarray:
 
 
 def overlay(photo: np.ndarray, values: np.ndarray) -> Image.Image:
-    """Red where the map is hot (red = heat, green and blue 0), the photo itself where it is not."""
+    """`reddened`, with a thin line at half of the map's maximum, for red on a red fish is not seen."""
+    picture, warmth = reddened(photo, values)
+    draw_half(picture, warmth)
+    return Image.fromarray(picture)
+
+
+def reddened(photo: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Red where the map is hot (red = heat, green and blue 0), the photo itself where it is not; and the map in [0, 1]
+    at that size."""
     side = max(SMALLEST, *photo.shape[:2])
     scale = side / max(photo.shape[:2])
     size = round(photo.shape[1] * scale), round(photo.shape[0] * scale)
-    base = np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BICUBIC), dtype=np.float32)
-    warmth = heat(values, size)[..., None]
-    red = warmth * np.array([255, 0, 0], np.float32)
-    share = STRENGTH * warmth
-    return Image.fromarray((base * (1 - share) + red * share).round().astype(np.uint8))
+    base = np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BICUBIC))
+    warmth = heat(values, size)
+    return _blended(base, warmth), warmth
+
+
+def _blended(base: np.ndarray, warmth: np.ndarray) -> np.ndarray:
+    kept = 1 - STRENGTH * warmth
+    picture: np.ndarray = cv2.multiply(base, cv2.merge([kept, kept, kept]), dtype=cv2.CV_32F)
+    picture[..., 0] += 255 * warmth * (1 - kept)
+    return cv2.convertScaleAbs(picture)
+
+
+def draw_half(picture: np.ndarray, warmth: np.ndarray) -> None:
+    """Draw the line at half of the maximum into the picture, light with a dark rim; a cold map has none.
+
+    Args:
+        picture: rows × columns × 3 or 4 bytes; a fourth one is the opacity.
+        warmth: the map in [0, 1], of the same size.
+    """
+    beyond = 2  # pixels outside the frame, so that no line runs along its edge
+    hot = cv2.copyMakeBorder((warmth >= HALF).astype(np.uint8), *4 * (beyond,), cv2.BORDER_REPLICATE)
+    lines, _ = cv2.findContours(hot, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE, offset=(-beyond, -beyond))
+    opaque = (255,) if picture.shape[2] == 4 else ()
+    for colour, thickness in ((DARK, 2), (LIGHT, 1)):
+        cv2.drawContours(picture, lines, -1, (*colour, *opaque), thickness, cv2.LINE_AA)
+
+
+def with_legend(page: Image.Image) -> Image.Image:
+    """The page above a strip that says what the red and the line are."""
+    strip = np.full((LINE + GAP, max(page.width, 330), 3), 255, np.uint8)
+    bar = strip[4:16, 40:130]
+    warmth = np.broadcast_to(np.linspace(0, 1, bar.shape[1], dtype=np.float32), bar.shape[:2])
+    picture = _blended(np.full(bar.shape, 190, np.uint8), warmth)
+    draw_half(picture, warmth)
+    bar[:] = picture
+    whole = Image.new("RGB", (strip.shape[1], page.height + len(strip)), PAPER)
+    whole.paste(page, (0, 0))
+    whole.paste(Image.fromarray(strip), (0, page.height))
+    pencil = ImageDraw.Draw(whole)
+    for left, text in ((GAP, "less"), (136, "more · line: at half of the most")):
+        pencil.text((left, page.height + 2), text, font=font_for(text, TEXT - 1), fill=INK)
+    return whole
 
 
 def save(picture: Image.Image, path: Path) -> None:

@@ -4,6 +4,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from fishnet.page.page import Chapter, in_one_line
+from fishnet.text import counted
 
 from . import pictures
 from .chapters_fits import dynamics_chapter, interval, learning_chapter, sentences
@@ -54,7 +55,8 @@ def _sustainable(findings: Findings) -> Chapter | None:
     chapter.add_figure(pictures.draw_sustainable(shares, list(drawn["entity"])), caption)
     few = len(ends) - len(series)
     if few and len(series):
-        chapter.add_text(f"{few} more entries of the table have one or two years only; they are in sustainable.csv.")
+        more = "1 more entry of the table has" if few == 1 else f"{few} more entries of the table have"
+        chapter.add_text(f"{more} one or two years only: see sustainable.csv.")
     rows = [(r.entity, str(r.first_year), r.first, str(r.last_year), r.last, r.change) for r in drawn.itertuples()]
     header = ["region", "first year", "%", "last year", "%", "change in points"]
     chapter.add_table(header, rows[:MOST_ROWS], folded="The figures")
@@ -131,7 +133,7 @@ def _read(findings: Findings) -> Chapter:
             text = f"{len(year):,} rows, {sheet.frame['entity'].nunique()} entities, {year.min()} to {year.max()}. "
             text += f"{notes[0].upper()}{notes[1:]}." if notes else ""
         chapter.add_text(text)
-        chapter.add_table(["column", "taken for"], sheet.taken, folded=f"{len(sheet.taken)} columns")
+        chapter.add_table(["column", "taken for"], sheet.taken, folded=counted(len(sheet.taken), "column"))
     for sentence in findings.refused:
         chapter.add_warning(f"Left out: {sentence}")
     return chapter

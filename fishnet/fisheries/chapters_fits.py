@@ -51,7 +51,7 @@ def _add_stock(chapter: Chapter, each: Dynamics, truth: pd.DataFrame | None) -> 
     of_fits = {name: sure for name, (_, sure) in each.fits.items()}
     rows = [[words, *(interval(sure.intervals[key]) for sure in of_fits.values())] for key, words in NAMES.items()]
     rows += [[words, *(interval(getattr(sure, key)) for sure in of_fits.values())] for key, words in ERRORS.items()]
-    header = ["", *(f"{name}, 90 % interval" for name in of_fits)]
+    header = ["", *(f"{name.capitalize()}, 90 % interval" for name in of_fits)]
     if truth is not None:
         known = truth[truth["stockid"] == stock.entity].iloc[0]
         header.append("true")
@@ -86,6 +86,6 @@ def learning_chapter(findings: Findings) -> Chapter | None:
     for name, part in learnt.metrics.groupby("model", sort=False):
         cells = {row.figure: f"{row.value:.3f} ({row.low:.3f} – {row.high:.3f})" for row in part.itertuples()}
         rows.append((str(name), *(cells.get(key, "–") for key in METRICS)))
-    chapter.add_table(["model, 95 % over stocks", *METRICS.values()], rows)
+    chapter.add_table(["Model, 95 % over stocks", *METRICS.values()], rows)
     chapter.add_text(sentences().rule_of_thumb(learnt.metric("boosting − rule of thumb", "auc")))
     return chapter

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fishnet.errors import BadInput
-from fishnet.text import nearest
+from fishnet.text import counted, nearest
 
 from .fitting import PRIOR_R, Fit, Series, fit
 from .intervals import LEVEL, Uncertainty, uncertainty
@@ -78,7 +78,9 @@ def _candidate(entity: str, rows: pd.DataFrame) -> Candidate | None:
     blank = int(catch.isna().sum())
     if blank > MOST_BLANK * len(years) or index.notna().sum() < FEWEST_YEARS:
         return None
-    notes = [f"{blank} years without a catch were filled from their neighbours"] if blank else []
+    filled = counted(blank, "year without a catch was", "years without a catch were")
+    beside = "it" if blank == 1 else "them"
+    notes = [f"{filled} filled from what is beside {beside}"] if blank else []
     title = str(rows["name"].iloc[0]) if "name" in rows and rows["name"].iloc[0] else entity
     catches, observed = catch.interpolate().to_numpy()[None, :], index.to_numpy()[None, :]
     series = Series(catch=catches, index=observed, absolute=measure == "biomass")

@@ -7,6 +7,7 @@ markup of its own (bold words, code) comes from the macros of a template, see `p
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,7 +15,7 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 
 @dataclass(frozen=True)
@@ -254,13 +255,24 @@ def read_template(package: str, name: str, *, trim: bool = False) -> Template:
             sentences.
     """
     environment = Environment(autoescape=True, trim_blocks=trim, lstrip_blocks=trim, undefined=StrictUndefined)
-    environment.filters |= {"number": format_number, "fmt": format}
+    environment.filters |= {"number": format_number, "fmt": format, "unbroken": unbroken}
     return environment.from_string(files(package).joinpath(name).read_text(encoding="utf-8"))
 
 
 def in_one_line(text: str) -> str:
     """The text with single blanks between its words; `Markup` stays `Markup`."""
     return Markup(" ").join(text.split()) if isinstance(text, Markup) else " ".join(text.split())
+
+
+_NUMBER = r"[−+-]?\d(?:[\d.,]*\d)?(?: ?%)?"
+_TOGETHER = re.compile(rf"\(?{_NUMBER}(?: (?:–|±|to) {_NUMBER})+\)?|\d[\d.,]* %")
+
+
+def unbroken(text: object) -> object:
+    """A sentence or a cell whose numbers stay on one line: 73 %, 0.2 – 0.4, 0.7 ± 0.1. Other cells as they are."""
+    if not isinstance(text, str):
+        return text
+    return Markup(_TOGETHER.sub(r'<span class="whole">\g<0></span>', str(escape(text))))
 
 
 def format_number(value: object) -> str:

@@ -19,6 +19,7 @@ from fishnet.data.manifest import in_their_spelling, read_manifest
 from fishnet.errors import BadInput
 from fishnet.images import RefusedImage, load_image, read_bytes
 from fishnet.models.bundle import GALLERY_INDEX
+from fishnet.text import counted
 
 log = logging.getLogger("fishnet")
 
@@ -54,7 +55,11 @@ def gallery_of(run: Path, most: int) -> dict[str, bytes]:
     if not rows:
         raise BadInput(f"gallery={most}: none of the {len(tested)} photos of the test in {root} can be handed over.")
     if len(rows) < most:
-        log.warning("The gallery has %d photos: of %d in the test, no more can be handed over.", len(rows), len(tested))
+        log.warning(
+            "The gallery has %s: of %d in the test, no more can be handed over.",
+            counted(len(rows), "photo"),
+            len(tested),
+        )
     return {**files, GALLERY_INDEX: json.dumps({"photos": rows}, indent=1, ensure_ascii=False).encode()}
 
 

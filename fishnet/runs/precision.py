@@ -16,7 +16,7 @@ from pytorch_lightning.plugins.precision import Precision
 
 from fishnet.environment import PRECISION
 from fishnet.errors import BadInput
-from fishnet.models.arithmetic import PLAIN, Setting, rule
+from fishnet.models.arithmetic import MIXED, PLAIN, Setting, rule
 from fishnet.models.interface import Classifier
 
 log = logging.getLogger("fishnet")
@@ -74,5 +74,6 @@ def _shared_choice(config: DictConfig, model: Classifier) -> tuple[Setting, str]
         return Setting(*json.loads(os.environ[PRECISION])), ""
     setting, reason = rule(model, use_gpu=use_gpu(config))
     os.environ[PRECISION] = json.dumps(setting)
-    log.info("Training in %s: %s; trainer.precision=32-true keeps plain float32.", setting, reason)
+    otherwise = "; trainer.precision=32-true keeps float32" if setting == MIXED else ""
+    log.info("Training in %s: %s%s.", setting, reason, otherwise)
     return setting, f"{setting} ({reason})"

@@ -87,7 +87,7 @@ def announce(data: ImageFolderData) -> None:
     log.info(
         "%s of %s in %s: %s",
         counted(len(data.table), "photo"),
-        "1 class" if len(data.classes) == 1 else f"{len(data.classes)} classes",
+        counted(len(data.classes), "class"),
         counted(data.table.group.nunique(), "group"),
         ", ".join(f"{parts.get(part, 0)} {part}" for part in ("train", "val", "test")),
     )
@@ -123,7 +123,7 @@ def seen_lines(folder: PhotoFolder, part: str) -> list[str]:
     if not trained + chosen:
         return [f"The model was trained on none of these {counted(len(seen), 'photo')}."]
     text = f"Of these {counted(len(seen), 'photo')} the model was trained on {trained} and chosen by {chosen}"
-    return [f"{text}: measured are {len(measured)} others (part=all measures everything)."]
+    return [f"{text}: measured {counted(len(measured), 'other is', 'others are')} (part=all measures everything)."]
 
 
 def refused_lines(data: ImageFolderData | PhotoFolder, most: int = 10) -> list[str]:

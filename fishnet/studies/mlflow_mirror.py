@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fishnet.errors import BadInput
+from fishnet.text import counted
 from fishnet.tracking import names
 from fishnet.tracking.delivery import CopyDelivery, RunCopy
 from fishnet.tracking.runs import summary_metrics
@@ -76,7 +77,7 @@ class Mirror:
         self._delivery.put(self._ended(states, status))
         while not self._delivery.empty:
             self._delivery.send()
-        return f"{len(self._delivery.sent)} runs of the study {self.protocol.name} are in MLflow."
+        return f"{counted(len(self._delivery.sent), 'run')} of the study {self.protocol.name} in MLflow."
 
     def _ended(self, states: list[StageState], status: str) -> Iterator[RunCopy]:
         """All runs as they stand when the study has ended; a trial that has not ended by then was KILLED."""

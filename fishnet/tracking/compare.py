@@ -18,7 +18,7 @@ from rich.console import Console
 from fishnet.errors import BadInput
 from fishnet.files import replacing
 from fishnet.measure.metrics import direction
-from fishnet.text import nearest
+from fishnet.text import counted, nearest
 
 from .layout import Row, fitted
 from .links import PORT, charts_link, compare_link, run_link, runs_link
@@ -70,7 +70,7 @@ def compare(
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     if target is not None:
         write_csv(rows, target)
-        console.print(f"{len(rows)} runs written to {target}", soft_wrap=True, highlight=False)
+        console.print(f"{counted(len(rows), 'run')} written to {target}", soft_wrap=True, highlight=False)
     return rows
 
 

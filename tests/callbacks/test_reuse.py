@@ -88,7 +88,8 @@ def test_heat_maps_lie_in_the_folder_of_a_csv_or_tensorboard_loggers_version(tmp
     assert events.Tags()["images"] == ["gradcam/panel/epoch_000", "gradcam/panel/epoch_001"]
 
 
-def test_lightnings_own_mlflow_logger_gets_the_pictures(tmp_path):
+def test_lightnings_own_mlflow_logger_gets_the_pictures(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # mlflow sets it, and it would outlive the test
     logger = MLFlowLogger("x", tracking_uri=f"sqlite:///{tmp_path}/own.db", artifact_location=f"file:{tmp_path}/kept")
     trainer = quiet_trainer(tmp_path, max_epochs=1, logger=logger, callbacks=[HeatMaps(photos=2)])
     trainer.fit(small(), tuples(), tuples())

@@ -68,6 +68,21 @@ def test_what_lies_in_the_folder_is_not_written_over(fishnet, checkpoint, shapes
     assert [path.read_text() for path in (tmp_path / "mine").iterdir()] == ["mine"]
 
 
+def test_a_finished_folder_is_written_over_where_that_is_asked_for(fishnet, checkpoint, shapes, tmp_path):
+    typed = [f"checkpoint={checkpoint}", f"images={shapes}/*/*_00[0-2].jpg", "out=why", "overwrite=true"]
+    assert fishnet("explain", *typed, "contents=true").status == 0
+    (tmp_path / "why/mine.txt").touch()
+    again = fishnet("explain", *typed, "method=gradcam", "pictures=2")
+    assert again.status == 0, again.err
+    names = {"logits.npy", "maps.csv", "maps.npy", "page.html", "pictures", "mine.txt"}
+    assert {path.name for path in (tmp_path / "why").iterdir()} == names
+    assert len(list((tmp_path / "why/pictures").iterdir())) == 2
+    assert len(pd.read_csv(tmp_path / "why/maps.csv")) == 9
+    (tmp_path / "why/maps.csv").unlink()
+    ended = fishnet("explain", *typed)
+    assert ended.status == 2 and "which is not of an earlier explain" in ended.err
+
+
 def test_labels_are_the_models(fishnet, checkpoint, shapes, tmp_path):
     """A folder of two of its classes, and one of classes that it does not know."""
     two, strange = tmp_path / "two", tmp_path / "strange"

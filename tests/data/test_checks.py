@@ -223,7 +223,7 @@ def test_a_crop_is_one_photo_and_a_new_arrangement_is_one_scene(tmp_path):
     folder = read_folder(str(root), SETTINGS, progress=False)
     findings = check(folder, [same_photo])
     assert "2 pairs of files show one photo, 1 of them in two classes" in said(findings, "same photo")
-    assert "1 pair of photos show one place" in said(findings, "same scene")
+    assert "1 pair of photos shows one place" in said(findings, "same scene")
     one_photo = [pair for pair in folder.pairs if pair.one_photo]
     write_pairs(one_photo, folder.table, root.with_name(".photos.fishnet") / PAIRS)
     index = build_index(root, progress=False)

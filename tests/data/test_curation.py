@@ -127,7 +127,7 @@ def test_a_photo_of_weight_two_counts_like_two_photos(balance):
         model.class_weights.copy_(torch.tensor([0.5, 1.0, 1.5]))
     logits, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 1])
     doubled = torch.tensor([0, 1, 1, 2])  # the fourth counts nothing
-    weighed = model._loss(logits, {"label": labels, "weight": torch.tensor([1.0, 2.0, 1.0, 0.0])}, "train")
-    assert torch.allclose(weighed, model._loss(logits[doubled], {"label": labels[doubled]}, "train"))
-    nothing = model._loss(logits, {"label": labels, "weight": torch.zeros(4)}, "train")
+    weighed = model.loss(logits, {"label": labels, "weight": torch.tensor([1.0, 2.0, 1.0, 0.0])}, "train")
+    assert torch.allclose(weighed, model.loss(logits[doubled], {"label": labels[doubled]}, "train"))
+    nothing = model.loss(logits, {"label": labels, "weight": torch.zeros(4)}, "train")
     assert np.isfinite(nothing.item())

@@ -214,7 +214,7 @@ def test_ignoring_copies_warns_of_what_may_straddle(lake):
     write(lake, "chub/copy.jpg", photo(0))
     found = index(lake, duplicates="ignore")
     assert found.table["group"].nunique() == 13
-    assert "2 photos form 1 clusters" in said(found)
+    assert "2 photos form 1 cluster of" in said(found)
     assert "straddle" not in said(index(lake))
     with pytest.raises(BadInput, match="group, drop, ignore"):
         index(lake, duplicates="keep")
@@ -260,10 +260,10 @@ def test_a_manifest_that_disagrees_is_reported(lake):
     table = pd.concat([table[1:], table[1:2], table[:1].assign(path="chub/gone.jpg")])
     table.to_csv(lake / "manifest.csv", index=False)
     found = index(lake)
-    for part in ("1 rows repeat", "1 rows name a photo that is not there", "1 photos have no row"):
+    for part in ("1 row repeats", "1 row names a photo that is not there", "1 photo has no row"):
         assert part in said(found)
     assert "6 photos lie in another class's folder" in said(found)
-    assert "11 photos are not the bytes" in said(found)
+    assert "11 photos have other bytes" in said(found)
     assert len(found.table) == 12
 
 

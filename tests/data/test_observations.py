@@ -70,3 +70,19 @@ def test_a_manifest_beside_the_photos_is_read(tmp_path):
 def test_what_is_no_part_is_refused(text):
     with pytest.raises(BadInput, match="such as part=2/4"):
         part_of(text)
+
+
+def test_photos_of_a_list_are_named_from_the_folder_that_holds_them_all(tmp_path, monkeypatch):
+    for name in ("here/a.jpg", "there/b.jpg"):
+        (tmp_path / name).parent.mkdir()
+        draw_photo(tmp_path / name, 0, 0)
+    (tmp_path / "manifest.csv").write_text("path,visit\nthere/b.jpg,2\nhere/a.jpg,1\n")
+    monkeypatch.chdir(tmp_path / "here")
+    for images in ("[a.jpg,../there/b.jpg]", f"[a.jpg,{tmp_path}/there/b.jpg]"):
+        found = loose_photos(images)
+        assert [file.read_bytes() for file in found.files] == [
+            (tmp_path / name).read_bytes() for name in ("here/a.jpg", "there/b.jpg")
+        ]
+    monkeypatch.chdir(tmp_path)
+    found = loose_photos("*/*.jpg")
+    assert found.table.to_dict("list") == {"path": ["here/a.jpg", "there/b.jpg"], "visit": ["1", "2"]}

@@ -70,3 +70,56 @@ def test_what_a_folder_of_class_folders_leaves_out_is_left_out_here_too(shapes, 
         "disc/bad\\udcff.jpg: the file's name is not valid UTF-8",
     ]
     assert "1 .bmp" in caplog.text and "1 special files" in caplog.text
+
+
+@pytest.fixture
+def few(shapes, tmp_path, monkeypatch):
+    """Photos under names that are patterns themselves, and a text file beside them."""
+    monkeypatch.chdir(tmp_path)
+    photo = next(shapes.glob("disc/*.jpg"))
+    for name in ("lake [2024]/a.jpg", "lake [2024]/b.JPG", "lake [2024]/deep/er/c.jpg", "odd[1]*.jpg", "a, b.jpg"):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo, file)
+    (tmp_path / "lake [2024]/notes.csv").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("images", "names"),
+    [
+        ("lake [2024]/*.jpg", "a"),
+        ("lake [2024]/*", "a b"),
+        ("lake [2024]/**/*.[jJ][pP][gG]", "a b c"),
+        ("*/*/*/c.jpg", "c"),
+        ("odd[1]*.jpg", "odd[1]*"),
+        ("[odd[1]*.jpg, lake [2024]/b.JPG,lake [2024]/a.jpg]", "odd[1]* b a"),
+        ('["a, b.jpg",lake [2024]/**/c.jpg]', "a, b c"),
+        ("[" + ",".join(50 * ["lake [2024]/a.jpg"]) + "]", "a"),
+        ("list.txt", "b a, b a c"),
+    ],
+)
+def test_patterns_and_lists_name_photos(few, images, names):
+    (few / "list.txt").write_text("\n  lake [2024]/b.JPG\na, b.jpg\nlake [2024]\n")
+    assert " ".join(path.stem for path in find_photos(images)) == names
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        ("lake/*.jpg", "no photo fits this pattern"),
+        ("lake [2024]/*.csv", "what does is no photo (notes.csv)"),
+        ("[a.jpg,gone.jpg]", r"images=[a.jpg,gone.jpg]: images=a.jpg does not exist"),
+        ("[]", "images=[] names no photo"),
+        ("empty.txt", "images=empty.txt names no photo"),
+        ("round.txt", "it names the list round.txt"),
+        ("photo.txt", "is no text in UTF-8"),
+    ],
+)
+def test_patterns_and_lists_that_name_none_are_refused_in_a_sentence(few, images, words):
+    (few / "empty.txt").touch()
+    (few / "round.txt").write_text("round.txt\n")
+    shutil.copy(few / "a, b.jpg", few / "photo.txt")
+    with pytest.raises(BadInput) as refused:
+        find_photos(images)
+    assert words in str(refused.value) and "\n" not in str(refused.value)

@@ -17,6 +17,7 @@ from fishnet.explain.overlay import (
     most_informative,
     overlay,
     sheet,
+    with_legend,
 )
 from fishnet.measure.predictions import Predictions
 
@@ -36,6 +37,32 @@ def test_red_where_it_looked_and_the_photo_elsewhere():
     hot = picture[2, 2].astype(int)
     assert hot[0] > 200
     assert hot[1] == hot[2] < 40
+
+
+def test_red_on_red_has_a_line_at_half_of_the_maximum():
+    """Light beside dark, between what is above half and what is below, and not along the edge of the photo."""
+    red = np.zeros((224, 224, 3), np.uint8)
+    red[..., 0] = 255
+    picture = np.asarray(overlay(red, corner())).astype(int)
+    hot = heat(corner(), (224, 224)) >= 0.5
+    light = (picture[..., 1] > 200) & (picture[..., 2] > 200)
+    dark = picture[..., 0] < 60
+    for line in (light, dark):
+        rows, columns = np.nonzero(line)
+        assert 30 < len(rows) < 300
+        for row, column in zip(rows, columns, strict=True):
+            near = hot[max(0, row - 3) : row + 4, max(0, column - 3) : column + 4]
+            assert near.any() and not near.all()
+    assert not light[0, 5:20].any()
+
+
+def test_a_legend_stands_below_a_sheet_and_shows_the_line():
+    page = sheet([overlay(GREY, corner())] * 2)
+    whole = np.asarray(with_legend(page)).astype(int)
+    assert (whole[: page.height, : page.width] == np.asarray(page)).all()
+    bar = whole[page.height + 5 : page.height + 15, 40:130]
+    assert bar[0, 0] == pytest.approx([190] * 3, abs=3) and bar[0, -1, 0] - bar[0, -1, 1] > 150
+    assert (bar[:, 42:48] > 200).all(axis=2).any(axis=1).all()
 
 
 def test_larger_photos_keep_their_size_and_shape():

@@ -114,7 +114,7 @@ def test_the_most_telling_stock_comes_first_and_can_be_named():
     flat = frame(made("light and steady"), "flat")
     found = candidates([pd.concat([flat, frame(made(), "cod", drop=[1990])], ignore_index=True)])
     assert [one.entity for one in found] == ["cod", "flat"]
-    assert found[0].notes == ["1 years without a catch were filled from their neighbours"]
+    assert found[0].notes == ["1 year without a catch was filled from what is beside it"]
     assert select(found, "FLAT, cod", 1) == [found[1], found[0]]
     from fishnet.errors import BadInput
 

@@ -7,7 +7,7 @@ import pytest
 from jinja2 import UndefinedError
 from markupsafe import Markup
 
-from fishnet.page.page import Chapter, Link, Number, Row, format_number, read_template, render_page
+from fishnet.page.page import Chapter, Link, Number, Row, format_number, read_template, render_page, unbroken
 
 
 def test_names_from_tables_are_text_and_never_markup():
@@ -99,3 +99,18 @@ def test_a_sortable_table_has_the_values_behind_its_cells():
     (data,) = re.findall(r'<script type="application/json">(.*?)</script>', text)
     assert json.loads(data) == {"keys": [["a", 0.91, 3.0], ["b</script>", None, None]]}
     assert "script-src 'sha256-" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("73 % of 48, 100 % in 1975", ["73 %", "100 %"]),
+        ("MSY 8,016 (7,331 – 8,766) or 0.7 ± 0.1 (2)", ["(7,331 – 8,766)", "0.7 ± 0.1"]),
+        ("−0.2 – 0.3, 29 % to 56 %", ["−0.2 – 0.3", "29 % to 56 %"]),
+        ("no number – and 5 fish", []),
+    ],
+)
+def test_numbers_that_belong_together_are_not_broken(text, whole):
+    marked = unbroken(f"<b> {text}")
+    assert re.findall(r'<span class="whole">(.*?)</span>', marked) == whole
+    assert re.sub("</?span.*?>", "", marked) == f"&lt;b&gt; {text}"

@@ -15,10 +15,23 @@ export function heatPicture(rows) {
     image.data[4 * place] = 255 * heat;
     image.data[4 * place + 3] = 255 * STRENGTH * heat;
   });
+  drawHalf(image.data, values.map((value) => value >= most / 2));
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = SIDE;
   canvas.getContext("2d").putImageData(image, 0, 0);
   return canvas;
+}
+
+/** A thin line around what is hot, light inside and dark outside: red on a red fish is not seen. */
+function drawHalf(pixels, hot) {
+  hot.forEach((here, place) => {
+    const x = place % SIDE, y = Math.floor(place / SIDE);
+    const beside = [x && place - 1, x < SIDE - 1 && place + 1, y && place - SIDE, y < SIDE - 1 && place + SIDE];
+    if (beside.some((other) => other && hot[other] !== here)) {
+      pixels.fill(here ? 255 : 24, 4 * place, 4 * place + 3);
+      pixels[4 * place + 3] = 230;
+    }
+  });
 }
 
 /** SIDE × SIDE values between those of the rows, by bilinear interpolation from the middle of each place. */
