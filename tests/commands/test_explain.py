@@ -100,6 +100,7 @@ def test_labels_are_the_models(fishnet, checkpoint, shapes, tmp_path):
     assert "label" not in pd.read_csv(tmp_path / "unknown" / "maps.csv")
 
 
+@pytest.mark.slow
 def test_one_class_against_the_rest_is_right_about_the_rest(fishnet, tiny, shapes, tmp_path):
     ended = fishnet(
         *("train", *tiny, "out=run", "data.positive=disc", "callbacks.heatmaps=null", "trainer.max_epochs=1")

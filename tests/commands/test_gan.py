@@ -87,6 +87,7 @@ def test_a_run_leaves_grids_its_best_epoch_and_figures_in_mlflow(gan):
     assert run.data.params["model.width"] == "4"
 
 
+@pytest.mark.slow
 def test_a_stopped_run_of_few_photos_goes_on_exactly(fishnet, discs, migrated, tmp_path, watched):
     shutil.copytree(migrated, tmp_path, dirs_exist_ok=True)
     steps, stop_at = watched

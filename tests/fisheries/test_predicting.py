@@ -60,6 +60,7 @@ def test_folds_share_no_stock_and_look_forward(table):
         assert not test["entity"].duplicated().any()
 
 
+@pytest.mark.slow
 def test_a_real_pattern_is_found_and_told_with_its_doubt(table, quick):
     steps = []
     learnt = learn(table, advance=lambda: steps.append(1))
@@ -73,6 +74,7 @@ def test_a_real_pattern_is_found_and_told_with_its_doubt(table, quick):
     assert (learnt.reliability[learnt.reliability["model"] == "boosting"]["stocks"].sum()) == len(learnt.answers)
 
 
+@pytest.mark.slow
 def test_nothing_is_found_in_noise(table, quick):
     kinds = dict(zip(table["entity"].unique(), np.random.default_rng(0).integers(0, 2, 60), strict=True))
     shuffled = table.assign(below=table["entity"].map(kinds))

@@ -98,6 +98,7 @@ def measured() -> dict[str, tuple[str, int, Setting, float]]:
     return rows
 
 
+@pytest.mark.slow
 def test_the_rule_chooses_what_was_measured_to_be_fastest(monkeypatch):
     """Every network of the table gets the setting that was fastest there, so nothing of the measured gain is lost."""
     monkeypatch.setattr(arithmetic, "cpu_flags", lambda: {"avx512_bf16"})
