@@ -123,7 +123,8 @@ def seen_lines(folder: PhotoFolder, part: str) -> list[str]:
     if not trained + chosen:
         return [f"The model was trained on none of these {counted(len(seen), 'photo')}."]
     text = f"Of these {counted(len(seen), 'photo')} the model was trained on {trained} and chosen by {chosen}"
-    return [f"{text}: measured {counted(len(measured), 'other is', 'others are')} (part=all measures everything)."]
+    others = f"measured {'is' if len(measured) == 1 else 'are'} {counted(len(measured), 'other')}"
+    return [f"{text}: {others} (part=all measures everything)."]
 
 
 def refused_lines(data: ImageFolderData | PhotoFolder, most: int = 10) -> list[str]:
