@@ -76,8 +76,8 @@ def train(config: DictConfig) -> dict[str, float]:
     from fishnet.tracking.store import check_store
 
     building.quieten()
-    building.check_logger(config)
     config, checkpoint, run_id = resumed(config)
+    building.check_logger(config)
     watch = StopOnSignal()  # from here on a signal ends the run in good order
     L.seed_everything(config.seed, verbose=False)
     data, gan = building.build_data(config), is_gan(config)
@@ -120,18 +120,21 @@ def train(config: DictConfig) -> dict[str, float]:
             else:
                 best = run.measure(trainer, model, data, logger=logger, test=config.test)
             made = page.write_page(folder, data, model, logger, command="train", best=best) if is_first() else None
-        run.print_summary(trainer, folder=folder, run_id=logger.run_id, measured="test set", page=made)
+        sent = None if config.tracking.offline else logger.run_id
+        run.print_summary(trainer, folder=folder, run_id=sent, measured="test set", page=made)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
 def bring_weights(model: DictConfig) -> None:
     """Published weights that are not on this machine yet are fetched, or refused where they cannot be."""
+    if model.pretrained is not True:
+        return
     from fishnet.models.backbones import check_name, prefetch
     from fishnet.models.published import has_trace
 
-    check_name(model.backbone, published=model.pretrained is True)
+    check_name(model.backbone, published=True)
     check_weights(model)
-    if model.pretrained is True and not has_trace(model.backbone):
+    if not has_trace(model.backbone):
         log.info("Fetching the weights of %s, once for this machine.", model.backbone)
         prefetch(model.backbone)
 

@@ -7,6 +7,7 @@ import math
 import os
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -68,11 +69,8 @@ def start(work: Callable[[DictConfig], object], verb: str, sweep: Callable | Non
     parser.error = refuse  # type: ignore[method-assign]
     arguments = parser.parse_args()
     try:
-        if arguments.multirun and arguments.cfg:  # Hydra shows single jobs alone
-            print(f"# the first of {_jobs(arguments.overrides)}", flush=True)
-            sys.argv[1:] = [word for word in sys.argv[1:] if word not in MULTIRUN + tuple(arguments.overrides)]
-            sys.argv += first_job(arguments.overrides)
-            arguments.multirun = False
+        if arguments.multirun and arguments.cfg:
+            _ask_of_first_job(arguments)
         main = hydra.main(version_base="1.3", config_path=CONF, config_name=verb)(job)
         if arguments.help:
             doc = work.__globals__["__doc__"]  # type: ignore[attr-defined]
@@ -101,6 +99,14 @@ def start(work: Callable[[DictConfig], object], verb: str, sweep: Callable | Non
         sentence = as_user_error(raised, verb)
         _print_once(sentence)
         raise SystemExit(sentence.status) from None
+
+
+def _ask_of_first_job(arguments: Namespace) -> None:
+    """Make of a question about a sweep's configuration that of its first job: Hydra shows single jobs alone."""
+    print(f"# the first of {_jobs(arguments.overrides)}", flush=True)
+    sys.argv[1:] = [word for word in sys.argv[1:] if word not in MULTIRUN + tuple(arguments.overrides)]
+    sys.argv += first_job(arguments.overrides)
+    arguments.multirun = False
 
 
 def options_first(words: list[str]) -> list[str]:

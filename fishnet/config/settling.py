@@ -22,9 +22,8 @@ MANY = 0.5  # of the photos: where as many are cut, all are shown whole
 
 
 def settle(config: DictConfig) -> None:
-    """What follows from other settings alone: published weights for people's own
-    photos, for a network that has some; fixed views where a frozen backbone would compute random ones in each epoch;
-    drawn fish are in the middle of their photos."""
+    """What follows from other settings alone: published weights for people's own photos, for a network that has some;
+    fixed views where a frozen backbone would compute random ones in each epoch; the middle of photos of drawn fish."""
     model, data = config.model, config.data
     own = data._target_ == OWN_PHOTOS
     if model.get("pretrained") == "auto":

@@ -118,13 +118,9 @@ def write_page(
 
 def about(files: RunFiles, data: ImageFolderData, command: str) -> str:
     """What made the page, from what."""
-    photos, classes = counted(len(data.table), "photo"), _classes(len(data.classes))
+    photos, classes = counted(len(data.table), "photo"), counted(len(data.classes), "class")
     groups = counted(int(data.table["group"].nunique()), "group")
     return f"fishnet {command}: {photos} of {classes} in {groups}, from {data.root}"
-
-
-def _classes(count: int) -> str:
-    return "1 class" if count == 1 else f"{count} classes"
 
 
 def essentials(files: RunFiles, data: ImageFolderData) -> list[str]:
@@ -159,7 +155,8 @@ def _percent(figure: Mapping[str, float | None]) -> str:
 
 def description(files: RunFiles, data: ImageFolderData, answers: Sequence[str], best: int | None) -> str:
     """The essentials as Markdown, for the page of the run in the tracker."""
-    made = f"{len(data.table)} photos of {_classes(len(data.classes))} in `{data.root}`"
+    photos, classes = counted(len(data.table), "photo"), counted(len(data.classes), "class")
+    made = f"{photos} of {classes} in `{data.root}`"
     kept = "" if best is None else f"; the weights are those of epoch {best + 1}"
     lines = [*(f"- {answer}" for answer in answers), "", f"{made}{kept}.", ""]
     lines += ["```", files.text("config/command.txt").strip(), "```", ""]

@@ -199,7 +199,8 @@ def print_summary(
     if refused := len(data.index.refused):
         listed = state_folder(data.root) / "refused.csv"
         lines["left out"] = f"{counted(refused, 'photo')}, listed with reasons in {listed}"
-    lines["run"] = f"{run_id}  ·  fishnet compare  ·  fishnet ui"
+    if run_id is not None:
+        lines["run"] = f"{run_id}  ·  fishnet compare  ·  fishnet ui"
     if page is not None or (folder / "report").exists():
         lines["report"] = str(page or folder / "report")
     for label, text in lines.items():

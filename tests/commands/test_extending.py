@@ -89,3 +89,11 @@ def test_another_logger_writes_beside_mlflow_and_one_that_is_not_here_is_refused
     ended = fishnet("train", *tiny, *quick, "logger=wandb", "out=other")
     assert ended.status == 2 and "uv pip install wandb" in ended.err
     assert not (tmp_path / "other").exists()
+
+
+def test_without_a_logger_nothing_is_sent_and_no_run_is_named(fishnet, tmp_path, tiny):
+    quick = ["trainer.max_epochs=1", "test=false", "callbacks.heatmaps=null"]
+    ended = fishnet("train", *tiny, *quick, "logger=none", "out=run")
+    assert ended.status == 0, ended.err
+    assert "fishnet ui" not in ended.out and "checkpoint" in ended.out
+    assert not (tmp_path / "mlflow.db").exists()

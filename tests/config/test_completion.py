@@ -1,6 +1,5 @@
 """Tab completes verbs, keys and choices, in shells that are really asked."""
 
-import shutil
 import subprocess
 import sys
 
@@ -25,7 +24,6 @@ def completed(line: str, breaks: str) -> list[str]:
     return ended.stdout.split()
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash to ask")
 @pytest.mark.parametrize(
     ("line", "breaks", "found"),
     [
