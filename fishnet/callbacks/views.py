@@ -47,7 +47,7 @@ class Views(L.Callback):
 
 def _page(data: PhotoSource, rows: np.ndarray, preprocessing: Preprocessing) -> Image.Image:
     photos, steps = data.photos(rows.tolist()), preprocessing.steps  # type: ignore[attr-defined]
-    columns = [("what the network sees", photos), *after_each(photos, steps)]
+    columns = [("inside the frame", photos), *after_each(photos, steps)]
     if root := getattr(data, "root", None):
         files = [Path(root) / path for path in data.table["path"].iloc[rows]]
         columns.insert(0, ("the photo, framed", torch.stack([framed(file, preprocessing) for file in files])))
