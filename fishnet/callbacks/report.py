@@ -151,7 +151,7 @@ class EpochLines(L.Callback):
     def _write_line(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         kept = trainer.callback_metrics.items()  # also those of a validation some epochs ago
         values = {key: value for key, value in kept if self._validated or not key.startswith(self.MEASURED)}
-        shown = "  ".join(f"{word} {float(values[key]):.4g}" for key, word in self.SHOWN.items() if key in values)
+        shown = "  ".join(f"{word} {_shown(float(values[key]))}" for key, word in self.SHOWN.items() if key in values)
         if self._ended and trainer.is_global_zero:
             log.info("epoch %d/%d  %s", self._ended, trainer.max_epochs, shown)
         self._ended, self._validated = 0, False
@@ -205,3 +205,8 @@ class Curves(L.Callback):
 def curves_file(run: Path) -> Path:
     """Where a run keeps its curves."""
     return run / "report" / "curves.csv"
+
+
+def _shown(value: float) -> str:
+    """Four digits, and large numbers in full: 0.6931, 14,950."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -54,12 +54,7 @@ def train(config: DictConfig) -> dict[str, float]:
         return _prefetch(config)
     if not is_gan(config):
         check_weights(config.model)
-        asked = config.model.get("pretrained")
         settle(config)
-        if asked == "auto" and config.model.pretrained:
-            log.info(
-                "%s begins with its published weights; model.pretrained=false draws new ones.", config.model.backbone
-            )
         check_fixed_views(config)
     import pytorch_lightning as L
     from hydra.utils import instantiate
@@ -137,6 +132,7 @@ def bring_weights(model: DictConfig) -> None:
     if not has_trace(model.backbone):
         log.info("Fetching the weights of %s, once for this machine.", model.backbone)
         prefetch(model.backbone)
+    log.info("%s begins with its published weights; model.pretrained=false draws new ones.", model.backbone)
 
 
 def _prefetch(config: DictConfig) -> dict[str, float]:
