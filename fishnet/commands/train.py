@@ -82,6 +82,9 @@ def train(config: DictConfig) -> dict[str, float]:
     if not gan:
         bring_weights(config.model)
         warn_of_frozen(config)
+        if checkpoint is None and config.model.pretrained is True:
+            text = "%s begins with its published weights; model.pretrained=false draws new ones."
+            log.info(text, config.model.backbone)
     model = instantiate(config.model, _convert_="all")(classes=data.class_names)
     if gan:
         require_float32(config, "a GAN is trained")
@@ -132,7 +135,6 @@ def bring_weights(model: DictConfig) -> None:
     if not has_trace(model.backbone):
         log.info("Fetching the weights of %s, once for this machine.", model.backbone)
         prefetch(model.backbone)
-    log.info("%s begins with its published weights; model.pretrained=false draws new ones.", model.backbone)
 
 
 def _prefetch(config: DictConfig) -> dict[str, float]:
