@@ -11,10 +11,10 @@ from fishnet.page.fader import PhotoCard, View, fader
 from fishnet.page.figures import data_address
 from fishnet.page.page import Chapter
 
-from .overlay import SMALLEST, draw_half, heat, overlay
+from .overlay import DARK, LIGHT, SMALLEST, draw_half, heat, overlay
 from .scores import Score
 
-HEAT_SIDE = 112  # pixels of a map on the page: it is smooth, and the browser enlarges it
+STEPS = 32  # of red: few enough to pack well, and too many to be seen
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,17 @@ def photo_address(photo: np.ndarray) -> str:
     return data_address(file.getvalue(), "image/jpeg")
 
 
-def heat_address(values: np.ndarray, side: int = HEAT_SIDE) -> str:
-    """The map as a red picture, of so many pixels a side, that is clear where the map is cold."""
-    warmth = heat(values, (side, side))
-    red = np.zeros((side, side, 4), np.uint8)
-    red[..., 0], red[..., 3] = 255, (255 * warmth).round()
-    draw_half(red, warmth)
+def heat_address(values: np.ndarray) -> str:
+    """The map as a red picture that is clear where the map is cold, as large as pages show it: a line that is enlarged
+    is a thick one."""
+    warmth = heat(values, (SMALLEST, SMALLEST))
+    numbers = (warmth * (STEPS - 1)).round().astype(np.uint8)
+    draw_half(numbers, warmth, dark=(STEPS,), light=(STEPS + 1,))
+    picture = Image.fromarray(numbers, "P")
+    picture.putpalette([*(255, 0, 0) * STEPS, *DARK, *LIGHT])
+    opacity = np.append(np.linspace(0, 255, STEPS).round(), [255, 255]).astype(np.uint8)
     file = BytesIO()
-    Image.fromarray(red).save(file, format="PNG", optimize=True)
+    picture.save(file, format="PNG", optimize=True, transparency=opacity.tobytes())
     return data_address(file.getvalue(), "image/png")
 
 

@@ -69,19 +69,22 @@ def _blended(base: np.ndarray, warmth: np.ndarray) -> np.ndarray:
     return cv2.convertScaleAbs(picture)
 
 
-def draw_half(picture: np.ndarray, warmth: np.ndarray) -> None:
+def draw_half(
+    picture: np.ndarray, warmth: np.ndarray, *, dark: tuple[int, ...] = DARK, light: tuple[int, ...] = LIGHT
+) -> None:
     """Draw the line at half of the maximum into the picture, light with a dark rim; a cold map has none.
 
     Args:
-        picture: rows × columns × 3 or 4 bytes; a fourth one is the opacity.
+        picture: rows × columns × 3 bytes; or rows × columns numbers of colours in a palette: then no line is smoothed.
         warmth: the map in [0, 1], of the same size.
+        dark, light: the colours of rim and line.
     """
     beyond = 2  # pixels outside the frame, so that no line runs along its edge
     hot = cv2.copyMakeBorder((warmth >= HALF).astype(np.uint8), *4 * (beyond,), cv2.BORDER_REPLICATE)
     lines, _ = cv2.findContours(hot, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE, offset=(-beyond, -beyond))
-    opaque = (255,) if picture.shape[2] == 4 else ()
-    for colour, thickness in ((DARK, 2), (LIGHT, 1)):
-        cv2.drawContours(picture, lines, -1, (*colour, *opaque), thickness, cv2.LINE_AA)
+    kind = cv2.LINE_AA if picture.ndim == 3 else cv2.LINE_8
+    for colour, thickness in ((dark, 2), (light, 1)):
+        cv2.drawContours(picture, lines, -1, colour, thickness, kind)
 
 
 def with_legend(page: Image.Image) -> Image.Image:

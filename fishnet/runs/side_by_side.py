@@ -21,7 +21,6 @@ from .arms import ComparedRun
 from .gallery import photos_root
 
 SIDE = 224  # pixels of a photo
-HEAT_SIDE = 56  # of a map: there are as many of them as photos times runs
 MOST_VIEWS = 720  # photos times runs: the page stays below some ten megabytes
 MOST_RUNS = 12  # beside each other
 KINDS = {"differ": "the runs disagree", "wrong": "all are wrong", "right": "all are right"}
@@ -179,7 +178,7 @@ class _Photos:
     def heat(self, number: int, file: str) -> str:
         """Of the run's map of the photo; empty where it has kept none."""
         row, maps = self._rows[number].get(file), self.runs[number].maps
-        return "" if row is None or maps is None else heat_address(maps.maps[row], HEAT_SIDE)
+        return "" if row is None or maps is None else heat_address(maps.maps[row])
 
 
 def _root_of(run: ComparedRun) -> Path | None:

@@ -1,10 +1,14 @@
 """Pictures of maps: the founding study's red, readable captions in any script."""
 
+import base64
+from io import BytesIO
+
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import ImageDraw
+from PIL import Image, ImageDraw
 
+from fishnet.explain.contact import heat_address
 from fishnet.explain.overlay import (
     GREEN,
     RED,
@@ -174,3 +178,15 @@ def test_what_the_model_has_not_seen_is_drawn_first_and_classes_take_turns():
     assert drawn_first("ab1new ab2new ab3new aa4new", 3) == [2, 1, 3]
     assert drawn_first("aa1 aa2 bb3", 2) == [2, 1]  # of a model that does not know what it has seen
     assert drawn_first("aa1test", 0) == []
+
+
+def test_a_pages_map_is_red_as_it_is_hot_and_its_line_is_two_pixels():
+    address = heat_address(corner())
+    with Image.open(BytesIO(base64.b64decode(address.partition(",")[2]))) as packed:
+        shown = np.asarray(packed.convert("RGBA"))
+    warm = heat(corner(), (224, 224))
+    line = shown[..., 1] > 0
+    assert shown.shape == (224, 224, 4) and (shown[~line][:, :3] == (255, 0, 0)).all()
+    assert np.abs(shown[~line][:, 3] / 255 - warm[~line]).max() <= 0.5 / 31 + 1 / 255
+    assert 0 < line.sum() < 4 * 224 and np.abs(warm[line] - 0.5).max() < 0.1
+    assert len(address) < 8000
