@@ -14,8 +14,9 @@ Examples
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from omegaconf import DictConfig
 
@@ -26,6 +27,9 @@ from fishnet.config.settling import settle, settle_fit, warn_of_frozen
 from fishnet.config.validate import check_fixed_views, check_weights, validate
 from fishnet.environment import keep_freed_memory
 from fishnet.ranges import FreeText, Seed
+
+if TYPE_CHECKING:
+    from fishnet.data.datamodule import ImageFolderData
 
 log = logging.getLogger("fishnet")
 
@@ -57,7 +61,6 @@ def train(config: DictConfig) -> dict[str, float]:
         settle(config)
         check_fixed_views(config)
     import pytorch_lightning as L
-    from hydra.utils import instantiate
 
     from fishnet.callbacks.guards import StopOnSignal
     from fishnet.config import building
@@ -65,7 +68,7 @@ def train(config: DictConfig) -> dict[str, float]:
     from fishnet.runs import lr_range, page, records, run
     from fishnet.runs.folders import is_first, run_folder
     from fishnet.runs.forecast import forecast
-    from fishnet.runs.precision import choose_precision, require_float32, use_gpu
+    from fishnet.runs.precision import choose_precision, use_gpu
     from fishnet.runs.resume import check_classes
     from fishnet.tracking import names
     from fishnet.tracking.store import check_store
@@ -79,18 +82,7 @@ def train(config: DictConfig) -> dict[str, float]:
     if checkpoint is not None:
         check_classes(checkpoint, data.class_names, root=config.data.root, resume=config.resume)
     data.check()
-    if not gan:
-        bring_weights(config.model)
-        warn_of_frozen(config)
-        if checkpoint is None and config.model.pretrained is True:
-            text = "%s begins with its published weights; model.pretrained=false draws new ones."
-            log.info(text, config.model.backbone)
-    model = instantiate(config.model, _convert_="all")(classes=data.class_names)
-    if gan:
-        require_float32(config, "a GAN is trained")
-        run.warn_of_few(data)
-    else:
-        building.check_model(model, config)
+    model = network(config, data, goes_on=checkpoint is not None)
     name, job = str(config.name or config.model.get("backbone", "gan")), job_folder()
     with run_folder(config.out, name=name, job=job, resumable=True, resumed=checkpoint is not None) as folder:
         if is_first() and not config.tracking.offline:
@@ -121,6 +113,35 @@ def train(config: DictConfig) -> dict[str, float]:
         sent = None if config.tracking.offline else logger.run_id
         run.print_summary(trainer, folder=folder, run_id=sent, measured="test set", page=made)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def network(config: DictConfig, data: "ImageFolderData", *, goes_on: bool) -> Any:
+    """The classifier or GAN to train, which can take the photos; what cannot is refused.
+
+    Args:
+        config: of the run.
+        data: its photos, none of which is read.
+        goes_on: whether a checkpoint brings the weights.
+    """
+    from hydra.utils import instantiate
+
+    from fishnet.config import building
+    from fishnet.runs import run
+    from fishnet.runs.precision import require_float32
+
+    build = partial(instantiate(config.model, _convert_="all"), classes=data.class_names)
+    if is_gan(config):
+        require_float32(config, "a GAN is trained")
+        run.warn_of_few(data)
+        return build()
+    bring_weights(config.model)
+    warn_of_frozen(config)
+    if config.model.pretrained is True and not goes_on:
+        text = "%s begins with its published weights; model.pretrained=false draws new ones."
+        log.info(text, config.model.backbone)
+    model = build()
+    building.check_model(model, config)
+    return model
 
 
 def bring_weights(model: DictConfig) -> None:
