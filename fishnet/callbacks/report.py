@@ -5,12 +5,13 @@ import logging
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, ClassVar, cast
+from typing import Annotated, Any, ClassVar, cast
 
 import numpy as np
 import pandas as pd
 import pytorch_lightning as L
 
+from fishnet.data.class_names import ClassNames
 from fishnet.files import replacing
 from fishnet.measure.calibration import calibration_error, fit_temperature
 from fishnet.measure.intervals import Interval
@@ -84,9 +85,17 @@ class Report(UsesPredictions):
             predictions=predictions,
             photos=photos_of(trainer, predictions),
             names=list(names),
+            called=called(trainer, pl_module),
             temperature=temperature,
             resamples=self.resamples,
         )
+
+
+def called(trainer: L.Trainer, pl_module: Any) -> ClassNames:
+    """What people call the classes, as the photos' folder says, and the model's checkpoint."""
+    known = [getattr(each, "names", None) for each in (pl_module, getattr(trainer, "datamodule", None))]
+    of_model, of_folder = (each if isinstance(each, ClassNames) else ClassNames() for each in known)
+    return of_model | of_folder
 
 
 def photos_of(trainer: L.Trainer, predictions: Predictions) -> pd.DataFrame:

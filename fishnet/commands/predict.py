@@ -41,6 +41,7 @@ from fishnet.text import counted, few_of
 
 if TYPE_CHECKING:
     from fishnet.data.camtrap_planning import Plan
+    from fishnet.data.class_names import ClassNames
     from fishnet.data.observations import LoosePhotos, Observation
     from fishnet.models.answer_table import AnswerTable
 
@@ -168,16 +169,17 @@ def answer_table(config: DictConfig, photos: "LoosePhotos") -> "AnswerTable":
 
     checkpoint = Path(config.checkpoint)
     model = load_model(checkpoint)
-    classes = possible_classes(model.classes, config.classes)
+    classes = possible_classes(model.classes, config.classes, model.names)
     sure = cast("dict", OmegaConf.to_container(config.sure)) if OmegaConf.is_config(config.sure) else config.sure
-    limits = limits_of(sure, classes, thresholds_known(checkpoint) if sure == "model" else None)
+    limits = limits_of(sure, classes, thresholds_known(checkpoint) if sure == "model" else None, model.names)
     return AnswerTable(model, photos.files, classes, limits, config.batch_size, joined=config.by is not None)
 
 
-def possible_classes(known: list[str], chosen: list[str] | None) -> list[str]:
+def possible_classes(known: list[str], chosen: list[str] | None, names: "ClassNames") -> list[str]:
     """The classes that a photo may show, in the model's order; all of them where none are named."""
     if chosen is None:
         return known
+    chosen = [names.among(each, known) or each for each in chosen]
     if unknown := sorted({*chosen} - {*known}):
         raise BadInput(f"classes: the model does not know {few_of(unknown)}; it knows {few_of(known, 20)}.")
     if len({*chosen}) < 2:

@@ -20,6 +20,7 @@ from typing import Any
 
 from fishnet.data.camtrap import is_package, read_about
 from fishnet.data.camtrap_classes import BLANK, classes_folder, link_classes
+from fishnet.data.class_names import ClassNames, read_class_names
 from fishnet.errors import BadInput
 from fishnet.reef import Settings, reef_folder
 from fishnet.reef.folder import reef_path
@@ -230,6 +231,15 @@ class FolderSource:
     @cached_property
     def listing(self) -> Listing:
         return list_photos(self.root)
+
+    @cached_property
+    def names(self) -> ClassNames:
+        """What people call the classes."""
+        return read_class_names(self.root)
+
+    def typed(self, name: str) -> str:
+        """The class folder of a name that a person has typed; the name itself where no class is called so."""
+        return self.names.among(name, list(self.counts())) or name if self.names else name
 
     def counts(self) -> dict[str, int]:
         return self.listing.counts()

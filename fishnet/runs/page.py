@@ -38,6 +38,7 @@ PHOTOS = 24  # under maps: half of them mistakes, where there are as many
 MOST_PAIRS, MOST_REFUSED, MOST_NAMED = 12, 200, 300
 VERSIONS = ("fishnet-vision", "torch", "torchvision", "timm", "pytorch-lightning", "mlflow", "numpy")
 TEXTS = ("class", "predicted", "path", "group", "seen", "first", "second", "note")  # columns
+NAMED = {name: f"{name}_name" for name in ("class", "predicted", "first", "second")}  # where people call them otherwise
 LABELS = {metric.name: metric.label for metric in METRICS} | {"loss_scaled": "loss with the temperature"}
 MEASURED = {  # by the part of the folder
     "test": "test photos, which it neither learned from nor was chosen by",
@@ -64,9 +65,12 @@ class RunFiles:
         return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
     def table(self, name: str) -> pd.DataFrame:
-        """A table of `report/`, without rows where there is none; a class called `nan` stays one."""
+        """A table of `report/`, without rows where there is none; a class called `nan` stays one, and classes that
+        people call by other names than their folders' have these."""
         file = self.run / "report" / name
         table = pd.read_csv(file, dtype=str, keep_default_na=False) if file.is_file() else pd.DataFrame()
+        table = table.assign(**{key: table[named] for key, named in NAMED.items() if named in table})
+        table = table.drop(columns=[named for named in NAMED.values() if named in table])
         return table.assign(**{str(key): pd.to_numeric(table[key]) for key in table if key not in TEXTS})
 
     @property
