@@ -27,21 +27,22 @@ def cards_of(
 
     Args:
         model: whose answers they are.
-        results: maps of all photos.
+        results: maps of all photos; a `label` in their table is -1 where nobody knows what is right.
         views: of the same photos.
         most: cards.
         method: of the maps of true classes, as in `batch_maps`.
         root: the folder to which photos are named.
     """
     table = results.table
-    true = table["class"] if "label" in table else table["explained"]
+    labels = table["label"].to_numpy(int) if "label" in table else np.full(len(table), -1)
+    true = table["class"].where(labels >= 0, table["explained"]) if "label" in table else table["explained"]
     rows = instructive_rows(table.assign(true=true), margins(results.logits), most)
     if not rows:
         return []
     photos = views(rows)
     answers = results.logits[rows].argmax(axis=1)
     maps = results.maps[rows] if results.maps.ndim == 3 else results.maps[rows, answers]
-    known = table["label"].to_numpy(int)[rows] if "label" in table else answers
+    known = np.where(labels[rows] >= 0, labels[rows], answers)
     wrong = np.flatnonzero(known != answers)
     others = dict(zip(wrong.tolist(), _maps_of(model, photos[wrong], known[wrong], method), strict=True))
     probabilities = model.probabilities(torch.from_numpy(np.array(results.logits[rows]))).numpy()
@@ -49,10 +50,10 @@ def cards_of(
     for number, (row, answer, label) in enumerate(zip(rows, answers, known, strict=True)):
         shown = [(answer, maps[number])] + ([(label, others[number])] if number in others else [])
         each = [
-            ClassMap(model.classes[k], float(probabilities[number, k]), values.astype(np.float32))
+            ClassMap(model.names.full(model.classes[k]), float(probabilities[number, k]), values.astype(np.float32))
             for k, values in shown
         ]
-        name = model.classes[label] if "label" in table else None
+        name = model.names.full(model.classes[label]) if labels[row] >= 0 else None
         cards.append(Card(named(table["path"][row], root), photos[number], name, each))
     return cards
 
