@@ -42,7 +42,7 @@ from fishnet.errors import BadInput
 from fishnet.files import LockHeld, locked, write_whole
 from fishnet.progress import with_progress
 from fishnet.ranges import AtLeast, FreeText
-from fishnet.text import counted
+from fishnet.text import counted, reasons_in_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -256,9 +256,8 @@ def _loose(config: DictConfig, model: "ImageClassifier", photos: list[Path]) -> 
         )
     batches = list(photo_batches(photos, model.preprocessing, batch_size=config.batch_size))
     pairs = [pair for batch in batches for pair in zip(batch.photos, batch.problems, strict=True)]
-    for path, problem in pairs:
-        if problem:
-            log.warning("%s: %s", path, problem)
+    for line in reasons_in_lines((str(path), problem) for path, problem in pairs if problem):
+        log.warning(line)
     paths = [str(path) for path, problem in pairs if not problem]
     if not paths:
         raise BadInput(f"images={config.images}: none of the photos can be read.")

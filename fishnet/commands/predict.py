@@ -37,7 +37,7 @@ from fishnet.errors import BadInput
 from fishnet.files import replacing
 from fishnet.progress import with_progress, working
 from fishnet.ranges import AtLeast, FreeText, Probability
-from fishnet.text import counted, few_of
+from fishnet.text import counted, few_of, reasons_in_lines
 
 if TYPE_CHECKING:
     from fishnet.data.camtrap_planning import Plan
@@ -97,6 +97,8 @@ def predict(config: DictConfig) -> dict[str, float]:
         counts = write_one_part(config, table, photos, blocks, out)
     else:
         counts = write_table(table, blocks, out)
+    for line in reasons_in_lines(table.problems):
+        log.warning(line)
     log.info(
         "%s: %s%s, %d not sure, %d could not be read",
         *(out, counted(counts["photos"], "photo"), f" in {counted(len(found), 'observation')}" if config.by else ""),

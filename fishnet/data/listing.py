@@ -24,7 +24,7 @@ from fishnet.data.class_names import ClassNames, read_class_names
 from fishnet.errors import BadInput
 from fishnet.reef import Settings, reef_folder
 from fishnet.reef.folder import reef_path
-from fishnet.text import few_of
+from fishnet.text import few_of, reasons_in_lines
 
 _log = logging.getLogger("fishnet")
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif"})
@@ -174,7 +174,7 @@ def _photos_below(folder: Path) -> list[Path]:
     listing = Listing(folder.resolve())
     _list_below(listing, "", str(folder), "")
     listing.left_out -= Counter({".csv": sum((folder / name).is_file() for name in _TABLES)})
-    for warning in [*listing.warnings(), *(f"{name}: {reason}" for name, reason in listing.refused)]:
+    for warning in [*listing.warnings(), *reasons_in_lines(listing.refused)]:
         _log.warning(warning)
     if not listing.photos:
         raise BadInput(f"images={folder} holds no photos ({', '.join(sorted(EXTENSIONS))}).")

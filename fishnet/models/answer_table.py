@@ -4,7 +4,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fishnet.data.class_names import ClassNames
@@ -38,6 +38,7 @@ class AnswerTable:
         limits: below which an answer is not sure, by class.
         batch_size: photos that the network is asked about at once.
         joined: whether rows are observations, not photos.
+        problems: the photos so far that cannot be read, each with the reason.
     """
 
     model: ImageClassifier
@@ -46,6 +47,7 @@ class AnswerTable:
     limits: Limits
     batch_size: int
     joined: bool
+    problems: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def columns(self) -> list[str]:
@@ -81,11 +83,11 @@ class AnswerTable:
         return rows
 
     def answers(self, block: Sequence[Observation], counts: Counter[str]) -> Iterator[Answer]:
-        """Of each photo of a block; those that cannot be read are logged."""
+        """Of each photo of a block; those that cannot be read are noted in `problems`."""
         files = [self.files[row] for observation in block for row in observation.photos]
         for answer in answers(self.model, files, self.batch_size, self.classes):
             if answer.problem:
-                log.warning("%s: %s", answer.photo, answer.problem)
+                self.problems.append((str(answer.photo), answer.problem))
             counts["refused"] += bool(answer.problem)
             counts["trained on"] += answer.seen == PARTS[0]
             yield answer

@@ -25,7 +25,7 @@ from fishnet.measure.metrics import shown_in
 from fishnet.models.checkpoint import newest, read_checkpoint, write_checkpoint
 from fishnet.models.classifier import ImageClassifier
 from fishnet.models.run_model import keep_model
-from fishnet.text import counted
+from fishnet.text import counted, reasons_in_lines
 from fishnet.tracking.logger import MlflowLogger
 from fishnet.tracking.session import Reports, open_run
 
@@ -132,9 +132,8 @@ def refused_lines(data: ImageFolderData | PhotoFolder, most: int = 10) -> list[s
     refused = data.index.refused
     if not len(refused):
         return []
-    lines = [f"{counted(len(refused), 'photo')} cannot be read and left out:"]
-    lines += [f"  {row.path}: {row.reason}" for row in refused.head(most).itertuples()]
-    return lines + ([f"  and {len(refused) - most} more"] if len(refused) > most else [])
+    lines = reasons_in_lines(refused[["path", "reason"]].itertuples(index=False), most=most)
+    return [f"{counted(len(refused), 'photo')} cannot be read and left out:", *(f"  {line}" for line in lines)]
 
 
 def keep_best(trainer: L.Trainer, logger: MlflowLogger) -> int | None:
