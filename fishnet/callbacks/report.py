@@ -133,7 +133,9 @@ class Speed(L.Callback):
 
 
 class EpochLines(L.Callback):
-    """One line an epoch, so that a log file shows the course of a run; figures of validation in those that have one."""
+    """One line an epoch, so that a log file shows the course of a run; figures of validation in those that have one.
+
+    What could not be measured (NaN) is left out."""
 
     SHOWN: ClassVar[dict[str, str]] = {
         "train/loss": "train loss",
@@ -160,7 +162,8 @@ class EpochLines(L.Callback):
     def _write_line(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         kept = trainer.callback_metrics.items()  # also those of a validation some epochs ago
         values = {key: value for key, value in kept if self._validated or not key.startswith(self.MEASURED)}
-        shown = "  ".join(f"{word} {_shown(float(values[key]))}" for key, word in self.SHOWN.items() if key in values)
+        figures = {key: float(values[key]) for key in self.SHOWN if key in values}
+        shown = "  ".join(f"{self.SHOWN[key]} {_shown(value)}" for key, value in figures.items() if value == value)
         if self._ended and trainer.is_global_zero:
             log.info("epoch %d/%d  %s", self._ended, trainer.max_epochs, shown)
         self._ended, self._validated = 0, False

@@ -141,8 +141,8 @@ def explain(config: DictConfig) -> dict[str, float]:
         _write_page(config, out, cards, scores, inside)
         (out / UNDERWAY).unlink()
     for score in scores.values():
-        interval = f"[{score.low:.3f}, {score.high:.3f}]"
-        print(f"{'score':12s}{score.value:.3f} {interval}  chance {score.chance:.3f}  {score.says}")
+        interval = " [{:.3f}, {:.3f}]".format(*score.ends) if score.ends else ""
+        print(f"{'score':12s}{score.value:.3f}{interval}  chance {score.chance:.3f}  {score.says}")
     log.info("%s: maps of %s, %s", out, counted(len(table), "photo"), counted(len(cards), "picture"))
     print(f"{'page':12s}{out / 'page.html'}", flush=True)
     return {"photos": float(len(table)), "pictures": float(len(cards))} | {

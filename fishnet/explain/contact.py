@@ -122,7 +122,8 @@ def scores_chapter(scores: Mapping[str, Score]) -> Chapter:
         style="soft",
     )
     rows = [
-        (score.says, score.value, f"{score.low:.3f} to {score.high:.3f}", score.chance) for score in scores.values()
+        (score.says, score.value, "{:.3f} to {:.3f}".format(*score.ends) if score.ends else "–", score.chance)
+        for score in scores.values()
     ]
     chapter.add_table(["figure", "value", "95 %", "chance"], rows, numeric={1, 2, 3})
     return chapter

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,11 @@ class TestReport:
     """
 
     __test__ = False  # not a test, whatever pytest thinks of the name
+    FILES: ClassVar = (
+        *("metrics.json", "classification_report.txt", "classification_report.csv", "confusion_matrix.csv"),
+        *("confused_pairs.csv", "dendrogram.csv", "predictions.csv", "confusion_matrix.png", "dendrogram.png"),
+        "reliability.png",
+    )
 
     predictions: Predictions
     photos: pd.DataFrame

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 from fishnet.audit.page import REASONS, audit_page, opening
+from fishnet.data.class_names import ClassNames
 from fishnet.page.page import Chapter, render_page
 from tests.support.edged import many_classes
 
@@ -44,5 +45,7 @@ def test_of_two_classes_the_page_says_that_both_may_be_named_for_one_cue(whole):
     measured, found = whole.measured, whole.found
     two = replace(measured, classes=measured.classes[1:], tests=measured.tests[1:], recalls=measured.recalls[1:])
     accused = Chapter(found[2].name)
-    opened = opening(two, [replace(found[1], name=measured.classes[1]), found[2]], {found[2].name: accused})
+    opened = opening(
+        two, [replace(found[1], name=measured.classes[1]), found[2]], {found[2].name: accused}, ClassNames()
+    )
     assert "whose it is" in render_page("two", "", [opened, accused]).lower()
