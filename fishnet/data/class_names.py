@@ -6,6 +6,7 @@ pictures, pages and tables, and may type them in place of the folder's.
 
 import csv
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -66,8 +67,8 @@ class ClassNames:
 
     @cached_property
     def _short(self) -> dict[str, str]:
-        own = [name for name, _ in self.of.values()]
-        return {folder: name if own.count(name) == 1 else f"{name} ({folder})" for folder, (name, _) in self.of.items()}
+        own = Counter(name for name, _ in self.of.values())
+        return {folder: name if own[name] == 1 else f"{name} ({folder})" for folder, (name, _) in self.of.items()}
 
     @cached_property
     def _full(self) -> dict[str, str]:

@@ -56,7 +56,7 @@ def sentences(embedding: Embedding) -> list[str]:
     lines = [leak, f"A linear head on these vectors names {linear:.0%}, of groups that it has not seen."]
     if len(overlaps := embedding.overlaps):
         first = overlaps.iloc[0]
-        both = " and ".join(embedding.folder.names.full(first[name]) for name in ("first", "second"))
+        both = " and ".join(embedding.folder.names.short(first[name]) for name in ("first", "second"))
         lines.append(f"{both} lie among each other the most ({first['share']:.0%}).")
     if count := len(embedding.suspects):
         agreed = int((embedding.suspects["action"] == "relabel").sum())

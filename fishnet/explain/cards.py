@@ -50,11 +50,11 @@ def cards_of(
     for number, (row, answer, label) in enumerate(zip(rows, answers, known, strict=True)):
         shown = [(answer, maps[number])] + ([(label, others[number])] if number in others else [])
         each = [
-            ClassMap(model.names.full(model.classes[k]), float(probabilities[number, k]), values.astype(np.float32))
+            ClassMap(model.classes[k], float(probabilities[number, k]), values.astype(np.float32))
             for k, values in shown
         ]
-        name = model.names.full(model.classes[label]) if labels[row] >= 0 else None
-        cards.append(Card(named(table["path"][row], root), photos[number], name, each))
+        name = model.classes[label] if labels[row] >= 0 else None
+        cards.append(Card(named(table["path"][row], root), photos[number], name, each, model.names))
     return cards
 
 
@@ -76,10 +76,11 @@ def save_cards(cards: Sequence[Card], folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     for number, card in enumerate(cards):
         plain, *mapped = side_by_side(card)
-        answer = card.maps[0]
-        tiles = [captioned(mapped[0], Caption(card.true or answer.name, answer.name, answer.probability))]
+        answer, short = card.maps[0], card.called.short
+        caption = Caption(short(card.true or answer.name), short(answer.name), answer.probability)
+        tiles = [captioned(mapped[0], caption)]
         lines = zip(mapped[1:], card.maps[1:], strict=True)
-        tiles += [labelled(picture, f"what speaks for {each.words}") for picture, each in lines]
+        tiles += [labelled(picture, f"what speaks for {each.words(short(each.name))}") for picture, each in lines]
         row = with_legend(in_a_row([labelled(plain, "the photo"), *tiles]))
         save(row, folder / f"{number:03d}_{cut(Path(card.path).stem)}.jpg")
 
