@@ -259,7 +259,7 @@ def write_camtrap(
                 continue
             best, unsure = table.best(answer.probabilities)
             counts["not sure"] += unsure
-            found = table.classes[best], answer.probabilities[best]
+            found = table.model.names.short(table.classes[best]), answer.probabilities[best]  # a scientific name
             answered.append(Classified(*found, not unsure, "", strange=bool(answer.strange)))
     checkpoint = Path(config.checkpoint).expanduser().absolute()
     name = (run_of(checkpoint) or checkpoint).name
