@@ -20,7 +20,7 @@ from fishnet.ranges import Above, AtLeast, Within, check_ranges
 from .folder import PhotoFolder, finished, photo_loader
 from .index import Index
 from .listing import folder_source
-from .loading import EpochSampler, EvaluationSampler, FeatureDataset, ResumableLoader
+from .loading import EpochSampler, EvaluationSampler, FeatureDataset, ResumableLoader, workers_beside
 from .seen import SeenPhotos
 from .store import Stored
 from .views import PlainPreprocessing, Preprocessing, View
@@ -58,7 +58,7 @@ class ImageFolderData(L.LightningDataModule):
         augment: What training shows: `light` crops and mirrors, `photo` also recolours, `affine` turns and shifts.
         balance: For classes of unequal size: `weights` in the loss, or a `sampler` that draws rare classes oftener.
         batch_size: Photos in a batch.
-        workers: Processes that load photos beside the training.
+        workers: Processes that load photos beside the model; by default none on a CPU and up to eight on a GPU.
         cache: Where decoded photos are kept: `auto` (beside the index), `off`, or a folder.
         cache_limit: The most that the cache may take, in GB; above it, photos are decoded each time.
         views: With a frozen backbone, so many fixed random views of a photo, each computed once.
@@ -98,7 +98,7 @@ class ImageFolderData(L.LightningDataModule):
         augment: Literal["none", "mirror", "light", "photo", "affine"] = "light",
         balance: Literal["none", "weights", "sampler"] = "none",
         batch_size: Annotated[int, AtLeast(1)] = 32,
-        workers: Annotated[int, AtLeast(0)] = 0,
+        workers: Annotated[int, AtLeast(0)] | None = None,
         cache: str = "auto",
         cache_limit: Annotated[float, Above(0)] = 20.0,
         views: Annotated[int, AtLeast(0)] | None = None,
@@ -200,8 +200,11 @@ class ImageFolderData(L.LightningDataModule):
         return FeatureDataset(self._features(rows, training), self.table.label.to_numpy(), rows, weights)
 
     def _loader(self, dataset: Dataset, sampler: Any, **more: Any) -> DataLoader:
-        more["pin_memory"] = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return photo_loader(dataset, sampler, batch_size=self.batch_size, workers=self.workers, **more)
+        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+        asked = 0 if self._features is not None and self.workers is None else self.workers  # features are at hand
+        workers = workers_beside(device, asked, self.trainer.num_devices if self.trainer else 1)
+        more["pin_memory"] = device.type == "cuda"
+        return photo_loader(dataset, sampler, batch_size=self.batch_size, workers=workers, **more)
 
     def _rank_and_world(self) -> dict[str, int]:
         return {"rank": self.trainer.global_rank, "world": self.trainer.world_size} if self.trainer else {}

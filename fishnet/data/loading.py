@@ -9,9 +9,13 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from fishnet.environment import usable_cores
+
 from .augment import DRAWS, hashed_noise
 from .store import Stored
 from .views import View
+
+MOST_WORKERS = 8  # a process makes about a thousand views of 224 pixels a second
 
 
 class WorkingImages(Protocol):
@@ -154,6 +158,14 @@ class ResumableLoader(DataLoader):
         done = state["batches"] >= len(self)
         self.sampler.set_epoch(state["epoch"] + done)
         self.sampler.start = 0 if done else state["batches"] * (self.batch_size or 1)
+
+
+def workers_beside(device: torch.device, asked: int | None, processes: int = 1) -> int:
+    """How many processes load photos beside a model: as many as were asked for, else none on a CPU, whose cores they
+    would take from it, and up to MOST_WORKERS on a GPU, which leaves them idle."""
+    if asked is not None:
+        return asked
+    return min(MOST_WORKERS, max(0, usable_cores() // processes - 1)) if device.type == "cuda" else 0
 
 
 def single_thread(_worker: int) -> None:
