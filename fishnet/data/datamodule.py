@@ -20,7 +20,7 @@ from fishnet.ranges import Above, AtLeast, Within, check_ranges
 from .folder import PhotoFolder, finished, photo_loader
 from .index import Index
 from .listing import folder_source
-from .loading import EpochSampler, EvaluationSampler, FeatureDataset, ResumableLoader, workers_beside
+from .loading import REPEATS, EpochSampler, EvaluationSampler, FeatureDataset, Known, ResumableLoader, workers_beside
 from .seen import SeenPhotos
 from .store import Stored
 from .views import PlainPreprocessing, Preprocessing, View
@@ -183,6 +183,10 @@ class ImageFolderData(L.LightningDataModule):
         """Every photo of a part once, over all processes."""
         return self._loader(self._dataset(part), EvaluationSampler(self.rows(part), **self._rank_and_world()))
 
+    def on_before_batch_transfer(self, batch: dict, dataloader_idx: int) -> dict:
+        """Look for repeats while the batch is on the processor: on a GPU that would wait for all that is queued."""
+        return {**batch, REPEATS: bool((batch["index"] < 0).any())} if "index" in batch else batch
+
     def on_after_batch_transfer(self, batch: dict, dataloader_idx: int) -> dict:
         """What a preset does to whole batches happens here, on the model's device."""
         return finished(batch, self.augment)
@@ -190,6 +194,22 @@ class ImageFolderData(L.LightningDataModule):
     def serve_features(self, features: Features) -> None:
         """From here on loaders serve features of a frozen backbone, which are asked for when a loader is made."""
         self._features = features
+
+    @property
+    def serves_features(self) -> bool:
+        return self._features is not None
+
+    def known(self, part: str, *, views: bool = False) -> Known:
+        """Features of a part's photos as they are evaluated, or of their fixed views, with labels and loss weights; of
+        a data module that serves features."""
+        assert self._features is not None
+        rows, labels = self.rows(part), self.table.label.to_numpy()
+        weights = np.ones(len(labels)) if self.folder.weights is None else self.folder.weights
+        if self.balance == "weights":
+            weights = weights * self.class_weights[labels]
+        stored = self._features(rows, views)
+        features = np.concatenate([[view[position].ravel() for position in range(len(rows))] for view in stored])
+        return Known(features, np.tile(labels[rows], len(stored)), np.tile(weights[rows], len(stored)))
 
     def _dataset(self, part: str) -> Dataset:
         training = part == "train"

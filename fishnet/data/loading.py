@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from .augment import DRAWS, hashed_noise
 from .store import Stored
 from .views import View
 
+REPEATS = "repeats"  # of a batch: whether it holds any
 MOST_WORKERS = 8  # a process makes about a thousand views of 224 pixels a second
 
 
@@ -72,6 +73,23 @@ class FeatureDataset(Dataset):
         pairs = zip(keys % len(self.views), self.position[rows], strict=True)
         features = [self.views[view][position].reshape(-1) for view, position in pairs]
         return {"features": torch.from_numpy(np.stack(features)), **batch}
+
+
+class Known(NamedTuple):
+    """Features to learn from, a row a photo or one of its views.
+
+    Attributes:
+        features: (rows, numbers).
+        labels: of each row.
+        weights: of each row in the loss.
+    """
+
+    features: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+
+    def joined(self, other: "Known") -> "Known":
+        return Known(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
 
 
 def _rows_of(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from fishnet.data.loading import REPEATS
 from fishnet.data.seen import SeenPhotos
 from fishnet.errors import BadInput
 from fishnet.measure.metrics import beyond_counts, of_counts
@@ -25,8 +26,6 @@ from .optimisation import check_optimizer, make_optimizer, make_scheduler
 from .preprocessing import contrasted, preprocessing_of, whitened
 from .resume_state import ResumeState
 
-REPEATS = "repeats"  # whether a batch has any; known before it is moved to the device
-
 
 class ImageClassifier(L.LightningModule):
     """A backbone that classifies photos: photos in (uint8, or float 0 to 1), logits out.
@@ -38,6 +37,9 @@ class ImageClassifier(L.LightningModule):
         pretrained: true for published ImageNet weights, or a local .pth or .safetensors file of the same architecture.
             `auto` is settled by the program for a folder; a model alone begins from nothing.
         freeze: `none`, `backbone` (only the classifier layer learns), or a number of stages, from the first on.
+        head: how the classifier layer learns: `linear` is trained as all else, `logistic` is fitted on the stored
+            features of a frozen backbone, exactly and in seconds.
+        head_refit: of `logistic`: fitted on validation photos too before the test.
         dropout: the share of features left out before the classifier layer in training.
         image_size: side of the square that the network sees; null takes the backbone's own.
         fit: how a photo becomes a square: `crop` shows its middle, `pad` all of it on a plain ground, `squash` all of
@@ -65,6 +67,8 @@ class ImageClassifier(L.LightningModule):
         backbone_args: dict | None = None,
         pretrained: bool | str = False,
         freeze: Literal["none", "backbone"] | int = "none",
+        head: Literal["linear", "logistic"] = "linear",
+        head_refit: bool = False,
         dropout: Annotated[float, FromToBelow(0, 1)] = 0.0,
         image_size: int | None = None,
         fit: Literal["auto", "crop", "pad", "squash"] = "crop",
@@ -153,12 +157,6 @@ class ImageClassifier(L.LightningModule):
         super().train(mode)
         frozen_to_eval(self.network)
         return self
-
-    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Look for repeats while the batch is on the processor: on a GPU that would wait for all that is queued."""
-        if isinstance(batch, Mapping) and "index" in batch:
-            return {**batch, REPEATS: bool((batch["index"] < 0).any())}
-        return batch
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         loss, outputs = self.shared_step(batch, "train")
@@ -256,8 +254,11 @@ class ImageClassifier(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         settings = self.hparams
+        learning = [p for p in self.parameters() if p.requires_grad]
+        if settings["head"] == "logistic":  # it is fitted already
+            return torch.optim.SGD(learning, lr=0.0)
         optimizer = make_optimizer(
-            [p for p in self.parameters() if p.requires_grad],
+            learning,
             name=settings["optimizer"],
             lr=settings["lr"],
             momentum=settings["momentum"],
