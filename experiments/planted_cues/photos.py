@@ -32,11 +32,11 @@ from fishnet import ImageClassifier, ImageFolderData
 from fishnet.audit.exchange import HOSTS, Effects, choose_donors, choose_hosts, measure_effects
 from fishnet.audit.kinds import KINDS, Views
 from fishnet.audit.middle import DONORS as FEW
-from fishnet.audit.middle import KIND, MOST, usual_share
+from fishnet.audit.middle import MOST, usual_share
 from fishnet.audit.planting import PLANTABLE, plant
 from fishnet.audit.proxy import embedded
 from fishnet.audit.regions import elliptic, learned_regions
-from fishnet.audit.significance import exchange_test
+from fishnet.audit.significance import BEYOND, exchange_test, standing_out
 from fishnet.environment import keep_freed_memory
 from fishnet.explain.maps import batch_maps
 from fishnet.models.backbones import single_head
@@ -51,6 +51,7 @@ CUES = tuple(cue for cue in PLANTABLE if cue not in ("hand", "tag"))  # those th
 DONORS = 80
 PLANTED = 0  # the class, in the order of the names
 SHOWN = 40  # carriers whose heat-maps are asked for
+STANDING = "ellipse, standing out"  # the middle, where animals reach beyond it and a class stands out even so
 AT_ONCE = 36  # photos
 EPOCHS, RATE, BATCH = 8, 3e-4, 24  # of the whole network
 
@@ -197,11 +198,11 @@ def rows_of(folder: Folder, mode: str, cue: str, share: float) -> Iterator[dict]
         shown = np.flatnonzero(~folder.trained[carrying])[:SHOWN]
         known["red_on_cue"] = red_share(model, own.pixels[shown], own.covered[shown])
         if float(known["rho"]) < LEARNED:
-            of_class = {"class": model.classes[PLANTED], "planted": True, "flagged": False}
+            of_class = {"class": model.classes[PLANTED], "planted": True, "flagged": False, "counts": False}
             yield {**known, **dict.fromkeys(FOUND, ""), **of_class}
             return
     region, usual, protected, effects = exchanged(folder, model, pixels)
-    for c, test in enumerate(exchange_test(effects)):
+    for c, test in enumerate(exchange_test(effects, travels=region == STANDING)):
         of_class = effects.labels == c
         values = effects.logits[effects.kinds.index(test.kind), of_class, c]
         carries = carrying[donors_of(folder, DONORS)][of_class]
@@ -210,15 +211,15 @@ def rows_of(folder: Folder, mode: str, cue: str, share: float) -> Iterator[dict]
             **known, "class": model.classes[c], "planted": bool(cue) and c == PLANTED,
             "rho": known["rho"] if c == PLANTED else "", "region": region, "usual": round(usual, 4),
             "protected": round(float(protected.mean()), 4), "donors": test.donors, "p": f"{test.p:.3g}",
-            "kind": test.kind, "flagged": test.flagged, "effect": round(test.effect[0], 4),
+            "kind": test.kind, "flagged": test.flagged, "counts": test.counts, "effect": round(test.effect[0], 4),
             "effect_low": round(test.effect[1], 4), "share": round(test.share[0], 4),
             "share_low": round(test.share[1], 4),
             "carriers_auroc": round(float(roc_auc_score(carries, values)), 4) if partly else "",
         }  # fmt: skip
 
 
-FOUND = ("class", "planted", "region", "usual", "protected", "donors", "p", "kind", "flagged", "effect", "effect_low",
-         "share", "share_low", "carriers_auroc")  # fmt: skip
+FOUND = ("class", "planted", "region", "usual", "protected", "donors", "p", "kind", "flagged", "counts", "effect",
+         "effect_low", "share", "share_low", "carriers_auroc")  # fmt: skip
 
 
 def donors_of(folder: Folder, most: int) -> np.ndarray:
@@ -226,7 +227,8 @@ def donors_of(folder: Folder, most: int) -> np.ndarray:
 
 
 def exchanged(folder: Folder, model: ImageClassifier, pixels: Tensor) -> tuple[str, float, Tensor, Effects]:
-    """As the audit does: the middle with a few donors first, and then the region that fits with all of them."""
+    """As the audit does: the middle with a few donors first, and then the region that fits with all of them; with the
+    middle too where a class stands out."""
     hosts = choose_hosts(folder.labels, folder.digests, folder.audited, HOSTS)
     few, donors = donors_of(folder, FEW), donors_of(folder, DONORS)
     sample = np.union1d(np.union1d(hosts, few), donors)
@@ -243,9 +245,11 @@ def exchanged(folder: Folder, model: ImageClassifier, pixels: Tensor) -> tuple[s
             )  # fmt: skip
 
     middle = elliptic(len(sample), SIDE).protected
-    usual = usual_share(measured(middle, few, (KIND,)))
+    usual = usual_share(measured(middle, few, (BEYOND,)))
     if usual <= MOST:
         return "ellipse", usual, middle, measured(middle, donors, KINDS)
+    if standing_out(measured(middle, donors, (BEYOND,)))[0]:
+        return STANDING, usual, middle, measured(middle, donors, KINDS)
     batches = partial(pixels[sample].split, AT_ONCE)
     protected = learned_regions(model, batches, folder.labels[sample]).protected
     return "learned", usual, protected, measured(protected, donors, KINDS)

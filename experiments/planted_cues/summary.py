@@ -13,7 +13,7 @@ from scipy import stats
 
 from fishnet.audit.kinds import KINDS
 from fishnet.audit.middle import MOST
-from fishnet.audit.verdicts import WORTH
+from fishnet.audit.significance import STANDS_OUT, WORTH
 
 LEARNED = 0.1  # reliance from which a cue counts as learned
 WEAK = 0.8  # accuracy below which no verdict is given
@@ -29,24 +29,42 @@ def main() -> None:
               f"{rows['protected'].mean():.2f} protected")  # fmt: skip
         for line in (*recalls(rows), *alarms(rows)):
             print("  " + line)
-    print("\nall layouts, region=auto, learned cues off the animal in half of the class or more")
-    for line in beside(table[table["region"] == "auto"]):
-        print("  " + line)
+    if (auto := table["region"] == "auto").any():
+        print("\nall layouts, region=auto, learned cues off the animal in half of the class or more")
+        for line in beside(table[auto]):
+            print("  " + line)
 
 
 def read(files: Sequence[Path]) -> pd.DataFrame:
     """The tables of the bench as one, with what counts as a `shortcut` (less where `boxes` are given), and once more as
-    `auto` the rows of the region that the audit would have `chosen`."""
-    table = pd.concat(pd.read_csv(file) for file in files)
+    `auto` the rows of the region that the audit would have `chosen`: with fish anywhere the middle where a class stands
+    out, and of these rows those classes alone."""
+    table = pd.concat([pd.read_csv(file) for file in files], ignore_index=True)
     worth = np.where(table["region"] == "boxes", WORTH["given"], WORTH["estimated"])
     table["shortcut"] = table["flagged"] & (table["share_low"] >= worth) & (table["accuracy"] >= WEAK)
     for column in ("cue", "control"):
         table[column] = table[column].fillna("")
     table["chosen"] = table["region"]
     if "usual" in table:
-        fits = np.where(table["usual"] <= MOST, "ellipse", "learned")
-        table = pd.concat([table, table[table["region"] == fits].assign(region="auto")])
+        ahead = table.groupby("case", group_keys=False)[[*table]].apply(stands_out)
+        some = ahead.groupby(table["case"]).transform("any")
+        centred = table["usual"] <= MOST
+        fits = np.where(centred | some, "ellipse", "learned")
+        auto = table[table["region"] == fits].assign(region="auto")
+        auto["shortcut"] &= centred | ~some | ahead
+        table = pd.concat([table, auto])
     return table
+
+
+def stands_out(case: pd.DataFrame) -> pd.Series:
+    """Whether the middle moves a class of the case by far more than the others: the rule of `standing_out` in
+    `audit/significance.py`, by the shares of the kind that is worth most."""
+    middle = case[case["region"] == "ellipse"].sort_values("share", ascending=False)
+    shares, lows = middle["share"].to_numpy(), middle["share_low"].to_numpy()
+    for count in range((len(middle) - 1) // 2, 0, -1):
+        if lows[:count].min() >= max(STANDS_OUT * shares[count], WORTH["estimated"]):
+            return case["class"].isin(middle["class"].iloc[:count])
+    return pd.Series(False, index=case.index)
 
 
 def recalls(rows: pd.DataFrame) -> list[str]:

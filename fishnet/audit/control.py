@@ -10,7 +10,6 @@ import numpy as np
 
 from .power import OFF_ANIMAL, Bench, can_learn
 from .sections import Audited
-from .verdicts import counts
 
 CUE = OFF_ANIMAL[0]
 REASON = "a cue that was planted into all classes alike makes the test accuse {name}: it cannot be believed here"
@@ -25,7 +24,7 @@ def checked(audited: Audited) -> Audited:
     rng = np.random.default_rng(audited.seed)
     label = innocent[int(rng.integers(len(innocent)))]
     test, _ = Bench.of(audited, label).planted(range(len(audited.model.classes)), CUE, rng)
-    if not (test.flagged and counts(test, given=audited.measured.regions.given)):
+    if not test.counts:
         return replace(audited, control="silent")
     reason = REASON.format(name=audited.model.classes[label])
     found = [

@@ -138,13 +138,13 @@ def audit_of(
     """The audit from what was measured: the answers (`logits`) on all photos with these labels, and the effects of the
     sample's donors."""
     right = logits.argmax(axis=1) == labels
-    own = [right[labels == label] for label in range(len(classes))]
+    own, regions = [right[labels == label] for label in range(len(classes))], sample.regions
+    tests = exchange_test(effects, alpha, given=regions.given, travels=regions.travels)
     recalls = [float(of_class.mean()) if len(of_class) else np.nan for of_class in own]
     return FolderAudit(
         photos=sample.photos, rows=sample.rows, classes=list(classes), judged=len(labels),
-        accuracy=float(right.mean()), recalls=recalls, regions=sample.regions, hosts=sample.hosts,
-        donors=sample.donors, effects=effects, tests=exchange_test(effects, alpha), nulls=relabelled_p_values(effects),
-        folds=folds,
+        accuracy=float(right.mean()), recalls=recalls, regions=regions, hosts=sample.hosts, donors=sample.donors,
+        effects=effects, tests=tests, nulls=relabelled_p_values(effects), folds=folds,
     )  # fmt: skip
 
 

@@ -16,8 +16,9 @@ from fishnet.models.interface import Classifier
 from . import regions
 from .boxes import boxed_regions
 from .masks import masked_regions
-from .middle import MOST, share_beyond_middle
+from .middle import CLOSER, MOST, beyond_middle, usual_share
 from .regions import Regions
+from .significance import standing_out
 
 log = logging.getLogger("fishnet")
 
@@ -54,6 +55,7 @@ class RegionSource:
         masks: the folder, for `masks`.
         weights, network: of an ImageNet network, for `animals`.
         why: this way was chosen, in words; empty where it was asked for.
+        travels: whether parts of the animals are known to lie outside.
     """
 
     way: str
@@ -65,6 +67,7 @@ class RegionSource:
     weights: Path | None = None
     network: str = ""
     why: str = ""
+    travels: bool = False
 
     def __post_init__(self) -> None:
         if self.way == "boxes" and self.boxes is None:
@@ -78,20 +81,28 @@ class RegionSource:
 
     def decided(self, rows: np.ndarray) -> "RegionSource":
         """With `auto`, the same with the way that fits these rows: the middle, or what is learned where the animals
-        reach beyond it."""
+        reach beyond it. Where a class stands out even there it is the middle, which takes no cue for an animal."""
         if self.way != "auto":
             return self
-        share = share_beyond_middle(self.model, self.data.folder, rows)
-        centred = share <= MOST
+        share = usual_share(beyond_middle(self.model, self.data.folder, rows))
         why = f"tried with the middle first: outside of it lies {max(share, 0):.0%} of the answer of a usual class, so "
-        why += "the animals keep to it" if centred else f"the animals reach beyond it (more than {MOST:.0%})"
-        way = "ellipse" if centred else "learned"
+        if share <= MOST:
+            return self._chosen("ellipse", why + "the animals keep to it")
+        why += f"the animals reach beyond it (more than {MOST:.0%})"
+        ahead, common = standing_out(beyond_middle(self.model, self.data.folder, rows, CLOSER))
+        if not ahead:
+            return self._chosen("learned", why)
+        names = ", ".join(self.model.classes[label] for label in sorted(ahead))
+        why += f"; but {names} by far more than any other class, of which none has more than {common:.0%}"
+        return self._chosen("ellipse", why, travels=True)
+
+    def _chosen(self, way: str, why: str, *, travels: bool = False) -> "RegionSource":
         log.info("region=%s, %s.", way, why)
-        return replace(self, way=way, why=why)
+        return replace(self, way=way, why=why, travels=travels)
 
     def __call__(self, rows: np.ndarray) -> Regions:
         """Where the animal may be in the photos of these rows of the folder."""
-        found = self._found(rows)
+        found = self._found(rows)._replace(travels=self.travels)
         return found._replace(how=f"{found.how} ({self.why})") if self.why else found
 
     def _found(self, rows: np.ndarray) -> Regions:

@@ -230,7 +230,7 @@ def evidence_chapter(audited: Audited) -> Chapter:
     if audit.folds:
         chapter.add_text(_prose().folds(audit.folds, len(audit.hosts)), style="boxed")
     share = f"{float(audit.regions.protected.mean()):.0%}"
-    chapter.add_text(_prose().region(audit.regions.how, share))
+    chapter.add_text(_prose().region(audit.regions.how, share, audit.regions.travels))
     rows = np.linspace(0, len(audit.photos) - 1, min(SHOWN, len(audit.photos))).round().astype(int).tolist()
     views = views_of(rows)
     tiles = [

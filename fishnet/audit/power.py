@@ -25,7 +25,6 @@ from .planting import plant
 from .proxy import AT_ONCE, EmbeddedExchange, embedded
 from .sections import Audited, Section
 from .significance import ClassTest, exchange_test
-from .verdicts import counts
 
 OFF_ANIMAL = ("border", "float", "tint", "ruler", "vignette", "watermark", "blur", "person")
 ON_ANIMAL = ("tag", "hand")
@@ -172,9 +171,8 @@ class Bench:
         """Plant a cue into the class, let a new layer learn it, and ask the exchange about that layer."""
         audited, rng = self.audited, np.random.default_rng([self.audited.seed, number])
         test, layer = self.planted([self.label], cue, rng)
-        found = test.flagged and counts(test, given=audited.measured.regions.given)
-        truth = self._truth(cue, layer, rng)
-        return Trial(cue, audited.model.classes[self.label], cue in ON_ANIMAL, *truth, found, max(0.0, test.share[0]))
+        truth, name = self._truth(cue, layer, rng), audited.model.classes[self.label]
+        return Trial(cue, name, cue in ON_ANIMAL, *truth, test.counts, max(0.0, test.share[0]))
 
     def planted(self, labels: Sequence[int], cue: str, rng: np.random.Generator) -> tuple[ClassTest, nn.Linear]:
         """The test of this class, and the layer, where half of the photos of the given classes carry the cue."""
@@ -187,7 +185,8 @@ class Bench:
         laid = self.base.replaced(carriers, EmbeddedExchange.of(audited.model, hosts, views))
         layer = self._layer(labels, cue, rng)
         host_labels = measured.photos["label"].to_numpy()[measured.hosts]
-        return exchange_test(laid.effects(layer, 1.0, of_donors, groups, host_labels))[self.label], layer
+        effects, regions = laid.effects(layer, 1.0, of_donors, groups, host_labels), measured.regions
+        return exchange_test(effects, given=regions.given, travels=regions.travels)[self.label], layer
 
     def _layer(self, labels: Sequence[int], cue: str, rng: np.random.Generator) -> nn.Linear:
         """A new classifier layer, learned from photos of which half of these classes' carry the cue."""

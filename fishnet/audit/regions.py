@@ -40,11 +40,13 @@ class Regions(NamedTuple):
         protected: (n, side, side), 1 where the animal may be.
         given: whether somebody has drawn them.
         how: in words.
+        travels: whether parts of the animals are known to lie outside, so that every class moves.
     """
 
     protected: Tensor
     given: bool
     how: str
+    travels: bool = False
 
 
 def elliptic(count: int, side: int) -> Regions:

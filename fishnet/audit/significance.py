@@ -2,7 +2,7 @@
 by how much at least."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import optimize, stats
@@ -13,6 +13,9 @@ ALPHA = 0.05  # expected false alarms a folder
 FEWEST = 40  # donors of a class, below which nothing is said about it
 CARRIER = 0.95  # quantile of the other classes' donors above which a donor carries the cue
 BARE = 0.70  # and below which it does not
+WORTH = {"given": 0.01, "estimated": 0.02}  # the least share that counts, by how the animal's region is known
+STANDS_OUT = 1.4  # times the share of any other class: nothing but a shortcut moves a single class so much further
+BEYOND = "outer"  # the kind with which an animal travels that lies partly outside its region
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class ClassTest:
             donors themselves, and its 95 % interval. It means the same for a sure model and a doubtful one.
         left_out: the other classes that rest on something: their donors are not compared with, for what they do to
             their own class lowers this one.
+        least: from which share on it counts: with many photos the least leak of the animal is beyond doubt.
     """
 
     p: float
@@ -44,13 +48,28 @@ class ClassTest:
     effect: tuple[float, float, float]
     share: tuple[float, float, float]
     left_out: tuple[int, ...] = ()
+    least: float = WORTH["estimated"]
+
+    @property
+    def counts(self) -> bool:
+        """Whether the class rests on it, and by enough."""
+        return self.flagged and self.share[1] >= self.least
 
 
-def exchange_test(effects: Effects, alpha: float = ALPHA) -> list[ClassTest]:
+def exchange_test(
+    effects: Effects, alpha: float = ALPHA, *, given: bool = False, travels: bool = False
+) -> list[ClassTest]:
     """A test for each class, with at most `alpha` expected false alarms in all.
 
     Step-down: the donors of a flagged class leave the pool that others are compared with, since a cue of one class
     lowers the other logits in its donors' hosts and so raises everyone else's by comparison.
+
+    Args:
+        effects: of the donors.
+        alpha: expected false alarms.
+        given: whether somebody has drawn the animals' regions.
+        travels: whether parts of the animals lie outside their regions. Then every class moves, share and price are
+            those beyond what any class that does not stand out has, and only classes that stand out count.
     """
     remaining, flagged = list(range(effects.classes)), list[int]()
     tests: dict[int, dict[str, float]] = {}
@@ -63,7 +82,47 @@ def exchange_test(effects: Effects, alpha: float = ALPHA) -> list[ClassTest]:
         flagged.append(worst)
         remaining.remove(worst)
     flagged += [c for c in remaining if _corrected(tests[c]) < alpha / effects.classes]  # where no pool is left
-    return [_class_test(effects, c, tests[c], flagged, alpha) for c in range(effects.classes)]
+    if travels:
+        return _beyond_others(effects, tests, flagged, alpha)
+    found = [_class_test(effects, c, tests[c], flagged, alpha) for c in range(effects.classes)]
+    return [replace(test, least=WORTH["given" if given else "estimated"]) for test in found]
+
+
+def _beyond_others(
+    effects: Effects, tests: dict[int, dict[str, float]], flagged: list[int], alpha: float
+) -> list[ClassTest]:
+    """Where every class moves: only those that stand out count, by what they have beyond the others."""
+    ahead, common = standing_out(effects)
+    flagged = [c for c in flagged if c in ahead]
+    found = [_class_test(effects, c, tests[c], flagged, alpha) for c in range(effects.classes)]
+    price = max(0.0, *(test.effect[0] for c, test in enumerate(found) if c not in ahead))
+    least = max(WORTH["estimated"], (STANDS_OUT - 1) * common)
+    return [
+        replace(test, least=least, share=_beyond(test.share, common), effect=_beyond(test.effect, price))
+        for test in found
+    ]
+
+
+def _beyond(ends: tuple[float, float, float], common: float) -> tuple[float, float, float]:
+    return tuple(end - common for end in ends)  # type: ignore[return-value]
+
+
+def standing_out(effects: Effects) -> tuple[list[int], float]:
+    """Classes whose surroundings move them far more than those of any other class do, and the largest share of the
+    answer among these others.
+
+    Where animals reach beyond their region, each class is moved by its own animals. As many classes stand out as the
+    lower ends of their shares lie STANDS_OUT times above the largest share of the rest, which is half of all or more.
+    """
+    first = [share_of(effects, c, BEYOND)[0] for c in range(effects.classes)]
+    order = sorted(range(effects.classes), key=lambda c: first[c], reverse=True)
+    for count in range((effects.classes - 1) // 2, 0, -1):
+        ahead, rest = order[:count], order[count:]
+        common = max(0.0, *(share_of(effects, c, BEYOND, ahead)[0] for c in rest))
+        lows = [share_of(effects, c, BEYOND, [other for other in ahead if other != c])[1] for c in ahead]
+        if min(lows) >= max(STANDS_OUT * common, WORTH["estimated"]):
+            return ahead, common
+    return [], max(0.0, *first)
 
 
 def _corrected(by_kind: dict[str, float]) -> float:

@@ -10,7 +10,6 @@ from .nulls import is_silent
 from .significance import FEWEST, ClassTest
 
 TOO_WEAK = 0.8  # accuracy below which a model's answers are too much chance to be explained
-WORTH = {"given": 0.01, "estimated": 0.02}  # the least share that counts, by how the animal's region is known
 WHOLE = 0.9  # a cue in more of a class's photos than this is in all of them, as far as can be seen
 
 CARRIED_BY = {  # what is exchanged → what the class rests on
@@ -75,14 +74,9 @@ def _verdict(audit: FolderAudit, label: int, test: ClassTest, withheld: str) -> 
         withheld = f"{test.donors} photos that the model has not learned from, and {FEWEST} are needed"
     if withheld:
         return Verdict(name, "withheld", withheld, "", 0.0, test)
-    if test.flagged and counts(test, given=audit.regions.given):
+    if test.counts:
         return Verdict(name, "shortcut", "", _basis(audit, label, test), max(0.0, test.effect[1]), test)
     return Verdict(name, "nothing", "", "", 0.0, test)
-
-
-def counts(test: ClassTest, *, given: bool) -> bool:
-    """Whether what is exchanged is worth enough: with many photos the least leak of the animal is beyond doubt."""
-    return test.share[1] >= WORTH["given" if given else "estimated"]
 
 
 def _basis(audit: FolderAudit, label: int, test: ClassTest) -> str:
@@ -91,10 +85,10 @@ def _basis(audit: FolderAudit, label: int, test: ClassTest) -> str:
     return ", ".join([*(["A"] if partial else []), "D" if audit.regions.given else "C"])
 
 
-def share_max(tests: Sequence[ClassTest], *, given: bool) -> tuple[float, int | None]:
+def share_max(tests: Sequence[ClassTest]) -> tuple[float, int | None]:
     """The largest share of a class's answer that was shown to rest on something besides the animal, and the class; 0
     and None where none was. It compares models, for it means the same for a sure one and a doubtful one."""
-    shown = [(test.share[0], label) for label, test in enumerate(tests) if test.flagged and counts(test, given=given)]
+    shown = [(test.share[0], label) for label, test in enumerate(tests) if test.counts]
     return max(shown, default=(0.0, None))
 
 

@@ -4,8 +4,9 @@ import logging
 import math
 import random
 import signal as signals
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as L
@@ -16,12 +17,14 @@ from fishnet.errors import Interrupted, WorkFailed
 
 from .checkpoints import LastCheckpoint
 from .lightning_internals import at_step_end
+from .readings import Readings
 
 log = logging.getLogger("fishnet")
 
 WATCHED = (signals.SIGTERM, signals.SIGINT, signals.SIGUSR1)  # USR1: Slurm's warning before the time limit
 
 MOST_NAMED = 32  # photos in a sentence
+TOGETHER = 16  # steps after which several processes look at their losses at once
 
 
 class StopOnSignal(L.Callback):
@@ -84,52 +87,92 @@ class StopOnSignal(L.Callback):
 
 
 class FiniteNumbers(L.Callback):
-    """Stops before a value that is no finite number reaches weights or checkpoint; names step, rate and photos."""
+    """Stops before a value that is no finite number reaches a checkpoint; names step, rate and photos.
+
+    No step waits for a GPU to tell its loss: there the number is read some steps later, and at the latest before
+    anything is kept. On a CPU it is read at once, before the weights are moved by it.
+    """
+
+    def __init__(self) -> None:
+        self._losses, self._answers = Readings(), Readings()
+        self._batch: dict[str, Any] = {}
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx: int) -> None:
-        self._rows = batch["index"] if isinstance(batch, dict) and "index" in batch else []
+        rows = batch["index"] if isinstance(batch, dict) and "index" in batch else []
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        self._batch = {"rows": rows, "step": trainer.global_step, "epoch": trainer.current_epoch, "rate": rate}
 
     def on_before_backward(self, trainer: L.Trainer, pl_module: L.LightningModule, loss: Tensor) -> None:
-        value = loss.item()
-        elsewhere = "the loss of another process became infinite or no number"
-        self._check(trainer, math.isfinite(value), f"the loss became {value}", elsewhere)
+        self._losses.note(self._batch, loss)
+        if trainer.world_size == 1:
+            self._check_losses(trainer, self._losses.arrived())
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx: int) -> None:
+        if trainer.world_size > 1 and (batch_idx + 1) % TOGETHER == 0:
+            self._check_losses(trainer, self._losses.all())
 
     def on_validation_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:
-        self._check_logits(outputs, trainer, "validation")
+        self._note_answers(outputs, trainer)
 
-    def on_test_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:
-        self._check_logits(outputs, trainer, "the test")
+    on_test_batch_end = on_validation_batch_end
 
-    def _check_logits(self, outputs: dict[str, Tensor], trainer: L.Trainer, part: str) -> None:
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._check_answers(trainer, self._answers.all(), "validation")
+
+    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._check_answers(trainer, self._answers.all(), "the test")
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._check_losses(trainer, self._losses.all())
+
+    on_train_epoch_end = on_validation_start
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict) -> None:
+        """The loss of the last step was a number, but its update may have ruined the weights."""
+        self._check_losses(trainer, self._losses.all())
+        finite = {name: torch.isfinite(value).all() for name, value in checkpoint["state_dict"].items()}
+        if not bool(torch.stack([whole.to(pl_module.device) for whole in finite.values()]).all()):
+            ruined = next(name for name, whole in finite.items() if not bool(whole))
+            self._fail(trainer, self._batch, f"weights ({ruined}) became infinite or no number")
+
+    def _check_losses(self, trainer: L.Trainer, losses: Iterator[tuple[dict[str, Any], float]]) -> None:
+        """Fail at the first that is not finite, here or, where several processes look together, in another one."""
+        batch, value = next(((b, v) for b, v in losses if not math.isfinite(v)), (self._batch, 0.0))
+        elsewhere = "the loss of another process became infinite or no number"
+        self._check(trainer, batch, math.isfinite(value), f"the loss became {value}", elsewhere)
+
+    def _note_answers(self, outputs: dict[str, Tensor], trainer: L.Trainer) -> None:
         """Finite weights can still give other logits: such predictions are neither measured nor kept as the best."""
         if trainer.sanity_checking:
             return
         finite = torch.isfinite(outputs["logits"]).all(dim=-1)
-        all_finite = bool(finite.all())
-        self._rows = outputs["index"] if all_finite else outputs["index"][~finite]
+        self._answers.note((outputs["index"], finite), finite.all())
+
+    def _check_answers(self, trainer: L.Trainer, answers: Iterator[tuple[Any, float]], part: str) -> None:
+        rows, finite = next((what for what, whole in answers if not whole), ([], None))
+        batch = {**self._now(trainer), "rows": rows if finite is None else rows[~finite]}
         here = f"the network's answers in {part} became infinite or no number"
         elsewhere = f"an answer in {part}, of another process, became infinite or no number"
-        self._check(trainer, all_finite, here, elsewhere)
+        self._check(trainer, batch, finite is None, here, elsewhere)
 
-    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict) -> None:
-        """The loss of the last step was a number, but its update may have ruined the weights."""
-        ruined = [name for name, value in checkpoint["state_dict"].items() if not bool(torch.isfinite(value).all())]
-        if ruined:
-            self._fail(trainer, f"weights ({ruined[0]}) became infinite or no number")
-
-    def _check(self, trainer: L.Trainer, finite: bool, here: str, elsewhere: str) -> None:
+    def _check(self, trainer: L.Trainer, batch: dict[str, Any], finite: bool, here: str, elsewhere: str) -> None:
         """Fail where it is not finite in this process, or in another one; all of them must ask together."""
         everywhere = trainer.strategy.reduce_boolean_decision(finite, all=True) if trainer.world_size > 1 else finite
         if not everywhere:
-            self._fail(trainer, elsewhere if finite else here)
+            self._fail(trainer, batch, elsewhere if finite else here)
 
-    def _fail(self, trainer: L.Trainer, failure: str) -> None:
-        where = f"at step {trainer.global_step} (epoch {trainer.current_epoch}"
+    def _now(self, trainer: L.Trainer) -> dict[str, Any]:
+        rate = trainer.optimizers[0].param_groups[0]["lr"] if trainer.optimizers else None
+        return {"rows": [], "step": trainer.global_step, "epoch": trainer.current_epoch, "rate": rate}
+
+    def _fail(self, trainer: L.Trainer, batch: dict[str, Any], failure: str) -> None:
+        batch = batch or self._now(trainer)
+        where = f"at step {batch['step']} (epoch {batch['epoch']}"
         cure = "The weights of the checkpoint are ruined or were trained otherwise; take another one."
-        if trainer.optimizers:
-            where += f", lr {trainer.optimizers[0].param_groups[0]['lr']:g}"
+        if batch["rate"] is not None:
+            where += f", lr {batch['rate']:g}"
             cure = "What was kept is from before it; try a smaller lr."
-        rows = [int(row) for row in self._rows]
+        rows = [int(row) for row in batch["rows"]]
         table = getattr(trainer.datamodule, "table", None)  # type: ignore[attr-defined]
         photos = [str(row) if table is None else str(table.path.iloc[row]) for row in rows[:MOST_NAMED]]
         photos += [f"and {len(rows) - MOST_NAMED} more"] if len(rows) > MOST_NAMED else []

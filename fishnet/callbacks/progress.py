@@ -5,10 +5,13 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytorch_lightning as L
+import torch
 
 from fishnet.progress import Work, working
 
-NOTED_EVERY = 0.5  # seconds between readings of the loss, each of which waits for a GPU
+from .readings import Readings
+
+NOTED_EVERY = 0.5  # seconds between readings of the loss
 
 
 class RunBar(L.Callback):
@@ -20,6 +23,7 @@ class RunBar(L.Callback):
         self._measuring: Work | None = None
         self._noted = self._begin = 0.0
         self._images = 0
+        self._losses = Readings()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         steps, epochs = trainer.num_training_batches, trainer.max_epochs or -1
@@ -36,15 +40,17 @@ class RunBar(L.Callback):
             return
         done, now = trainer.current_epoch * int(trainer.num_training_batches) + batch_idx + 1, time.monotonic()
         self._images += images_in(batch) * trainer.world_size
-        if now - self._noted < NOTED_EVERY:
-            self._training.update(done)
-            return
-        loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
-        note = "" if loss is None else f" · loss {float(loss) * trainer.accumulate_grad_batches:.3g}"
-        if now > self._begin and self._images:
-            note += f" · {self._images / (now - self._begin):.3g} images/s"
-        self._noted = now
-        self._training.update(done, self._epoch(trainer) + note)
+        if now - self._noted >= NOTED_EVERY:
+            self._noted = now
+            loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+            self._losses.note(loss is not None, torch.zeros(()) if loss is None else torch.as_tensor(loss))
+        note = None
+        for known, value in self._losses.arrived():
+            note = self._epoch(trainer)
+            note += f" · loss {value * trainer.accumulate_grad_batches:.3g}" if known else ""
+            if now > self._begin and self._images:
+                note += f" · {self._images / (now - self._begin):.3g} images/s"
+        self._training.update(done, note)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.state.fn == "validate":

@@ -75,8 +75,7 @@ class BestReliance(L.Callback):
         sample = sample_of(model, data.folder, rows, regions_of, most_donors=self.donors, hosts=self.hosts)
         with tempfile.TemporaryDirectory(prefix="fishnet-effects-") as scratch:
             effects = effects_of(model, data.folder, sample, stored=Path(scratch), about={}, progress=False)
-        tests = exchange_test(effects)
-        reliance, label = share_max(tests, given=sample.regions.given)
+        reliance, label = share_max(tests := exchange_test(effects, given=sample.regions.given))
         if label is None:
             log.info("callbacks.reliance: no class was shown to rest on anything besides the animal")
         else:

@@ -24,7 +24,7 @@ from fishnet.config.compose import job_folder, swept_keys
 from fishnet.config.entry import start
 from fishnet.config.gan_checks import is_gan
 from fishnet.config.settling import settle, settle_fit, warn_of_frozen
-from fishnet.config.validate import check_fixed_views, check_weights, validate
+from fishnet.config.validate import check_fixed_views, check_head, check_weights, validate
 from fishnet.environment import keep_freed_memory
 from fishnet.ranges import FreeText, Seed
 
@@ -60,6 +60,7 @@ def train(config: DictConfig) -> dict[str, float]:
         check_weights(config.model)
         settle(config)
         check_fixed_views(config)
+        check_head(config)
     import pytorch_lightning as L
 
     from fishnet.callbacks.guards import StopOnSignal

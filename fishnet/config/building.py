@@ -17,6 +17,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from fishnet.callbacks.checkpoints import DurableCheckpointIO
 from fishnet.callbacks.guards import FiniteNumbers, SeededSteps, StopOnSignal
+from fishnet.callbacks.logistic import LogisticHead
 from fishnet.callbacks.progress import RunBar
 from fishnet.callbacks.report import Curves, EpochLines, Speed
 from fishnet.data.datamodule import ImageFolderData
@@ -77,7 +78,7 @@ def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, wat
         settings.check_val_every_n_epoch = min(settings.check_val_every_n_epoch, settings.max_epochs)
     try:
         return instantiate(settings, _convert_="all", _partial_=True)(
-            callbacks=[*guards, *chosen],
+            callbacks=[*guards, *chosen, LogisticHead()],  # behind the features that it is fitted on
             logger=[logger, *more_loggers(config, folder)],
             default_root_dir=str(folder),
             plugins=[DurableCheckpointIO()],

@@ -195,6 +195,17 @@ def check_fixed_views(config: DictConfig) -> None:
         )
 
 
+def check_head(config: DictConfig) -> None:
+    """Refuse a fitted classifier layer where nothing is frozen; as `check_fixed_views`, not part of `validate`."""
+    head, refit = config.model.get("head", "linear"), config.model.get("head_refit", False)
+    if refit and head != "logistic":
+        raise BadInput("model.head_refit=true: only model.head=logistic is fitted.")
+    if head == "logistic" and config.model.freeze != "backbone":
+        raise BadInput("model.head=logistic is fitted on what a frozen backbone computes: say model.freeze=backbone.")
+    if head == "logistic" and config.get("tune"):
+        raise BadInput("tune=lr: model.head=logistic has no learning rate.")
+
+
 def _several(trainer: DictConfig) -> bool:
     return trainer.devices not in (1, "1") or trainer.num_nodes > 1 or "ddp" in str(trainer.strategy)
 

@@ -21,7 +21,7 @@ from .class_names import ClassNames
 from .folder import PhotoFolder, finished, photo_loader
 from .index import Index
 from .listing import folder_source
-from .loading import EpochSampler, EvaluationSampler, FeatureDataset, ResumableLoader
+from .loading import REPEATS, EpochSampler, EvaluationSampler, FeatureDataset, Known, ResumableLoader, workers_beside
 from .seen import SeenPhotos
 from .store import Stored
 from .views import PlainPreprocessing, Preprocessing, View
@@ -59,7 +59,7 @@ class ImageFolderData(L.LightningDataModule):
         augment: What training shows: `light` crops and mirrors, `photo` also recolours, `affine` turns and shifts.
         balance: For classes of unequal size: `weights` in the loss, or a `sampler` that draws rare classes oftener.
         batch_size: Photos in a batch.
-        workers: Processes that load photos beside the training.
+        workers: Processes that load photos beside the model; by default none on a CPU and up to eight on a GPU.
         cache: Where decoded photos are kept: `auto` (beside the index), `off`, or a folder.
         cache_limit: The most that the cache may take, in GB; above it, photos are decoded each time.
         views: With a frozen backbone, so many fixed random views of a photo, each computed once.
@@ -100,7 +100,7 @@ class ImageFolderData(L.LightningDataModule):
         augment: Literal["none", "mirror", "light", "photo", "affine"] = "light",
         balance: Literal["none", "weights", "sampler"] = "none",
         batch_size: Annotated[int, AtLeast(1)] = 32,
-        workers: Annotated[int, AtLeast(0)] = 0,
+        workers: Annotated[int, AtLeast(0)] | None = None,
         cache: str = "auto",
         cache_limit: Annotated[float, Above(0)] = 20.0,
         views: Annotated[int, AtLeast(0)] | None = None,
@@ -186,6 +186,10 @@ class ImageFolderData(L.LightningDataModule):
         """Every photo of a part once, over all processes."""
         return self._loader(self._dataset(part), EvaluationSampler(self.rows(part), **self._rank_and_world()))
 
+    def on_before_batch_transfer(self, batch: dict, dataloader_idx: int) -> dict:
+        """Look for repeats while the batch is on the processor: on a GPU that would wait for all that is queued."""
+        return {**batch, REPEATS: bool((batch["index"] < 0).any())} if "index" in batch else batch
+
     def on_after_batch_transfer(self, batch: dict, dataloader_idx: int) -> dict:
         """What a preset does to whole batches happens here, on the model's device."""
         return finished(batch, self.augment)
@@ -193,6 +197,22 @@ class ImageFolderData(L.LightningDataModule):
     def serve_features(self, features: Features) -> None:
         """From here on loaders serve features of a frozen backbone, which are asked for when a loader is made."""
         self._features = features
+
+    @property
+    def serves_features(self) -> bool:
+        return self._features is not None
+
+    def known(self, part: str, *, views: bool = False) -> Known:
+        """Features of a part's photos as they are evaluated, or of their fixed views, with labels and loss weights; of
+        a data module that serves features."""
+        assert self._features is not None
+        rows, labels = self.rows(part), self.table.label.to_numpy()
+        weights = np.ones(len(labels)) if self.folder.weights is None else self.folder.weights
+        if self.balance == "weights":
+            weights = weights * self.class_weights[labels]
+        stored = self._features(rows, views)
+        features = np.concatenate([[view[position].ravel() for position in range(len(rows))] for view in stored])
+        return Known(features, np.tile(labels[rows], len(stored)), np.tile(weights[rows], len(stored)))
 
     def _dataset(self, part: str) -> Dataset:
         training = part == "train"
@@ -203,8 +223,11 @@ class ImageFolderData(L.LightningDataModule):
         return FeatureDataset(self._features(rows, training), self.table.label.to_numpy(), rows, weights)
 
     def _loader(self, dataset: Dataset, sampler: Any, **more: Any) -> DataLoader:
-        more["pin_memory"] = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return photo_loader(dataset, sampler, batch_size=self.batch_size, workers=self.workers, **more)
+        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+        asked = 0 if self._features is not None and self.workers is None else self.workers  # features are at hand
+        workers = workers_beside(device, asked, self.trainer.num_devices if self.trainer else 1)
+        more["pin_memory"] = device.type == "cuda"
+        return photo_loader(dataset, sampler, batch_size=self.batch_size, workers=workers, **more)
 
     def _rank_and_world(self) -> dict[str, int]:
         return {"rank": self.trainer.global_rank, "world": self.trainer.world_size} if self.trainer else {}

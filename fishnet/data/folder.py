@@ -23,7 +23,7 @@ from .cache import Decoded, working_images
 from .class_names import REST, ClassNames
 from .index import Index, build_index, class_counts
 from .listing import FolderSource
-from .loading import PhotoDataset, as_it_is, single_thread
+from .loading import PhotoDataset, as_it_is, single_thread, workers_beside
 from .seen import UNSEEN, SeenPhotos
 from .splits import check_counts, load_split, split
 from .store import Stored
@@ -265,12 +265,12 @@ class PhotoFolder:
 
     def batches(
         self, rows: np.ndarray, preprocessing: Preprocessing, *, batch_size: int, augment: str = "none", view: int = 0,
-        device: torch.device | str = "cpu", workers: int = 0,
+        device: torch.device | str = "cpu", workers: int | None = None,
     ) -> Iterator[dict[str, Tensor]]:  # fmt: skip
         """Batches of rows on a device: their evaluation view, or with `augment` the fixed view of this number."""
         dataset = self.dataset(preprocessing, augment)
         draws = [(int(row), fixed_key(self.table.sha256.iloc[row], view, self.seed)) for row in rows]
-        pin = torch.device(device).type == "cuda"
+        pin, workers = torch.device(device).type == "cuda", workers_beside(torch.device(device), workers)
         for batch in photo_loader(dataset, draws, batch_size=batch_size, workers=workers, pin_memory=pin):
             yield finished({name: values.to(device) for name, values in batch.items()}, augment)
 

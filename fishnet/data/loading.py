@@ -2,16 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from fishnet.environment import usable_cores
+
 from .augment import DRAWS, hashed_noise
 from .store import Stored
 from .views import View
+
+REPEATS = "repeats"  # of a batch: whether it holds any
+MOST_WORKERS = 8  # a process makes about a thousand views of 224 pixels a second
 
 
 class WorkingImages(Protocol):
@@ -68,6 +73,23 @@ class FeatureDataset(Dataset):
         pairs = zip(keys % len(self.views), self.position[rows], strict=True)
         features = [self.views[view][position].reshape(-1) for view, position in pairs]
         return {"features": torch.from_numpy(np.stack(features)), **batch}
+
+
+class Known(NamedTuple):
+    """Features to learn from, a row a photo or one of its views.
+
+    Attributes:
+        features: (rows, numbers).
+        labels: of each row.
+        weights: of each row in the loss.
+    """
+
+    features: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+
+    def joined(self, other: "Known") -> "Known":
+        return Known(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
 
 
 def _rows_of(
@@ -154,6 +176,14 @@ class ResumableLoader(DataLoader):
         done = state["batches"] >= len(self)
         self.sampler.set_epoch(state["epoch"] + done)
         self.sampler.start = 0 if done else state["batches"] * (self.batch_size or 1)
+
+
+def workers_beside(device: torch.device, asked: int | None, processes: int = 1) -> int:
+    """How many processes load photos beside a model: as many as were asked for, else none on a CPU, whose cores they
+    would take from it, and up to MOST_WORKERS on a GPU, which leaves them idle."""
+    if asked is not None:
+        return asked
+    return min(MOST_WORKERS, max(0, usable_cores() // processes - 1)) if device.type == "cuda" else 0
 
 
 def single_thread(_worker: int) -> None:

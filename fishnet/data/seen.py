@@ -5,7 +5,7 @@ bytes of the photos: names and folders may have changed since the training.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -52,6 +52,11 @@ class SeenPhotos:
     def state(self) -> dict[str, Any]:
         """Tensors and plain values for a checkpoint."""
         return {"group": self.group, **{part: torch.from_numpy(self.digests[part]) for part in PARTS}}
+
+    def with_validation(self) -> Self:
+        """Of a model that has learned from the validation photos too."""
+        learned = np.union1d(self.digests["train"], self.digests["val"])
+        return replace(self, digests={**self.digests, "train": learned, "val": self.digests["val"][:0]})
 
     def parts(self, sha256: Iterable[str]) -> np.ndarray:
         """train, val, test or new for each digest; bytes that were in several parts count as the first of these."""

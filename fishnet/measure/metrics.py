@@ -1,8 +1,8 @@
 """The metrics of a run, one row each: how a metric is computed, which way is better, its label, and where it is shown.
 
-Adding a metric is adding a row to METRICS. Its torchmetrics class measures epoch by epoch and over several processes;
-its function of class counts, if it has one, gives the intervals of `intervals.py`. This file imports neither numpy nor
-torch before they are needed: configurations are checked against MONITORS, and runs are ranked by `direction`.
+Adding a metric is adding a row to METRICS. What class counts tell is computed from them, epoch by epoch and in the
+intervals of `intervals.py`; what they do not tell is measured by its torchmetrics class. This file imports neither
+numpy nor torch before they are needed: configurations are checked against MONITORS, and runs are ranked by `direction`.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ class Metric:
     Args:
         name: what follows `train/`, `val/` or `test/` in every tracker.
         label: the name for people.
-        torchmetric: the class in `torchmetrics.classification` that measures it; without one the classifier does.
+        torchmetric: the class in `torchmetrics.classification` that measures the same; without one the classifier does.
         arguments: of that class, beside the number of classes.
-        of_counts: the value from the counts of each class; None for what depends on more than the predicted classes.
+        of_counts: the value from the counts of each class; None for what depends on more than the predicted classes,
+            which the torchmetrics class measures.
         shown: the views it is part of: the line of an epoch (`epoch`), the `best/` metrics of a run (`best`), the
             limits that are logged beside a test value (`interval`), the table of `fishnet compare` (`compare`).
         lower_is_better: as for losses and errors.
         is_share: whether the value lies between 0 and 1.
-        in_training: whether it is measured on training batches, too.
     """
 
     name: str
@@ -79,7 +79,6 @@ class Metric:
     shown: tuple[View, ...] = ()
     lower_is_better: bool = False
     is_share: bool = True
-    in_training: bool = True
 
 
 ALL: tuple[View, ...] = ("epoch", "best", "interval", "compare")
@@ -98,7 +97,6 @@ METRICS = (
         "MulticlassCalibrationError",
         {"n_bins": 15},
         lower_is_better=True,
-        in_training=False,
     ),
 )
 
@@ -126,22 +124,19 @@ def direction(key: str) -> Literal["min", "max"]:
     return "min" if lower else "max"
 
 
-def metric_collection(classes: int, *, training: bool = False) -> MetricCollection:
-    """The torchmetrics of METRICS, by name: one collection for every stage, right under several processes."""
+def of_counts(counts: ClassCounts) -> dict[str, float]:
+    """Every metric that class counts tell, by name."""
+    return {metric.name: float(metric.of_counts(counts)) for metric in METRICS if metric.of_counts}
+
+
+def beyond_counts(classes: int) -> MetricCollection:
+    """The torchmetrics of what class counts do not tell, by name."""
     from torchmetrics import MetricCollection, classification
 
     return MetricCollection(
         {
             metric.name: getattr(classification, metric.torchmetric)(classes, **metric.arguments)
             for metric in METRICS
-            if metric.torchmetric and (metric.in_training or not training)
+            if metric.torchmetric and not metric.of_counts
         }
     )
-
-
-def class_f1(classes: int) -> MetricCollection:
-    """One F1 a class, kept apart because its keys carry the class and not the stage's usual names."""
-    from torchmetrics import MetricCollection
-    from torchmetrics.classification import MulticlassF1Score
-
-    return MetricCollection({"f1": MulticlassF1Score(classes, average="none")})

@@ -11,12 +11,13 @@ import pytorch_lightning as L
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from torchmetrics import MeanMetric
 
 from fishnet.data.class_names import ClassNames
+from fishnet.data.loading import REPEATS
 from fishnet.data.seen import SeenPhotos
 from fishnet.errors import BadInput
-from fishnet.measure.metrics import class_f1, metric_collection
+from fishnet.measure.metrics import beyond_counts, of_counts
+from fishnet.measure.running import RunningCounts, RunningLoss
 from fishnet.ranges import Above, AtLeast, Between, FromToBelow, check_ranges
 from fishnet.text import slugs
 
@@ -37,6 +38,9 @@ class ImageClassifier(L.LightningModule):
         pretrained: true for published ImageNet weights, or a local .pth or .safetensors file of the same architecture.
             `auto` is settled by the program for a folder; a model alone begins from nothing.
         freeze: `none`, `backbone` (only the classifier layer learns), or a number of stages, from the first on.
+        head: how the classifier layer learns: `linear` is trained as all else, `logistic` is fitted on the stored
+            features of a frozen backbone, exactly and in seconds.
+        head_refit: of `logistic`: fitted on validation photos too before the test.
         dropout: the share of features left out before the classifier layer in training.
         image_size: side of the square that the network sees; null takes the backbone's own.
         fit: how a photo becomes a square: `crop` shows its middle, `pad` all of it on a plain ground, `squash` all of
@@ -64,6 +68,8 @@ class ImageClassifier(L.LightningModule):
         backbone_args: dict | None = None,
         pretrained: bool | str = False,
         freeze: Literal["none", "backbone"] | int = "none",
+        head: Literal["linear", "logistic"] = "linear",
+        head_refit: bool = False,
         dropout: Annotated[float, FromToBelow(0, 1)] = 0.0,
         image_size: int | None = None,
         fit: Literal["auto", "crop", "pad", "squash"] = "crop",
@@ -100,11 +106,10 @@ class ImageClassifier(L.LightningModule):
         self.register_buffer("std", torch.tensor(self.preprocessing.std).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("temperature", torch.ones(()))
         self.register_buffer("class_weights", torch.ones(len(classes)))
-        self.train_metrics = metric_collection(len(classes), training=True).clone(prefix="train/")
-        self.val_metrics = metric_collection(len(classes)).clone(prefix="val/")
-        self.test_metrics = metric_collection(len(classes)).clone(prefix="test/")
-        self.val_classes, self.test_classes = class_f1(len(classes)), class_f1(len(classes))
-        self.train_loss, self.val_loss, self.test_loss = MeanMetric(), MeanMetric(), MeanMetric()
+        self.train_loss, self.val_loss, self.test_loss = RunningLoss(), RunningLoss(), RunningLoss()
+        self.train_counts, self.val_counts, self.test_counts = (RunningCounts(len(classes)) for _ in range(3))
+        self.val_metrics = beyond_counts(len(classes)).clone(prefix="val/")
+        self.test_metrics = beyond_counts(len(classes)).clone(prefix="test/")
         self.resume_state = ResumeState()
         self.measured_again = False  # while a run measures its best epoch a second time: its curves have it already
         self.names = ClassNames()  # what people call the classes, where the photos' folder says it
@@ -173,24 +178,25 @@ class ImageClassifier(L.LightningModule):
             batch = {"image": batch[0], "label": batch[1]}
         if "index" in batch:
             return batch  # type: ignore[return-value]
-        done, labels = int(getattr(self, f"{stage}_loss").weight), batch["label"]
+        done, labels = getattr(self, f"{stage}_loss").counted, batch["label"]
         own = torch.arange(done, done + len(labels), device=labels.device)
-        return {**batch, "index": own * self.trainer.world_size + self.trainer.global_rank}
+        return {**batch, "index": own * self.trainer.world_size + self.trainer.global_rank, REPEATS: False}
 
     def shared_step(self, batch: Any, stage: str) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and metrics of one batch; repeats that fill up the last one (index -1) count nowhere."""
         batch = self.numbered(batch, stage)
         logits = self.logits(batch)
         real = batch["index"] >= 0
-        if not bool(real.all()):
-            logits, batch = logits[real], {key: value[real] for key, value in batch.items()}
+        if batch[REPEATS] if REPEATS in batch else not bool(real.all()):
+            logits = logits[real]
+            batch = {key: value[real] for key, value in batch.items() if key != REPEATS}
         labels = batch["label"]
         loss = self.loss(logits, batch, stage) if len(labels) else logits.sum()
         if len(labels):
-            getattr(self, f"{stage}_loss").update(loss.detach(), len(labels))
-            getattr(self, f"{stage}_metrics").update(logits.detach(), labels)
+            getattr(self, f"{stage}_loss").update(loss, len(labels))
+            getattr(self, f"{stage}_counts").update(logits.detach(), labels)
             if stage != "train":
-                getattr(self, f"{stage}_classes").update(logits, labels)
+                getattr(self, f"{stage}_metrics").update(logits.detach(), labels)
         return loss, {"index": batch["index"], "label": labels, "logits": logits.detach()}
 
     def loss(self, logits: Tensor, batch: dict[str, Tensor], stage: str) -> Tensor:
@@ -216,11 +222,12 @@ class ImageClassifier(L.LightningModule):
         """After resuming past an epoch's last step, these are the training metrics stored in the checkpoint."""
         values = self.resume_state.end_epoch(self._train_values, self.current_epoch)
         self.train_loss.reset()
-        self.train_metrics.reset()
+        self.train_counts.reset()
         self.log_dict(values)
 
-    def _train_values(self) -> dict[str, Tensor]:
-        return {"train/loss": self.train_loss.compute(), **self.train_metrics.compute()}
+    def _train_values(self) -> dict[str, float]:
+        shares = of_counts(self.train_counts.class_counts())
+        return {"train/loss": float(self.train_loss.compute()), **{f"train/{name}": v for name, v in shares.items()}}
 
     def on_validation_epoch_end(self) -> None:
         loss = self._log_stage("val")["val/loss"]
@@ -233,14 +240,15 @@ class ImageClassifier(L.LightningModule):
 
     def _log_stage(self, stage: str) -> dict[str, Tensor]:
         """Log loss, metrics and the F1 of each class, and start them anew; returns loss and metrics."""
-        loss, collection = getattr(self, f"{stage}_loss"), getattr(self, f"{stage}_metrics")
-        per_class = getattr(self, f"{stage}_classes")
-        values = {f"{stage}/loss": loss.compute(), **collection.compute()}
+        loss, running, others = (getattr(self, f"{stage}_{name}") for name in ("loss", "counts", "metrics"))
+        counts = running.class_counts()
+        values = {f"{stage}/loss": loss.compute(), **others.compute()}
+        values |= {f"{stage}/{name}": value for name, value in of_counts(counts).items()}
         self.log_dict(values, logger=not self.measured_again)
         if not self.measured_again:
-            scores = zip(self.slugs, per_class.compute()["f1"], strict=True)
+            scores = zip(self.slugs, counts.f1.tolist(), strict=True)
             self.log_dict({f"{stage}_class/{slug}_f1": score for slug, score in scores})
-        for metric in (loss, collection, per_class):
+        for metric in (loss, running, others):
             metric.reset()
         return values
 
@@ -248,8 +256,11 @@ class ImageClassifier(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         settings = self.hparams
+        learning = [p for p in self.parameters() if p.requires_grad]
+        if settings["head"] == "logistic":  # it is fitted already
+            return torch.optim.SGD(learning, lr=0.0)
         optimizer = make_optimizer(
-            [p for p in self.parameters() if p.requires_grad],
+            learning,
             name=settings["optimizer"],
             lr=settings["lr"],
             momentum=settings["momentum"],

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 
@@ -20,18 +19,17 @@ class ResumeState:
         self.plateau: ReduceLROnPlateau | None = None
         self._loaded_plateau: dict[str, Any] | None = None
 
-    def end_epoch(self, compute: Callable[[], dict[str, Tensor]], epoch: int) -> dict[str, float]:
+    def end_epoch(self, compute: Callable[[], dict[str, float]], epoch: int) -> dict[str, float]:
         """The metrics to log for the epoch that ends."""
         self.train_report = self.current_report(compute, epoch)
         self.learning_rate = None
         return {name: value for name, value in self.train_report.items() if name != "epoch"}
 
-    def current_report(self, compute: Callable[[], dict[str, Tensor]], epoch: int) -> dict[str, float]:
+    def current_report(self, compute: Callable[[], dict[str, float]], epoch: int) -> dict[str, float]:
         """Of this epoch if it had steps in this process, else of the last one that had."""
         if self.learning_rate is None:
             return self.train_report
-        values = {name: float(value) for name, value in compute().items()}
-        return {**values, "optim/lr": float(self.learning_rate), "epoch": epoch}
+        return {**compute(), "optim/lr": float(self.learning_rate), "epoch": epoch}
 
     def save(self, checkpoint: dict[str, Any], report: dict[str, float]) -> None:
         if self.plateau is not None:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fishnet.callbacks.checkpoints import BestCheckpoint
+from fishnet.callbacks.logistic import LogisticHead
 from fishnet.callbacks.report import Report
 from fishnet.data.datamodule import ImageFolderData
 from fishnet.data.folder import PhotoFolder
@@ -182,6 +183,11 @@ def measure(
             metrics = {f"best/{k.replace('/', '_', 1)}": float(values[k]) for k in BEST_KEYS if k in values}
             logger.log_metrics({**metrics, "epoch": checkpoint["epoch"]}, step=checkpoint["global_step"])
             keep_model(checkpoint, Path(trainer.default_root_dir) / "model", logger)
+        if fitted_again(trainer, model, data) and best and checkpoint and trainer.is_global_zero:
+            checkpoint["state_dict"] = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+            checkpoint["seen"] = model.seen.state() if model.seen is not None else None
+            write_checkpoint(checkpoint, Path(best.best_model_path))
+            keep_model(checkpoint, Path(trainer.default_root_dir) / "model", logger)
         if test:
             trainer.test(model, datamodule=data, verbose=False)
         elif trainer.is_global_zero and checkpoint and tested not in (None, checkpoint["global_step"]):
@@ -199,6 +205,15 @@ def forget_test(folder: Path) -> None:
             "warning: the weights are not those that were tested before; the figures of that test are taken away, and "
             "fishnet evaluate measures these."
         )
+
+
+def fitted_again(trainer: L.Trainer, model: ImageClassifier, data: ImageFolderData) -> bool:
+    """Whether the classifier layer was fitted on validation photos too, which the model then has learned from."""
+    logistic = next((c for c in trainer.callbacks if isinstance(c, LogisticHead)), None)  # type: ignore[attr-defined]
+    if logistic is None or not logistic.refit(trainer, model):
+        return False
+    model.seen = data.seen_photos.with_validation()
+    return True
 
 
 def print_summary(

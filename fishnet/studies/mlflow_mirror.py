@@ -77,7 +77,8 @@ class Mirror:
         self._delivery.put(self._ended(states, status))
         while not self._delivery.empty:
             self._delivery.send()
-        return f"{counted(len(self._delivery.sent), 'run')} of the study {self.protocol.name} in MLflow."
+        count = len(self._delivery.sent)
+        return f"{counted(count, 'run')} of the study {self.protocol.name} {'is' if count == 1 else 'are'} in MLflow."
 
     def _ended(self, states: list[StageState], status: str) -> Iterator[RunCopy]:
         """All runs as they stand when the study has ended; a trial that has not ended by then was KILLED."""

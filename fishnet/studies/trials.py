@@ -29,7 +29,10 @@ FORMER_NAMES = {
     "fishnet.callbacks.lr_range.RangeTest": "fishnet.callbacks.range_test.RangeTest",
 }
 # Settings that came later, with the value by which a training is what it was without them.
-LATER = {"data.curation": None, "data.layout": "centred", "callbacks.heatmaps.maps": 128, "model.fit": "crop"}
+LATER = {
+    "data.curation": None, "data.layout": "centred", "callbacks.heatmaps.maps": 128, "model.fit": "crop",
+    "model.head": "linear", "model.head_refit": False,
+}  # fmt: skip
 PATHS = ("data.root", "data.manifest", "data.split_file", "model.pretrained")
 
 

@@ -6,7 +6,7 @@ from scipy import stats
 
 from fishnet.audit.exchange import Effects
 from fishnet.audit.nulls import is_silent, relabelled_p_values
-from fishnet.audit.significance import exchange_test, share_of, smallest_found
+from fishnet.audit.significance import exchange_test, share_of, smallest_found, standing_out
 
 KINDS = ("outer", "ring", "colour")
 
@@ -114,3 +114,30 @@ def test_what_is_said_to_be_found_in_four_of_five_folders_is(share):
 
 def test_with_few_donors_nothing_would_be_found():
     assert smallest_found(effects(np.random.default_rng(0), donors=2), 0) == np.inf
+
+
+def test_where_animals_travel_only_a_class_that_stands_out_counts():
+    drawn = travelling(np.random.default_rng(5), rise=2.0)
+    assert standing_out(drawn)[0] == []
+    assert not any(test.counts for test in exchange_test(drawn, travels=True)), "each is moved by its own animals"
+    assert all(test.counts for test in exchange_test(drawn)), "which would be taken for shortcuts"
+    drawn = travelling(np.random.default_rng(5), rise=2.0, cues={2: 4.0})
+    ahead, common = standing_out(drawn)
+    assert ahead == [2] and common == pytest.approx(0.25, abs=0.05)
+    tests = exchange_test(drawn, travels=True)
+    assert [test.counts for test in tests] == [False, False, True, False, False, False]
+    assert tests[2].share[0] == pytest.approx(4.0 / 8, abs=0.08), "what it has beyond the others"
+
+
+def test_several_classes_may_stand_out_but_not_most():
+    assert standing_out(travelling(np.random.default_rng(6), rise=1.0, cues={0: 4.0, 3: 5.0}))[0] == [3, 0]
+    assert standing_out(travelling(np.random.default_rng(6), rise=1.0, cues=dict.fromkeys(range(4), 4.0)))[0] == []
+    assert standing_out(travelling(np.random.default_rng(6), rise=1.0, classes=2, cues={0: 6.0}))[0] == []
+
+
+def travelling(rng, rise: float, classes: int = 6, cues: dict[int, float] | None = None) -> Effects:
+    """Every class rises with its own donors, and some by more."""
+    drawn = effects(rng, classes=classes)
+    for label in range(classes):
+        drawn.logits[0, drawn.labels == label, label] += rise + (cues or {}).get(label, 0.0)
+    return drawn

@@ -102,21 +102,21 @@ def test_a_network_whose_maps_need_gradients_is_measured_inside_a_validation(sha
     network = ImageClassifier(classes=data.classes, backbone="cnn", backbone_args=arguments)
     assert not is_additive(network)
     callback = BestReliance(donors=2, hosts=2, region="learned")
-    monkeypatch.setattr("fishnet.callbacks.reliance.share_max", lambda tests, *, given: (0.25, 0))
+    monkeypatch.setattr("fishnet.callbacks.reliance.share_max", lambda tests: (0.25, 0))
     quiet_trainer(tmp_path, callbacks=[callback], logger=Kept()).validate(network, datamodule=data, verbose=False)
     assert logged[BEST_RELIANCE] == 0.25
 
 
-def class_test(share, *, flagged=True):
-    nothing = (0.0, 0.0, 0.0)
-    return ClassTest(0.001, "outer", flagged, 40, {"outer": 0.001}, np.array([]), nothing, share)
+def class_test(share, *, flagged=True, least=0.02):
+    nothing, by_kind = (0.0, 0.0, 0.0), {"outer": 0.001}
+    return ClassTest(0.001, "outer", flagged, 40, by_kind, np.array([]), nothing, share, least=least)
 
 
 def test_what_is_not_significant_or_worth_nothing_is_no_reliance():
     tests = [class_test((0.9, 0.8, 1.0), flagged=False), class_test((0.3, 0.2, 0.4)), class_test((0.015, 0.01, 0.02))]
-    assert share_max(tests, given=False) == (0.3, 1)
-    assert share_max([tests[0], tests[2]], given=False) == (0.0, None)
-    assert share_max([tests[2]], given=True) == (0.015, 0)  # a region that was drawn lets nothing of the animal travel
+    assert share_max(tests) == (0.3, 1)
+    assert share_max([tests[0], tests[2]]) == (0.0, None)
+    assert share_max([class_test((0.015, 0.01, 0.02), least=0.01)]) == (0.015, 0)  # as where regions are drawn
 
 
 def test_the_configuration_has_the_constructors_defaults():

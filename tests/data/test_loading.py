@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fishnet import ImageFolderData
-from fishnet.data.loading import EpochSampler, EvaluationSampler
+from fishnet.data.loading import EpochSampler, EvaluationSampler, workers_beside
 from fishnet.errors import BadInput
 from tests.support.drawing import draw_folder
 
@@ -130,3 +130,13 @@ def test_what_a_model_asks_for_is_another_module(shapes):
     assert plain.classes == ["bar", "box", "disc"]
     turned = plain.for_model(classes=["disc", "box", "bar"])
     assert (turned.table["label"] == 2 - plain.table["label"]).all()
+
+
+def test_by_default_workers_load_beside_a_gpu_alone(monkeypatch):
+    monkeypatch.setattr("fishnet.data.loading.usable_cores", lambda: 16)
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert [workers_beside(device, None) for device in (cpu, gpu)] == [0, 8]
+    assert [workers_beside(device, 3) for device in (cpu, gpu)] == [3, 3]
+    assert workers_beside(gpu, None, processes=4) == 3, "the cores are shared by the processes of a node"
+    monkeypatch.setattr("fishnet.data.loading.usable_cores", lambda: 1)
+    assert workers_beside(gpu, None) == 0

@@ -34,17 +34,21 @@ def test_the_tiny_grid_finds_what_was_planted_and_nothing_else(monkeypatch, tmp_
 
 
 def test_auto_is_the_region_that_the_audit_would_have_taken(tmp_path):
-    """By what the middle leaves to a usual class, case by case."""
-    common = {"cue": "", "control": "clean", "layout": "free", "flagged": True, "accuracy": 0.9, "class": 0}
+    """By what the middle leaves to a usual class, case by case; where a class stands out it alone is named."""
+    common = {"cue": "", "control": "clean", "layout": "free", "flagged": True, "accuracy": 0.9}
     rows = [
-        {**common, "case": case, "region": region, "usual": usual, "share_low": low}
-        for case, usual in (("kept", 0.01), ("beyond", 0.2))
-        for region, low in (("ellipse", 0.3), ("learned", 0.0))
+        {**common, "case": case, "region": region, "usual": usual, "class": c, "share": low + 0.1, "share_low": low}
+        for case, usual, first in (("kept", 0.01, 0.3), ("beyond", 0.2, 0.3), ("ahead", 0.2, 0.7))
+        for region in ("ellipse", "learned")
+        for c, low in enumerate((first, 0.3, 0.2) if region == "ellipse" else (0.0, 0.0, 0.03))
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "bench.csv", index=False)
-    auto = summary.read([tmp_path / "bench.csv"]).query("region == 'auto'").set_index("case")
-    assert auto["chosen"].to_dict() == {"kept": "ellipse", "beyond": "learned"}
-    assert auto["shortcut"].to_dict() == {"kept": True, "beyond": False}
+    auto = summary.read([tmp_path / "bench.csv"]).query("region == 'auto'").set_index(["case", "class"])
+    assert auto["chosen"].groupby("case").first().to_dict() == {
+        "kept": "ellipse", "beyond": "learned", "ahead": "ellipse"
+    }  # fmt: skip
+    named = auto["shortcut"].groupby("case").agg(list).to_dict()
+    assert named == {"kept": [True] * 3, "beyond": [False, False, True], "ahead": [True, False, False]}
 
 
 def test_a_case_without_rows_leaves_the_table_as_it_was(tmp_path):

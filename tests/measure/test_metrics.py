@@ -6,8 +6,19 @@ import sys
 import numpy as np
 import pytest
 import torch
+from torchmetrics import classification
 
-from fishnet.measure.metrics import METRICS, MONITORS, ClassCounts, direction, metric_collection, metric_of, shown_in
+from fishnet.measure.metrics import (
+    METRICS,
+    MONITORS,
+    ClassCounts,
+    beyond_counts,
+    direction,
+    metric_of,
+    of_counts,
+    shown_in,
+)  # fmt: skip
+from fishnet.measure.running import RunningCounts, RunningLoss
 
 BARE = """
 import sys
@@ -49,20 +60,37 @@ def test_a_logged_key_leads_to_its_metric_and_direction(key, name, way):
 @pytest.mark.parametrize("used", [5, 3])
 def test_the_value_from_counts_is_that_of_torchmetrics(used):
     rng = np.random.default_rng(0)
-    labels, predicted = rng.integers(0, used, 200), rng.integers(0, used, 200)
-    right = np.bincount(labels[labels == predicted], minlength=5)
-    counts = ClassCounts(right, np.bincount(predicted, minlength=5), np.bincount(labels, minlength=5))
-    theirs = metric_collection(5)
-    theirs.update(torch.eye(5)[torch.from_numpy(predicted)], torch.from_numpy(labels))
-    values = theirs.compute()
+    labels, predicted = torch.from_numpy(rng.integers(0, used, (2, 200)))
+    running, logits = RunningCounts(5), torch.eye(5)[predicted]
+    for part in (slice(0, 64), slice(64, 200)):
+        running.update(logits[part], labels[part])
+    counts = running.class_counts()
+    assert (counts.true == np.bincount(labels, minlength=5)).all() and counts.right.sum() == (labels == predicted).sum()
     for metric in METRICS:
         if metric.of_counts:
-            assert metric.of_counts(counts) == pytest.approx(float(values[metric.name]), abs=1e-6), metric.name
+            theirs = getattr(classification, metric.torchmetric)(5, **metric.arguments)(logits, labels)
+            assert of_counts(counts)[metric.name] == pytest.approx(float(theirs), abs=1e-6), metric.name
+    by_class = classification.MulticlassF1Score(5, average="none")(logits, labels)
+    assert counts.f1 == pytest.approx(by_class.numpy(), abs=1e-6)
+    running.reset()
+    assert not running.compute().any()
 
 
-def test_training_measures_no_calibration_and_validation_everything():
-    assert set(metric_collection(2)) | {"loss"} == {monitor.removeprefix("val/") for monitor in MONITORS}
-    assert set(metric_collection(2)) - set(metric_collection(2, training=True)) == {"calibration_error"}
+def test_the_running_loss_is_the_mean_over_photos():
+    loss = RunningLoss()
+    loss.update(torch.tensor(1.0), 30)
+    loss.update(torch.tensor(4.0), 10)
+    assert float(loss.compute()) == pytest.approx(1.75) and loss.counted == 40
+    loss.reset()
+    loss.update(torch.tensor(float("nan")), 1)
+    assert np.isnan(float(loss.compute())), "what is no number is not passed over"
+
+
+def test_counts_and_the_rest_are_all_metrics():
+    assert {*of_counts(ClassCounts(*np.ones((3, 2)))), *beyond_counts(2), "loss"} == {
+        monitor.removeprefix("val/") for monitor in MONITORS
+    }
+    assert set(beyond_counts(2)) == {"calibration_error"}
 
 
 def test_names_are_unique_and_what_is_logged_with_its_limits_can_have_some():
