@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -39,6 +40,10 @@ class Lines(logging.StreamHandler):
     def stream(self, value: TextIO) -> None:
         """The stream that a handler is made with is not kept."""
 
+    def emit(self, record: logging.LogRecord) -> None:
+        _Shared.written = time.monotonic()
+        super().emit(record)
+
     def format(self, record: logging.LogRecord) -> str:
         """Broken between words, where a terminal would break it anywhere; elsewhere as it is."""
         return for_terminal(super().format(record), self.stream)
@@ -58,9 +63,30 @@ def for_terminal(text: str, stream: TextIO, indent: int = 0) -> str:
     return "\n".join(itertools.chain.from_iterable(fit.wrap(line) or [""] for line in text.splitlines()))
 
 
-def share_terminal() -> None:
-    """Several processes write to this terminal at once: work is shown by lines, for bars would be drawn over."""
-    _Shared.alone = False
+@contextmanager
+def shared_terminal(name: str) -> Iterator[None]:
+    """Several processes write to this terminal at once: work is shown by lines, for bars would be drawn over.
+
+    Where this one has written none for a while, importing what it needs, a line says that it is at work.
+
+    Args:
+        name: of what this process does.
+    """
+    _Shared.alone, ended = False, threading.Event()
+    begin = _Shared.written = time.monotonic()
+
+    def speak() -> None:
+        while not ended.wait(EVERY_SHARED / 20):
+            if time.monotonic() - _Shared.written >= EVERY_SHARED:
+                log.info("%s: at work for %s", name, duration(time.monotonic() - begin))
+
+    speaking = threading.Thread(target=speak, daemon=True)
+    speaking.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        speaking.join()
 
 
 class Work:
@@ -167,6 +193,7 @@ class _Shared:
     rows: "Progress | None" = None
     users = 0
     alone = True  # whether no other process draws on this terminal
+    written = 0.0  # when the last line was
 
 
 @contextmanager

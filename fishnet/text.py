@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def slug(text: str) -> str:
@@ -41,6 +41,26 @@ def counted(count: int, single: str, several: str = "") -> str:
 def few_of(names: Sequence[str], most: int = 5) -> str:
     """The first few of many names, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def reasons_in_lines(refused: Iterable[tuple[str, str]], what: str = "photo", most: int = 10) -> list[str]:
+    """Each reason once, the most frequent first, with how many it holds for and the first of their names.
+
+    Args:
+        refused: name and reason of each.
+        what: they are.
+        most: lines; what stands in none of them is counted in a last one.
+    """
+    named: dict[str, list[str]] = {}
+    for name, reason in refused:
+        named.setdefault(reason, []).append(name)
+    ranked = sorted(named.items(), key=lambda pair: -len(pair[1]))
+    lines = [
+        f"{names[0]}: {reason}" if len(names) == 1 else f"{counted(len(names), what)}: {reason} ({few_of(names, 3)})"
+        for reason, names in ranked[:most]
+    ]
+    others = sum(len(names) for _, names in ranked[most:])
+    return [*lines, f"and {counted(others, what)} for other reasons"] if others else lines
 
 
 def nearest(word: str, choices: list[str], count: int = 3) -> str:

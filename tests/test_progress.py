@@ -98,13 +98,15 @@ def test_processes_that_share_a_terminal_write_lines_and_draw_no_bars():
     terminal = Terminal(40, 20)
     work = """
 from fishnet import progress
-from fishnet.progress import for_terminal, share_terminal, with_progress
+from fishnet.progress import Lines, for_terminal, shared_terminal, with_progress
 import logging, sys, time
-logging.basicConfig(level="INFO", format="%(message)s")
-share_terminal()
+logging.basicConfig(level="INFO", format="%(message)s", handlers=[Lines()])
 progress.EVERY_SHARED = 0.1
-for _ in with_progress(range(3), 3, "decoding"):
-    time.sleep(0.12)
+with shared_terminal("Job 1"):
+    for _ in with_progress(range(3), 3, "decoding"):
+        time.sleep(0.12)
+    time.sleep(0.4)  # imports of what is large
+time.sleep(0.3)  # it waits for its next job, and is not at work
 text = "  labels  three photos lie among another class of this folder"
 print(for_terminal(text, sys.stderr, indent=10), file=sys.stderr)
 """
@@ -112,5 +114,9 @@ print(for_terminal(text, sys.stderr, indent=10), file=sys.stderr)
         [sys.executable, "-c", work], stderr=terminal.theirs, check=True, env={**os.environ, "COLUMNS": "40"}
     )
     lines = terminal.lines()
-    assert [line.split(",")[0] for line in lines[:3]] == [f"decoding: {step} of 3" for step in (1, 2, 3)]
-    assert lines[3:] == ["  labels  three photos lie among another", "          class of this folder"]
+    spoken = [line for line in lines if line.startswith("Job 1: at work for ")]
+    assert 3 <= len(spoken) <= 8
+    assert [line.split(",")[0] for line in lines[:-2] if line not in spoken] == [
+        f"decoding: {step} of 3" for step in (1, 2, 3)
+    ]
+    assert lines[-2:] == ["  labels  three photos lie among another", "          class of this folder"]

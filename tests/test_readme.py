@@ -34,7 +34,7 @@ COMMANDS = [
 def place(tmp_path_factory) -> Path:
     """A folder with the names that the README speaks of, and a `fishnet` that tells what bash has given it."""
     place = tmp_path_factory.mktemp("readme")
-    draw_folder(place / "photos" / "lake", photos=16)
+    draw_folder(place / "photos" / "lake", ["perch", "pike", "roach"], photos=16)
     shim = place / "bin" / "fishnet"
     shim.parent.mkdir()
     shim.write_text("#!/bin/bash\nprintf '%s\\0' \"$@\"\n")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fishnet.text import counted
+from fishnet.text import counted, reasons_in_lines
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,10 @@ from fishnet.text import counted
 )
 def test_one_is_not_called_several(count, words, text):
     assert counted(count, *words) == text
+
+
+def test_a_reason_is_said_once_with_its_count():
+    refused = [("a.jpg", "cut short"), ("b.jpg", "too large"), *((f"{n}.jpg", "cut short") for n in range(3))]
+    assert reasons_in_lines(refused) == ["4 photos: cut short (a.jpg, 0.jpg, 1.jpg and 1 more)", "b.jpg: too large"]
+    assert reasons_in_lines(refused, most=1)[-1] == "and 1 photo for other reasons"
+    assert reasons_in_lines([]) == []

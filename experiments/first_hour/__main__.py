@@ -78,8 +78,7 @@ def prepare(home: Path) -> dict[str, str]:
         write_tables(home)
         (home / "script.py").write_text(script(), encoding="utf-8")
     names = list(Settings(**drawing).counts)
-    first = sorted((lake / names[0]).iterdir())[0].name
-    return {"disc": names[0], "box": names[1], "bar": names[2], "photo_000.jpg": first, "_frame": r"\d"}
+    return {"perch": names[0], "pike": names[1], "roach": names[2], "_frame": r"\d"}
 
 
 def write_boxes(lake: Path, file: Path) -> None:

@@ -30,7 +30,11 @@ def atlas_section(audited: Audited) -> Section | None:
     evidence, labels = evidence_of(audited), measured.photos["label"].to_numpy()
     table = atlas_table(evidence, labels, measured.classes)
     tiles = [
-        map_tile(name, evidence.own[labels == label].mean(axis=0), measured.regions.protected[labels == label])
+        map_tile(
+            audited.called.short(name),
+            evidence.own[labels == label].mean(axis=0),
+            measured.regions.protected[labels == label],
+        )
         for label, name in enumerate(measured.classes)
         if (labels == label).any()
     ]
@@ -38,7 +42,11 @@ def atlas_section(audited: Audited) -> Section | None:
     chapter.add_figure(pictures.address(sheet(tiles, columns=6)), _prose().atlas())
     shares = ["border", "centre", "protected"]
     rows = [
-        [row["class"], row["photos"], *(f"{row[name]:.0%} ({row[f'{name}_area']:.0%})" for name in shares)]
+        [
+            audited.called.full(row["class"]),
+            row["photos"],
+            *(f"{row[name]:.0%} ({row[f'{name}_area']:.0%})" for name in shares),
+        ]
         for row in table.to_dict("records")
     ]
     header = ["class", "photos", "at the border", "in the middle", "in the animal's region"]

@@ -32,8 +32,8 @@ def confusions_section(audited: Audited) -> Section | None:
     chapter.add_text(_prose().confusions(int(table["photos"].sum()), len(photos)))
     columns = ["difference", "animal", "context", "constant"]
     rows = [
-        [row["true"], row["predicted"], row["photos"], *(f"{row[column]:+.2f}" for column in columns),
-         row["by_context"]]
+        [*map(audited.called.full, (row["true"], row["predicted"])), row["photos"],
+         *(f"{row[column]:+.2f}" for column in columns), row["by_context"]]
         for row in table.head(SHOWN).to_dict("records")
     ]  # fmt: skip
     header = ["class", "taken for", "photos", "apart", "animal", "context", "constant", "by context"]

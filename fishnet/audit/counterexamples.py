@@ -6,6 +6,7 @@ the class's photos have carried the cue.
 
 import functools
 import shlex
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,7 @@ def counterexamples_section(audited: Audited) -> Section | None:
     chapter.add_text(_prose().counterexamples(len(resting)))
     for verdict in resting:
         days = fewer_carriers(audited, verdict)
-        chapter.add_text(_prose().counterexamples_of(verdict, days))
+        chapter.add_text(_prose().counterexamples_of(replace(verdict, name=audited.called.full(verdict.name)), days))
         settings = collect_settings(audited, verdict, days)
         chapter.add_code(" ".join(["fishnet collect", *(f"{key}={shlex.quote(v)}" for key, v in settings.items())]))
     chapter.add_text(_prose().second_round())

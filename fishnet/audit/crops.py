@@ -54,14 +54,14 @@ def crops_section(audited: Audited) -> Section:
             continue
         table, sheets = of_class(audited, label, own, others)
         tables.append(table)
-        of_name = Chapter()
+        called, of_name = audited.called.full(name), Chapter()
         for place, sheet in enumerate(sheets):
-            of_name.add_figure(sheet, _prose().crops_caption(name, place + 1, table.iloc[place].to_dict()))
+            of_name.add_figure(sheet, _prose().crops_caption(called, place + 1, table.iloc[place].to_dict()))
         if name in opened:
-            chapter.add_heading(name)
+            chapter.add_heading(called)
             chapter.blocks += of_name.blocks
         else:
-            folded.add_details(name, of_name)
+            folded.add_details(called, of_name)
     if not tables:
         return Section()
     if folded.blocks:

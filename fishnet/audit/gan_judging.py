@@ -137,7 +137,8 @@ def judge_generated(gan: ImageGAN, judge: ImageClassifier, folder: PhotoFolder, 
     features = {name: kind.features for name, kind in kinds.items()}
     digests = folder.table["sha256"].iloc[held_out]
     return Judged(
-        class_name=gan.classes[0], label=label, classes=judge.classes, kinds=kinds, training=training,
+        class_name=judge.names.full(gan.classes[0]), label=label,
+        classes=[judge.names.full(name) for name in judge.classes], kinds=kinds, training=training,
         training_paths=folder.table["path"].iloc[trained].tolist(), feature_name=feature_name(judge),
         judge_knows=int((judge.seen.parts(digests) == "train").sum()) if judge.seen else 0,
         halves=between_halves(features["held out"]), kid=kid(features["held out"], features["generated"]),

@@ -112,7 +112,8 @@ def reference_section(audited: Audited) -> Section | None:
     chapter = Chapter("Without the photos that carry it")
     chapter.add_text(_prose().reference(HALF, bool(table["reference"].notna().any())))
     rows = [
-        [row["class"], row["dropped"], row["left"], *(row[name] for name in ("share", "reference", "accuracy")),
+        [audited.called.full(row["class"]), row["dropped"], row["left"],
+         *(row[name] for name in ("share", "reference", "accuracy")),
          row["inherited"] or f"not decided: {row['reason']}"]
         for row in table.to_dict("records")
     ]  # fmt: skip

@@ -42,11 +42,12 @@ def observers_section(audited: Audited) -> Section | None:
     groups = photos["group"].to_numpy()
     table = observer_shares(features, names[photos["label"].to_numpy()], observers, groups=groups)
     chapter = Chapter("Observers")
-    chapter.add_text(_prose().observers(table.iloc[0], len(set(observers) - {""})))
+    shown = table.assign(**{"class": table["class"].map(audited.called.full)})
+    chapter.add_text(_prose().observers(shown.iloc[0], len(set(observers) - {""})))
     chapter.add_table(
         ["class", "observer", "photos", "share of the class", "recall", "without the observer", "hangs"],
         [
-            [row["class"], row["observer"], row["photos"], f"{row['share']:.0%}"]
+            [audited.called.full(row["class"]), row["observer"], row["photos"], f"{row['share']:.0%}"]
             + [f"{row[name]:.2f}" for name in ("recall", "recall_without", "hangs")]
             for row in table.head(SHOWN).to_dict("records")
         ],

@@ -3,10 +3,12 @@
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
+from fishnet.data.class_names import ClassNames
 from fishnet.explain.additive import is_additive
 from fishnet.models.interface import Classifier
 from fishnet.page.page import Chapter, Link, Row, prose, render_page
@@ -43,12 +45,16 @@ def audit_page(audited: Audited, *, name: str, mended: Sequence[Chapter] = (), s
     audit, found = audited.measured, audited.found
     ranked = sorted(found, key=lambda verdict: (WORDS.index(verdict.word), -verdict.share))
     accused = {verdict.name: class_chapter(audited, verdict) for verdict in ranked if verdict.word == "shortcut"}
-    chapters = [opening(audit, ranked, accused), *accused.values()]
-    chapters += [*mended, *others(ranked), *(section.chapter for section in sections if section.chapter)]
+    chapters = [opening(audit, ranked, accused, audited.called), *accused.values()]
+    chapters += [
+        *mended,
+        *others(ranked, audited.called),
+        *(section.chapter for section in sections if section.chapter),
+    ]
     chapters.append(evidence_chapter(audited))
     about = _prose().about(audit.judged, len(audit.classes), name, f"{audit.accuracy:.0%}", audit.folds)
-    answers = [_prose().answer(verdict) for verdict in ranked if verdict.word == "shortcut"]
-    unjudged = withheld(ranked)
+    answers = [_prose().answer(named(verdict, audited.called)) for verdict in ranked if verdict.word == "shortcut"]
+    unjudged = withheld(ranked, audited.called)
     if len(unjudged) > REASONS:
         answers.append(_prose().unjudged(sum(verdict.word == "withheld" for verdict in found)))
     else:
@@ -59,13 +65,21 @@ def audit_page(audited: Audited, *, name: str, mended: Sequence[Chapter] = (), s
     )  # fmt: skip
 
 
-def opening(audit: FolderAudit, ranked: Sequence[Verdict], accused: Mapping[str, Chapter]) -> Chapter:
+def named(verdict: Verdict, called: ClassNames) -> Verdict:
+    """The verdict under the name by which people call its class."""
+    return replace(verdict, name=called.full(verdict.name))
+
+
+def opening(
+    audit: FolderAudit, ranked: Sequence[Verdict], accused: Mapping[str, Chapter], called: ClassNames
+) -> Chapter:
     """A row a class; of many classes those for which nothing was found are folded.
 
     Args:
         audit: what was measured.
         ranked: the verdicts, in the order in which they are shown.
         accused: the chapters of classes that have one, to which their rows lead.
+        called: what people call the classes.
     """
     chapter, rows, clear = Chapter(), list[Row](), list[Row]()
     for verdict in ranked:
@@ -74,8 +88,9 @@ def opening(audit: FolderAudit, ranked: Sequence[Verdict], accused: Mapping[str,
         words = {"shortcut": verdict.carried_by, "nothing": nothing, "withheld": "no verdict"}[verdict.word]
         shortcut = verdict.word == "shortcut"
         share = "{:.0%} [{:.0%}, {:.0%}]".format(*verdict.test.share) if shortcut else ""
+        name = called.full(verdict.name)
         cells = [
-            Link(verdict.name, accused[verdict.name]) if verdict.name in accused else verdict.name, words, share,
+            Link(name, accused[verdict.name]) if verdict.name in accused else name, words, share,
             f"≥ {verdict.reliance:.2f}" if shortcut else "", f"{verdict.test.p:.1g}",
             f"{audit.recalls[label]:.2f}", verdict.test.donors, odds(audit, label),
         ]  # fmt: skip
@@ -107,7 +122,8 @@ def class_chapter(audited: Audited, verdict: Verdict) -> Chapter:
     """The verdict, its price, the photos that carry the cue, and hosts before and after."""
     audit, model, views_of = audited.measured, audited.model, audited.views_of
     label, kind = audit.classes.index(verdict.name), verdict.test.kind
-    chapter, words = Chapter(verdict.name), phrase(kind)
+    verdict, words = named(verdict, audited.called), phrase(kind)
+    chapter = Chapter(verdict.name)
     chapter.add_text(_prose().shortcut(verdict, len(verdict.test.carriers), words), style="boxed")
     chapter.add_text(_prose().price(*verdict.test.effect, verdict.test.share))
     rises = audit.effects.probabilities[audit.effects.kinds.index(kind), verdict.test.carriers, label]
@@ -143,11 +159,11 @@ def mended_picture(audited: Audited, after: Classifier) -> tuple[Image.Image, st
     most = np.argsort(-np.array(rise), kind="stable")[:EXAMPLES]
     answers = [[examples[number] for number in most] for examples in both]
     photo, mask = pictures.as_bytes(donor.pixels[0]), donor.protected[0, 0].cpu().numpy() > 0.5
-    sheet = pictures.mended_sheet(photo, mask, *answers, name=worst.name, brought=phrase(kind))
-    return sheet, _prose().mended_caption(worst.name, phrase(kind))
+    sheet = pictures.mended_sheet(photo, mask, *answers, name=audited.called.short(worst.name), brought=phrase(kind))
+    return sheet, _prose().mended_caption(audited.called.full(worst.name), phrase(kind))
 
 
-def mended_chapter(mending: Mending, picture: tuple[Image.Image, str] | None) -> Chapter:
+def mended_chapter(mending: Mending, picture: tuple[Image.Image, str] | None, called: ClassNames) -> Chapter:
     """Before and after, in one picture (of `mended_picture`, where something was mended) and one table."""
     chapter = Chapter("Mended" if mending.checkpoint else "Mending")
     chapter.add_text(_prose().mended(mending, str(mending.checkpoint or "")), style="boxed")
@@ -155,7 +171,7 @@ def mended_chapter(mending: Mending, picture: tuple[Image.Image, str] | None) ->
         return chapter
     chapter.add_figure(pictures.address(picture[0]), picture[1])
     rows = [
-        [f"{words} {row['class']}".strip(), *(_with_ends(row, when) for when in ("before", "after"))]
+        [f"{words} {called.full(row['class'])}".strip(), *(_with_ends(row, when) for when in ("before", "after"))]
         for words, row in ((FIGURES[row["figure"]], row) for row in mending.figures.to_dict("records"))
     ]
     chapter.add_table(["", "before", "after"], rows, numeric=[1, 2])
@@ -183,12 +199,12 @@ def phrase(kind: str) -> str:
     )  # fmt: skip
 
 
-def others(found: Sequence[Verdict]) -> list[Chapter]:
+def others(found: Sequence[Verdict], called: ClassNames) -> list[Chapter]:
     """The classes that are not accused; many reasons for no verdict are folded."""
     chapter = Chapter("The other classes")
-    if clear := [verdict.name for verdict in found if verdict.word == "nothing"]:
+    if clear := [called.full(verdict.name) for verdict in found if verdict.word == "nothing"]:
         chapter.add_text(_prose().nothing(clear, MANY))
-    unjudged = withheld(found)
+    unjudged = withheld(found, called)
     if len(unjudged) > REASONS:
         inner = Chapter()
         inner.add_text(*unjudged)
@@ -198,12 +214,12 @@ def others(found: Sequence[Verdict]) -> list[Chapter]:
     return [chapter] if chapter.blocks else []
 
 
-def withheld(found: Sequence[Verdict]) -> list[str]:
+def withheld(found: Sequence[Verdict], called: ClassNames) -> list[str]:
     """A sentence for each reason why there is no verdict, with its classes."""
     names: dict[str, list[str]] = {}
     for verdict in found:
         if verdict.word == "withheld":
-            names.setdefault(verdict.reason, []).append(verdict.name)
+            names.setdefault(verdict.reason, []).append(called.full(verdict.name))
     return [_prose().withheld(of_reason, reason) for reason, of_reason in names.items()]
 
 
@@ -218,7 +234,9 @@ def evidence_chapter(audited: Audited) -> Chapter:
     rows = np.linspace(0, len(audit.photos) - 1, min(SHOWN, len(audit.photos))).round().astype(int).tolist()
     views = views_of(rows)
     tiles = [
-        pictures.tile(pictures.as_bytes(image), audit.photos["class"].iloc[row], mask[0].cpu().numpy() > 0.5)
+        pictures.tile(
+            pictures.as_bytes(image), audited.called.short(audit.photos["class"].iloc[row]), mask[0].cpu().numpy() > 0.5
+        )
         for row, image, mask in zip(rows, views.pixels, views.protected, strict=True)
     ]
     chapter.add_figure(pictures.address(pictures.sheet(tiles, columns=6)), "The region of a dozen photos.")

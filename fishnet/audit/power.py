@@ -75,7 +75,9 @@ def power_section(audited: Audited) -> Section | None:
     chapter = Chapter("What would have been found")
     low, high = interval(found, len(learned))
     chapter.add_text(_prose().power(len(trials), len(learned), found, f"{low:.2f}", f"{high:.2f}", effort))
-    rows = [[t.cue, t.class_name, f"{t.share:.2f}", f"{t.measured:.2f}", _outcome(t)] for t in trials]
+    rows = [
+        [t.cue, audited.called.full(t.class_name), f"{t.share:.2f}", f"{t.measured:.2f}", _outcome(t)] for t in trials
+    ]
     chapter.add_table(["planted", "into", "share of the answer", "of which measured", ""], rows, numeric=[2, 3])
     metrics = {"audit/power": found / len(learned)} if learned else {}
     return Section(chapter, {"power": table.round(4)}, metrics)

@@ -39,7 +39,7 @@ def rounds_section(audited: Audited) -> Section | None:
     both = audited.before.join(now, how="outer", lsuffix="_before").reindex(now.index.union(audited.before.index))
     chapter = Chapter("Before and now")
     chapter.add_text(_prose().rounds())
-    rows = [_row(str(name), row) for name, row in both.iterrows()]
+    rows = [_row(audited.called.full(str(name)), row) for name, row in both.iterrows()]
     header = ["class", "rests on", "reliance", "p", "photos tried"]
     chapter.add_table(header, rows, numeric=[2, 3, 4])
     return Section(chapter, {"rounds": both.rename_axis("class").reset_index()})

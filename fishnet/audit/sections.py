@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fishnet.data.class_names import ClassNames
 from fishnet.data.folder import PhotoFolder
 from fishnet.models.classifier import ImageClassifier
 from fishnet.page.page import Chapter
@@ -54,6 +55,11 @@ class Audited:
     before: pd.DataFrame | None = None
     reference: pd.DataFrame | None = None
     early: pd.DataFrame | None = None
+
+    @property
+    def called(self) -> ClassNames:
+        """What people call the classes, for what they read; verdicts, tables and keys know classes by their folders."""
+        return self.folder.names
 
     def views_of(self, positions: Sequence[int]) -> Views:
         """Photos by their position in `measured.photos`, with their regions."""

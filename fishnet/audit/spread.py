@@ -58,9 +58,13 @@ def spread_section(audited: Audited) -> Section | None:
         return None
     table = spread_table(early)
     chapter = Chapter("What is learned at once")
-    chapter.add_text(_prose().spread(table.iloc[0]))
-    chapter.add_figure(strips(early, table["class"].tolist()[:SHOWN]), _prose().spread_caption(len(table), SHOWN))
-    rows = [[row["class"], row["photos"], f"{row['spread']:.2f}"] for row in table.to_dict("records")]
+    full, short = audited.called.full, audited.called.short
+    chapter.add_text(_prose().spread(table.assign(**{"class": table["class"].map(full)}).iloc[0]))
+    shown = early.assign(**{"class": early["class"].map(short)})
+    chapter.add_figure(
+        strips(shown, table["class"].map(short).tolist()[:SHOWN]), _prose().spread_caption(len(table), SHOWN)
+    )
+    rows = [[full(row["class"]), row["photos"], f"{row['spread']:.2f}"] for row in table.to_dict("records")]
     chapter.add_table(["class", "photos", "spread"], rows, numeric=[1, 2], folded="the spread of each class")
     tables = {"spread": table.round(4), "early": early.round(4)}
     return Section(chapter, tables, {"audit/spread_max": float(table["spread"].max())})

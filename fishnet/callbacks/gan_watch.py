@@ -1,6 +1,7 @@
 """Whether a GAN learns photos by heart, draws few kinds of them, or has lost its way: measured, and said in words."""
 
 import logging
+import math
 from typing import Annotated, Any, cast
 
 import pytorch_lightning as L
@@ -107,6 +108,11 @@ def troubles(values: dict[str, float], best_kid: float) -> dict[str, str]:
             f"the discriminator takes {trained:.0%} of its training photos for real, and {held_out:.0%} of held-out "
             "ones: it knows photos by heart. More photos help, or a larger model.penalty."
         )
+    if not math.isfinite(values.get("val/kid", 0.0)):
+        found["unmeasured"] = (
+            "KID and the variety of the generated photos need two photos for validation or more: which epoch is the "
+            "best is not known. A larger data.val helps."
+        )
     if values.get("val/diversity", 1.0) < FEW_KINDS:
         found["collapse"] = (
             f"generated photos lie {values['val/diversity']:.2f} times as far apart as real ones: the generator draws "
@@ -127,7 +133,7 @@ def troubles(values: dict[str, float], best_kid: float) -> dict[str, str]:
 
 
 def figures(values: dict[str, float]) -> list[str]:
-    """The figures behind the sentences, one a line."""
+    """The figures behind the sentences, one a line; those that could not be measured are left out."""
     keys = ("val/kid", "val/diversity", "gan/train_taken_for_real", "gan/held_out_taken_for_real",
             "train/generator_loss", "train/discriminator_loss")  # fmt: skip
-    return [f"{key} {values[key]:.4g}" for key in keys if key in values]
+    return [f"{key} {values[key]:.4g}" for key in keys if key in values and math.isfinite(values[key])]

@@ -10,6 +10,7 @@ import pytorch_lightning as L
 import torch
 from torch import Tensor
 
+from fishnet.data.class_names import ClassNames
 from fishnet.data.folder import PhotoSource
 from fishnet.explain.gradcam import NothingToExplain, class_maps, explained
 from fishnet.explain.maps import FILES, batch_maps, save_maps
@@ -22,6 +23,7 @@ from fishnet.ranges import AtLeast, check_ranges
 from fishnet.text import slugs
 
 from .outputs import UsesPredictions, log_artifacts, run_folder, write_artifact
+from .report import called
 
 log = logging.getLogger("fishnet")
 
@@ -102,7 +104,9 @@ class HeatMaps(UsesPredictions):
         maps, logits = explained(model, images)
         likely = getattr(model, "probabilities", lambda values: values.softmax(dim=-1))
         probabilities = likely(logits.to(model.device)).cpu().numpy()
-        captions = _captions(model, labels, probabilities.argmax(axis=1), probabilities.max(axis=1))
+        captions = _captions(
+            model, called(trainer, model), labels, probabilities.argmax(axis=1), probabilities.max(axis=1)
+        )
         epoch = trainer.current_epoch
         title = f"epoch {epoch}, step {trainer.global_step}"
         _write_page(trainer, f"panel/epoch_{epoch:03d}.jpg", images, maps, captions, title)
@@ -133,11 +137,12 @@ class HeatMaps(UsesPredictions):
             chosen, predicted = predictions.index[positions], predictions.predicted[positions]
             images = data.photos(chosen.tolist())
             maps = class_maps(model, images, predicted.tolist())
-            captions = _captions(model, predictions.label[positions], predicted, probability[positions])
+            true = predictions.label[positions]
+            captions = _captions(model, called(trainer, model), true, predicted, probability[positions])
             _write_page(trainer, f"{slug}.jpg", images, maps, captions, captions[0].true)
             rows += [
-                (path, it.true, it.predicted, round(it.probability, 6), it.predicted, f"{slug}.jpg")
-                for path, it in zip(data.table["path"].iloc[chosen], captions, strict=True)
+                (path, model.classes[t], model.classes[p], round(it.probability, 6), model.classes[p], f"{slug}.jpg")
+                for path, t, p, it in zip(data.table["path"].iloc[chosen], true, predicted, captions, strict=True)
             ]
         index = pd.DataFrame(rows, columns=INDEX)
         write_artifact(trainer, "gradcam/index.csv", lambda path: index.to_csv(path, index=False))
@@ -194,8 +199,11 @@ def shown(images: Tensor) -> np.ndarray:
     return images.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
 
 
-def _captions(model: Classifier, labels: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray) -> list[Caption]:
+def _captions(
+    model: Classifier, called: ClassNames, labels: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray
+) -> list[Caption]:
     names = getattr(model, "classes", None) or [str(label) for label in range(1 + max(*labels, *predicted))]
+    names = [called.short(name) for name in names]
     parts = zip(labels, predicted, probabilities, strict=True)
     return [Caption(names[label], names[prediction], float(probability)) for label, prediction, probability in parts]
 

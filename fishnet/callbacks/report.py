@@ -5,12 +5,13 @@ import logging
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, ClassVar, cast
+from typing import Annotated, Any, ClassVar, cast
 
 import numpy as np
 import pandas as pd
 import pytorch_lightning as L
 
+from fishnet.data.class_names import ClassNames
 from fishnet.files import replacing
 from fishnet.measure.calibration import calibration_error, fit_temperature
 from fishnet.measure.intervals import Interval
@@ -84,9 +85,17 @@ class Report(UsesPredictions):
             predictions=predictions,
             photos=photos_of(trainer, predictions),
             names=list(names),
+            called=called(trainer, pl_module),
             temperature=temperature,
             resamples=self.resamples,
         )
+
+
+def called(trainer: L.Trainer, pl_module: Any) -> ClassNames:
+    """What people call the classes, as the photos' folder says, and the model's checkpoint."""
+    known = [getattr(each, "names", None) for each in (pl_module, getattr(trainer, "datamodule", None))]
+    of_model, of_folder = (each if isinstance(each, ClassNames) else ClassNames() for each in known)
+    return of_model | of_folder
 
 
 def photos_of(trainer: L.Trainer, predictions: Predictions) -> pd.DataFrame:
@@ -124,7 +133,9 @@ class Speed(L.Callback):
 
 
 class EpochLines(L.Callback):
-    """One line an epoch, so that a log file shows the course of a run; figures of validation in those that have one."""
+    """One line an epoch, so that a log file shows the course of a run; figures of validation in those that have one.
+
+    What could not be measured (NaN) is left out."""
 
     SHOWN: ClassVar[dict[str, str]] = {
         "train/loss": "train loss",
@@ -151,7 +162,8 @@ class EpochLines(L.Callback):
     def _write_line(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         kept = trainer.callback_metrics.items()  # also those of a validation some epochs ago
         values = {key: value for key, value in kept if self._validated or not key.startswith(self.MEASURED)}
-        shown = "  ".join(f"{word} {_shown(float(values[key]))}" for key, word in self.SHOWN.items() if key in values)
+        figures = {key: float(values[key]) for key in self.SHOWN if key in values}
+        shown = "  ".join(f"{self.SHOWN[key]} {_shown(value)}" for key, value in figures.items() if value == value)
         if self._ended and trainer.is_global_zero:
             log.info("epoch %d/%d  %s", self._ended, trainer.max_epochs, shown)
         self._ended, self._validated = 0, False

@@ -11,10 +11,11 @@ import random
 import re
 import time
 import zlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import aiohttp
 from aiohttp.abc import ResolveResult
@@ -32,6 +33,8 @@ T = TypeVar("T")
 ATTEMPTS = 7
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds
 HOPS = 5
+SLOW = 8.0  # seconds without an answer, after which a user should know what is waited for
+IN_A_ROW = 4  # failures of a host's photos, of which single ones are nothing to speak of
 MOST_BYTES = 64 * 1024 * 1024
 PORTION = 256 * 1024
 GONE = {404: "not there any more (404)", 410: "deleted (410)", 451: "withheld for legal reasons (451)"}
@@ -50,6 +53,16 @@ class Unreachable(Unusable):
     """The network or the server failed, time after time: nothing is known of the photo itself."""
 
 
+class Watcher(Protocol):
+    """Who is to know that a host does not answer."""
+
+    def trying(self, host: str, reason: str, attempt: int) -> None:
+        """The host gives no usable answer, and is asked for the `attempt`th time of ATTEMPTS."""
+
+    def answered(self, host: str) -> None:
+        """It has answered again."""
+
+
 class Fetcher:
     """An HTTP client that retries, obeys Gate and Politeness, and is used as an async context.
 
@@ -58,8 +71,9 @@ class Fetcher:
 
     def __init__(
         self, gate: Gate, politeness: Politeness, *, connections: int = 8, deadline: float = 60.0,
-        patience: float = FIRST_WAIT, contact: str = "",
+        patience: float = FIRST_WAIT, contact: str = "", watcher: Watcher | None = None,
     ) -> None:  # fmt: skip
+        self._watcher, self._failing = watcher, Counter[str]()  # by host, how often in a row it gave no answer
         self._gate, self._politeness = gate, politeness
         self._connections, self._deadline, self._patience = connections, deadline, patience
         self._slots = asyncio.Semaphore(connections)  # waiting for one is not counted against the deadline
@@ -104,6 +118,7 @@ class Fetcher:
                 if await self._continued(url, hidden, seen, known):
                     etag = mark.read_text() if mark.exists() else ""
                     os.replace(hidden, target)
+                self._answered(host_of(url))
                 for leftover in (mark, hidden):
                     leftover.unlink(missing_ok=True)
                 return etag
@@ -111,6 +126,7 @@ class Fetcher:
                 trouble = error if isinstance(error, Unusable) else Unreachable(self._in_words(error))
                 if trouble.final or isinstance(error, Forbidden) or attempt == ATTEMPTS - 1:
                     raise trouble from None
+                self._failed(host_of(url), trouble, attempt, many=False)
                 await asyncio.sleep(backoff(attempt, self._patience))
         raise AssertionError("unreachable")
 
@@ -146,6 +162,7 @@ class Fetcher:
             try:
                 async with self._slots:
                     body = await self._body(url, calls)
+                self._answered(host_of(url))
                 outcome = accept(body)
                 # the connection serves the next request meanwhile
                 return await outcome if isinstance(outcome, Awaitable) else outcome
@@ -153,12 +170,29 @@ class Fetcher:
                 trouble = error if isinstance(error, Unusable) else Unusable(str(error))
             if trouble.final or attempt == ATTEMPTS - 1:
                 raise trouble
+            self._failed(host_of(url), trouble, attempt, many=not calls)
             wait = trouble.wait or backoff(attempt, self._patience)  # 0 does not allow to ask without a pause
             if trouble.crowded:
                 self._politeness.pause(trouble.crowded, wait)
             else:
                 await asyncio.sleep(wait)
         raise AssertionError("unreachable")
+
+    def _failed(self, host: str, trouble: Unusable, attempt: int, *, many: bool) -> None:
+        """Tell the watcher of a host that cannot be reached; `many` requests are on their way to it."""
+        if isinstance(trouble, Unreachable) and not trouble.crowded:
+            self._failing[host] += 1
+            if self._watcher and self._failing[host] >= (IN_A_ROW if many else 1):
+                self._watcher.trying(host, str(trouble), attempt + 2)
+
+    def _slow(self, host: str) -> None:
+        self._failing[host] += 1
+        if self._watcher:
+            self._watcher.trying(host, f"no answer for {SLOW:g} s", 1)
+
+    def _answered(self, host: str) -> None:
+        if self._failing.pop(host, 0) and self._watcher:
+            self._watcher.answered(host)
 
     async def _body(self, url: str, calls: bool) -> bytes:
         """One attempt. Follows redirects itself: every hop has to pass the gate, and counts against its own host."""
@@ -171,6 +205,9 @@ class Fetcher:
                     else:
                         await self._politeness.media(host_of(address))
                     begin = time.monotonic()
+                    if calls:
+                        slow = asyncio.get_running_loop().call_later(SLOW, self._slow, host_of(url))
+                        turn.callback(slow.cancel)
                     async with asyncio.timeout(seconds_left):
                         outcome = await self._hop(address)
                     seconds_left -= time.monotonic() - begin

@@ -147,7 +147,7 @@ async def _source_and_fetcher(plan: Plan, bars: Bars) -> AsyncIterator[tuple[Sou
     with closing(Politeness(limits, free=free)) as politeness:
         fetcher = Fetcher(
             gate, politeness, connections=plan.connections, deadline=plan.deadline, contact=plan.contact,
-            patience=min(1.0, plan.pause),
+            patience=min(1.0, plan.pause), watcher=bars,
         )  # fmt: skip
         async with fetcher:
             yield _source(plan, gate, fetcher, bars), fetcher

@@ -1,17 +1,29 @@
 """What a user sees of a collection: a bar for each class while it works, and a table at the end."""
 
+import logging
 import textwrap
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
+from fishnet.collect.fetching import ATTEMPTS
 from fishnet.collect.ledger import FAILED, FATES, KEPT, WAITING, Ledger
 from fishnet.collect.manifest import NOT_KEPT
 from fishnet.errors import WorkFailed
 from fishnet.text import counted
+
+log = logging.getLogger("fishnet")
 
 MOST_REASONS = 6
 
@@ -20,10 +32,17 @@ class Bars(Progress):
     """A bar for each class folder and each table that is fetched or converted, where stderr is a terminal."""
 
     def __init__(self, *, shown: bool = True) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
         console = Console(stderr=True)
         super().__init__(*columns, console=console, transient=True, disable=not (shown and console.is_terminal))
         self._by_name: dict[str, TaskID] = {}
+        self._failing: set[str] = set()  # hosts of which a line says that they do not answer
 
     def listing(self, name: str, count: int) -> None:
         """So many photos have been listed, and there may be more."""
@@ -35,6 +54,21 @@ class Bars(Progress):
 
     def fetched(self, name: str) -> None:
         self.update(self._task(name), advance=1)
+
+    def trying(self, host: str, reason: str, attempt: int) -> None:
+        """A host does not answer: once a line with the reason, and each attempt in a row of the display."""
+        if host not in self._failing:
+            self._failing.add(host)
+            log.warning(
+                "%s: %s; it is asked again, %d times in all, each time after a longer pause", host, reason, ATTEMPTS
+            )
+        self.update(self._task(host), description=f"{host}: attempt", completed=attempt, total=ATTEMPTS)
+
+    def answered(self, host: str) -> None:
+        if host in self._failing:
+            self._failing.discard(host)
+            self.remove_task(self._by_name.pop(host))
+            log.info("%s answers again", host)
 
     def _task(self, name: str) -> TaskID:
         if name not in self._by_name:

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from fishnet.audit.mending import Mending
     from fishnet.audit.sections import Audited
     from fishnet.audit.verdicts import Verdict
+    from fishnet.data.class_names import ClassNames
     from fishnet.data.datamodule import ImageFolderData
     from fishnet.models.classifier import ImageClassifier
 
@@ -165,7 +166,7 @@ def judge(
         logger.log_metrics(metrics)
     note_on_training(config, checkpoint, metrics_of(measured, found) | more)
     keep_result(checkpoint, audit_record(audited, model=about(model)["model"], alpha=config.alpha))
-    print_verdicts(measured, found, folder)
+    print_verdicts(measured, found, audited.called, folder)
     if config.mend is not None:
         print_mending(mending)
     worst = max(found, key=lambda verdict: verdict.reliance)
@@ -256,7 +257,7 @@ def reported(
     picture = mended_picture(audited, result[1]) if result and result[0].checkpoint else None
     if picture:
         save(picture[0], folder / "audit" / "mended.jpg")
-    chapters = [mended_chapter(result[0], picture)] if result else []
+    chapters = [mended_chapter(result[0], picture, audited.called)] if result else []
     page = audit_page(audited, name=checkpoint.parent.parent.name, mended=chapters, sections=sections)
     write_whole(folder / "audit" / "report.html", page)
     return result, {name: value for section in sections for name, value in section.metrics.items()}
@@ -268,7 +269,7 @@ def judged_data(config: DictConfig, model: "ImageClassifier") -> "ImageFolderDat
 
     part = "all" if config.part in ("auto", "all", "folds") else config.part
     data = instantiate(config.data, _convert_="all").for_model(
-        classes=model.classes, preprocessing=model.preprocessing, part=part, seen=model.seen
+        classes=model.classes, names=model.names, preprocessing=model.preprocessing, part=part, seen=model.seen
     )
     data.check()
     config.data.group = data.folder.group  # as the run is recorded
@@ -295,7 +296,7 @@ def about(model: "ImageClassifier") -> dict[str, str]:
     return {"model": digest.hexdigest(), "preprocessing": str(sorted(model.preprocessing.as_dict().items()))}
 
 
-def print_verdicts(measured: "FolderAudit", found: "list[Verdict]", folder: Path) -> None:
+def print_verdicts(measured: "FolderAudit", found: "list[Verdict]", called: "ClassNames", folder: Path) -> None:
     """A row a class, and where the tables are."""
     from rich.console import Console
     from rich.table import Table
@@ -308,11 +309,11 @@ def print_verdicts(measured: "FolderAudit", found: "list[Verdict]", folder: Path
     for verdict in found:
         shown = [f"{verdict.share:.0%}", f"{verdict.reliance:.3f}"] if verdict.word == "shortcut" else ["", ""]
         text = "no verdict" if verdict.word == "withheld" else sentence(verdict)
-        table.add_row(verdict.name, text, *shown, f"{verdict.test.p:.2g}")
+        table.add_row(called.full(verdict.name), text, *shown, f"{verdict.test.p:.2g}")
     console = Console()
     console.print(table)
     for reason in dict.fromkeys(verdict.reason for verdict in found if verdict.word == "withheld"):
-        names = [verdict.name for verdict in found if verdict.reason == reason]
+        names = [called.full(verdict.name) for verdict in found if verdict.reason == reason]
         of_whom = "" if len(names) == len(found) else f" ({few_of(names)})"
         console.print(f"{'no verdict':12s}{reason}{of_whom}", soft_wrap=True, highlight=False)
     console.print(f"{'page':12s}{folder / 'audit' / 'report.html'}", soft_wrap=True, highlight=False)

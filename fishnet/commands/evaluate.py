@@ -125,7 +125,9 @@ def measured_data(config: DictConfig, model: "ImageClassifier") -> "ImageFolderD
     part = config.part
     if part == "auto":
         part = "unseen" if model.seen else "test" if config.data.split_file else "all"
-    data = instantiate(config.data, _convert_="all").for_model(classes=model.classes, part=part, seen=model.seen)
+    data = instantiate(config.data, _convert_="all").for_model(
+        classes=model.classes, names=model.names, part=part, seen=model.seen
+    )
     data.check()
     if not len(data.rows(part)):
         counts = data.folder.table["seen"].value_counts()

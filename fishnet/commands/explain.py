@@ -42,7 +42,7 @@ from fishnet.errors import BadInput
 from fishnet.files import LockHeld, locked, write_whole
 from fishnet.progress import with_progress
 from fishnet.ranges import AtLeast, FreeText
-from fishnet.text import counted
+from fishnet.text import counted, reasons_in_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,8 +141,8 @@ def explain(config: DictConfig) -> dict[str, float]:
         _write_page(config, out, cards, scores, inside)
         (out / UNDERWAY).unlink()
     for score in scores.values():
-        interval = f"[{score.low:.3f}, {score.high:.3f}]"
-        print(f"{'score':12s}{score.value:.3f} {interval}  chance {score.chance:.3f}  {score.says}")
+        interval = " [{:.3f}, {:.3f}]".format(*score.ends) if score.ends else ""
+        print(f"{'score':12s}{score.value:.3f}{interval}  chance {score.chance:.3f}  {score.says}")
     log.info("%s: maps of %s, %s", out, counted(len(table), "photo"), counted(len(cards), "picture"))
     print(f"{'page':12s}{out / 'page.html'}", flush=True)
     return {"photos": float(len(table)), "pictures": float(len(cards))} | {
@@ -218,7 +218,7 @@ def _data_set(config: DictConfig, model: "ImageClassifier", source: FolderSource
     from fishnet.runs.run import refused_lines
 
     folder = PhotoFolder(source=source, duplicates="ignore", cache=str(config.cache), fewest=1, max_refused=1.0)
-    folder, understood = _labelled(folder, model.classes)
+    folder, understood = _labelled(folder, model)
     folder = replace(folder, seen=model.seen)
     for line in refused_lines(folder):
         log.warning(line)
@@ -229,14 +229,15 @@ def _data_set(config: DictConfig, model: "ImageClassifier", source: FolderSource
     return table, batches, lambda chosen: folder.photos(chosen, look).permute(0, 2, 3, 1).numpy()
 
 
-def _labelled(folder: "PhotoFolder", classes: list[str]) -> "tuple[PhotoFolder, bool]":
+def _labelled(folder: "PhotoFolder", model: "ImageClassifier") -> "tuple[PhotoFolder, bool]":
     """With the model's labels, if the folders are classes of the model: only then is it known what is right."""
+    classes = model.classes
     one_against_rest = len(classes) == 2 and classes[0] == f"not {classes[1]}"
     counts = folder.source.counts()
     if one_against_rest and classes[1] in counts and classes[0] not in counts:
         folder = replace(folder, positive=classes[1])
     try:
-        return folder.for_classes(classes), True
+        return folder.for_classes(classes, model.names), True
     except BadInput:
         log.info("The folders are not the classes of the model: its answers are shown, but none is called wrong.")
         return folder, False
@@ -255,18 +256,29 @@ def _loose(config: DictConfig, model: "ImageClassifier", photos: list[Path]) -> 
         )
     batches = list(photo_batches(photos, model.preprocessing, batch_size=config.batch_size))
     pairs = [pair for batch in batches for pair in zip(batch.photos, batch.problems, strict=True)]
-    for path, problem in pairs:
-        if problem:
-            log.warning("%s: %s", path, problem)
+    for line in reasons_in_lines((str(path), problem) for path, problem in pairs if problem):
+        log.warning(line)
     paths = [str(path) for path, problem in pairs if not problem]
     if not paths:
         raise BadInput(f"images={config.images}: none of the photos can be read.")
     digests = [digest for batch in batches for digest in batch.digests]
     table = pd.DataFrame({"path": paths, "sha256": digests})
     table = table.assign(seen=model.seen.parts(digests)) if model.seen else table
+    true = [true_class(Path(path), model) for path in paths]
+    if any(true):  # of the others nobody knows what is right
+        labels = [model.classes.index(name) if name else -1 for name in true]
+        table = table.assign(**{"class": [name or "" for name in true]}, label=labels)
     views = [view for batch in batches for view in batch.views]
     shown = ({"image": batch.images} for batch in batches if batch.views)
     return table, shown, lambda chosen: torch.stack([views[row] for row in chosen]).numpy()
+
+
+def true_class(photo: Path, model: "ImageClassifier") -> str | None:
+    """The class of the model whose folder a photo lies in; None where the folder is no class of the model."""
+    from fishnet.data.class_names import read_class_names
+
+    folder = photo.absolute().parent
+    return model.names.of_folder(folder.name, read_class_names(folder.parent), model.classes)
 
 
 def _digest(model: "ImageClassifier") -> str:

@@ -104,7 +104,8 @@ def print_bundle(bundle: "Bundle", out: Path) -> None:
     print(f"{'bundle':12s}{out}")
     if "f1_macro" in figures:
         found = figures["f1_macro"]
-        print(f"{'macro-F1':12s}{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}] on test photos")
+        ends = "" if found["low"] is None else f" [{found['low']:.3f}, {found['high']:.3f}]"
+        print(f"{'macro-F1':12s}{found['value']:.3f}{ends} on test photos")
     if thresholds:
         text = f"{len(thresholds) - len(without)} of {counted(len(thresholds), 'class')}"
         print(f"{'thresholds':12s}{text}{': none for ' + ', '.join(without) if without else ''}")

@@ -37,10 +37,11 @@ from fishnet.errors import BadInput
 from fishnet.files import replacing
 from fishnet.progress import with_progress, working
 from fishnet.ranges import AtLeast, FreeText, Probability
-from fishnet.text import counted, few_of
+from fishnet.text import counted, few_of, reasons_in_lines
 
 if TYPE_CHECKING:
     from fishnet.data.camtrap_planning import Plan
+    from fishnet.data.class_names import ClassNames
     from fishnet.data.observations import LoosePhotos, Observation
     from fishnet.models.answer_table import AnswerTable
 
@@ -96,6 +97,8 @@ def predict(config: DictConfig) -> dict[str, float]:
         counts = write_one_part(config, table, photos, blocks, out)
     else:
         counts = write_table(table, blocks, out)
+    for line in reasons_in_lines(table.problems):
+        log.warning(line)
     log.info(
         "%s: %s%s, %d not sure, %d could not be read",
         *(out, counted(counts["photos"], "photo"), f" in {counted(len(found), 'observation')}" if config.by else ""),
@@ -168,16 +171,17 @@ def answer_table(config: DictConfig, photos: "LoosePhotos") -> "AnswerTable":
 
     checkpoint = Path(config.checkpoint)
     model = load_model(checkpoint)
-    classes = possible_classes(model.classes, config.classes)
+    classes = possible_classes(model.classes, config.classes, model.names)
     sure = cast("dict", OmegaConf.to_container(config.sure)) if OmegaConf.is_config(config.sure) else config.sure
-    limits = limits_of(sure, classes, thresholds_known(checkpoint) if sure == "model" else None)
+    limits = limits_of(sure, classes, thresholds_known(checkpoint) if sure == "model" else None, model.names)
     return AnswerTable(model, photos.files, classes, limits, config.batch_size, joined=config.by is not None)
 
 
-def possible_classes(known: list[str], chosen: list[str] | None) -> list[str]:
+def possible_classes(known: list[str], chosen: list[str] | None, names: "ClassNames") -> list[str]:
     """The classes that a photo may show, in the model's order; all of them where none are named."""
     if chosen is None:
         return known
+    chosen = [names.among(each, known) or each for each in chosen]
     if unknown := sorted({*chosen} - {*known}):
         raise BadInput(f"classes: the model does not know {few_of(unknown)}; it knows {few_of(known, 20)}.")
     if len({*chosen}) < 2:
@@ -255,7 +259,7 @@ def write_camtrap(
                 continue
             best, unsure = table.best(answer.probabilities)
             counts["not sure"] += unsure
-            found = table.classes[best], answer.probabilities[best]
+            found = table.model.names.short(table.classes[best]), answer.probabilities[best]  # a scientific name
             answered.append(Classified(*found, not unsure, "", strange=bool(answer.strange)))
     checkpoint = Path(config.checkpoint).expanduser().absolute()
     name = (run_of(checkpoint) or checkpoint).name

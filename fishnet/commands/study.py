@@ -247,7 +247,9 @@ def check_photos(planned: "list[Planned]") -> None:
         if str(source.root) not in known:
             known[str(source.root)] = source.counts()
         try:
-            check_counts(class_counts(known[str(source.root)], data["classes"], data["positive"], 2), plan.stage.folds)
+            classes = data["classes"] and [source.typed(name) for name in data["classes"]]
+            positive = data["positive"] and source.typed(data["positive"])
+            check_counts(class_counts(known[str(source.root)], classes, positive, 2), plan.stage.folds)
         except BadInput as error:
             raise BadInput(f"stage {plan.stage.name}: {error}") from error
 

@@ -103,13 +103,14 @@ def train(config: DictConfig) -> dict[str, float]:
             )
             if not (config.tune or gan or checkpoint) and is_first() and not use_gpu(config):
                 forecast(config, model, learned=len(data.rows("train")), answered=len(data.rows("val")))
+            tested = run.step_of(folder / "checkpoints" / "best.ckpt") if checkpoint else None
             trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
             if config.tune:
                 return lr_range.report_rate(trainer, folder=folder, logger=logger)
             if gan:
                 best = run.keep_best(trainer, logger)
             else:
-                best = run.measure(trainer, model, data, logger=logger, test=config.test)
+                best = run.measure(trainer, model, data, logger=logger, test=config.test, tested=tested)
             made = page.write_page(folder, data, model, logger, command="train", best=best) if is_first() else None
         sent = None if config.tracking.offline else logger.run_id
         run.print_summary(trainer, folder=folder, run_id=sent, measured="test set", page=made)

@@ -9,6 +9,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import NoReturn
 
 import hydra
@@ -18,7 +19,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from fishnet.errors import BadInput, Interrupted, WorkFailed, disk_trouble
-from fishnet.progress import for_terminal, share_terminal
+from fishnet.progress import for_terminal, shared_terminal
 from fishnet.text import counted, nearest
 
 from .compose import check_sweep, first_job, known_keys, searchpath, swept_values
@@ -42,11 +43,12 @@ def start(work: Callable[[DictConfig], object], verb: str, sweep: Callable | Non
 
     def job(config: DictConfig) -> object:
         of_its_own = not HydraConfig.get().launcher._target_.endswith("BasicLauncher")  # a process
+        name = f"Job {HydraConfig.get().job.num}" if of_its_own else ""
         if of_its_own:
-            share_terminal()
-            print(f"Job {HydraConfig.get().job.num} begins.", file=sys.stderr, flush=True)  # long before torch is there
+            print(f"{name} begins.", file=sys.stderr, flush=True)  # long before torch is there
         try:
-            return work(config)
+            with shared_terminal(name) if of_its_own else nullcontext():
+                return work(config)
         except (BadInput, WorkFailed, HydraException, OmegaConfBaseException, OSError) as raised:
             error = as_user_error(raised, verb)
             _print_once(error)

@@ -5,7 +5,7 @@ The constructor is the schema: its types and ranges are read from the source, so
 
 import ast
 import importlib.util
-import os
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -168,13 +168,16 @@ def check_outside(out: str, key: str, photos: str) -> None:
 
 
 def check_writable(key: str, text: str) -> None:
-    """Refuse a path whose nearest existing folder takes no new files, as far as can be known without making one."""
+    """Refuse a path whose nearest existing folder takes no new ones: an empty one is made there, and taken away."""
     path = Path(text).expanduser().absolute()
     above = path if path.is_dir() else next(parent for parent in path.parents if parent.exists())
     if not above.is_dir():
         raise BadInput(f"{key}={text}: {above} is a file, not a folder.")
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise BadInput(f"{key}={text}: nothing can be written in {above}.")
+    try:
+        with tempfile.TemporaryDirectory(prefix=".fishnet-probe-", dir=above):
+            pass
+    except OSError as error:  # rights alone do not tell it: of root, and of folders such as /proc
+        raise BadInput(f"{key}={text}: nothing can be written in {above} ({error.strerror}).") from error
 
 
 def check_weights(model: DictConfig) -> None:

@@ -34,7 +34,12 @@ RARE = 0.1  # of a class: more pictures of that kind than this are what the clas
 
 def read_folder(root: str, settings: dict[str, Any], *, progress: bool = True) -> Folder:
     """The folder as the checks see it."""
-    listing = folder_source(root, settings["classes"]).listing
+    source = folder_source(root, settings["classes"])
+    listing = source.listing
+    settings = settings | {
+        "classes": settings["classes"] and [source.typed(name) for name in settings["classes"]],
+        "positive": settings["positive"] and source.typed(settings["positive"]),
+    }
     same = {name: settings[name] for name in ("manifest", "curation", "classes", "positive")}
     index = build_index(
         listing.root, **same, group="none", duplicates="ignore", progress=progress, listing=listing, forgiving=True

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from fishnet.errors import BadInput
 from fishnet.ranges import Above, AtLeast, Within, check_ranges
 
+from .class_names import ClassNames
 from .folder import PhotoFolder, finished, photo_loader
 from .index import Index
 from .listing import folder_source
@@ -43,8 +44,8 @@ class ImageFolderData(L.LightningDataModule):
         manifest: Another table of the photos than `manifest.csv` in the folder.
         curation: A list of photos to leave out (`drop`), to call by another class (`relabel`), or whose training loss
             counts for more or less (`weigh`).
-        classes: A subset of the class folders.
-        positive: One class against all others.
+        classes: A subset of the class folders, by their names or those of `classes.csv`.
+        positive: One class against all others, named likewise.
         group: What must not be split: a column of the manifest, or a regular expression such as `(.+)_frame`; `auto`
             recognises shots of one subject by manifest, names and clocks; `none` takes the manifest's observations.
         duplicates: What happens to exact and near copies: `group` keeps them in one part, `drop` keeps one of them.
@@ -69,6 +70,7 @@ class ImageFolderData(L.LightningDataModule):
     seed: int = _of_folder("seed")
     cache: str = _of_folder("cache")
     class_names: list[str] = _of_folder("class_names")
+    names: ClassNames = _of_folder("names")
     index: Index = _of_folder("index")
     classes: list[str] = _of_folder("classes")
     table: pd.DataFrame = _of_folder("table")
@@ -125,17 +127,18 @@ class ImageFolderData(L.LightningDataModule):
         self,
         *,
         classes: Sequence[str] | None = None,
+        names: ClassNames | None = None,
         preprocessing: Preprocessing | None = None,
         part: str = "test",
         seen: SeenPhotos | None = None,
     ) -> "ImageFolderData":
-        """A copy that suits a trained model: its classes in order, its preprocessing, what it has seen, the part that
-        is tested (one of the split, `unseen` or `all`)."""
+        """A copy that suits a trained model: its classes in order with their names, its preprocessing, what it has
+        seen, the part that is tested (one of the split, `unseen` or `all`)."""
         data = copy(self)
         data.part = part
         data.folder = replace(self.folder, whole=part == "all")
         if classes is not None:
-            data.folder = data.folder.for_classes(classes)
+            data.folder = data.folder.for_classes(classes, names)
         if seen is not None:
             data.folder = data.folder.seen_by(seen)
         data._preprocessing = preprocessing or self._preprocessing

@@ -20,6 +20,7 @@ from fishnet.errors import BadInput
 
 from .augment import augmented, fixed_key
 from .cache import Decoded, working_images
+from .class_names import REST, ClassNames
 from .index import Index, build_index, class_counts
 from .listing import FolderSource
 from .loading import PhotoDataset, as_it_is, single_thread, workers_beside
@@ -65,8 +66,8 @@ class PhotoFolder:
         source: Where the class folders come from.
         manifest: Another table of the photos than `manifest.csv` in the folder.
         curation: A list of photos to leave out, relabel or weigh.
-        chosen: A subset of the class folders.
-        positive: One class against all others.
+        chosen: A subset of the class folders, by their names or those of `classes.csv`.
+        positive: One class against all others, named likewise.
         group: What must not be split: a column of the manifest, or a regular expression on file names; `auto`
             recognises shots of one subject by manifest, names and clocks; `none` takes the manifest's observations.
         duplicates: What happens to exact and near copies: kept in one group, dropped, or ignored.
@@ -80,6 +81,7 @@ class PhotoFolder:
         cache: Where decoded photos are kept: `auto` (beside the index), `off`, or a folder.
         cache_limit: The most that the cache may take, in GB.
         labels: The classes of a trained model, in the order of its labels; by default those of the folder.
+        label_names: What people call these.
         fewest: How many classes the folder must hold.
         whole: Whether all photos are the test part, and no split is made.
         seen: What a trained model has seen: the table tells it for each photo, and it takes the place of a split.
@@ -102,16 +104,22 @@ class PhotoFolder:
     cache: str = "auto"
     cache_limit: float = 20.0
     labels: Sequence[str] | None = None
+    label_names: ClassNames = field(default_factory=ClassNames)
     fewest: int = 2
     whole: bool = False
     seen: SeenPhotos | None = None
     _images: dict[Working, Decoded | Stored] = field(default_factory=dict, init=False, repr=False)
 
-    def for_classes(self, classes: Sequence[str]) -> "PhotoFolder":
-        """This folder with a trained model's labels, be it of one class; a class that it does not know is refused."""
-        folder = replace(self, labels=list(classes), fewest=1)
-        unknown = [name for name in folder.class_names if name not in classes]
-        if unknown and len(classes) == 2 and classes[0] == f"not {classes[1]}":
+    def for_classes(self, classes: Sequence[str], names: ClassNames | None = None) -> "PhotoFolder":
+        """This folder with a trained model's labels, be it of one class; a class that it does not know is refused.
+
+        Args:
+            classes: In the order of the labels.
+            names: What people call them: a class folder whose name is another, but that is called so, is the same.
+        """
+        folder = replace(self, labels=list(classes), label_names=names or ClassNames(), fewest=1)
+        unknown = [name for name in folder.class_names if folder.label_of(name) is None]
+        if unknown and len(classes) == 2 and classes[0] == f"{REST}{classes[1]}":
             raise BadInput(f"the model tells {classes[1]} from the rest: say data.positive={classes[1]}.")
         if unknown:
             raise BadInput(
@@ -143,7 +151,24 @@ class PhotoFolder:
 
     def counts(self) -> dict[str, int]:
         """Each class, in the order of the folder's labels, with the number of its photos."""
-        return class_counts(self.source.counts(), self.chosen, self.positive, self.fewest)
+        return class_counts(self.source.counts(), self._chosen, self._positive, self.fewest)
+
+    @cached_property
+    def _chosen(self) -> list[str] | None:
+        return None if self.chosen is None else [self.source.typed(name) for name in self.chosen]
+
+    @cached_property
+    def _positive(self) -> str | None:
+        return None if self.positive is None else self.source.typed(self.positive)
+
+    @property
+    def names(self) -> ClassNames:
+        """What people call the classes, those of a trained model among them."""
+        return self.label_names | self.source.names
+
+    def label_of(self, name: str) -> str | None:
+        """The model's class that a class of the folder is; None where it knows none of that name."""
+        return self.label_names.of_folder(name, self.source.names, self.labels or ())
 
     @property
     def class_names(self) -> list[str]:
@@ -159,16 +184,17 @@ class PhotoFolder:
     @cached_property
     def index(self) -> Index:
         index = build_index(
-            self.root, listing=self.source.listing, classes=self.chosen, fewest=self.fewest, manifest=self.manifest,
-            positive=self.positive, group=self.group, duplicates=self.duplicates, max_refused=self.max_refused,
+            self.root, listing=self.source.listing, classes=self._chosen, fewest=self.fewest, manifest=self.manifest,
+            positive=self._positive, group=self.group, duplicates=self.duplicates, max_refused=self.max_refused,
             curation=self.curation,
         )  # fmt: skip
         table, classes = index.table, index.classes
         if self.seen is not None:
             table = table.assign(seen=self.seen.parts(table.sha256))
         if self.labels is not None:
-            classes = list(self.labels)
-            table = table.assign(label=[classes.index(index.classes[label]) for label in table.label])
+            classes, called = list(self.labels), [self.label_of(name) or name for name in index.classes]
+            table = table.assign(label=[classes.index(called[label]) for label in table.label])
+            table = table.assign(**{"class": [classes[label] for label in table.label]})
         return replace(index, table=table, classes=classes)
 
     @property

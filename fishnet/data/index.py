@@ -32,7 +32,7 @@ from fishnet.data.subjects import stated_groups
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.files import locked, replacing
 from fishnet.progress import with_progress
-from fishnet.text import counted
+from fishnet.text import counted, reasons_in_lines
 
 DUPLICATES = ("group", "drop", "ignore")
 _log = logging.getLogger(__name__)
@@ -149,8 +149,8 @@ def _folder(name: str, folders: Sequence[str]) -> str:
 
 
 def examples_of(refused: pd.DataFrame) -> str:
-    """The first three refused photos, each with its reason."""
-    return "; ".join(f"{path}: {reason}" for path, reason in refused[["path", "reason"]].head(3).to_numpy())
+    """Why the refused photos are, with the names of some."""
+    return "; ".join(reasons_in_lines(refused[["path", "reason"]].itertuples(index=False), most=3))
 
 
 def too_many(refused: int, usable: int, max_refused: float) -> bool:

@@ -20,10 +20,11 @@ from typing import Any
 
 from fishnet.data.camtrap import is_package, read_about
 from fishnet.data.camtrap_classes import BLANK, classes_folder, link_classes
+from fishnet.data.class_names import ClassNames, read_class_names
 from fishnet.errors import BadInput
 from fishnet.reef import Settings, reef_folder
 from fishnet.reef.folder import reef_path
-from fishnet.text import few_of
+from fishnet.text import few_of, reasons_in_lines
 
 _log = logging.getLogger("fishnet")
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif"})
@@ -173,7 +174,7 @@ def _photos_below(folder: Path) -> list[Path]:
     listing = Listing(folder.resolve())
     _list_below(listing, "", str(folder), "")
     listing.left_out -= Counter({".csv": sum((folder / name).is_file() for name in _TABLES)})
-    for warning in [*listing.warnings(), *(f"{name}: {reason}" for name, reason in listing.refused)]:
+    for warning in [*listing.warnings(), *reasons_in_lines(listing.refused)]:
         _log.warning(warning)
     if not listing.photos:
         raise BadInput(f"images={folder} holds no photos ({', '.join(sorted(EXTENSIONS))}).")
@@ -230,6 +231,15 @@ class FolderSource:
     @cached_property
     def listing(self) -> Listing:
         return list_photos(self.root)
+
+    @cached_property
+    def names(self) -> ClassNames:
+        """What people call the classes."""
+        return read_class_names(self.root)
+
+    def typed(self, name: str) -> str:
+        """The class folder of a name that a person has typed; the name itself where no class is called so."""
+        return self.names.among(name, list(self.counts())) or name if self.names else name
 
     def counts(self) -> dict[str, int]:
         return self.listing.counts()

@@ -47,6 +47,11 @@ class Embedding:
         return [self.folder.classes[label] for label in np.unique(self.table["label"])]
 
     @cached_property
+    def shown_names(self) -> list[str]:
+        """What people call these classes."""
+        return [self.folder.names.full(name) for name in self.names]
+
+    @cached_property
     def labels(self) -> np.ndarray:
         return np.unique(self.table["label"], return_inverse=True)[1]
 

@@ -56,7 +56,8 @@ def sentences(embedding: Embedding) -> list[str]:
     lines = [leak, f"A linear head on these vectors names {linear:.0%}, of groups that it has not seen."]
     if len(overlaps := embedding.overlaps):
         first = overlaps.iloc[0]
-        lines.append(f"{first['first']} and {first['second']} lie among each other the most ({first['share']:.0%}).")
+        both = " and ".join(embedding.folder.names.short(first[name]) for name in ("first", "second"))
+        lines.append(f"{both} lie among each other the most ({first['share']:.0%}).")
     if count := len(embedding.suspects):
         agreed = int((embedding.suspects["action"] == "relabel").sum())
         text = (
@@ -97,7 +98,7 @@ def point_data(embedding: Embedding) -> dict[str, object]:
         for number, row in zip(embedding.measured, embedding.found.neighbours, strict=True):
             near[number] = embedding.measured[row[row >= 0]].tolist()
     return {
-        "names": embedding.names,
+        "names": embedding.shown_names,
         "colours": class_colours(len(embedding.names)),
         "labels": embedding.labels.tolist(),
         "paths": embedding.table["path"].tolist(),
@@ -145,7 +146,8 @@ def _clusters(embedding: Embedding) -> Chapter | None:
         "matched to a class so that the most photos lie on the diagonal.",
         style="soft",
     )
-    names, counts = embedding.measured_names, embedding.found.clusters
+    called, counts = embedding.folder.names, embedding.found.clusters
+    names = [called.short(name) for name in embedding.measured_names]
     rows = [(name, *(int(count) or "" for count in row)) for name, row in zip(names, counts, strict=True)]
     chapter.add_table(["class", *(f"cluster of {name}" for name in names)], rows, numeric=set(range(1, len(names) + 1)))
     return chapter
@@ -156,8 +158,15 @@ def _overlaps(embedding: Embedding) -> Chapter | None:
         return None
     chapter = Chapter("Which classes lie among each other?")
     chapter.add_text("Photos most of whose neighbours in other groups are of the other class.", style="soft")
+    called = embedding.folder.names
     rows = [
-        (row["first"], row["second"], int(row["confused"]), f"{row['share']:.0%}", row["note"])
+        (
+            called.full(row["first"]),
+            called.full(row["second"]),
+            int(row["confused"]),
+            f"{row['share']:.0%}",
+            row["note"],
+        )
         for row in embedding.overlaps.head(MOST_PAIRS).to_dict("records")
     ]
     chapter.add_table(["class", "and class", "photos", "of both", ""], rows, numeric={2, 3})
@@ -173,12 +182,12 @@ def _suspects(embedding: Embedding, images: Images) -> Chapter | None:
         "that are wrong, and train with data.curation=suspects.csv.",
         style="soft",
     )
-    picture = suspects_sheet(embedding, images, most=12)
+    called, picture = embedding.folder.names, suspects_sheet(embedding, images, most=12)
     assert picture is not None
     caption = "Each row: the photo in question with its label, and the nearest photos of other groups with theirs."
     chapter.add_figure(_jpeg(picture), caption)
     rows = [
-        tuple(row[name] for name in ("path", "class", "claimed_by", "by", "note", "action"))
+        (row["path"], called.full(row["class"]), called.full(row["claimed_by"]), row["by"], row["note"], row["action"])
         for row in embedding.suspects.head(MOST_SUSPECTS).to_dict("records")
     ]
     more = f"the first {MOST_SUSPECTS} of {len(embedding.suspects)}" if len(embedding.suspects) > MOST_SUSPECTS else ""

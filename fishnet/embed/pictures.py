@@ -32,7 +32,7 @@ def class_colours(count: int) -> list[str]:
 
 def draw_planes(embedding: Embedding, path: Path) -> None:
     """A panel for each method, a colour for each class."""
-    titles, names, labels = embedding.planes.titles, embedding.names, embedding.labels
+    titles, names, labels = embedding.planes.titles, embedding.shown_names, embedding.labels
     colours = np.array(class_colours(len(names)), object)
     rng = np.random.default_rng(0)
     order = rng.permutation(len(labels))  # no class lies on top of all others
@@ -46,14 +46,14 @@ def draw_planes(embedding: Embedding, path: Path) -> None:
         if len(names) <= MOST_NAMED:
             marks = [panels[-1].scatter([], [], c=colour, s=36) for colour in colours]
             figure.legend(
-                marks, [shown(name, 32) for name in names], loc="outside right center", frameon=False, fontsize=9
+                marks, [shown(name, 36) for name in names], loc="outside right center", frameon=False, fontsize=9
             )
 
 
 def draw_each_class(embedding: Embedding, path: Path) -> None:
     """A panel for each class: its photos over those of all others in grey, by the last method."""
     method, title = list(embedding.planes.titles.items())[-1]
-    place, names, labels = embedding.planes.places[method], embedding.names[:MOST_PANELS], embedding.labels
+    place, names, labels = embedding.planes.places[method], _short_names(embedding)[:MOST_PANELS], embedding.labels
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
     colours = class_colours(len(embedding.names))
@@ -67,6 +67,10 @@ def draw_each_class(embedding: Embedding, path: Path) -> None:
             _plain(axes, shown(name, 28))
         for axes in panels[len(names) :]:
             axes.set_visible(False)
+
+
+def _short_names(embedding: Embedding) -> list[str]:
+    return [embedding.folder.names.short(name) for name in embedding.names]
 
 
 def _size(points: int) -> float:
@@ -92,7 +96,10 @@ def suspects_sheet(embedding: Embedding, images: Images, most: int) -> Image.Ima
     points = embedding.table.iloc[embedding.measured]
     place_of = {path: place for place, path in enumerate(points["path"])}
     rows = [[place, *(at for at in neighbours[place] if at >= 0)] for place in listed["path"].map(place_of)]
-    photos, classes = embedding.vectors.rows[embedding.measured], points["class"].tolist()
+    photos, classes = (
+        embedding.vectors.rows[embedding.measured],
+        points["class"].map(embedding.folder.names.short).tolist(),
+    )
     columns = max(map(len, rows))
     blank = labelled(Image.new("RGB", (TILE, TILE), "white"), "")
     tiles = []

@@ -27,21 +27,22 @@ def cards_of(
 
     Args:
         model: whose answers they are.
-        results: maps of all photos.
+        results: maps of all photos; a `label` in their table is -1 where nobody knows what is right.
         views: of the same photos.
         most: cards.
         method: of the maps of true classes, as in `batch_maps`.
         root: the folder to which photos are named.
     """
     table = results.table
-    true = table["class"] if "label" in table else table["explained"]
+    labels = table["label"].to_numpy(int) if "label" in table else np.full(len(table), -1)
+    true = table["class"].where(labels >= 0, table["explained"]) if "label" in table else table["explained"]
     rows = instructive_rows(table.assign(true=true), margins(results.logits), most)
     if not rows:
         return []
     photos = views(rows)
     answers = results.logits[rows].argmax(axis=1)
     maps = results.maps[rows] if results.maps.ndim == 3 else results.maps[rows, answers]
-    known = table["label"].to_numpy(int)[rows] if "label" in table else answers
+    known = np.where(labels[rows] >= 0, labels[rows], answers)
     wrong = np.flatnonzero(known != answers)
     others = dict(zip(wrong.tolist(), _maps_of(model, photos[wrong], known[wrong], method), strict=True))
     probabilities = model.probabilities(torch.from_numpy(np.array(results.logits[rows]))).numpy()
@@ -52,8 +53,8 @@ def cards_of(
             ClassMap(model.classes[k], float(probabilities[number, k]), values.astype(np.float32))
             for k, values in shown
         ]
-        name = model.classes[label] if "label" in table else None
-        cards.append(Card(named(table["path"][row], root), photos[number], name, each))
+        name = model.classes[label] if labels[row] >= 0 else None
+        cards.append(Card(named(table["path"][row], root), photos[number], name, each, model.names))
     return cards
 
 
@@ -75,10 +76,11 @@ def save_cards(cards: Sequence[Card], folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     for number, card in enumerate(cards):
         plain, *mapped = side_by_side(card)
-        answer = card.maps[0]
-        tiles = [captioned(mapped[0], Caption(card.true or answer.name, answer.name, answer.probability))]
+        answer, short = card.maps[0], card.called.short
+        caption = Caption(short(card.true or answer.name), short(answer.name), answer.probability)
+        tiles = [captioned(mapped[0], caption)]
         lines = zip(mapped[1:], card.maps[1:], strict=True)
-        tiles += [labelled(picture, f"what speaks for {each.words}") for picture, each in lines]
+        tiles += [labelled(picture, f"what speaks for {each.words(short(each.name))}") for picture, each in lines]
         row = with_legend(in_a_row([labelled(plain, "the photo"), *tiles]))
         save(row, folder / f"{number:03d}_{cut(Path(card.path).stem)}.jpg")
 

@@ -1,12 +1,13 @@
 """A page of photos under their heat-maps, with a slider that fades the red from nothing; and the same side by side."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 
 import numpy as np
 from PIL import Image
 
+from fishnet.data.class_names import ClassNames
 from fishnet.page.fader import PhotoCard, View, fader
 from fishnet.page.figures import data_address
 from fishnet.page.page import Chapter
@@ -31,9 +32,9 @@ class ClassMap:
     probability: float
     values: np.ndarray
 
-    @property
-    def words(self) -> str:
-        return f"{self.name} {self.probability:.0%}"
+    def words(self, name: str) -> str:
+        """With the class called so."""
+        return f"{name} {self.probability:.0%}"
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,14 @@ class Card:
         photo: (side, side, 3) bytes, as the model sees it.
         true: its class; None where nobody knows.
         maps: the answer's, then the true class's where that is another.
+        called: what people call the classes.
     """
 
     path: str
     photo: np.ndarray
     true: str | None
     maps: Sequence[ClassMap]
+    called: ClassNames = field(default_factory=ClassNames)
 
     @property
     def right(self) -> bool | None:
@@ -59,10 +62,10 @@ class Card:
 
 def photo_card(card: Card) -> PhotoCard:
     """The card as the page's widget takes it."""
-    of_answer = "" if card.right is None else "answer: "
+    of_answer, full = "" if card.right is None else "answer: ", card.called.full
     before = [of_answer, *["true: "] * (len(card.maps) - 1)]
     views = [
-        View(text + m.words, m.name, heat_address(m.values), card.right if number == 0 else None)
+        View(text + m.words(full(m.name)), full(m.name), heat_address(m.values), card.right if number == 0 else None)
         for number, (text, m) in enumerate(zip(before, card.maps, strict=True))
     ]
     kind = {None: "", True: "right", False: "wrong"}[card.right]
@@ -122,7 +125,8 @@ def scores_chapter(scores: Mapping[str, Score]) -> Chapter:
         style="soft",
     )
     rows = [
-        (score.says, score.value, f"{score.low:.3f} to {score.high:.3f}", score.chance) for score in scores.values()
+        (score.says, score.value, "{:.3f} to {:.3f}".format(*score.ends) if score.ends else "–", score.chance)
+        for score in scores.values()
     ]
     chapter.add_table(["figure", "value", "95 %", "chance"], rows, numeric={1, 2, 3})
     return chapter

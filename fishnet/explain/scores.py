@@ -18,13 +18,19 @@ STEP = 32  # photos at once
 
 
 class Score(NamedTuple):
-    """A figure over photos with its 95 % interval, and what a map that knows nothing has."""
+    """A figure over photos with its 95 % interval, and what a map that knows nothing has; a single photo has no
+    interval (NaN)."""
 
     value: float
     low: float
     high: float
     chance: float
     says: str
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """The interval; None where there is none."""
+        return None if np.isnan(self.low) else (self.low, self.high)
 
 
 def score_maps(map_function: MapFunction, photos: Tensor, masks: Tensor, *, seed: int = 0) -> dict[str, Score]:
@@ -53,7 +59,7 @@ def scores_of(maps: Tensor, masks: Tensor, *, seed: int = 0) -> dict[str, Score]
     for name, says in FIGURES.items():
         values = np.array([row[name] for row in rows])
         means = values[lots].mean(axis=1)
-        low, high = np.quantile(means, (0.025, 0.975))
+        low, high = np.quantile(means, (0.025, 0.975)) if len(rows) > 1 else (np.nan, np.nan)
         scores[name] = Score(float(values.mean()), float(low), float(high), float(np.mean(chances[name])), says)
     return scores
 

@@ -102,8 +102,8 @@ def groups_of_classes(labels: np.ndarray, groups: np.ndarray, classes: int) -> n
 
 
 def readable(report: pd.DataFrame) -> str:
-    """The report for reading: aligned columns, three digits, intervals in brackets where there are any, real names."""
-    table = report[["class"]].copy()
+    """The report for reading: aligned columns, three digits, intervals in brackets where there are any."""
+    table = report.get("class_name", report["class"]).to_frame("class")
     for name in CLASS_METRICS:
         texts = report[name].map("{:.3f}".format)
         ends = report[f"{name}_low"].map(" [{:.3f}, ".format) + report[f"{name}_high"].map("{:.3f}]".format)

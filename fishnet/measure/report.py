@@ -1,13 +1,16 @@
 """The report on photos that a model never saw: metrics with intervals, confusions, calibration, every prediction."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
+from fishnet.data.class_names import ClassNames
 from fishnet.errors import WorkFailed
 from fishnet.files import replacing
 
@@ -25,16 +28,23 @@ class TestReport:
         predictions: of the photos.
         photos: path and group of each prediction; `seen`, the photo's part in the training, where that is known.
         names: of the classes.
+        called: what people call them.
         temperature: that the logits are divided by.
         resamples: draws of groups for the intervals of the losses; without any there are no intervals at all.
         seed: of these draws.
     """
 
     __test__ = False  # not a test, whatever pytest thinks of the name
+    FILES: ClassVar = (
+        *("metrics.json", "classification_report.txt", "classification_report.csv", "confusion_matrix.csv"),
+        *("confused_pairs.csv", "dendrogram.csv", "predictions.csv", "confusion_matrix.png", "dendrogram.png"),
+        "reliability.png",
+    )
 
     predictions: Predictions
     photos: pd.DataFrame
     names: list[str]
+    called: ClassNames = field(default_factory=ClassNames)
     temperature: float = 1.0
     resamples: int = 1000
     seed: int = 0
@@ -85,7 +95,8 @@ class TestReport:
         ends = class_intervals(*answers, len(self.names))
         if not self.resamples or self.photos["group"].nunique() < 2:
             ends = {name: np.full_like(each, np.nan) for name, each in ends.items()}
-        return confusions.classification_report(self.matrix, self.groups, self.names, ends)
+        report = confusions.classification_report(self.matrix, self.groups, self.names, ends)
+        return self._with_names(report, {"class": "class_name"})
 
     def by_photo(self) -> pd.DataFrame:
         names = np.asarray(self.names, object)
@@ -98,7 +109,13 @@ class TestReport:
                 "group": self.photos["group"].to_numpy(),
             }
         )
-        return answers.assign(seen=self.photos["seen"].to_numpy()) if "seen" in self.photos else answers
+        answers = answers.assign(seen=self.photos["seen"].to_numpy()) if "seen" in self.photos else answers
+        return self._with_names(answers, {"class": "class_name", "predicted": "predicted_name"})
+
+    def _with_names(self, table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+        """With further columns of what people call the classes in these, where they call them by names."""
+        new = {new: table[column].map(self.called.full) for column, new in columns.items()}
+        return table.assign(**new) if self.called else table
 
     def write(self, folder: Path) -> None:
         """All files, each whole or not at all."""
@@ -117,14 +134,16 @@ class TestReport:
         return confusions.class_linkage(self.matrix)
 
     def _write_tables(self, folder: Path) -> None:
-        by_class = self.by_class()
+        by_class, pairs = self.by_class(), confusions.confused_pairs(self.matrix, self.groups, self.names)
         matrix = pd.DataFrame(self.matrix, index=pd.Index(self.names, name="true"), columns=self.names)
         texts = {
             "metrics.json": json.dumps(self.metrics(), indent=2, ensure_ascii=False) + "\n",
             "classification_report.txt": confusions.readable(by_class),
             "classification_report.csv": by_class.to_csv(index=False),
             "confusion_matrix.csv": matrix.to_csv(),
-            "confused_pairs.csv": confusions.confused_pairs(self.matrix, self.groups, self.names).to_csv(index=False),
+            "confused_pairs.csv": self._with_names(pairs, {"first": "first_name", "second": "second_name"}).to_csv(
+                index=False
+            ),
             "dendrogram.csv": confusions.merges(self._tree, self.groups, self.names).to_csv(index=False),
             "predictions.csv": self.by_photo().to_csv(index=False),
         }
@@ -135,7 +154,8 @@ class TestReport:
     def _draw(self, folder: Path) -> None:
         from . import pictures
 
-        pictures.draw_confusions(self.matrix, self.groups, self.names, folder / "confusion_matrix.png")
-        pictures.draw_dendrogram(self._tree, self.groups, self.names, folder / "dendrogram.png")
+        names = [self.called.short(name) for name in self.names]
+        pictures.draw_confusions(self.matrix, self.groups, names, folder / "confusion_matrix.png")
+        pictures.draw_dendrogram(self._tree, self.groups, names, folder / "dendrogram.png")
         before, after = self.calibration_before, self.calibration_after
         pictures.draw_reliability(before, after, self.temperature, folder / "reliability.png")

@@ -4,9 +4,10 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from fishnet.data.class_names import ClassNames
 from fishnet.data.observations import Observation
 from fishnet.data.seen import NEW
 from fishnet.data.splits import PARTS
@@ -20,6 +21,7 @@ log = logging.getLogger("fishnet")
 
 PHOTO = ("path", "predicted", "probability", "not_sure", "problem", "seen")
 OBSERVATION = ("observation", "photos", *PHOTO[1:])
+NAME = "predicted_name"  # behind `predicted`, where people call the classes otherwise than their folders
 STRANGE = "none_of_these"  # where the model can say so; of several photos, most of them
 DIGITS = 6
 Limits = list[float]  # of each class, the probability below which its answers are not sure; inf: they never are
@@ -36,6 +38,7 @@ class AnswerTable:
         limits: below which an answer is not sure, by class.
         batch_size: photos that the network is asked about at once.
         joined: whether rows are observations, not photos.
+        problems: the photos so far that cannot be read, each with the reason.
     """
 
     model: ImageClassifier
@@ -44,11 +47,14 @@ class AnswerTable:
     limits: Limits
     batch_size: int
     joined: bool
+    problems: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def columns(self) -> list[str]:
         about = OBSERVATION if self.joined else PHOTO
-        return [*about, *([STRANGE] if self.model.familiarity else []), *self.classes]
+        named = (NAME,) if self.model.names else ()
+        columns = [each for name in about for each in (name, *(named if name == "predicted" else ()))]
+        return [*columns, *([STRANGE] if self.model.familiarity else []), *self.classes]
 
     def rows(self, block: Sequence[Observation], counts: Counter[str]) -> list[list]:
         """A row for each observation of a block; counted are answers that are `not sure`, photos that were `refused`,
@@ -61,12 +67,15 @@ class AnswerTable:
             name = [observation.name, len(photos)] if self.joined else [str(photos[0].photo)]
             problem = _problem(photos)
             if not readable:
-                rows.append([*name, "", "", True, problem, "", *[""] * (len(self.columns) - len(name) - 5)])
+                empty = [""] * (2 if self.model.names else 1)
+                row = [*name, *empty, "", True, problem, ""]
+                rows.append([*row, *[""] * (len(self.columns) - len(row))])
                 continue
             probabilities = combined([photo.probabilities for photo in readable])
             predicted, unsure = self.best(probabilities)
             counts["not sure"] += unsure
-            answer = [self.classes[predicted], round(probabilities[predicted], DIGITS), unsure, problem]
+            called = [self.model.names.full(self.classes[predicted])] if self.model.names else []
+            answer = [self.classes[predicted], *called, round(probabilities[predicted], DIGITS), unsure, problem]
             values = (round(value, DIGITS) for value in probabilities)
             strange = [mostly_strange([photo.strange for photo in readable])]
             seen = [_seen([photo.seen for photo in readable]), *(strange if self.model.familiarity else [])]
@@ -74,11 +83,11 @@ class AnswerTable:
         return rows
 
     def answers(self, block: Sequence[Observation], counts: Counter[str]) -> Iterator[Answer]:
-        """Of each photo of a block; those that cannot be read are logged."""
+        """Of each photo of a block; those that cannot be read are noted in `problems`."""
         files = [self.files[row] for observation in block for row in observation.photos]
         for answer in answers(self.model, files, self.batch_size, self.classes):
             if answer.problem:
-                log.warning("%s: %s", answer.photo, answer.problem)
+                self.problems.append((str(answer.photo), answer.problem))
             counts["refused"] += bool(answer.problem)
             counts["trained on"] += answer.seen == PARTS[0]
             yield answer
@@ -90,14 +99,16 @@ class AnswerTable:
 
 
 def limits_of(
-    sure: float | Mapping[str, float] | str, classes: Sequence[str], known: Mapping[str, float | None] | None
-) -> Limits:
+    sure: float | Mapping[str, float] | str, classes: Sequence[str], known: Mapping[str, float | None] | None,
+    names: ClassNames = ClassNames(),  # noqa: B008
+) -> Limits:  # fmt: skip
     """The limit of each class, in their order.
 
     Args:
         sure: one for all classes, one a class, or `model` for those that were measured on validation photos.
         classes: which may be answered.
         known: what was measured for the model, None for a class that no probability is enough for; None if nothing was.
+        names: what people call the classes, by which `sure` may speak of them.
     """
     if isinstance(sure, (int, float)):
         return [float(sure)] * len(classes)
@@ -110,6 +121,7 @@ def limits_of(
         limits = [known.get(name) for name in classes]
         return [math.inf if limit is None else float(limit) for limit in limits]
     sure = {str(name): limit for name, limit in sure.items()}
+    sure = {names.among(name, classes) or name: limit for name, limit in sure.items()}
     if unknown := sorted({*sure} - {*classes}):
         raise BadInput(f"sure: {few_of(unknown)} cannot be answered; the classes are {few_of(list(classes), 20)}.")
     if missing := [name for name in classes if name not in sure]:

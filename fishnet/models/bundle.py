@@ -25,6 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from fishnet import __version__
+from fishnet.data.class_names import ClassNames
 from fishnet.data.seen import SeenPhotos
 from fishnet.data.views import FITS
 from fishnet.errors import BadInput
@@ -48,7 +49,7 @@ FAMILIARITY = "familiarity."  # before the names of what tells photos of no clas
 _LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/-]{1,200})")
 _JPEG = b"\xff\xd8\xff"  # how such a file begins
 _GALLERY_TEXTS, _GALLERY_OWNER = ("file", "true", "predicted"), ("licence", "attribution", "url")
-_OF_MODEL = ("format", "fishnet", "architecture", "preprocessing", "seen_group", "mended")
+_OF_MODEL = ("format", "fishnet", "architecture", "class_names", "preprocessing", "seen_group", "mended")
 _ARCHITECTURE = ("classes", "backbone", "backbone_args", "dropout", "image_size", "preprocess")
 
 
@@ -97,7 +98,7 @@ def write_bundle(
     weights |= {FAMILIARITY + name: value for name, value in familiarity.items()}
     plain = {
         "format": FORMAT, "fishnet": __version__,
-        "architecture": {key: model.hparams[key] for key in _ARCHITECTURE},
+        "architecture": {key: model.hparams[key] for key in _ARCHITECTURE}, "class_names": model.names.state(),
         "preprocessing": model.preprocessing.as_dict(), "seen_group": model.seen and model.seen.group,
         "mended": model.mended, **about,
     }  # fmt: skip
@@ -132,6 +133,7 @@ def read_bundle(folder: Path) -> Bundle:
     model.std = torch.tensor(preprocessing.std).view(1, 3, 1, 1)
     model.seen = _load_weights(folder, model, about.get("seen_group"))
     model.mended = about.get("mended")
+    model.names = ClassNames.from_state(about.get("class_names"))
     audit = _audit(folder) if AUDIT in listed else None
     return Bundle(model.eval(), about, audit, folder, digest_of(folder / SUMS), frozenset(listed))
 
@@ -265,6 +267,12 @@ def _check_values(folder: Path, about: Mapping[str, Any], classes: list[str]) ->
         raise _refused(folder, "its thresholds are not those of its classes")
     if not all(value is None or (isinstance(value, float | int) and 0 <= value <= 1) for value in thresholds.values()):
         raise _refused(folder, "a threshold is no probability")
+    called = about.get("class_names", {})
+    if not isinstance(called, dict) or not all(
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) and len(text) < 300 for text in pair)
+        for pair in called.values()
+    ):
+        raise _refused(folder, "what people call its classes is no pair of names a class")
 
 
 def _audit(folder: Path) -> dict[str, Any]:

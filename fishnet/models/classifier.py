@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from fishnet.data.class_names import ClassNames
 from fishnet.data.loading import REPEATS
 from fishnet.data.seen import SeenPhotos
 from fishnet.errors import BadInput
@@ -111,6 +112,7 @@ class ImageClassifier(L.LightningModule):
         self.test_metrics = beyond_counts(len(classes)).clone(prefix="test/")
         self.resume_state = ResumeState()
         self.measured_again = False  # while a run measures its best epoch a second time: its curves have it already
+        self.names = ClassNames()  # what people call the classes, where the photos' folder says it
         self.seen: SeenPhotos | None = None  # what it was trained, validated and tested on, where that is known
         self.familiarity: Familiarity | None = None  # of a bundle's model: whether a photo fits any of its classes
         self.mended: dict[str, Any] | None = None  # of a model that an audit has mended: from which, and how
@@ -285,14 +287,19 @@ class ImageClassifier(L.LightningModule):
         state.save(checkpoint, report)
         if self.seen is not None:
             checkpoint["seen"] = self.seen.state()
+        if self.names:
+            checkpoint["class_names"] = self.names.state()
         if self.mended is not None:
             checkpoint["mended"] = self.mended
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.resume_state.load(checkpoint)
         self.seen = SeenPhotos.from_state(checkpoint["seen"]) if "seen" in checkpoint else None
+        self.names = ClassNames.from_state(checkpoint.get("class_names"))
         self.mended = checkpoint.get("mended")
 
     def on_train_start(self) -> None:
         self.seen = getattr(self.trainer.datamodule, "seen_photos", None)  # type: ignore[attr-defined]
+        names = getattr(self.trainer.datamodule, "names", None)  # type: ignore[attr-defined]
+        self.names = names if isinstance(names, ClassNames) else self.names
         self.resume_state.start(self.loggers, epoch=self.current_epoch, step=self.global_step)

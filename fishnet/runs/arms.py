@@ -65,7 +65,7 @@ class ComparedRun:
     def _answers(self, name: str) -> pd.DataFrame | None:
         if self.folder is None or not (self.folder / "report" / name).is_file():
             return None
-        texts = dict.fromkeys(("path", "class", "predicted", "group"), str)
+        texts = dict.fromkeys(("path", "class", "predicted", "group", "class_name", "predicted_name"), str)
         answers = pd.read_csv(self.folder / "report" / name, dtype=texts, keep_default_na=False)
         split = pd.read_csv(self.folder / "split" / "split.csv", dtype=str, keep_default_na=False)
         known = answers.merge(split[["path", "sha256"]], on="path", how="left", validate="one_to_one")

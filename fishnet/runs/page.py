@@ -38,6 +38,7 @@ PHOTOS = 24  # under maps: half of them mistakes, where there are as many
 MOST_PAIRS, MOST_REFUSED, MOST_NAMED = 12, 200, 300
 VERSIONS = ("fishnet-vision", "torch", "torchvision", "timm", "pytorch-lightning", "mlflow", "numpy")
 TEXTS = ("class", "predicted", "path", "group", "seen", "first", "second", "note")  # columns
+NAMED = {name: f"{name}_name" for name in ("class", "predicted", "first", "second")}  # where people call them otherwise
 LABELS = {metric.name: metric.label for metric in METRICS} | {"loss_scaled": "loss with the temperature"}
 MEASURED = {  # by the part of the folder
     "test": "test photos, which it neither learned from nor was chosen by",
@@ -63,10 +64,13 @@ class RunFiles:
         file = self.run / "report" / "metrics.json"
         return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
-    def table(self, name: str) -> pd.DataFrame:
-        """A table of `report/`, without rows where there is none; a class called `nan` stays one."""
+    def table(self, name: str, *, called: bool = True) -> pd.DataFrame:
+        """A table of `report/`, without rows where there is none; a class called `nan` stays one, and classes that
+        people call by other names than their folders' have these, where they are to be `called` so."""
         file = self.run / "report" / name
         table = pd.read_csv(file, dtype=str, keep_default_na=False) if file.is_file() else pd.DataFrame()
+        table = table.assign(**{key: table[named] for key, named in NAMED.items() if called and named in table})
+        table = table.drop(columns=[named for named in NAMED.values() if named in table])
         return table.assign(**{str(key): pd.to_numeric(table[key]) for key in table if key not in TEXTS})
 
     @property
@@ -130,17 +134,17 @@ def essentials(files: RunFiles, data: ImageFolderData) -> list[str]:
     figures, photos = files.metrics["figures"], files.metrics["photos"]
     of_what = f"{photos} {MEASURED[data.part]}" if photos != 1 else f"1 of the {MEASURED[data.part]}"
     lines = [f"Right on {_percent(figures['accuracy'])} of {of_what} ({counted(files.metrics['groups'], 'group')})."]
-    by_class = files.table("classification_report.csv")
+    by_class, short = files.table("classification_report.csv", called=False), data.names.short
     most = by_class.sort_values("photos", ascending=False).iloc[0]
-    lines.append(f"Always answering {most['class']} would be right on {most['photos'] / photos:.0%} of them.")
-    pairs = files.table("confused_pairs.csv")
+    lines.append(f"Always answering {short(most['class'])} would be right on {most['photos'] / photos:.0%} of them.")
+    pairs = files.table("confused_pairs.csv", called=False)
     if len(pairs):
         pair = pairs.iloc[0]
         lines.append(
-            f"Taken for each other most often: {pair['first']} and {pair['second']}, "
+            f"Taken for each other most often: {short(pair['first'])} and {short(pair['second'])}, "
             f"{counted(int(pair['confused']), 'photo')} ({pair['share']:.0%} of both)."
         )
-    few = by_class.loc[by_class["note"] != "", "class"].tolist()
+    few = by_class.loc[by_class["note"] != "", "class"].map(short).tolist()
     if few:
         lines.append(f"Photos from too few groups to tell: {few_of(few)}.")
     return lines

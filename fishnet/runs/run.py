@@ -23,10 +23,11 @@ from fishnet.data.index import state_folder
 from fishnet.errors import Interrupted, WorkFailed, disk_trouble
 from fishnet.measure.intervals import Interval
 from fishnet.measure.metrics import shown_in
+from fishnet.measure.report import TestReport
 from fishnet.models.checkpoint import newest, read_checkpoint, write_checkpoint
 from fishnet.models.classifier import ImageClassifier
 from fishnet.models.run_model import keep_model
-from fishnet.text import counted
+from fishnet.text import counted, reasons_in_lines
 from fishnet.tracking.logger import MlflowLogger
 from fishnet.tracking.session import Reports, open_run
 
@@ -133,9 +134,8 @@ def refused_lines(data: ImageFolderData | PhotoFolder, most: int = 10) -> list[s
     refused = data.index.refused
     if not len(refused):
         return []
-    lines = [f"{counted(len(refused), 'photo')} cannot be read and left out:"]
-    lines += [f"  {row.path}: {row.reason}" for row in refused.head(most).itertuples()]
-    return lines + ([f"  and {len(refused) - most} more"] if len(refused) > most else [])
+    lines = reasons_in_lines(refused[["path", "reason"]].itertuples(index=False), most=most)
+    return [f"{counted(len(refused), 'photo')} cannot be read and left out:", *(f"  {line}" for line in lines)]
 
 
 def keep_best(trainer: L.Trainer, logger: MlflowLogger) -> int | None:
@@ -153,11 +153,21 @@ def keep_best(trainer: L.Trainer, logger: MlflowLogger) -> int | None:
     return checkpoint["epoch"]
 
 
+def step_of(checkpoint: Path) -> int | None:
+    """How many steps of training made the checkpoint; None where there is none."""
+    return read_checkpoint(checkpoint)["global_step"] if checkpoint.is_file() else None
+
+
 def measure(
-    trainer: L.Trainer, model: ImageClassifier, data: ImageFolderData, *, logger: MlflowLogger, test: bool
-) -> int | None:
+    trainer: L.Trainer, model: ImageClassifier, data: ImageFolderData, *, logger: MlflowLogger, test: bool,
+    tested: int | None = None,
+) -> int | None:  # fmt: skip
     """Load the weights of the best epoch, which is returned, fit the temperature on validation, then measure the test
-    set once if `test`."""
+    set once if `test`.
+
+    `tested` is the step of the weights that were tested before the run went on; without a new test what was measured
+    of them is taken out of the run's folder where others are the best now.
+    """
     best = next((c for c in trainer.callbacks if isinstance(c, BestCheckpoint)), None)  # type: ignore[attr-defined]
     checkpoint = read_checkpoint(Path(best.best_model_path)) if best and best.best_model_path else None
     with float32(trainer, model):
@@ -180,7 +190,21 @@ def measure(
             keep_model(checkpoint, Path(trainer.default_root_dir) / "model", logger)
         if test:
             trainer.test(model, datamodule=data, verbose=False)
+        elif trainer.is_global_zero and checkpoint and tested not in (None, checkpoint["global_step"]):
+            forget_test(Path(trainer.default_root_dir))
     return checkpoint["epoch"] if checkpoint else None
+
+
+def forget_test(folder: Path) -> None:
+    """Take away what a run's folder says of its test photos: it is of other weights than the run has now."""
+    files = [*(folder / "report" / name for name in TestReport.FILES), *(folder / "gradcam").glob("*.*")]
+    if any(file.is_file() for file in files):
+        for file in files:
+            file.unlink(missing_ok=True)
+        log.warning(
+            "warning: the weights are not those that were tested before; the figures of that test are taken away, and "
+            "fishnet evaluate measures these."
+        )
 
 
 def fitted_again(trainer: L.Trainer, model: ImageClassifier, data: ImageFolderData) -> bool:

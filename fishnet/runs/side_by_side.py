@@ -141,13 +141,18 @@ def _card(photo: SharedPhoto, names: Sequence[str], source: "_Photos") -> PhotoC
         heat = source.heat(number, row["file"])
         views.append(
             View(
-                f"{row['predicted']} {row['probability']:.0%}", row["predicted"], heat,
+                f"{called(row, 'predicted')} {row['probability']:.0%}", called(row, "predicted"), heat,
                 right=row["predicted"] == photo.true, photo="" if address == common else address, of=names[number],
                 note="" if heat else "no heat-map kept",
             )
         )  # fmt: skip
-    file = next(iter(photo.answers.values()))["file"]
-    return PhotoCard(file, common, views, photo.kind, f"true: {photo.true}") if views else None
+    first = next(iter(photo.answers.values()))
+    return PhotoCard(first["file"], common, views, photo.kind, f"true: {called(first, 'class')}") if views else None
+
+
+def called(row: Answer, column: str) -> str:
+    """What people call the class in a column, where the run knows it."""
+    return str(row.get(f"{column}_name", row[column]))
 
 
 class _Photos:

@@ -149,10 +149,16 @@ class Answering:
 
 
 def class_facts(answering: Answering, audit: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """Of each class: its name, the threshold of a sure answer, and the shortcut that an audit has proven, or null."""
+    """Of each class: its name, what people call it, the threshold of a sure answer, and the shortcut that an
+    audit has proven, or null."""
     verdicts = (audit or {}).get("verdicts", [])
     proven = {verdict["class"]: verdict for verdict in verdicts if verdict["verdict"] == "shortcut"}
     return [
-        {"name": name, "threshold": answering.thresholds[name], "shortcut": proven.get(name)}
+        {
+            "name": name,
+            "called": answering.model.names.full(name),
+            "threshold": answering.thresholds[name],
+            "shortcut": proven.get(name),
+        }
         for name in answering.model.classes
     ]

@@ -11,6 +11,7 @@ from fishnet import ImageClassifier
 from fishnet.audit.kinds import Views
 from fishnet.audit.regions import elliptic
 from fishnet.audit.sections import Audited
+from fishnet.data.class_names import ClassNames
 from fishnet.data.folder import PhotoFolder
 from tests.support.edged import edged_audit, edged_folder
 from tests.support.models import with_drawn_heads
@@ -33,7 +34,7 @@ def audited():
     photos = pd.DataFrame({"label": labels, "group": labels, "path": [f"{row}.jpg" for row in range(PHOTOS)]})
     return SimpleNamespace(
         model=model, measured=SimpleNamespace(photos=photos, classes=CLASSES, regions=regions), batch_size=5, seed=0,
-        views_of=lambda rows: Views(images[rows], regions.protected[rows][:, None]), images=images,
+        called=ClassNames(), views_of=lambda rows: Views(images[rows], regions.protected[rows][:, None]), images=images,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from fishnet.collect.plan import Plan
 from fishnet.config.compose import compose
 from fishnet.config.quoting import quoted
 from fishnet.config.validate import validate
+from fishnet.data.class_names import ClassNames
 from fishnet.errors import BadInput
 
 
@@ -37,15 +38,17 @@ def test_the_printed_command_is_one_that_collect_takes(whole):
 
 def test_a_collected_folder_is_asked_by_the_number_of_its_species(whole, tmp_path):
     class Elsewhere:
-        root, table = tmp_path, whole.folder.table
+        root, table, names = tmp_path, whole.folder.table, ClassNames({"class 2": ("Perca fluviatilis", "")})
 
     pd.DataFrame({"class": ["class 2"], "taxon_id": [47162]}).to_csv(tmp_path / "classes.csv", index=False)
-    assert composed(counterexamples_section(replace(whole, folder=Elsewhere()))).taxa == "47162"
+    asked = counterexamples_section(replace(whole, folder=Elsewhere()))
+    assert composed(asked).taxa == "47162"
+    assert any("Perca fluviatilis" in block.text for block in asked.chapter.blocks)
 
 
 def dated(whole, day_of):
     class Elsewhere:
-        root = whole.folder.root
+        root, names = whole.folder.root, ClassNames()
         table = whole.folder.table.assign(taken_on=[day_of(path) for path in whole.folder.table["path"]])
 
     return replace(whole, folder=Elsewhere())

@@ -152,13 +152,13 @@ def test_the_page_shows_before_and_after_or_says_why_not(audited, folder):
     mending, chosen = mend("retrain", model, [after], folder, audit, found, photos, **common)
     assert chosen is after and mending.checkpoint is not None
     whole = Audited(model, folder, audit, found, photos, stored, batch_size=16, seed=0)
-    chapter = mended_chapter(mending, mended_picture(whole, chosen))
+    chapter = mended_chapter(mending, mended_picture(whole, chosen), whole.called)
     page = audit_page(whole, name="border", mended=[chapter])
     assert "mended/best.ckpt" in page and "before → after mending" in page
     assert metrics_of(audit, found, mending)["audit/mended/reliance_max"] < 0.05
     worse, chosen = mend("retrain", model, [model], folder, audit, found, photos, **common)
     assert chosen is model and worse.checkpoint is None and not len(worse.figures)
-    assert "did not help" in audit_page(whole, name="border", mended=[mended_chapter(worse, None)])
+    assert "did not help" in audit_page(whole, name="border", mended=[mended_chapter(worse, None, whole.called)])
     assert "audit/mended/reliance_max" not in metrics_of(audit, found, worse)
 
 

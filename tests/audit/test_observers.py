@@ -102,7 +102,7 @@ def audited(root, **settings):
     model = ImageClassifier(
         classes=folder.classes, backbone="cnn", backbone_args={"filters": [16, 32]}, freeze="backbone", image_size=48
     ).eval()  # fmt: skip
-    return SimpleNamespace(model=model, folder=folder, batch_size=32)
+    return SimpleNamespace(model=model, folder=folder, called=folder.names, batch_size=32)
 
 
 def test_the_chapter_names_on_whom_a_class_hangs(reef):

@@ -111,6 +111,53 @@ def test_photos_are_answered_with_bars_and_names_stay_text(opened, service, phot
     opened.check_whole("serve_whole", pictures=3)
 
 
+MAP_PIXELS = """
+const done = arguments[arguments.length - 1];
+import(new URL("heat.js", document.querySelector("script[type=module]").src)).then(({ heatPicture }) => {
+  const picture = heatPicture(arguments[0]);
+  if (!picture) return done(null);
+  const { data } = picture.getContext("2d").getImageData(0, 0, picture.width, picture.height);
+  done({ side: picture.width, pixels: [...data] });
+});
+"""
+
+
+def test_a_line_runs_where_a_map_is_half_as_hot_as_it_gets(page, service):
+    """Light on the hot side and dark on the other; it follows the half, and nothing is drawn on a cold map."""
+    open_page(page, service)
+    hot = [[4.0 if (row, column) == (1, 1) else -1.0 for column in range(4)] for row in range(4)]
+    found = page.driver.execute_async_script(MAP_PIXELS, hot)
+    side = found["side"]
+    pixels = np.array(found["pixels"]).reshape(side, side, 4)
+    grey = (pixels[..., 0] == pixels[..., 1]) & (pixels[..., 3] > 220)
+    light, dark = (grey & (pixels[..., 0] == shade) for shade in (255, 24))
+    assert light.sum() > 100 and dark.sum() > 100
+    middle = int((1.5 / 4) * side)  # of the hot place; bilinear, the half is half a place away from it
+    across = np.flatnonzero(light[middle])
+    assert across.min() == pytest.approx(middle - side / 8, abs=2) and across.max() == pytest.approx(
+        middle + side / 8, abs=2
+    )
+    assert np.flatnonzero(dark[middle]).tolist() == [across.min() - 1, across.max() + 1]
+    red, green, blue, opacity = pixels[middle, middle]
+    assert (red > 250, green, blue, opacity > 180) == (True, 0, 0, True)
+    assert not light[:, 3 * side // 4 :].any()
+    edge = page.driver.execute_async_script(MAP_PIXELS, [[1.0, 1.0], [1.0, 1.0]])
+    assert not np.any(np.array(edge["pixels"]).reshape(-1, 4)[:, 1])  # a map that is hot everywhere has no line
+    assert page.driver.execute_async_script(MAP_PIXELS, [[0.0, -1.0], [-2.0, 0.0]]) is None
+
+
+def test_classes_are_called_as_people_call_them(page, service):
+    open_page(page, service)
+    script = """
+    const done = arguments[arguments.length - 1];
+    import(new URL("words.js", document.querySelector("script[type=module]").src)).then(({ plainName, useNames }) => {
+      useNames([{ name: "1-perca", called: "Perca fluviatilis, European perch" }, { name: "a_b", called: "a_b" }]);
+      done(["1-perca", "a_b", "c_d"].map(plainName));
+    });
+    """
+    assert page.driver.execute_async_script(script) == ["Perca fluviatilis, European perch", "a b", "c d"]
+
+
 def test_the_map_fades_in_over_what_the_network_saw(opened, service, photos):
     assert not any(redness(opened))
     slide(opened, 0, 70)
@@ -214,18 +261,18 @@ def test_results_are_saved_as_csv(page, service, photos, tmp_path):
     file = tmp_path / "fishnet.csv"
     page.await_true(file.exists, "the file")
     rows = list(csv.reader(io.StringIO(file.read_text(encoding="utf-8-sig"))))
-    about = ["name", "sha256", "predicted", "probability", "sure", "none_of_these", "seen", "problem"]
+    about = ["name", "sha256", "predicted", "predicted_name", "probability", "sure", "none_of_these", "seen", "problem"]
     assert rows[0] == [*about, *CLASSES]
     assert [row[0] for row in rows[1:]] == ["a.jpg", "'=HYPERLINK(1),x.png", "text.jpg", "large.jpg", "noise.png"]
     for row, data in zip(rows[1:], (photos[0].read_bytes(), photos[1].read_bytes()), strict=False):
         answer = service.predict(data).json()["photos"][0]
         shares = {each["name"]: each["probability"] for each in answer["classes"]}
-        assert row[1:3] == [answer["sha256"], answer["predicted"]] and row[4] == str(answer["sure"]).lower()
-        assert row[5] == str(answer["none_of_these"]).lower()
-        assert [float(cell) for cell in row[8:]] == pytest.approx([shares[name] for name in CLASSES], abs=1e-6)
-    assert rows[3][2:7] == [""] * 5 and rows[3][7].startswith("not a JPEG") and rows[3][8:] == [""] * 4
-    assert rows[4][1:7] == [""] * 6 and rows[4][7].startswith("This file is larger than 10")
-    assert rows[5][5] == "true"
+        assert row[1:3] == [answer["sha256"], answer["predicted"]] and row[5] == str(answer["sure"]).lower()
+        assert row[6] == str(answer["none_of_these"]).lower()
+        assert [float(cell) for cell in row[9:]] == pytest.approx([shares[name] for name in CLASSES], abs=1e-6)
+    assert rows[3][2:8] == [""] * 6 and rows[3][8].startswith("not a JPEG") and rows[3][9:] == [""] * 4
+    assert rows[4][1:8] == [""] * 7 and rows[4][8].startswith("This file is larger than 10")
+    assert rows[5][6] == "true"
 
 
 def test_what_is_no_photo_says_why_in_both_languages(page, service, photos):

@@ -36,6 +36,7 @@ def test_a_sound_training_is_left_in_peace():
         ),
         ({"val/diversity": 0.2}, "collapse", ["0.20 times", "few kinds"]),
         ({"val/kid": 3.0}, "divergence", ["0.250 to 3.000", "diverges"]),
+        ({"val/kid": float("nan"), "val/diversity": float("nan")}, "unmeasured", ["two photos for validation"]),
         ({"train/generator_loss": 9.0}, "divergence", ["9.0", "hardly learns"]),
     ],
 )

@@ -203,3 +203,63 @@ def test_each_hop_counts_against_the_limits_of_its_own_host(tmp_path, monkeypatc
 
     hosts = asyncio.run(fetched())
     assert counted == hosts * 2 and rested == hosts[1:]
+
+
+class Remembered:
+    """What a watcher is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple] = []
+
+    def trying(self, host: str, reason: str, attempt: int) -> None:
+        self.lines.append((reason, attempt))
+
+    def answered(self, host: str) -> None:
+        self.lines.append(("answers",))
+
+
+@asynccontextmanager
+async def watched(tmp_path, answer, watcher):
+    """A server of one answer to each connection, and a fetcher that is patient for a hundredth of a second."""
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    polite = Politeness(Limits(pause=0, a_minute=1000), folder=tmp_path, free=frozenset({host}))
+    async with Fetcher(Gate([], [host]), polite, deadline=5, patience=0.01, watcher=watcher) as fetcher:
+        yield fetcher, f"http://{host}/1", server
+    polite.close()
+    server.close()
+
+
+def test_a_network_that_is_away_is_known_at_the_first_attempt(tmp_path):
+    told = Remembered()
+
+    async def refused() -> str:
+        async with watched(tmp_path, lambda *_: None, told) as (fetcher, url, server):
+            server.close()
+            await server.wait_closed()
+            try:
+                return await fetcher.call(url, bytes.decode)
+            except Unusable as unusable:
+                return str(unusable)
+
+    assert "no connection" in asyncio.run(refused())
+    assert [attempt for _, attempt in told.lines] == [2, 3, 4, 5, 6, 7]
+    assert all("no connection" in reason for reason, _ in told.lines)
+
+
+def test_a_slow_answer_is_spoken_of_before_it_comes(tmp_path, monkeypatch):
+    monkeypatch.setattr(fetching, "SLOW", 0.2)
+    told = Remembered()
+
+    async def late(reader, writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.6)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+        writer.close()
+
+    async def asked() -> str:
+        async with watched(tmp_path, late, told) as (fetcher, url, _):
+            return await fetcher.call(url, bytes.decode)
+
+    assert asyncio.run(asked()) == "ok"
+    assert told.lines == [("no answer for 0.2 s", 1), ("answers",)]

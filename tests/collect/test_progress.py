@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fishnet.collect.progress import ClassResult, Result, table
+from fishnet.collect.progress import Bars, ClassResult, Result, table
 
 
 def test_reasons_are_told_in_kinds_the_most_frequent_first():
@@ -16,3 +16,16 @@ def test_reasons_are_told_in_kinds_the_most_frequent_first():
     assert "and 2 for other reasons" in "".join(said) and "a sample of 40" in "".join(said)
     assert "31 photos in 2 class folders" in "".join(said)
     assert said[-2].endswith("not_kept.csv") and "the same command tries again" in said[-1]
+
+
+def test_a_host_that_does_not_answer_is_named_once(caplog):
+    bars = Bars(shown=False)
+    with caplog.at_level("INFO", logger="fishnet"):
+        for attempt in (2, 3, 4):
+            bars.trying("api.example", "no connection", attempt)
+        bars.answered("api.example")
+        bars.answered("api.example")
+    assert [line.partition(";")[0] for line in caplog.messages] == [
+        "api.example: no connection",
+        "api.example answers again",
+    ]

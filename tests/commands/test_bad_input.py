@@ -260,3 +260,11 @@ def test_prefetching_without_a_network_is_one_sentence_and_quick(fishnet, tmp_pa
     refused(ended, "resnet50", "127.0.0.1:9")
     assert len(ended.err.splitlines()) == 1
     assert time.monotonic() - begin < 10
+
+
+def test_a_folder_where_nothing_can_be_made_is_one_sentence(fishnet, trained):
+    """Rights alone do not tell it: of root, and of /proc."""
+    ended = fishnet("predict", "checkpoint=run/checkpoints/best.ckpt", "images=run", "out=/proc/x/answers.csv")
+    assert ended.status == 2
+    assert ended.err.startswith("fishnet: out=/proc/x/answers.csv: nothing can be written in /proc")
+    assert ended.err.count("\n") == 1

@@ -230,3 +230,21 @@ def test_a_method_that_the_network_cannot_serve_is_named(fishnet, checkpoint, sh
     assert ended.status == 2 and "choose from gradcam" in ended.err
     ended = fishnet("explain", f"checkpoint={checkpoint}", f"images={shapes}", "method=gradcamm", "out=exact")
     assert ended.status == 2 and "gradcam++" in ended.err
+
+
+def test_photos_of_a_list_have_the_class_of_their_folder(fishnet, checkpoint, shapes, tmp_path):
+    """Where that is a class of the model; of a photo from elsewhere nobody knows what is right."""
+    shutil.copy(shapes / "disc" / "photo_001.jpg", tmp_path / "somewhere.jpg")
+    photos = [shapes / "disc" / "photo_000.jpg", shapes / "box" / "photo_003.jpg", tmp_path / "somewhere.jpg"]
+    ended = fishnet("explain", f"checkpoint={checkpoint}", f"images=[{','.join(map(str, photos))}]", "out=why")
+    assert ended.status == 0, ended.err
+    table = pd.read_csv(tmp_path / "why" / "maps.csv", keep_default_na=False)
+    assert table["class"].tolist() == ["disc", "box", ""]
+    right = [row["explained"] == row["class"] for row in table.to_dict("records")[:2]]
+    page = (tmp_path / "why" / "page.html").read_text()
+    cards = json.loads(page[page.index('{"cards":') : page.index("</script>", page.index('{"cards":'))])["cards"]
+    kinds = {card["path"].rpartition("/")[2]: card["kind"] for card in cards}
+    assert kinds == {
+        "photo_000.jpg": "right" if right[0] else "wrong", "photo_003.jpg": "right" if right[1] else "wrong",
+        "somewhere.jpg": "",
+    }  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from fishnet.callbacks.report import curves_file
+from fishnet.measure.report import TestReport
 from fishnet.tracking.store import open_store
 from tests.support.drawing import draw_folder
 
@@ -133,3 +134,23 @@ def test_an_epoch_that_is_resumed_behind_its_steps_tells_what_they_gave(fishnet,
             told.setdefault(entry.step, set()).add(entry.value)
         assert sorted(told) == [0, 1, 2]
         assert all(len(values) == 1 for values in told.values())
+
+
+@pytest.mark.slow
+def test_figures_of_weights_of_before_are_not_shown_as_the_runs_own(fishnet, tiny, tmp_path):
+    assert (
+        fishnet("train", *tiny, "trainer.max_epochs=1", "model.optimizer=adamw", "monitor=val/loss", "out=run").status
+        == 0
+    )
+    report = tmp_path / "run" / "report"
+    assert {*TestReport.FILES} <= {path.name for path in report.iterdir()}
+    assert "Right on" in (report / "report.html").read_text()
+    same = fishnet("train", "resume=run", "test=false")  # no step more: the weights are those that were tested
+    assert same.status == 0 and "taken away" not in same.err, same.err
+    assert "Right on" in (report / "report.html").read_text()
+    more = fishnet("train", "resume=run", "test=false", "trainer.max_epochs=4")
+    assert more.status == 0 and "the figures of that test are taken away" in more.err, more.err
+    assert not {*TestReport.FILES} & {path.name for path in report.iterdir()}
+    assert not list((tmp_path / "run" / "gradcam").glob("*.jpg")) and (tmp_path / "run" / "gradcam" / "panel").is_dir()
+    page = (report / "report.html").read_text()
+    assert "Right on" not in page and "There is no report on test photos." in page and "Learning curves" in page

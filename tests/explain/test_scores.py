@@ -42,3 +42,14 @@ def test_a_map_without_evidence_is_cold_and_not_right():
     photos, masks = scene()
     found = score_maps(lambda asked: -torch.ones(len(asked), 4, 4), photos, masks)
     assert found["cold"].value == 1 and found["pointing"].value == 0 and found["rank"].value == 0.5
+
+
+def test_a_single_photo_has_no_interval():
+    photos, masks = scene(1)
+    (found,) = {score.ends for score in score_maps(lambda asked: masks, photos, masks).values()}
+    assert found is None
+    from fishnet.explain.contact import scores_chapter
+    from fishnet.page.page import render_page
+
+    page = render_page("maps", "", [scores_chapter(score_maps(lambda asked: masks, photos, masks))])
+    assert "nan" not in page and "–" in page

@@ -8,7 +8,7 @@ from tests.support.service import Service, drawn_bundle
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory) -> Path:
-    return drawn_bundle(tmp_path_factory.mktemp("served") / "fish")
+    return drawn_bundle(tmp_path_factory.mktemp("served") / "fish", names=("Perca fluviatilis", "European perch"))
 
 
 @pytest.fixture(scope="module")

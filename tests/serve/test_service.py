@@ -168,6 +168,7 @@ def test_classes_say_what_an_audit_has_proven(service):
     perch, pike, carp, _ = answer["classes"]
     assert perch["shortcut"]["rests_on"] == "what surrounds the animal" and pike["shortcut"] is None
     assert (perch["threshold"], pike["threshold"], carp["threshold"]) == (0.7, 0.8, None)
+    assert (perch["called"], pike["called"]) == ("Perca fluviatilis, European perch", "grand brochet")
 
 
 def test_metrics_count_what_happened(service):

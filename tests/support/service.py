@@ -15,6 +15,7 @@ import requests
 import torch
 
 from fishnet import ImageClassifier
+from fishnet.data.class_names import ClassNames
 from fishnet.data.photos import read_photo
 from fishnet.models.bundle import write_bundle
 from fishnet.models.familiarity import Familiarity
@@ -31,9 +32,11 @@ SHORTCUT = {
 
 
 def drawn_bundle(
-    folder: Path, side: int = 64, *, classes: Sequence[str] = CLASSES, gallery: Mapping[str, bytes] | None = None
-) -> Path:
-    """A model whose answers differ from photo to photo; an audit has proven a shortcut of the class perch."""
+    folder: Path, side: int = 64, *, classes: Sequence[str] = CLASSES, gallery: Mapping[str, bytes] | None = None,
+    names: tuple[str, str] | None = None,
+) -> Path:  # fmt: skip
+    """A model whose answers differ from photo to photo; an audit has proven a shortcut of the class perch, which people
+    call by these `names`."""
     torch.manual_seed(3)
     model = ImageClassifier(
         classes=[*classes], backbone="cnn", backbone_args={"filters": [8, 16, 32], "dense": 0}, image_size=side
@@ -41,6 +44,7 @@ def drawn_bundle(
     for parameter in model.network.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     spread_answers(model)
+    model.names = ClassNames({"perch": names} if names else {})
     about = {"thresholds": {name: value for name, value in {"perch": 0.7, "鲤": None}.items() if name in classes}}
     write_bundle(model, folder, about=about, audit={"verdicts": [SHORTCUT]}, gallery=gallery)
     return folder

@@ -1,6 +1,6 @@
 // Answers as a table for spreadsheets.
 
-import { text } from "./words.js";
+import { plainName, text } from "./words.js";
 
 const BYTE_ORDER_MARK = "\ufeff"; // without it Excel takes accents for two letters each
 
@@ -10,7 +10,7 @@ const BYTE_ORDER_MARK = "\ufeff"; // without it Excel takes accents for two lett
  * @param classes names.
  */
 export function csvOf(cards, classes) {
-  const header = ["name", "sha256", "predicted", "probability", "sure", "none_of_these", "seen", "problem", ...classes];
+  const header = ["name", "sha256", "predicted", "predicted_name", "probability", "sure", "none_of_these", "seen", "problem", ...classes];
   const rows = cards.filter((card) => card.result || card.step === "failed").map((card) => rowOf(card, classes));
   return BYTE_ORDER_MARK + [header, ...rows].map((row) => `${row.map(cell).join(",")}\r\n`).join("");
 }
@@ -19,7 +19,7 @@ function rowOf({ name, result, words }, classes) {
   const { sha256, predicted, probability, sure, none_of_these: none, seen, problem, left } = result ?? { problem: words() };
   const shares = new Map((result?.classes ?? []).map((each) => [each.name, each.probability]));
   const trouble = left ? text("togetherLeft", { count: left }) : problem;
-  const about = [name, sha256, predicted, rounded(probability), sure, none, seen, trouble];
+  const about = [name, sha256, predicted, predicted && plainName(predicted), rounded(probability), sure, none, seen, trouble];
   return [...about, ...classes.map((each) => rounded(shares.get(each)))];
 }
 

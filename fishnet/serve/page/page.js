@@ -6,7 +6,7 @@ import { Gallery } from "./gallery.js";
 import { Limits } from "./limits.js";
 import { Queue } from "./queue.js";
 import { askJson, useToken } from "./service.js";
-import { currentLanguage, list, plainName, text, translate, useLanguage } from "./words.js";
+import { currentLanguage, list, plainName, text, translate, useLanguage, useNames } from "./words.js";
 
 const NAMED = 8; // classes in the opening line
 const PAUSE = 250; // milliseconds between sentences of the live region
@@ -24,6 +24,7 @@ const gallery = new Gallery((file) => {
 async function start(triedToken = false) {
   try {
     page.facts = await askJson("classes");
+    useNames(page.facts.classes);
     page.version = await askJson("version");
     at("token").hidden = true;
     begin();

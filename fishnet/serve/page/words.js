@@ -51,8 +51,18 @@ export function megabytes(bytes) {
 
 export const list = (names) => new Intl.ListFormat(language, { type: "conjunction" }).format(names);
 
-/** A class's name without what folders' names need. */
-export const plainName = (name) => name.replaceAll("_", " ");
+const called = new Map(); // by class, what people call it
+
+/** From now on, as /classes says. */
+export function useNames(classes) {
+  for (const each of classes) called.set(each.name, each.called);
+}
+
+/** What people call a class: a folder's name is shown without what folders' names need. */
+export function plainName(name) {
+  const words = called.get(name) ?? name;
+  return words === name ? name.replaceAll("_", " ") : words;
+}
 
 /** What the service says of a file it cannot read, in the reader's language where its words are known. */
 export function problemText(problem) {
