@@ -70,7 +70,7 @@ def measure(case: Case, rounds: int) -> Row:
         seconds.append((pair[0], pair[1]))
     ours, peers = np.array(seconds).T if seconds else (np.full(1, np.nan), np.full(1, np.nan))
     ratios = ours / peers if case.inverse else peers / ours
-    low, high = _interval(ratios)
+    low, high = interval(ratios)
     return Row(
         name=case.name,
         ratio=float(np.median(ratios)),
@@ -86,7 +86,7 @@ def measure(case: Case, rounds: int) -> Row:
     )
 
 
-def _interval(ratios: np.ndarray) -> tuple[float, float]:
+def interval(ratios: np.ndarray) -> tuple[float, float]:
     """95 % of the medians of rounds drawn again."""
     chance = np.random.default_rng(0)
     medians = np.median(chance.choice(ratios, (2000, len(ratios))), axis=1)

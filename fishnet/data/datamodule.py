@@ -21,7 +21,16 @@ from .class_names import ClassNames
 from .folder import PhotoFolder, finished, photo_loader
 from .index import Index
 from .listing import folder_source
-from .loading import REPEATS, EpochSampler, EvaluationSampler, FeatureDataset, Known, ResumableLoader, workers_beside
+from .loading import (
+    REPEATS,
+    EpochSampler,
+    EvaluationSampler,
+    FeatureDataset,
+    Known,
+    ResumableLoader,
+    has_repeats,
+    workers_beside,
+)
 from .seen import SeenPhotos
 from .store import Stored
 from .views import PlainPreprocessing, Preprocessing, View
@@ -174,7 +183,8 @@ class ImageFolderData(L.LightningDataModule):
         weights = self.class_weights[self.table.label.to_numpy()[rows]] if self.balance == "sampler" else None
         sampler = EpochSampler(rows, seed=self.order_seed, weights=weights, **self._rank_and_world())
         alone = len(sampler) % self.batch_size == 1 and len(sampler) > 1  # batch norm cannot learn from a single photo
-        return self._loader(self._dataset("train"), sampler, kind=ResumableLoader, drop_last=alone)
+        how: dict[str, Any] = {"kind": ResumableLoader, "device": self._device(), "drop_last": alone}
+        return self._loader(self._dataset("train"), sampler, **how)
 
     def val_dataloader(self) -> DataLoader:
         return self.evaluation_loader("val")
@@ -187,12 +197,12 @@ class ImageFolderData(L.LightningDataModule):
         return self._loader(self._dataset(part), EvaluationSampler(self.rows(part), **self._rank_and_world()))
 
     def on_before_batch_transfer(self, batch: dict, dataloader_idx: int) -> dict:
-        """Look for repeats while the batch is on the processor: on a GPU that would wait for all that is queued."""
-        return {**batch, REPEATS: bool((batch["index"] < 0).any())} if "index" in batch else batch
+        """Say whether there are repeats, where the loader has not said it."""
+        return {**batch, REPEATS: has_repeats(batch)} if "index" in batch and REPEATS not in batch else batch
 
     def on_after_batch_transfer(self, batch: dict, dataloader_idx: int) -> dict:
         """What a preset does to whole batches happens here, on the model's device."""
-        return finished(batch, self.augment)
+        return finished(batch, self.augment, self.preprocessing.size)
 
     def serve_features(self, features: Features) -> None:
         """From here on loaders serve features of a frozen backbone, which are asked for when a loader is made."""
@@ -218,16 +228,20 @@ class ImageFolderData(L.LightningDataModule):
         training = part == "train"
         weights = self.folder.weights if training else None
         if self._features is None:
-            return self.folder.dataset(self.preprocessing, self.augment if training else "none", weights)
+            dataset = self.folder.dataset(self.preprocessing, self.augment if training else "none", weights)
+            return replace(dataset, scale_late=self._device().type == "cuda")
         rows = self.rows(part)
         return FeatureDataset(self._features(rows, training), self.table.label.to_numpy(), rows, weights)
 
     def _loader(self, dataset: Dataset, sampler: Any, **more: Any) -> DataLoader:
-        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+        device = self._device()
         asked = 0 if self._features is not None and self.workers is None else self.workers  # features are at hand
         workers = workers_beside(device, asked, self.trainer.num_devices if self.trainer else 1)
         more["pin_memory"] = device.type == "cuda"
         return photo_loader(dataset, sampler, batch_size=self.batch_size, workers=workers, **more)
+
+    def _device(self) -> torch.device:
+        return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
 
     def _rank_and_world(self) -> dict[str, int]:
         return {"rank": self.trainer.global_rank, "world": self.trainer.world_size} if self.trainer else {}

@@ -24,6 +24,7 @@ from .class_names import REST, ClassNames
 from .index import Index, build_index, class_counts
 from .listing import FolderSource
 from .loading import PhotoDataset, as_it_is, single_thread, workers_beside
+from .pieces import scaled_pieces
 from .seen import UNSEEN, SeenPhotos
 from .splits import check_counts, load_split, split
 from .store import Stored
@@ -272,7 +273,7 @@ class PhotoFolder:
         draws = [(int(row), fixed_key(self.table.sha256.iloc[row], view, self.seed)) for row in rows]
         pin, workers = torch.device(device).type == "cuda", workers_beside(torch.device(device), workers)
         for batch in photo_loader(dataset, draws, batch_size=batch_size, workers=workers, pin_memory=pin):
-            yield finished({name: values.to(device) for name, values in batch.items()}, augment)
+            yield finished({name: values.to(device) for name, values in batch.items()}, augment, preprocessing.size)
 
 
 def photo_loader(
@@ -285,8 +286,11 @@ def photo_loader(
     )  # fmt: skip
 
 
-def finished(batch: dict[str, Tensor], augment: str) -> dict[str, Tensor]:
-    """A batch after what a preset does to whole batches, on the device where the batch is."""
+def finished(batch: dict[str, Tensor], augment: str, size: int) -> dict[str, Tensor]:
+    """A batch after what a preset does to whole batches, on the device where the batch is: views of `size` pixels."""
+    if "pieces" in batch:
+        others = {name: values for name, values in batch.items() if name not in ("pieces", "sizes")}
+        batch = {"image": scaled_pieces(batch["pieces"], batch["sizes"], size), **others}
     if "noise" not in batch:
         return batch
     kept = {name: values for name, values in batch.items() if name != "noise"}

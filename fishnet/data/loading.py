@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from fishnet.environment import usable_cores
 
 from .augment import DRAWS, hashed_noise
+from .pieces import gathered
 from .store import Stored
 from .views import View
 
@@ -30,13 +31,14 @@ class PhotoDataset(Dataset):
     """Whole batches of draws `(row, key)`: the key decides the view, a negative row is a repeat that fills up.
 
     A batch is image, label and index (-1 for repeats); with augmentation also `noise`, for what the device does of it,
-    and `weight` where photos are weighed.
+    and `weight` where photos are weighed. With `scale_late` it has `pieces` and their `sizes` in place of `image`.
     """
 
     images: WorkingImages
     labels: np.ndarray
     view: View
     weights: np.ndarray | None = None  # of the photos in the loss, where a curation weighs them
+    scale_late: bool = False  # views that scale leave it to the device
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -45,11 +47,14 @@ class PhotoDataset(Dataset):
         positions, keys, batch = _rows_of(draws, self.labels, self.weights)
         plain = self.view.augment == "none"
         noise = np.zeros((len(keys), 0), np.float32) if plain else hashed_noise(keys, DRAWS)
+        batch |= {} if plain else {"noise": torch.from_numpy(noise)}
+        looks = zip(positions.tolist(), noise, strict=True)
+        if self.scale_late and self.view.scales:
+            return {**gathered([self.view.piece(self.images[position], own) for position, own in looks]), **batch}
         images = np.empty((len(keys), self.view.size, self.view.size, 3), np.uint8)
-        for number, position in enumerate(positions.tolist()):
-            self.view.cut(self.images[position], images[number], noise[number])
-        batch = {"image": torch.from_numpy(images).permute(0, 3, 1, 2), **batch}
-        return batch if plain else {**batch, "noise": torch.from_numpy(noise)}
+        for number, (position, own) in enumerate(looks):
+            self.view.cut(self.images[position], images[number], own)
+        return {"image": torch.from_numpy(images).permute(0, 3, 1, 2), **batch}
 
     def __getitem__(self, draw: tuple[int, int]) -> dict[str, Any]:
         return {name: values[0] for name, values in self.__getitems__([draw]).items()}
@@ -158,14 +163,23 @@ class EvaluationSampler(Sampler):
 
 
 class ResumableLoader(DataLoader):
-    """A DataLoader whose state says how far the *training* has come (not the workers), and which goes on from there."""
+    """A DataLoader whose state says how far the *training* has come (not the workers), and which goes on from there.
+
+    Args:
+        device: where batches are moved to; a GPU takes one while it still computes with the one before.
+    """
 
     sampler: EpochSampler
     _served = 0
 
+    def __init__(self, *args: Any, device: torch.device | None = None, **more: Any) -> None:
+        self.device = device
+        super().__init__(*args, **more)
+
     def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
         self._served = self.sampler.start // (self.batch_size or 1)
-        for batch in super().__iter__():
+        on_gpu = self.device is not None and self.device.type == "cuda"
+        for batch in moved_beside(super().__iter__(), self.device) if on_gpu else super().__iter__():  # type: ignore[arg-type]
             self._served += 1
             yield batch
 
@@ -176,6 +190,24 @@ class ResumableLoader(DataLoader):
         done = state["batches"] >= len(self)
         self.sampler.set_epoch(state["epoch"] + done)
         self.sampler.start = 0 if done else state["batches"] * (self.batch_size or 1)
+
+
+def moved_beside(batches: Iterator[dict[str, Any]], device: torch.device) -> Iterator[dict[str, Any]]:
+    """Batches on a GPU, each copied there in a queue of its own, so that what is being computed is not waited for."""
+    queue = torch.cuda.Stream(device)
+    for batch in batches:
+        with torch.cuda.stream(queue):
+            there = {name: values.to(device, non_blocking=True) for name, values in batch.items()}
+        computing = torch.cuda.current_stream(device)
+        computing.wait_stream(queue)
+        for values in there.values():
+            values.record_stream(computing)
+        yield {**there, REPEATS: has_repeats(batch)}
+
+
+def has_repeats(batch: dict[str, Any]) -> bool:
+    """Looked up while the batch is on the processor: on a GPU that would wait for all that is queued."""
+    return bool((batch["index"] < 0).any())
 
 
 def workers_beside(device: torch.device, asked: int | None, processes: int = 1) -> int:

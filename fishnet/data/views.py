@@ -162,21 +162,31 @@ class View:
         if self.augment not in AUGMENTATIONS:
             raise BadInput(f"data.augment={self.augment} is unknown: {nearest(self.augment, list(AUGMENTATIONS))}")
 
+    @property
+    def scales(self) -> bool:
+        """Whether pieces of random sizes are cut, which then have to be scaled."""
+        return self.augment in CROPS
+
     def cut(self, image: np.ndarray, into: np.ndarray, noise: np.ndarray) -> None:
         """Write the view of a working image into its array of the batch; the photo's own `noise` chooses the piece."""
-        if self.augment in CROPS:
-            _cut_piece(image, into, noise, CROPS[self.augment])
+        if self.scales:
+            piece, shape = self.piece(image, noise), into.shape[:2]
+            method = cv2.INTER_AREA if piece.shape[0] > shape[0] or piece.shape[1] > shape[1] else cv2.INTER_LINEAR
+            cv2.resize(piece, shape[::-1], dst=into, interpolation=method)
         else:
             into[:] = centre(image, self.size)
 
+    def piece(self, image: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """What a view that scales shows of a working image, not yet scaled; no copy."""
+        return _random_piece(image, noise, CROPS[self.augment])
 
-def _cut_piece(image: np.ndarray, into: np.ndarray, noise: np.ndarray, share: tuple[float, float]) -> None:
-    """A piece of a random share of the area and a random shape, from a random position, scaled to the view."""
+
+def _random_piece(image: np.ndarray, noise: np.ndarray, share: tuple[float, float]) -> np.ndarray:
+    """A piece of a random share of the area and a random shape, from a random position."""
     rows, columns = image.shape[:2]
     area = rows * columns * (share[0] + (share[1] - share[0]) * float(noise[0]))
     shape = NARROWEST * (WIDEST / NARROWEST) ** float(noise[1])
     height = min(rows, max(1, round((area / shape) ** 0.5)))
     width = min(columns, max(1, round((area * shape) ** 0.5)))
     top, left = int(float(noise[2]) * (rows - height + 1)), int(float(noise[3]) * (columns - width + 1))
-    method = cv2.INTER_AREA if height > into.shape[0] or width > into.shape[1] else cv2.INTER_LINEAR
-    cv2.resize(image[top : top + height, left : left + width], into.shape[1::-1], dst=into, interpolation=method)
+    return image[top : top + height, left : left + width]
