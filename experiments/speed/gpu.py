@@ -1,6 +1,6 @@
 """What `fishnet train trainer=gpu` reaches of a plain loop that has its batch on the card already.
 
-    python -m experiments.speed.gpu                          # three networks, eager and compiled, on a machine with a GPU
+    python -m experiments.speed.gpu                             # three networks, eager and compiled
     python -m experiments.speed.gpu --only resnet18 --rounds 3
 
 One training a row, as typed, from the decode cache with the default augmentation, logged to MLflow; the plain loop (the

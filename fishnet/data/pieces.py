@@ -1,7 +1,7 @@
 """Pieces of photos that a GPU scales, a whole batch at once.
 
-A processor scales about a thousand pieces a second, which is less than a GPU learns from. Here it only copies them, side
-by side into one array, and the GPU scales all of them by two matrix products: one for the rows, one for the columns.
+A processor scales about a thousand pieces a second, which is less than a GPU learns from. Here it only copies them into
+one array, and the GPU scales all of them by two matrix products: one for the rows, one for the columns.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ def gathered(pieces: Sequence[np.ndarray]) -> dict[str, Tensor]:
         pieces: each rows × columns × 3 bytes.
 
     Returns:
-        `pieces`: N × most rows × most columns × 3 bytes, whatever lies beyond a piece; `sizes`: N × 2, rows and columns.
+        `pieces`: N × most rows × most columns × 3 bytes; `sizes`: N × 2, the rows and columns of each.
     """
     sizes = np.array([piece.shape[:2] for piece in pieces], np.int64)
     together = np.zeros((len(pieces), *sizes.max(axis=0), 3), np.uint8)
@@ -41,30 +41,30 @@ def scaled_pieces(pieces: Tensor, sizes: Tensor, size: int) -> Tensor:
     """
     dtype = torch.float16 if pieces.device.type == "cuda" else torch.float32
     count, most_rows, most_columns, colours = pieces.shape
-    rows, columns = (
-        scaling(sizes[:, side], most, size).to(dtype) for side, most in ((0, most_rows), (1, most_columns))
-    )
+    rows, columns = (scaling(sizes[:, side], most, size, dtype) for side, most in ((0, most_rows), (1, most_columns)))
     lower = torch.bmm(rows, pieces.to(dtype).flatten(2)).view(count, size, most_columns, colours)
     squares = torch.bmm(columns, lower.transpose(1, 2).flatten(2)).view(count, size, size, colours)
     squares = squares.round_().clamp_(0, 255).permute(0, 3, 2, 1)
     return squares.to(torch.uint8, memory_format=torch.channels_last)
 
 
-def scaling(lengths: Tensor, most: int, size: int) -> Tensor:
+def scaling(lengths: Tensor, most: int, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """What each of `size` new pixels takes of the old ones, a matrix a photo.
 
     Args:
         lengths: N numbers of old pixels, none above `most`.
         most: columns of the matrices.
         size: new pixels.
+        dtype: of the matrices; those for a whole batch are large, and half as large in half precision.
 
     Returns:
         N × size × most; each row sums to 1, and columns beyond a photo's length are 0.
     """
     step = (lengths / size).view(-1, 1, 1)  # old pixels a new one
-    new = torch.arange(size, device=lengths.device).view(1, -1, 1)
-    old = torch.arange(most, device=lengths.device).view(1, 1, -1)
-    overlap = (torch.minimum((new + 1) * step, old + 1.0) - torch.maximum(new * step, old)).clamp_(min=0) / step
-    middle = ((new + 0.5) * step - 0.5).clamp_(min=0).minimum((lengths - 1).view(-1, 1, 1))
-    between = (1 - (middle - old).abs()).clamp_(min=0)
-    return torch.where(step >= 1, overlap, between)
+    half = step.clamp(min=1) / 2  # of the stretch that a new pixel is the mean of
+    middles = (torch.arange(size, device=lengths.device).view(1, -1, 1) + 0.5) * step
+    middles = torch.minimum(middles.maximum(half), lengths.view(-1, 1, 1) - half)
+    old = torch.arange(most, device=lengths.device).view(1, 1, -1) + 0.5
+    weights = torch.empty(len(lengths), size, most, dtype=dtype, device=lengths.device)
+    torch.sub(middles, old, out=weights)  # exact where it is small, and where it is large the weight is 0
+    return weights.abs_().neg_().add_(half + 0.5).clamp_(0, 1).div_(2 * half)  # how far the two stretches overlap

@@ -39,6 +39,8 @@ def test_each_new_pixel_is_a_mean_of_old_ones():
     for number, length in enumerate(lengths):
         assert not weights[number, :, length:].any()
     assert torch.equal(weights[2, :, :16], torch.eye(16))  # the same size changes nothing
+    half = scaling(lengths, 40, 16, torch.float16)
+    assert torch.allclose(half.float(), weights, atol=2e-3)
 
 
 def test_a_batch_scaled_late_has_the_labels_noise_and_look_of_any_other(shapes):
