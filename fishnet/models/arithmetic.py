@@ -42,13 +42,17 @@ def in_setting(setting: Setting, device: torch.device) -> AbstractContextManager
 def rule(model: Classifier, *, use_gpu: bool) -> tuple[Setting, str]:
     """The setting for a network on this machine, and the reason in words."""
     if use_gpu:
-        units = torch.cuda.is_bf16_supported(including_emulation=False)
-        return (MIXED, "a GPU with bfloat16 units") if units else (PLAIN, "a GPU without bfloat16 units")
+        return (MIXED, "a GPU with bfloat16 units") if has_bfloat16() else (PLAIN, "a GPU without bfloat16 units")
     if (share := depthwise_share(model)) > MOST_DEPTHWISE:
         return PLAIN_LAST, f"{share:.0%} of the network's work is depthwise convolution"
     if CPU_UNITS & cpu_flags():
         return MIXED, "a CPU with bfloat16 units and a network of dense layers"
     return PLAIN, "a CPU without bfloat16 units"
+
+
+def has_bfloat16() -> bool:
+    """Whether the GPU computes in bfloat16 itself."""
+    return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def depthwise_share(model: Classifier) -> float:

@@ -16,7 +16,8 @@ from pytorch_lightning.plugins.precision import Precision
 
 from fishnet.environment import PRECISION
 from fishnet.errors import BadInput
-from fishnet.models.arithmetic import MIXED, PLAIN, Setting, rule
+from fishnet.models.arithmetic import MIXED, PLAIN, Setting, has_bfloat16, rule
+from fishnet.models.compiling import compile_network
 from fishnet.models.interface import Classifier
 
 log = logging.getLogger("fishnet")
@@ -25,17 +26,20 @@ log = logging.getLogger("fishnet")
 def choose_precision(config: DictConfig, model: Classifier) -> str:
     """Write the setting into `config.trainer`, prepare the network for it, and return the setting with its reason.
 
-    A precision that was given is left alone, and the text is empty.
+    A precision that was given is left alone, and the text is empty; but bfloat16 needs units that have it.
     """
     text, trainer = "", config.trainer
     if trainer.precision == "auto":
         setting, text = _shared_choice(config, model)
         trainer.precision = setting.precision
         trainer.channels_last = setting.channels_last if trainer.channels_last is None else trainer.channels_last
+    elif trainer.precision == MIXED.precision and use_gpu(config) and not has_bfloat16():
+        trainer.precision, text = PLAIN.precision, f"{PLAIN.precision} (a GPU without bfloat16 units)"
+        log.info("This GPU has no bfloat16 units: training in float32 instead of %s.", MIXED.precision)
     if trainer.channels_last:
         model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if trainer.compile:
-        model.network.compile()
+        compile_network(model.network)
     return text
 
 

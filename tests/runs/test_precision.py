@@ -183,3 +183,14 @@ def test_compiling_is_left_to_torch_and_keeps_the_names_of_weights(rules, monkey
     choose_precision(settings(precision="32-true", compile=True), model)
     assert compiled == [type(model.network)]
     assert set(model.state_dict()) == names
+
+
+@pytest.mark.parametrize(("units", "chosen"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_bfloat16_is_not_taken_on_a_gpu_without_it(monkeypatch, caplog, units, chosen):
+    caplog.set_level("INFO", "fishnet")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: units)
+    config = settings(precision="bf16-mixed", accelerator="gpu")
+    text = choose_precision(config, model_of())
+    assert config.trainer.precision == chosen
+    assert ("float32" in caplog.text) == bool(text) == (not units)
