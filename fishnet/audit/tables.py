@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fishnet.data.class_names import ClassNames
 from fishnet.files import replacing
 from fishnet.text import counted, slugs
 
@@ -32,13 +33,15 @@ def sentence(verdict: Verdict) -> str:
     )
 
 
-def write_tables(audit: FolderAudit, found: list[Verdict], photos: pd.DataFrame, folder: Path) -> None:
+def write_tables(
+    audit: FolderAudit, found: list[Verdict], photos: pd.DataFrame, folder: Path, names: ClassNames
+) -> None:
     """verdicts.csv, photos.csv and, where a photo carries a shortcut, curation.csv, each whole or not at all."""
     tables = {"verdicts": verdict_table(audit, found), "photos": photos, "curation": curation_table(photos, found)}
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         if len(table):
-            write_table(table, folder / f"{name}.csv")
+            write_table(names.beside(table, {"class": "class_name"}), folder / f"{name}.csv")
 
 
 def write_table(table: pd.DataFrame, file: Path) -> None:

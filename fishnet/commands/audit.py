@@ -222,7 +222,7 @@ def audited_folder(
         model, data.folder, measured, judged.found, regions_of, stored=stored / "effects", about=name
     )
     audited = replace(judged, photos=photo_table(measured, judged.found, trained))
-    write_tables(measured, audited.found, audited.photos, folder / "audit")
+    write_tables(measured, audited.found, audited.photos, folder / "audit", audited.called)
     return audited
 
 

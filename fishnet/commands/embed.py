@@ -162,7 +162,8 @@ def write_embedding(embedding: "Embedding", out: Path) -> None:
     from fishnet.files import replacing, write_whole
 
     out.mkdir(parents=True, exist_ok=True)
-    tables = {"points": embedding.point_table(), "figures": embedding.figures(), "suspects": embedding.suspects}
+    suspects = embedding.folder.names.beside(embedding.suspects, {"class": "class_name"})
+    tables = {"points": embedding.point_table(), "figures": embedding.figures(), "suspects": suspects}
     for name, table in tables.items():
         with replacing(out / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False)

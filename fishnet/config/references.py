@@ -63,7 +63,8 @@ def with_reference(
     table = reactions(audited, plan, reference, about(reference) if reference else {})
     inherited = dict(zip(table["class"], table["inherited"], strict=True))
     found = [replace(verdict, inherited=inherited.get(verdict.name, "")) for verdict in audited.found]
-    write_table(verdict_table(audited.measured, found), folder / "audit" / "verdicts.csv")
+    named = audited.called.beside(verdict_table(audited.measured, found), {"class": "class_name"})
+    write_table(named, folder / "audit" / "verdicts.csv")
     return replace(audited, found=found, reference=table)
 
 

@@ -4,6 +4,8 @@ A class is its folder: keys, metrics and checkpoints know it by that name alone.
 pictures, pages and tables, and may type them in place of the folder's.
 """
 
+from __future__ import annotations
+
 import csv
 import unicodedata
 from collections import Counter
@@ -11,7 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REST = "not "  # begins the class of all others, where one class is told from the rest
 
@@ -29,7 +34,7 @@ class ClassNames:
     def __bool__(self) -> bool:
         return bool(self.of)
 
-    def __or__(self, other: "ClassNames") -> "ClassNames":
+    def __or__(self, other: ClassNames) -> ClassNames:
         return ClassNames({**self.of, **other.of})
 
     def short(self, name: str) -> str:
@@ -48,18 +53,27 @@ class ClassNames:
         called = [name for name in classes if comparable(typed) in map(comparable, self._names(name))]
         return called[0] if len(called) == 1 else None
 
-    def of_folder(self, folder: str, own: "ClassNames", classes: Sequence[str]) -> str | None:
+    def of_folder(self, folder: str, own: ClassNames, classes: Sequence[str]) -> str | None:
         """Of the classes of a model whose names these are, the one that a class folder is, by its own name or by one of
         those that its collection gives it; None where the model knows none of that name."""
         called = (self.among(each, classes) for each in (folder, own.full(folder), own.short(folder)))
         return next(filter(None, called), None)
+
+    def beside(self, table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+        """The table with further columns of full names, where any class has a name.
+
+        Args:
+            table: with columns of classes.
+            columns: by such a column, how the one of names is called.
+        """
+        return table.assign(**{new: table[known].map(self.full) for known, new in columns.items()}) if self else table
 
     def state(self) -> dict[str, list[str]]:
         """As plain values, for a checkpoint."""
         return {name: list(pair) for name, pair in self.of.items()}
 
     @classmethod
-    def from_state(cls, state: Any) -> "ClassNames":
+    def from_state(cls, state: Any) -> ClassNames:
         """From `state`; whatever else is given makes no names."""
         pairs = state.items() if isinstance(state, Mapping) else ()
         sound = [(name, pair) for name, pair in pairs if isinstance(pair, Sequence) and len(pair) == 2]

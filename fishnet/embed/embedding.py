@@ -86,7 +86,7 @@ class Embedding:
             for method, place in self.planes.places.items()
             for number, axis in enumerate("xy")
         }
-        return self.table[known].assign(**places)
+        return self.folder.names.beside(self.table[known].assign(**places), {"class": "class_name"})
 
     def figures(self) -> pd.DataFrame:
         """A row a figure, with its interval and what it says."""

@@ -229,4 +229,6 @@ def _with_answers(table: pd.DataFrame, logits: np.ndarray, model: Classifier) ->
     probabilities = torch.from_numpy(logits).div(float(model.temperature)).softmax(dim=1).numpy()
     names = np.array(model.classes, dtype=object)[logits.argmax(axis=1)]
     known = table[[column for column in ("path", "class", "label", "sha256", "group", "seen") if column in table]]
-    return known.reset_index(drop=True).assign(explained=names, probability=probabilities.max(axis=1).round(6))
+    answered = known.reset_index(drop=True).assign(explained=names, probability=probabilities.max(axis=1).round(6))
+    named = {"class": "class_name", "explained": "explained_name"}
+    return model.names.beside(answered, {column: new for column, new in named.items() if column in answered})

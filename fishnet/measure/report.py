@@ -1,7 +1,6 @@
 """The report on photos that a model never saw: metrics with intervals, confusions, calibration, every prediction."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -96,7 +95,7 @@ class TestReport:
         if not self.resamples or self.photos["group"].nunique() < 2:
             ends = {name: np.full_like(each, np.nan) for name, each in ends.items()}
         report = confusions.classification_report(self.matrix, self.groups, self.names, ends)
-        return self._with_names(report, {"class": "class_name"})
+        return self.called.beside(report, {"class": "class_name"})
 
     def by_photo(self) -> pd.DataFrame:
         names = np.asarray(self.names, object)
@@ -110,12 +109,7 @@ class TestReport:
             }
         )
         answers = answers.assign(seen=self.photos["seen"].to_numpy()) if "seen" in self.photos else answers
-        return self._with_names(answers, {"class": "class_name", "predicted": "predicted_name"})
-
-    def _with_names(self, table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-        """With further columns of what people call the classes in these, where they call them by names."""
-        new = {new: table[column].map(self.called.full) for column, new in columns.items()}
-        return table.assign(**new) if self.called else table
+        return self.called.beside(answers, {"class": "class_name", "predicted": "predicted_name"})
 
     def write(self, folder: Path) -> None:
         """All files, each whole or not at all."""
@@ -141,7 +135,7 @@ class TestReport:
             "classification_report.txt": confusions.readable(by_class),
             "classification_report.csv": by_class.to_csv(index=False),
             "confusion_matrix.csv": matrix.to_csv(),
-            "confused_pairs.csv": self._with_names(pairs, {"first": "first_name", "second": "second_name"}).to_csv(
+            "confused_pairs.csv": self.called.beside(pairs, {"first": "first_name", "second": "second_name"}).to_csv(
                 index=False
             ),
             "dendrogram.csv": confusions.merges(self._tree, self.groups, self.names).to_csv(index=False),

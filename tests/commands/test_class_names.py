@@ -73,6 +73,8 @@ def test_names_are_shown_and_folders_are_kept(fishnet, pond, tmp_path):
     assert ended.status == 0, ended.err
     shown = words(tmp_path / "why" / "page.html")
     assert "answer: Perca" in shown or "answer: Esox" in shown
+    for row in rows(next((tmp_path / "why").rglob("maps.csv"))):
+        assert CALLED[row["explained"]] == row["explained_name"]
 
     ended = fishnet("export", best, "out=bundle")
     assert ended.status == 0, ended.err
@@ -95,3 +97,4 @@ def test_a_resumed_run_and_a_page_of_several_have_them(fishnet, pond, tmp_path):
     ended = fishnet("embed", f"data.root={pond}", "out=points", "methods=[pca]")
     assert ended.status == 0, ended.err
     assert CALLED[PERCH] in words(next((tmp_path / "points").rglob("page.html")))
+    assert all(CALLED[row["class"]] == row["class_name"] for row in rows(next(tmp_path.rglob("points.csv"))))
