@@ -82,14 +82,17 @@ class Service:
         self.decoders.stop()
 
     def class_numbers(self, names: list[str] | None, key: str) -> list[int]:
-        """Positions of classes, in the model's order; all where none are named."""
-        known = self.bundle.model.classes
-        unknown = sorted({*(names or [])} - {*known})
-        if unknown:
+        """Positions of classes, in the model's order, by what the model or people call them; all where none are named."""
+        model = self.bundle.model
+        known = model.classes
+        if names is None:
+            return [*range(len(known))]
+        meant = {name: model.names.among(name, known) for name in names}
+        if unknown := sorted(name for name, known_as in meant.items() if known_as is None):
             raise HTTPException(422, f"{key}: the model does not know {', '.join(unknown)[:200]}.")
-        if names is not None and len(set(names)) < len(names):
+        if len({*meant.values()}) < len(names):
             raise HTTPException(422, f"{key}: a class is named twice.")
-        return [number for number, name in enumerate(known) if names is None or name in names]
+        return sorted(known.index(name) for name in meant.values() if name is not None)
 
     async def answer(
         self, photos: list[Upload], chosen: list[int], top: int, maps_of: tuple[int, ...], together: bool

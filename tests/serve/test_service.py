@@ -86,6 +86,12 @@ def test_a_list_of_classes_limits_the_answer(service, model):
     assert [each["name"] for each in answer["classes"]] == [among[i] for i in logits.argsort(descending=True)]
     assert sum(each["probability"] for each in answer["classes"]) == pytest.approx(1)
     assert [len(service.predict(data, top=k).json()["photos"][0]["classes"]) for k in (1, 3)] == [1, 3]
+    called = service.predict(data, classes=["European perch", "grand brochet"], heatmap="Perca fluviatilis").json()
+    shares = [{each["name"]: each["probability"] for each in a["classes"]} for a in (called["photos"][0], answer)]
+    assert shares[0] == pytest.approx(shares[1], abs=1e-4)
+    assert [*called["photos"][0]["heatmaps"]] == ["perch"]
+    twice = service.predict(data, classes=["European perch", "perch"])
+    assert twice.status_code == 422 and "named twice" in twice.text
 
 
 def test_photos_of_one_animal_have_one_answer(service):
