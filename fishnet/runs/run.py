@@ -192,6 +192,7 @@ def measure(
             trainer.test(model, datamodule=data, verbose=False)
         elif trainer.is_global_zero and checkpoint and tested not in (None, checkpoint["global_step"]):
             forget_test(Path(trainer.default_root_dir))
+            logger.withdraw_test(trainer.global_step)
     return checkpoint["epoch"] if checkpoint else None
 
 

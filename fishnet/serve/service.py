@@ -82,7 +82,7 @@ class Service:
         self.decoders.stop()
 
     def class_numbers(self, names: list[str] | None, key: str) -> list[int]:
-        """Positions of classes, in the model's order, by what the model or people call them; all where none are named."""
+        """Positions of classes, in the model's order, by any of their names; all where none are named."""
         model = self.bundle.model
         known = model.classes
         if names is None:

@@ -6,6 +6,7 @@ checkpoints, drops an infinite value into the charts and raises inside training 
 
 from __future__ import annotations
 
+import math
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -130,6 +131,15 @@ class MlflowLogger(Recorder, Logger):
                     for key, value in values.items()
                 }
                 session.log_metrics(renamed, step=at)
+
+    def withdraw_test(self, step: int) -> None:
+        """Say that what was measured on test photos holds no longer: MLflow keeps every value, so that the latest of
+        each metric becomes NaN, which no list ranks by."""
+        session = self.start()
+        if isinstance(session, RunSession):
+            known = session.store.client().get_run(session.run_id).data.metrics
+            tested = {name: math.nan for name in known if name.startswith((TEST, TEST_CLASS))}
+            self.log_metrics(tested, step)
 
     def log_hyperparams(self, params: Mapping[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         if session := self.start():

@@ -153,4 +153,10 @@ def test_figures_of_weights_of_before_are_not_shown_as_the_runs_own(fishnet, tin
     assert not {*TestReport.FILES} & {path.name for path in report.iterdir()}
     assert not list((tmp_path / "run" / "gradcam").glob("*.jpg")) and (tmp_path / "run" / "gradcam" / "panel").is_dir()
     page = (report / "report.html").read_text()
+    store = open_store(None, home=tmp_path).client()
+    run_id = json.loads((tmp_path / "run" / "run.json").read_text())["run_id"]
+    metrics = store.get_run(run_id).data.metrics
+    tested = {name for name in metrics if name.startswith("test")}
+    assert {"test/f1_macro", "test/accuracy"} < tested and all(math.isnan(metrics[name]) for name in tested)
+    assert math.isfinite(metrics["best/val_f1_macro"])
     assert "Right on" not in page and "There is no report on test photos." in page and "Learning curves" in page
