@@ -29,14 +29,14 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        _draw(Path(folder), chosen.rows, chosen.side)
+        draw(Path(folder), chosen.rows, chosen.side)
         print(f"drawing {chosen.rows} photos: {time.perf_counter() - start:.1f} s")
         for name in ("first", "again", "and again"):
             print(f"{name}: ", end="", flush=True)
             subprocess.run([sys.executable, "-m", __spec__.name, "--build", folder], check=True)
 
 
-def _draw(root: Path, rows: int, side: int) -> None:
+def draw(root: Path, rows: int, side: int) -> None:
     """Distinct pictures, so that neither their bytes nor their hashes fall together."""
     rng = np.random.default_rng(0)
     for number in range(CLASSES):

@@ -74,15 +74,15 @@ class Peak(threading.Thread):
 
     def run(self) -> None:
         while not self._done.wait(0.05):
-            self._most = max(self._most, self._now())
+            self._most = max(self._most, self.now())
 
     def stop(self) -> int:
         self._done.set()
         self.join()
-        return max(self._most, self._now())
+        return max(self._most, self.now())
 
     @staticmethod
-    def _now() -> int:
+    def now() -> int:
         lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:")) * 1024
 
