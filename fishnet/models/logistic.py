@@ -41,11 +41,12 @@ def fitted(known: Known, classes: int, penalties: Iterable[float]) -> Iterator[t
     Args:
         known: with a row of two classes or more; a class without rows is never answered.
         classes: how many the layer tells apart.
-        penalties: the weights' squares count so much beside the mean loss, over features of unit variance.
+        penalties: the weights' squares count so much beside the mean loss, over features whose mean variance is 1. All
+            are divided by one number: each by its own spread would make much of those that hardly ever say anything.
     """
     from sklearn.linear_model import LogisticRegression
 
-    mean, spread = known.features.mean(axis=0), known.features.std(axis=0) + 1e-6
+    mean, spread = known.features.mean(axis=0), float(known.features.var(axis=0).mean()) ** 0.5 + 1e-6
     unit, total = (known.features - mean) / spread, float(known.weights.sum())
     regression = LogisticRegression(max_iter=STEPS, warm_start=True)
     for penalty in sorted(penalties, reverse=True):
