@@ -18,12 +18,13 @@ from fishnet.data.seen import SeenPhotos
 from fishnet.errors import BadInput
 from fishnet.measure.metrics import beyond_counts, of_counts
 from fishnet.measure.running import RunningCounts, RunningLoss
-from fishnet.ranges import Above, AtLeast, Between, FromToBelow, check_ranges
+from fishnet.ranges import Above, AtLeast, Between, FromToBelow, Within, check_ranges
 from fishnet.text import slugs
 
 from .backbones import build_backbone, freeze_backbone, frozen_to_eval, single_head
 from .familiarity import Familiarity
-from .optimisation import check_optimizer, make_optimizer, make_scheduler
+from .mixing import Partner, mixed
+from .optimisation import check_optimizer, layer_groups, make_optimizer, make_scheduler
 from .preprocessing import contrasted, preprocessing_of, whitened
 from .resume_state import ResumeState
 
@@ -50,9 +51,14 @@ class ImageClassifier(L.LightningModule):
         lr: the learning rate.
         momentum: of optimisers that have one.
         weight_decay: applied to every parameter that learns.
-        scheduler: `plateau` lowers the rate when val/loss stops falling, `cosine` lowers it over all epochs.
+        layer_decay: each layer's rate is that of the layer above times this; below 1, biases and norms have no weight
+            decay.
+        scheduler: `plateau` lowers the rate when val/loss stops falling, `cosine` lowers it over all epochs,
+            `one_cycle` raises it over the first quarter of the steps and lowers it over the others.
         patience: epochs without a lower val/loss before the plateau schedule lowers the rate.
         factor: what the plateau schedule multiplies the rate by.
+        label_smoothing: the share of each label that training gives to all classes alike.
+        mixup: training mixes pairs of photos by a share drawn from Beta(mixup, mixup); 0 for not.
     """
 
     mean: Tensor
@@ -78,9 +84,12 @@ class ImageClassifier(L.LightningModule):
         lr: Annotated[float, Above(0)] = 0.01,
         momentum: Annotated[float, FromToBelow(0, 1)] = 0.9,
         weight_decay: Annotated[float, AtLeast(0)] = 1e-4,
-        scheduler: Literal["plateau", "cosine", "none"] = "plateau",
+        layer_decay: Annotated[float, Within(0, 1)] = 1.0,
+        scheduler: Literal["plateau", "cosine", "one_cycle", "none"] = "plateau",
         patience: Annotated[int, AtLeast(0)] = 3,
         factor: Annotated[float, Between(0, 1)] = 0.1,
+        label_smoothing: Annotated[float, FromToBelow(0, 1)] = 0.0,
+        mixup: Annotated[float, AtLeast(0)] = 0.0,
     ) -> None:
         check_ranges(ImageClassifier.__init__, locals())
         super().__init__()
@@ -161,7 +170,11 @@ class ImageClassifier(L.LightningModule):
         return self
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
-        loss, outputs = self.shared_step(batch, "train")
+        batch = self.numbered(batch, "train")
+        pair = None
+        if self.hparams["mixup"] and "image" in batch:
+            batch, pair = mixed(batch, self.hparams["mixup"])
+        loss, outputs = self.shared_step(batch, "train", pair)
         self.resume_state.learning_rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         return {"loss": loss, **outputs}
 
@@ -182,8 +195,9 @@ class ImageClassifier(L.LightningModule):
         own = torch.arange(done, done + len(labels), device=labels.device)
         return {**batch, "index": own * self.trainer.world_size + self.trainer.global_rank, REPEATS: False}
 
-    def shared_step(self, batch: Any, stage: str) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss and metrics of one batch; repeats that fill up the last one (index -1) count nowhere."""
+    def shared_step(self, batch: Any, stage: str, pair: Partner | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and metrics of one batch, whose photos may be mixed with a partner's; repeats that fill up the last one
+        (index -1) count nowhere."""
         batch = self.numbered(batch, stage)
         logits = self.logits(batch)
         real = batch["index"] >= 0
@@ -192,6 +206,8 @@ class ImageClassifier(L.LightningModule):
             batch = {key: value[real] for key, value in batch.items() if key != REPEATS}
         labels = batch["label"]
         loss = self.loss(logits, batch, stage) if len(labels) else logits.sum()
+        if pair is not None:
+            loss = pair.share * loss + (1 - pair.share) * self.loss(logits, {**batch, "label": pair.labels}, stage)
         if len(labels):
             getattr(self, f"{stage}_loss").update(loss, len(labels))
             getattr(self, f"{stage}_counts").update(logits.detach(), labels)
@@ -210,9 +226,12 @@ class ImageClassifier(L.LightningModule):
             stage: train, val or test.
         """
         labels, weights = batch["label"], self.class_weights if stage == "train" else None
+        smoothing = self.hparams["label_smoothing"] if stage == "train" else 0.0
         if "weight" not in batch:
-            return nn.functional.cross_entropy(logits, labels, weight=weights)
-        losses = nn.functional.cross_entropy(logits, labels, weight=weights, reduction="none")
+            return nn.functional.cross_entropy(logits, labels, weight=weights, label_smoothing=smoothing)
+        losses = nn.functional.cross_entropy(
+            logits, labels, weight=weights, label_smoothing=smoothing, reduction="none"
+        )
         total = (batch["weight"] * self.class_weights[labels]).sum()
         return (batch["weight"] * losses).sum() / total.clamp(min=torch.finfo(total.dtype).tiny)
 
@@ -259,8 +278,9 @@ class ImageClassifier(L.LightningModule):
         learning = [p for p in self.parameters() if p.requires_grad]
         if settings["head"] == "logistic":  # it is fitted already
             return torch.optim.SGD(learning, lr=0.0)
+        lr, decay = {name: settings[name] for name in ("lr", "weight_decay")}, settings["layer_decay"]
         optimizer = make_optimizer(
-            learning,
+            learning if decay == 1 else layer_groups(self.network, **lr, decay=decay),
             name=settings["optimizer"],
             lr=settings["lr"],
             momentum=settings["momentum"],
@@ -272,11 +292,13 @@ class ImageClassifier(L.LightningModule):
             epochs=self.trainer.max_epochs or 1,
             patience=settings["patience"],
             factor=settings["factor"],
+            steps=int(self.trainer.estimated_stepping_batches),
         )
         self.resume_state.plateau = scheduler if isinstance(scheduler, ReduceLROnPlateau) else None
         if scheduler is None or self.resume_state.plateau is not None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": scheduler}
+        interval = "step" if settings["scheduler"] == "one_cycle" else "epoch"
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": interval}}
 
     # ---- resuming
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,9 @@ TORCH_DEFAULTS: dict[str, dict] = {
     "adamax": {},
     "rmsprop": {"alpha": 0.99},
 }
-SCHEDULERS = ("plateau", "cosine", "none")
+SCHEDULERS = ("plateau", "cosine", "one_cycle", "none")
+WARM_UP = 0.25  # of the steps of one_cycle
+COLD = 0.04  # of the rate at its first step
 
 
 def check_optimizer(name: str) -> None:
@@ -38,7 +41,7 @@ def check_optimizer(name: str) -> None:
 def make_optimizer(
     parameters: Iterable[nn.Parameter], *, name: str, lr: float, momentum: float, weight_decay: float
 ) -> optim.Optimizer:
-    """Any optimiser of timm, over one group: weight decay applies to every parameter, also to biases and norms.
+    """Any optimiser of timm: weight decay applies to every parameter, also to biases and norms.
 
     `momentum` goes to those that have one (SGD, RMSprop); Adam and its kin have their own.
     """
@@ -54,10 +57,27 @@ def make_optimizer(
         raise BadInput(f"model.optimizer={name} cannot be used here: {error}") from error
 
 
+def layer_groups(network: nn.Module, *, lr: float, weight_decay: float, decay: float) -> list[dict]:
+    """The parameters that learn, by the depth of their layers, the classifier layer first.
+
+    Args:
+        network: of timm, or any other.
+        lr: of the classifier layer.
+        weight_decay: of all but biases and norms.
+        decay: each layer's rate is that of the layer above times this.
+    """
+    from timm.optim import param_groups_layer_decay
+
+    groups = param_groups_layer_decay(network, weight_decay=weight_decay, layer_decay=decay)
+    rated = [{"lr": lr * group["lr_scale"], **{k: group[k] for k in ("params", "weight_decay")}} for group in groups]
+    return sorted(rated, key=lambda group: -group["lr"])
+
+
 def make_scheduler(
-    optimizer: optim.Optimizer, *, name: str, epochs: int, patience: int, factor: float
+    optimizer: optim.Optimizer, *, name: str, epochs: int, patience: int, factor: float, steps: int = 0
 ) -> optim.lr_scheduler.LRScheduler | None:
-    """The founding study's plateau rule on val/loss, a cosine over the epochs, or nothing."""
+    """The founding study's plateau rule on val/loss, a cosine over the epochs, one cycle over so many steps, or
+    nothing."""
     from torch.optim import lr_scheduler
 
     if name not in SCHEDULERS:
@@ -66,4 +86,15 @@ def make_scheduler(
         return lr_scheduler.ReduceLROnPlateau(optimizer, mode="min", patience=patience, factor=factor)
     if name == "cosine":
         return lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs)
+    if name == "one_cycle":
+        return lr_scheduler.LambdaLR(optimizer, lambda step: one_cycle(step, steps))
     return None
+
+
+def one_cycle(step: int, steps: int) -> float:
+    """Up from almost nothing in the first quarter of the steps, down to nothing in the others, both along a cosine
+    (Smith and Topin 2019)."""
+    done, warm = step / max(1, steps), WARM_UP
+    if done < warm:
+        return COLD + (1 - COLD) * (1 - math.cos(math.pi * done / warm)) / 2
+    return (1 + math.cos(math.pi * min(1.0, (done - warm) / (1 - warm)))) / 2

@@ -31,7 +31,8 @@ FORMER_NAMES = {
 # Settings that came later, with the value by which a training is what it was without them.
 LATER = {
     "data.curation": None, "data.layout": "centred", "callbacks.heatmaps.maps": 128, "model.fit": "crop",
-    "model.head": "linear", "model.head_refit": False,
+    "model.head": "linear", "model.head_refit": False, "model.layer_decay": 1.0,
+    "model.label_smoothing": 0.0, "model.mixup": 0.0,
 }  # fmt: skip
 PATHS = ("data.root", "data.manifest", "data.split_file", "model.pretrained")
 

@@ -1,0 +1,71 @@
+"""What fine-tuning needs: lower rates for lower layers, one cycle, smoothed labels, mixed photos."""
+
+import numpy as np
+import pytest
+import pytorch_lightning as L
+import torch
+from torch import nn
+
+from fishnet import ImageClassifier, ImageFolderData
+from fishnet.models.mixing import mixed
+from fishnet.models.optimisation import layer_groups, one_cycle
+from tests.support.trainers import quiet_trainer
+
+SMALL = {"backbone": "cnn", "backbone_args": {"filters": [4, 4], "dense": 0}, "image_size": 32}
+
+
+def test_each_layer_learns_slower_than_the_one_above():
+    network = ImageClassifier(classes=["a", "b"], **SMALL).network
+    groups = layer_groups(network, lr=0.1, weight_decay=0.01, decay=0.5)
+    rates = [group["lr"] for group in groups]
+    assert rates[0] == 0.1 and rates == sorted(rates, reverse=True) and rates[-1] < 0.05
+    head = {id(parameter) for parameter in groups[0]["params"]} | {id(p) for p in groups[1]["params"]}
+    assert id(list(network.parameters())[-1]) in head
+    assert all(group["weight_decay"] == 0 for group in groups for p in group["params"] if p.ndim < 2)
+    assert sum(len(group["params"]) for group in groups) == len(list(network.parameters()))
+
+
+def test_one_cycle_rises_for_a_quarter_and_ends_at_nothing():
+    rates = [one_cycle(step, 100) for step in range(121)]
+    assert rates.index(max(rates)) == 25 and max(rates) == 1
+    assert rates[0] == pytest.approx(0.04) and rates[100] == pytest.approx(0, abs=1e-9)
+    assert rates[120] == pytest.approx(0, abs=1e-9)  # of a run that goes on beyond what it was planned for
+
+
+def test_mixed_photos_are_weighed_means_and_their_share_follows_from_the_step():
+    batch = {"image": torch.arange(12, dtype=torch.uint8).view(3, 1, 2, 2), "label": torch.tensor([0, 1, 2])}
+    np.random.seed(5)
+    first, pair = mixed(batch, 0.4)
+    np.random.seed(5)
+    again, _ = mixed(batch, 0.4)
+    assert torch.equal(first["image"], again["image"]) and pair.labels.tolist() == [2, 0, 1]
+    expected = (pair.share * batch["image"][0] + (1 - pair.share) * batch["image"][2]) / 255
+    assert torch.allclose(first["image"][0], expected)
+
+
+def test_only_training_smooths_labels_and_a_mixed_loss_is_that_of_both_labels():
+    model = ImageClassifier(classes=["a", "b", "c"], **SMALL, label_smoothing=0.3)
+    logits, labels = torch.randn(5, 3), torch.tensor([0, 1, 2, 0, 1])
+    plain = nn.functional.cross_entropy(logits, labels)
+    smooth = nn.functional.cross_entropy(logits, labels, label_smoothing=0.3)
+    assert model.loss(logits, {"label": labels}, "val") == plain != smooth
+    assert model.loss(logits, {"label": labels}, "train") == smooth
+    weighed = {"label": labels, "weight": torch.ones(5)}
+    assert model.loss(logits, weighed, "train") == pytest.approx(smooth.item(), rel=1e-5)
+
+
+def test_all_of_it_trains_and_the_rate_is_that_of_the_classifier_layer(shapes, tmp_path):
+    data = ImageFolderData(root=str(shapes), image_size=32, batch_size=8)
+    rates: list[float] = []
+
+    class Rates(L.Callback):
+        def on_train_batch_end(self, trainer, pl_module, *_):
+            rates.append(pl_module.resume_state.learning_rate)
+
+    recipe = {"optimizer": "adamw", "lr": 0.01, "layer_decay": 0.7, "scheduler": "one_cycle", "mixup": 0.2}
+    model = ImageClassifier(classes=data.classes, **SMALL, **recipe, label_smoothing=0.1)
+    trainer = quiet_trainer(tmp_path, callbacks=[Rates()], max_epochs=4)
+    trainer.fit(model, datamodule=data)
+    steps = trainer.global_step
+    assert rates == pytest.approx([0.01 * one_cycle(step, steps) for step in range(steps)])
+    assert np.isfinite(float(trainer.callback_metrics["train/loss"]))
