@@ -139,12 +139,13 @@ def timm_loop(_: str, chosen: argparse.Namespace, data: ImageFolderData, fold: i
         "train": create_transform(**settings, is_training=True, color_jitter=0.4),
         "test": create_transform(**settings, is_training=False),
     }
+    workers, many = 8 if device.type == "cuda" else 0, len(data.rows("train")) > 32
     batches = {
         part: DataLoader(
-            Pictures(data, part, views[part]), 32, shuffle=part == "train", drop_last=part == "train" and len(data.rows("train")) > 32,
-            num_workers=8 if device.type == "cuda" else 0,
+            Pictures(data, part, view), 32, shuffle=part == "train", drop_last=part == "train" and many,
+            num_workers=workers,
         )
-        for part in views
+        for part, view in views.items()
     }  # fmt: skip
     begun = time.perf_counter()
     optimizer = create_optimizer_v2(network, opt="sgd", lr=0.1 * 32 / 256, momentum=0.9, weight_decay=2e-5)
