@@ -29,6 +29,7 @@ from .hydra_internals import chosen_option, chosen_twice, get_args_parser, misty
 CONF = "pkg://fishnet.conf"
 GRACE = 30.0  # seconds for the first of several processes to end by itself
 MULTIRUN = ("-m", "--multirun")
+OWN_MODULES = ("-cd", "--config-dir", "packages=", "_target_", "searchpath")  # words by which a user brings modules
 WITH_VALUE = ("--config-dir", "-cd")
 
 
@@ -67,6 +68,8 @@ def start(work: Callable[[DictConfig], object], verb: str, sweep: Callable | Non
         raise SystemExit(BadInput.status)
 
     sys.argv[1:] = options_first(sys.argv[1:])
+    if any(sign in word for word in sys.argv[1:] for sign in OWN_MODULES):
+        sys.path.append(os.getcwd())  # behind everything that is installed
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
     arguments = parser.parse_args()

@@ -76,7 +76,7 @@ def data_record(data: "ImageFolderData") -> dict[str, object]:
 
 
 NO_PARAMETER = (
-    *("_target_", "_partial_", "tracking", "callbacks", "range_test"),
+    *("_target_", "_partial_", "tracking", "callbacks", "range_test", "packages"),
     *("out", "resume", "name", "prefetch", "checkpoint"),
 )
 HOUSEKEEPING = {

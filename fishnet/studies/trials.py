@@ -19,7 +19,7 @@ from .selection import Candidate
 from .settings import Settings, centred, grid
 
 NO_PART_OF_A_RESULT = (
-    *("out", "name", "resume", "prefetch", "tracking"),
+    *("out", "name", "resume", "prefetch", "tracking", "packages"),
     *("data.cache", "data.cache_limit", "data.workers", "trainer.enable_progress_bar", "logger"),
 )
 REPEATS = ("seed", "data.fold")
