@@ -79,7 +79,7 @@ def _check_store(before: DictConfig, config: DictConfig) -> None:
 
 
 # What may change in mid-run without making it another run.
-FREE_DATA = ("data.root", "data.workers", "data.cache", "data.cache_limit")
+FREE_DATA = ("data.root", "data.most_megapixels", "data.workers", "data.cache", "data.cache_limit")
 
 
 def _apply(config: DictConfig, overrides: list[str]) -> None:

@@ -10,7 +10,14 @@ from fishnet.errors import BadInput
 from fishnet.runs.saved_config import check_targets, literal_tree, read_saved
 
 FOLDER_DATA, REEF_DATA = "fishnet.data.datamodule.ImageFolderData", "fishnet.data.reef.ReefData"
-PHOTOS = ("_target_", "root", "manifest", "group", "duplicates")  # of a folder: which photos, and which go together
+PHOTOS = (
+    "_target_",
+    "root",
+    "manifest",
+    "group",
+    "duplicates",
+    "most_megapixels",
+)  # of a folder: which photos, and which go together
 DRAWING = ("species", "photos", "draw_size", "draw_seed", "plant", "layout")  # of a reef
 
 

@@ -31,7 +31,7 @@ FORMER_NAMES = {
 # Settings that came later, with the value by which a training is what it was without them.
 LATER = {
     "data.curation": None, "data.layout": "centred", "callbacks.heatmaps.maps": 128, "model.fit": "crop",
-    "model.head": "linear", "model.head_refit": False,
+    "data.most_megapixels": 100, "model.head": "linear", "model.head_refit": False,
 }  # fmt: skip
 PATHS = ("data.root", "data.manifest", "data.split_file", "model.pretrained")
 
