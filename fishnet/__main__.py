@@ -63,6 +63,7 @@ def main() -> None:
         hint = f"did you mean `fishnet {near[0]}`?" if near else f"the verbs are {', '.join(VERBS)}."
         print(f"fishnet: there is no verb {verb!r}: {hint}", file=sys.stderr)
         raise SystemExit(2)
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # `python -m` would import any yaml.py of the folder it is started in
     os.environ[TYPED_COMMAND] = shlex.join(["fishnet", *arguments])  # as typed; what follows is quoted for Hydra
     command = [sys.executable, "-m", f"fishnet.commands.{verb}", *(quoted(argument, verb) for argument in overrides)]
     sys.stdout.flush()

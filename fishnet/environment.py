@@ -13,6 +13,9 @@ SWEPT_KEYS = "FISHNET_SWEPT_KEYS"  # the keys whose values differ from job to jo
 SWEEP_FOLDER = "FISHNET_SWEEP_FOLDER"  # where a sweep's jobs have their numbered folders
 PRECISION = "FISHNET_PRECISION"  # the arithmetic that rank 0 has chosen
 
+MOST_MEGAPIXELS = "FISHNET_MOST_MEGAPIXELS"  # the largest photo that this process and its children decode
+USUAL_MEGAPIXELS = 100
+
 THREADS = "OMP_NUM_THREADS"  # how many threads a process computes with
 
 OF_A_RUN = (TYPED_COMMAND, RUN_FOLDER, PARENT_RUN, SWEPT_KEYS, SWEEP_FOLDER)  # not for a run of its own inside another
@@ -21,6 +24,16 @@ OF_A_RUN = (TYPED_COMMAND, RUN_FOLDER, PARENT_RUN, SWEPT_KEYS, SWEEP_FOLDER)  # 
 def as_typed(verb: str) -> str:
     """The command as the user typed it, or as this process was started where that is not known."""
     return os.environ.get(TYPED_COMMAND, shlex.join(["fishnet", verb, *sys.argv[1:]]))
+
+
+def most_megapixels() -> int:
+    """The largest photo that is decoded, in millions of pixels."""
+    return int(os.environ.get(MOST_MEGAPIXELS, USUAL_MEGAPIXELS))
+
+
+def limit_photos(megapixels: int) -> None:
+    """Decode no larger photos from now on, in this process and in those that it starts."""
+    os.environ[MOST_MEGAPIXELS] = str(megapixels)
 
 
 def usable_cores() -> int:

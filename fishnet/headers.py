@@ -10,10 +10,12 @@ from collections.abc import Container, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-MAX_PIXELS = 50_000_000
+from fishnet.environment import most_megapixels
+
 MAX_SCANS = 64  # encoders write about ten
-MAX_SCANNED_PIXELS = 1_000_000_000  # pixels x scans: about a second of decoding
+MAX_SCANNED_PIXELS = 2_000_000_000  # pixels x scans: about two seconds of decoding
 MAX_PARTS = 20_000  # segments or chunks; 64 MB of the usual 8 KB PNG chunks are 8,000
+MAX_TIFF_TAGS = 200  # files of cameras and editors have about 30
 MAX_GIF_PREFACE = 1_000_000  # bytes of comments and extensions before the first frame
 
 _JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff])")
@@ -21,6 +23,9 @@ _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
 _SOS, _EOI, _DQT = 0xDA, 0xD9, 0xDB
 _EXIF = b"Exif\0\0"
+_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_XMP_TURN = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([1-8])\b")
+_LONGEST_XMP = 1_000_000  # bytes that are looked through
 _MAKE, _MODEL, _ORIENTATION, _DETAILS = 0x010F, 0x0110, 0x0112, 0x8769
 _TAKEN, _FRACTION, _SERIAL = 0x9003, 0x9291, 0xA431
 _TEXT, _SHORT, _LONG = 2, 3, 4
@@ -31,6 +36,10 @@ _HIDDEN = (_EXIF, b"MPF\0")
 
 class RefusedImage(Exception):
     """A photo that cannot be used; the message is the reason, short and plain."""
+
+
+class TooLarge(RefusedImage):
+    """Refused by its header, by a limit that the user may change."""
 
 
 class Capture(NamedTuple):
@@ -46,13 +55,19 @@ class Capture(NamedTuple):
 
 
 class Header(NamedTuple):
-    """`hidden` are offsets of JPEG metadata kept from Pillow, which copies each of 5,000 overlapping tags."""
+    """`hidden` are offsets of JPEG metadata kept from Pillow, which copies each of 5,000 overlapping tags.
+
+    `patches` are offsets with the bytes to put there, which leave a TIFF file its checked tags alone. `xmp_turn` is 0
+    where XMP does not say how to turn the photo.
+    """
 
     format: str
     width: int
     height: int
     exif: bytes = b""
     hidden: tuple[int, ...] = ()
+    xmp_turn: int = 0
+    patches: tuple[tuple[int, bytes], ...] = ()
 
 
 def read_header(data: bytes) -> Header:
@@ -69,19 +84,21 @@ def read_header(data: bytes) -> Header:
             return header
     if re.match(rb"\s*(<!doctype|<html|<\?xml|\{|\[)", data[:256], re.IGNORECASE):
         raise RefusedImage("a web page or text, not a photo")
-    raise RefusedImage("not a JPEG, PNG, WebP or GIF file")
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF:
+        raise RefusedImage(f"a {_HEIF[data[8:12]]} photo, whose decoders are not hardened here: save it as JPEG")
+    raise RefusedImage("not a JPEG, PNG, WebP, GIF, BMP or TIFF file")
 
 
 def check_size(width: int, height: int) -> None:
     if width < 1 or height < 1:
         raise RefusedImage("the image has no pixels")
-    if width * height > MAX_PIXELS:
-        raise RefusedImage(f"{width} x {height} pixels are too many (at most {MAX_PIXELS // 1_000_000} million)")
+    if width * height > most_megapixels() * 1_000_000:
+        raise TooLarge(f"{width} x {height} pixels are too many (most_megapixels={most_megapixels()})")
 
 
 def _jpeg(data: bytes) -> Header:
     """Walks the markers as libjpeg does, so that every scan it would decode is counted."""
-    size, scans, exif, hidden = None, 0, b"", []
+    size, scans, exif, turn, hidden = None, 0, b"", 0, []
     for code, start, end in _jpeg_segments(data):
         if code in _JPEG_FRAMES and size is None:
             height, width = struct.unpack_from(">HH", data, start + 3)
@@ -93,12 +110,14 @@ def _jpeg(data: bytes) -> Header:
                 raise RefusedImage("a JPEG file without a size")
             if scans > MAX_SCANS or scans * size[0] * size[1] > MAX_SCANNED_PIXELS:
                 raise RefusedImage(f"a JPEG file of too many scans ({scans} or more)")
+        elif data.startswith(_XMP, start + 2):
+            turn = turn or xmp_turn(data[start + 2 : end])
         elif data.startswith(_HIDDEN, start + 2):
             exif = exif or (data[start + 8 : end] if data.startswith(_EXIF, start + 2) else b"")
             hidden.append(start + 2)
     if size is None or not scans:
         raise RefusedImage("a JPEG file without an image")
-    return Header("JPEG", *size, exif=exif, hidden=tuple(hidden))
+    return Header("JPEG", *size, exif=exif, hidden=tuple(hidden), xmp_turn=turn)
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
@@ -123,12 +142,19 @@ def jpeg_turn(data: bytes) -> int | None:
 
     This one ends where the picture begins, and few files have anything to say behind that.
     """
+    exif, turn = b"", 0
     for code, start, end in _jpeg_segments(data):
         if code == _SOS:
-            return 1 if data.find(_EXIF, start) < 0 else None
-        if code not in _JPEG_FRAMES and data.startswith(_EXIF, start + 2) and end > start + 8:
-            return capture(data[start + 8 : end]).turn
-    return 1
+            if data.find(_EXIF, start) >= 0 or data.find(_XMP, start) >= 0:
+                return None
+            break
+        if code in _JPEG_FRAMES:
+            continue
+        if data.startswith(_EXIF, start + 2):
+            exif = exif or data[start + 8 : end]
+        elif data.startswith(_XMP, start + 2):
+            turn = turn or xmp_turn(data[start + 2 : end])
+    return exif_turn(exif) or turn or 1
 
 
 def coarseness(data: bytes) -> int:
@@ -199,6 +225,105 @@ def _webp(data: bytes) -> Header:
     return Header("WEBP", width, height)
 
 
+def _bmp(data: bytes) -> Header:
+    """Uncompressed pixels alone, all of which are there."""
+    start, kind = struct.unpack_from("<I", data, 10)[0], struct.unpack_from("<I", data, 14)[0]
+    if kind == 12:
+        width, height, planes, bits = struct.unpack_from("<HHHH", data, 18)
+        coded = 0
+    elif kind in (40, 52, 56, 64, 108, 124):
+        width, height, planes, bits, coded = struct.unpack_from("<iiHHI", data, 18)
+    else:
+        raise RefusedImage("a BMP file of an unknown kind")
+    height = abs(height)  # negative: from the top down
+    check_size(width, height)
+    if planes != 1 or bits not in (1, 4, 8, 16, 24, 32) or coded not in (0, 3):
+        raise RefusedImage("a BMP file that is compressed, which is not read: save it as PNG")
+    if start + (width * bits + 31) // 32 * 4 * height > len(data):
+        raise RefusedImage("a BMP file that is cut short")
+    return Header("BMP", width, height)
+
+
+_TIFF_KINDS = {1: "B", 3: "H", 4: "I"}  # of the tags that describe the pixels
+_TIFF_TAGS = (256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339)
+_TIFF_LISTS = (258, 273, 279, 320, 324, 325, 338, 339)  # of these tags; others are single numbers
+_TIFF_XMP = 700
+_TIFF_CODINGS = {1: "none", 5: "LZW", 8: "deflate", 32946: "deflate", 32773: "PackBits"}
+
+
+def _tiff(data: bytes) -> Header:
+    """The first picture of the file, described by whole numbers whose pixels all lie in the file.
+
+    A decoder is shown the checked tags alone, in a table without a successor: libtiff follows whatever it meets.
+    """
+    order = "<" if data[:2] == b"II" else ">"
+    (start,) = struct.unpack_from(order + "I", data, 4)
+    (count,) = struct.unpack_from(order + "H", data, start)
+    if count > MAX_TIFF_TAGS:
+        raise RefusedImage("a TIFF file of too many tags")
+    table: dict[int, tuple[int, ...]] = {}
+    entries, turn = [], 0
+    for entry in range(start + 2, start + 2 + 12 * count, 12):
+        tag, kind, length, value = struct.unpack_from(order + "HHII", data, entry)
+        if tag == _TIFF_XMP and kind in (1, 7):
+            turn = turn or xmp_turn(data[value : value + min(length, _LONGEST_XMP)])
+        if tag not in _TIFF_TAGS or tag in table:
+            continue
+        most = most_megapixels() * 1000 if tag in _TIFF_LISTS else 1
+        if kind not in _TIFF_KINDS or not 0 < length <= most:
+            raise RefusedImage("a broken TIFF file (a tag of another kind)")
+        form = f"{order}{length}{_TIFF_KINDS[kind]}"
+        table[tag] = struct.unpack_from(form, data, entry + 8 if struct.calcsize(form) <= 4 else value)
+        entries.append(data[entry : entry + 12])
+    width, height, samples = (table.get(tag, (default,))[0] for tag, default in ((256, 0), (257, 0), (277, 1)))
+    check_size(width, height)
+    bits, coded = table.get(258, (1,)), table.get(259, (1,))[0]
+    if coded not in _TIFF_CODINGS:
+        raise RefusedImage(f"a TIFF file of coding {coded}, which is not read: save it as PNG or JPEG")
+    colours, whole_numbers, together = table.get(262, (9,))[0], {*table.get(339, (1,))} == {1}, table.get(284, (1,))
+    plain = colours in (0, 1, 2, 3, 5) and whole_numbers and together == (1,)
+    if not (plain and 1 <= samples <= 4 and len(bits) == samples and {*bits} <= {1, 2, 4, 8, 16}):
+        raise RefusedImage("a TIFF file of unusual pixels, which is not read: save it as PNG")
+    row = (width * sum(bits) + 7) // 8
+    if 322 in table or 324 in table:
+        across, down = (table.get(tag, (0,))[0] for tag in (322, 323))
+        if not (16 <= across <= width + 1024 and 16 <= down <= height + 1024):
+            raise RefusedImage("a broken TIFF file (the size of its tiles)")
+        pieces, where = -(-width // across) * -(-height // down), (324, 325)
+        whole = [(across * sum(bits) + 7) // 8 * down] * pieces
+    else:
+        rows = min(table.get(278, (height,))[0], height)
+        if rows < 1:
+            raise RefusedImage("a broken TIFF file (the size of its strips)")
+        pieces, where = -(-height // rows), (273, 279)
+        whole = [row * min(rows, height - rows * piece) for piece in range(pieces)]
+    offsets, lengths = (table.get(tag, ()) for tag in where)
+    if not len(offsets) == len(lengths) == pieces:
+        raise RefusedImage("a broken TIFF file (the number of its parts)")
+    if any(at + length > len(data) for at, length in zip(offsets, lengths, strict=True)) or sum(lengths) > len(data):
+        raise RefusedImage("a TIFF file that is cut short")
+    if coded == 1 and any(length < least for length, least in zip(lengths, whole, strict=True)):
+        raise RefusedImage("a TIFF file that is cut short")
+    checked = struct.pack(order + "H", len(entries)) + b"".join(entries) + bytes(4)
+    return Header("TIFF", width, height, exif=data, xmp_turn=turn, patches=((start, checked),))
+
+
+def xmp_turn(xmp: bytes) -> int:
+    """How to turn the photo, as editors write it into XMP; 0 where they do not say so."""
+    found = _XMP_TURN.search(xmp[:_LONGEST_XMP])
+    return int(found[1]) if found else 0
+
+
+def exif_turn(exif: bytes) -> int:
+    """How to turn the photo, as its EXIF block says; 0 where it does not."""
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    turn: int | str = 0
+    with suppress(struct.error):
+        if order is not None:
+            turn = _tags(exif, order, struct.unpack_from(order + "I", exif, 4)[0], {_ORIENTATION}).get(_ORIENTATION, 0)
+    return turn if isinstance(turn, int) and 1 <= turn <= 8 else 0
+
+
 def capture(exif: bytes) -> Capture:
     """What the EXIF block says; each table in it is walked once, and no tag costs more than its first bytes."""
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
@@ -247,4 +372,11 @@ _FORMATS = (
     (b"GIF87a", "GIF", _gif),
     (b"GIF89a", "GIF", _gif),
     (b"RIFF", "WEBP", _webp),
+    (b"BM", "BMP", _bmp),
+    (b"II*\0", "TIFF", _tiff),
+    (b"MM\0*", "TIFF", _tiff),
 )
+_HEIF = {
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"),
+    **dict.fromkeys((b"avif", b"avis"), "AVIF"),
+}

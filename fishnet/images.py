@@ -7,19 +7,21 @@ changes global state of Pillow, so it may be called from threads.
 
 import hashlib
 import os
+import warnings
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from fishnet.headers import Header, RefusedImage, capture, check_size, jpeg_turn, read_header
+from fishnet.headers import Header, RefusedImage, capture, check_size, exif_turn, jpeg_turn, read_header, xmp_turn
 
 if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["RefusedImage", "UnreadableFile", "load_image", "load_opacity", "load_pixels", "read_bytes"]
 
+_MISSING = 128  # the grey of a JPEG block of which nothing arrived
 MAX_BYTES = 64 * 1024 * 1024
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -32,6 +34,9 @@ _TURNS = {
 }
 
 
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # the size has been checked
+
+
 class UnreadableFile(RefusedImage):
     """The file system, not the photo, is to blame: asking again later may go well."""
 
@@ -40,8 +45,9 @@ def load_image(source: Path | str | bytes, *, min_side: int | None = None) -> Im
     """The photo as a person sees it: upright, RGB, transparent parts white, the first frame of an animation.
 
     With `min_side` a JPEG may come out smaller, for speed, but no side below `min_side` that was above it.
-    `info` holds the upright size before that (`full_size`), the file's `format`, and when and by which camera it was
-    `taken` (`headers.Capture`); nothing else of the file's metadata is kept.
+    `info` holds the upright size before that (`full_size`), the file's `format`, the share of a cut JPEG that is grey
+    (`grey_rest`), and when and by which camera it was `taken` (`headers.Capture`); of the file's metadata nothing else
+    is kept.
     """
     data = source if isinstance(source, bytes) else read_bytes(source)
     header = read_header(data)
@@ -114,6 +120,15 @@ def _fast_jpeg(data: bytes, min_side: int | None) -> "tuple[np.ndarray, tuple[in
     return np.ascontiguousarray(pixels), (height, width) if turn >= 5 else (width, height)
 
 
+def decoding_memory(megapixels: int) -> int:
+    """The bytes that decoding the largest photo may take beyond what a process holds before.
+
+    Measured: three copies of four bytes a pixel and, with transparency, a mask: 61 million pixels take 690 to 750 MB,
+    100 million 1,170 to 1,260. The file is held twice.
+    """
+    return 13 * megapixels * 1_000_000 + 2 * MAX_BYTES + 128 * 2**20
+
+
 def read_bytes(path: Path | str) -> bytes:
     """The file's bytes; a missing, unreadable or enormous file is refused like a broken one."""
     try:
@@ -132,18 +147,44 @@ def _decode(data: bytes, header: Header, min_side: int | None) -> Image.Image:
     for offset in header.hidden:
         stream.seek(offset)
         stream.write(b"none")
+    for offset, patch in header.patches:
+        stream.seek(offset)
+        stream.write(patch)
     with Image.open(stream, formats=[header.format]) as photo:  # from its beginning, wherever the stream stands
         check_size(*photo.size)
         full_size = photo.size
         if min_side:
             photo.draft("RGB", (min_side, min_side))
         image = _to_rgb(photo)
-        taken = capture(header.exif or photo.info.get("exif", b"").removeprefix(b"Exif\0\0"))
-    if taken.turn in _TURNS:
-        image = image.transpose(_TURNS[taken.turn])
-    upright = full_size[::-1] if taken.turn >= 5 else full_size
-    image.info = {"full_size": upright, "format": header.format, "taken": taken}
+        exif = header.exif or photo.info.get("exif", b"").removeprefix(b"Exif\0\0")
+        turn = exif_turn(exif) or header.xmp_turn or xmp_turn(_bytes_of(photo.info.get("xmp"))) or 1
+    grey = _grey_rest(image) if header.format == "JPEG" else 0.0
+    if turn in _TURNS:
+        image = image.transpose(_TURNS[turn])
+    upright, taken = full_size[::-1] if turn >= 5 else full_size, capture(exif)._replace(turn=turn)
+    image.info = {"full_size": upright, "format": header.format, "taken": taken, "grey_rest": grey}
     return image
+
+
+def _bytes_of(value: object) -> bytes:
+    return value if isinstance(value, bytes) else b""
+
+
+def _grey_rest(image: Image.Image) -> float:
+    """The share of a JPEG's height, from below, that is the middle grey which a decoder puts where data are missing.
+
+    So a file looks that was cut short and then closed by software as if it were whole.
+    """
+    width, height = image.size
+    low, high = 0, height  # rows from below: all of `low` are grey, and `high` are not known to be
+    while low < high:
+        middle = (low + high + 1) // 2
+        part = image.crop((0, height - middle, width, height - low))
+        if all(extremes == (_MISSING, _MISSING) for extremes in part.getextrema()):
+            low = middle
+        else:
+            high = middle - 1
+    return round(low / height, 4)
 
 
 def _to_rgb(photo: Image.Image) -> Image.Image:

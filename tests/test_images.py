@@ -135,7 +135,7 @@ def test_cut_files_are_refused(format, kept):
         (b"", "empty"),
         (b"<!DOCTYPE html><html>429</html>", "web page"),
         (b'{"error": "too many requests"}', "web page or text"),
-        (b"BM" + bytes(100), "not a JPEG"),
+        (b"BW" + bytes(100), "not a JPEG"),
         (b"\xff\xd8\xff", "cut short"),
         (b"RIFF\x00\x00\x00\x00WEBP", "cut short|without an image"),
     ],
@@ -359,3 +359,197 @@ def test_how_coarsely_a_jpeg_is_coded_is_read_from_its_beginning():
     assert coarse[1] == sum(map(sum, tables.values()))
     assert coarseness(packed("JPEG", quality=75)[:700]) == coarse[1]
     assert coarseness(packed("PNG")) == coarseness(b"") == coarseness(b"\xff\xd8\xff\xdb\x00") == 0
+
+
+# ---- BMP and TIFF
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "RGBA"])
+@pytest.mark.parametrize("format", ["BMP", "TIFF"])
+def test_bmp_and_tiff_look_as_a_png_does(format, mode):
+    image = photo().convert(mode)
+    seen = np.asarray(load_image(encoded(image, format)), float)
+    expected = load_image(encoded(image, "PNG"))
+    assert np.abs(seen - np.asarray(expected, float)).max() <= 1
+
+
+@pytest.mark.parametrize("coding", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_codings_of_tiff_that_lose_nothing_are_read(coding):
+    image = photo(200, 150)
+    assert np.array_equal(np.asarray(load_image(encoded(image, "TIFF", compression=coding))), np.asarray(image))
+
+
+@pytest.mark.parametrize("coding", ["jpeg", "group4", "tiff_deflate"])
+def test_others_are_refused_or_read_by_the_same_decoder(coding):
+    image = photo().convert("1" if coding == "group4" else "RGB")
+    if coding == "tiff_deflate":
+        assert load_image(encoded(image, "TIFF", compression=coding)).size == image.size
+    else:
+        assert "which is not read" in refusal(encoded(image, "TIFF", compression=coding))
+
+
+def test_a_tiff_of_sixteen_bits_keeps_its_greys():
+    grey = Image.fromarray(np.full((20, 30), 0x8000, np.uint16))
+    assert load_image(encoded(grey, "TIFF")).getpixel((3, 3)) == (128, 128, 128)
+
+
+def tag(data, wanted):
+    """Where the entry of a tag stands in a TIFF file that Pillow has written."""
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    return next(
+        at for at in range(start + 2, start + 2 + 12 * count, 12) if data[at : at + 2] == struct.pack("<H", wanted)
+    )
+
+
+def with_tag(data, wanted, value):
+    at = tag(data, wanted)
+    return data[: at + 8] + struct.pack("<I", value) + data[at + 12 :]
+
+
+def test_a_tiff_that_lies_is_refused_by_its_table():
+    data = encoded(photo(), "TIFF", compression="tiff_lzw")
+    assert "pixels are too many" in refusal(with_tag(with_tag(data, 256, 60_000), 257, 60_000))
+    assert "no pixels" in refusal(with_tag(data, 256, 0))
+    assert "cut short" in refusal(with_tag(data, 273, len(data)))
+    assert "cut short" in refusal(with_tag(data, 279, 2**32 - 1))
+    assert "number of its parts" in refusal(with_tag(data, 278, 1))
+    assert "coding 7" in refusal(with_tag(data, 259, 7))
+    assert "unusual pixels" in refusal(with_tag(data, 277, 200))
+    assert "cut short" in refusal(encoded(photo(), "TIFF")[:-300])
+
+
+def test_a_decoder_of_tiff_sees_the_checked_tags_alone():
+    """A second picture, a table that follows itself, and a private tag of gigabytes are not followed."""
+    data = bytearray(encoded(photo(), "TIFF", software="x" * 40))
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    struct.pack_into("<I", data, start + 2 + 12 * count, start)  # the next picture is this one
+    at = tag(bytes(data), 305)
+    struct.pack_into("<II", data, at + 4, 2**31, 0)
+    before = time.perf_counter()
+    assert load_image(bytes(data)).size == (64, 48)
+    assert time.perf_counter() - before < 1
+
+
+def test_a_bmp_that_lies_is_refused():
+    data = encoded(photo(), "BMP")
+    assert "cut short" in refusal(data[:-1])
+    assert "pixels are too many" in refusal(data[:18] + struct.pack("<ii", 60_000, -60_000) + data[26:])
+    assert "compressed" in refusal(data[:30] + struct.pack("<I", 1) + data[34:])
+    assert "unknown kind" in refusal(data[:14] + struct.pack("<I", 41) + data[18:])
+
+
+@pytest.mark.parametrize("format", ["BMP", "TIFF", "LZW", "deflate", "tiles"])
+def test_flipped_bytes_of_bmp_and_tiff_are_an_image_or_a_refusal(format):
+    chance = np.random.default_rng(18)
+    coding = {"LZW": "tiff_lzw", "deflate": "tiff_adobe_deflate"}.get(format)
+    image = photo()
+    if format == "tiles":
+        data = tiled(image)
+    else:
+        data = encoded(image, "BMP" if format == "BMP" else "TIFF", **({"compression": coding} if coding else {}))
+    seen = {"image": 0, "refused": 0}
+    for _ in range(400):
+        broken = bytearray(data)
+        for at in chance.integers(0, len(data), chance.integers(1, 6)):
+            broken[at] = chance.integers(256)
+        if chance.random() < 0.5:  # the table is where lies cost something
+            at = chance.integers(4, 8) if chance.random() < 0.1 else struct.unpack_from("<I", data, 4)[0]
+            at = min(int(at) + int(chance.integers(0, 150)), len(data) - 1)
+            broken[at] = chance.integers(256)
+        try:
+            load_image(
+                bytes(broken[: chance.integers(len(data) // 2, len(data) + 1)])
+                if chance.random() < 0.2
+                else bytes(broken)
+            )
+            seen["image"] += 1
+        except RefusedImage:
+            seen["refused"] += 1
+    assert min(seen.values()) > 20, seen
+
+
+def tiled(image):
+    """A TIFF of raw 16 by 16 tiles, as Pillow does not write them."""
+    pixels = np.asarray(image)
+    tiles = [pixels[y : y + 16, x : x + 16].tobytes() for y in range(0, 48, 16) for x in range(0, 64, 16)]
+    body = b"".join(tiles)
+    where, lengths = [8 + 768 * n for n in range(12)], [768] * 12
+    extra = 8 + len(body)
+    arrays = struct.pack("<3H", 8, 8, 8) + struct.pack("<12I", *where) + struct.pack("<12I", *lengths)
+    entries = [
+        (256, 3, 1, 64), (257, 3, 1, 48), (258, 3, 3, extra), (259, 3, 1, 1), (262, 3, 1, 2), (277, 3, 1, 3),
+        (322, 3, 1, 16), (323, 3, 1, 16), (324, 4, 12, extra + 6), (325, 4, 12, extra + 54),
+    ]  # fmt: skip
+    table = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries) + bytes(4)
+    return b"II*\0" + struct.pack("<I", extra + len(arrays)) + body + arrays + table
+
+
+def test_a_tiff_of_tiles_is_read():
+    image = photo()
+    assert np.array_equal(np.asarray(load_image(tiled(image))), np.asarray(image))
+
+
+@pytest.mark.parametrize(("brand", "name"), [(b"heic", "HEIC"), (b"mif1", "HEIC"), (b"avif", "AVIF")])
+def test_photos_of_phones_that_are_not_read_say_what_to_do(brand, name):
+    assert refusal(b"\0\0\0\x18ftyp" + brand + bytes(100)) == (
+        f"a {name} photo, whose decoders are not hardened here: save it as JPEG"
+    )
+
+
+# ---- the limit of pixels, XMP, files that were closed too early
+
+
+def test_the_limit_of_pixels_is_a_setting(monkeypatch):
+    data = encoded(Image.new("RGB", (1500, 1000)), "PNG")
+    monkeypatch.setenv("FISHNET_MOST_MEGAPIXELS", "1")
+    assert "1500 x 1000 pixels are too many (most_megapixels=1)" in refusal(data)
+    monkeypatch.setenv("FISHNET_MOST_MEGAPIXELS", "2")
+    assert load_image(data).size == (1500, 1000)
+
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description %s/></rdf:RDF></x:xmpmeta>'
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("written", [b'tiff:Orientation="6"', b"><tiff:Orientation>6</tiff:Orientation"])
+def test_a_turn_that_stands_in_xmp_is_obeyed(format, written):
+    image, xmp = photo(), XMP % written
+    if format == "PNG":
+        from PIL.PngImagePlugin import PngInfo
+
+        info = PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", xmp.decode())
+        data = encoded(image, format, pnginfo=info)
+    elif format == "TIFF":
+        data = encoded(image, format, tiffinfo={700: xmp})
+    else:
+        data = encoded(image, format, xmp=xmp)
+    loaded = load_image(data)
+    assert loaded.size == loaded.info["full_size"] == (48, 64)
+    turned = np.asarray(load_image(encoded(image, format)).transpose(Image.Transpose.ROTATE_270), float)
+    assert np.abs(np.asarray(loaded, float) - turned).mean() < 12
+    if format == "JPEG":
+        fast, size = load_pixels(data, sha256=hashlib.sha256(data).hexdigest())
+        assert size == (48, 64) and np.array_equal(fast, np.asarray(loaded))
+
+
+def test_exif_says_more_than_xmp():
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    data = encoded(photo(), "JPEG", xmp=XMP % b'tiff:Orientation="6"', exif=exif)
+    assert load_image(data).info["taken"].turn == 3
+    assert load_pixels(data, sha256=hashlib.sha256(data).hexdigest())[1] == (64, 48)
+
+
+@pytest.mark.parametrize(("kept", "least", "most"), [(0.5, 0.3, 0.7), (0.9, 0.02, 0.2), (1.0, 0.0, 0.0)])
+@pytest.mark.parametrize("min_side", [None, 64])
+def test_a_jpeg_that_was_closed_too_early_shows_how_much_is_missing(kept, least, most, min_side):
+    data = encoded(photo(640, 480), "JPEG", quality=92)
+    cut = data[: int(len(data) * kept)] + b"\xff\xd9" if kept < 1 else data
+    for turn in (1, 3, 6):
+        exif = Image.Exif()
+        exif[0x0112] = turn
+        turned = cut[:2] + encoded(photo(8, 8), "JPEG", exif=exif)[2:].partition(b"\xff\xdb")[0] + cut[2:]
+        assert least <= load_image(turned, min_side=min_side).info["grey_rest"] <= most

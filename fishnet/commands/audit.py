@@ -88,6 +88,7 @@ class Keys:
     fail_above: Annotated[float, Probability] | None
     batch_size: Annotated[int, Above(0)]
     seed: Annotated[int, AtLeast(0)]
+    packages: list[str]
     name: FreeText | None
     out: FreeText | None
 

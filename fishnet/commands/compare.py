@@ -20,10 +20,9 @@ from omegaconf import DictConfig
 
 from fishnet.config.entry import start
 from fishnet.config.validate import validate
-from fishnet.errors import BadInput
 from fishnet.ranges import AtLeast, FreeText, Port
 from fishnet.tracking.compare import compare, free_file
-from fishnet.tracking.delivery import deliver
+from fishnet.tracking.delivery import deliver, waiting_for_others
 from fishnet.tracking.runs import tidy
 from fishnet.tracking.store import open_store
 
@@ -55,17 +54,15 @@ def listed(runs: str) -> list[str]:
 def main(config: DictConfig) -> None:
     validate(config, "compare")
     home, page = Path.cwd(), free_file("out", config.out, config.overwrite)
-    delivered = deliver(home) if config.deliver else []
+    others = waiting_for_others(home, uri=config.tracking.uri, home=home) if config.deliver else []
+    for sentence in others:
+        print(sentence, flush=True)
+    store = open_store(config.tracking.uri, home=home, create=False)
+    delivered = deliver(home, uri=store.uri, home=home) if config.deliver else []
     for sentence in delivered:
         print(sentence, flush=True)
-    try:
-        store = open_store(config.tracking.uri, home=home, create=False)
-    except BadInput:
-        if delivered:
-            return  # all went to a server, and no store is kept here
-        raise
-    tidied = tidy(store, home / "outputs")
-    nothing = ["Nothing waits to be delivered."] if config.deliver and not delivered and not tidied else []
+    tidied = store.patiently(lambda: tidy(store, home / "outputs"))
+    nothing = ["Nothing waits to be delivered."] if config.deliver and not (delivered or tidied or others) else []
     for sentence in [*tidied, *nothing]:
         print(sentence, flush=True)
     rows = compare(

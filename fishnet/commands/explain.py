@@ -41,7 +41,7 @@ from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
 from fishnet.files import LockHeld, locked, write_whole
 from fishnet.progress import with_progress
-from fishnet.ranges import AtLeast, FreeText
+from fishnet.ranges import AtLeast, FreeText, Within
 from fishnet.text import counted, reasons_in_lines
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class Keys:
     boxes: FreeText | None
     masks: FreeText | None
     batch_size: Annotated[int, AtLeast(1)]
+    most_megapixels: Annotated[int, Within(1, 178)]
     cache: FreeText
 
 

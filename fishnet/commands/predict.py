@@ -36,7 +36,7 @@ from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
 from fishnet.files import replacing
 from fishnet.progress import with_progress, working
-from fishnet.ranges import AtLeast, FreeText, Probability
+from fishnet.ranges import AtLeast, FreeText, Probability, Within
 from fishnet.text import counted, few_of, reasons_in_lines
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class Keys:
     part: FreeText | None
     join: FreeText | None
     batch_size: Annotated[int, AtLeast(1)]
+    most_megapixels: Annotated[int, Within(1, 178)]
     camtrap: dict
 
 

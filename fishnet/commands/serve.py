@@ -25,7 +25,7 @@ from fishnet.config.entry import start
 from fishnet.config.validate import validate
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
-from fishnet.ranges import Above, AtLeast, FreeText, PortOrFree, Probability
+from fishnet.ranges import Above, AtLeast, FreeText, PortOrFree, Probability, Within
 from fishnet.text import counted
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Keys:
     precision: Literal["fp32", "bf16"]
     queue: Annotated[int, AtLeast(1)]
     batch_size: Annotated[int, AtLeast(1)]
+    most_megapixels: Annotated[int, Within(1, 178)]
     wait_ms: Annotated[float, AtLeast(0)]
     workers: Annotated[int, AtLeast(1)] | None
     photo_mb: Annotated[float, Above(0)]

@@ -53,6 +53,7 @@ from fishnet.config.validate import MONITORS, check_writable, validate
 from fishnet.environment import shared_cores
 from fishnet.errors import BadInput, interrupted_by
 from fishnet.ranges import Above, AtLeast, FreeText
+from fishnet.runs.saved_config import is_computed
 from fishnet.text import nearest
 
 if TYPE_CHECKING:
@@ -146,13 +147,26 @@ def of_protocol(override: str) -> bool:
     return is_own(override) and override.lstrip("+~").split("=")[0].split(".")[0] in ("study", "trials", "folds")
 
 
+# Where runs are reported to and by what they are started: only typed, never taken from a study's folder.
+NOT_OF_A_FILE = ("hydra", "tracking", "executor", "executor_args", "packages")
+
+
 def typed_before(folder: Path) -> list[str]:
     """What the study in this folder was started with: its failed trainings are repeated, and what it has found is sent,
     under these settings. What is typed now stands behind them and wins."""
     from fishnet.studies.journal import Journal
 
     given, own = Journal(folder).settings()
-    return [*own, *given]
+    typed = [*own, *given]
+    for text in typed:
+        key = text.lstrip("+~").partition("=")[0].replace("/", ".").split(".")[0]
+        names_code = any(word in text for word in ("_target_", "searchpath")) or is_computed(text)
+        if names_code or key in NOT_OF_A_FILE:
+            raise BadInput(
+                f"{folder / 'study.json'} would have {text[:80]} set, which is not believed of a file: type the "
+                "study's command again, with retry=true behind it."
+            )
+    return typed
 
 
 def check_same_photos(folder: Path, given: list[str]) -> None:

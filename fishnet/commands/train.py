@@ -46,6 +46,7 @@ class Keys:
     tune: Literal["lr"] | None
     prefetch: bool
     logger: Literal["mlflow", "csv", "tensorboard", "wandb", "none"]
+    packages: list[str]
     name: FreeText | None
     out: FreeText | None
 
@@ -96,7 +97,7 @@ def train(config: DictConfig) -> dict[str, float]:
         run.announce(data)
         if not gan:
             settle_fit(config, data, model)
-        with run.stopped_in_words(folder), run.tracked_run(logger.start, config):
+        with run.stopped_in_words(folder, config), run.tracked_run(logger.start, config):
             records.write_records(config, data, folder, logger)
             logger.set_tags(
                 {names.PRECISION: precision_reason or config.trainer.precision, **building.parameter_tags(model)}

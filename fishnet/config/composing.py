@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fishnet.errors import BadInput
 from fishnet.models.published import own_backbones
+from fishnet.runs.saved_config import other_packages
 from fishnet.studies.settings import Settings, touches
 from fishnet.studies.trials import Composed
 from fishnet.text import nearest
@@ -85,6 +86,9 @@ class Composer:
             if unpublished and any(_key(override) == "model.pretrained" for override in self.values):
                 overrides.append("model.pretrained=false")  # it is meant for networks that have published weights
                 config.model.pretrained = False
+            if own := other_packages(OmegaConf.to_container(config, resolve=False)):
+                overrides.append(f"packages=[{','.join(own)}]")  # typed here: a training that is resumed may build them
+                config.packages = own
             validate(config, "train")
             return Composed(overrides, OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
         except (BadInput, HydraException, OmegaConfBaseException) as error:

@@ -15,9 +15,10 @@ from typing import NoReturn
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, OverrideParseException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from fishnet.environment import limit_photos
 from fishnet.errors import BadInput, Interrupted, WorkFailed, disk_trouble
 from fishnet.progress import for_terminal, shared_terminal
 from fishnet.text import counted, nearest
@@ -29,6 +30,7 @@ from .hydra_internals import chosen_option, chosen_twice, get_args_parser, misty
 CONF = "pkg://fishnet.conf"
 GRACE = 30.0  # seconds for the first of several processes to end by itself
 MULTIRUN = ("-m", "--multirun")
+OWN_MODULES = ("-cd", "--config-dir", "packages=", "_target_", "searchpath")  # words by which a user brings modules
 WITH_VALUE = ("--config-dir", "-cd")
 
 
@@ -46,6 +48,9 @@ def start(work: Callable[[DictConfig], object], verb: str, sweep: Callable | Non
         name = f"Job {HydraConfig.get().job.num}" if of_its_own else ""
         if of_its_own:
             print(f"{name} begins.", file=sys.stderr, flush=True)  # long before torch is there
+        most = OmegaConf.select(config, "data.most_megapixels") or OmegaConf.select(config, "most_megapixels")
+        if isinstance(most, int) and most > 0:  # of whatever reads photos; `validate` says what is out of range
+            limit_photos(most)
         try:
             with shared_terminal(name) if of_its_own else nullcontext():
                 return work(config)
@@ -67,6 +72,8 @@ def start(work: Callable[[DictConfig], object], verb: str, sweep: Callable | Non
         raise SystemExit(BadInput.status)
 
     sys.argv[1:] = options_first(sys.argv[1:])
+    if any(sign in word for word in sys.argv[1:] for sign in OWN_MODULES):
+        sys.path.append(os.getcwd())  # behind everything that is installed
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
     arguments = parser.parse_args()

@@ -10,7 +10,9 @@ from fishnet.errors import BadInput
 from fishnet.models.checkpoint import is_gan as holds_gan
 from fishnet.models.checkpoint import read_checkpoint
 from fishnet.runs.resume import check_epochs, find_run
+from fishnet.runs.saved_config import check_targets, literal, read_saved
 from fishnet.studies.trials import FORMER_NAMES
+from fishnet.tracking.store import is_same_store, shown_place
 
 from .compose import dotted_keys, parsed
 from .gan_checks import is_gan
@@ -27,18 +29,20 @@ def resumed(config: DictConfig) -> tuple[DictConfig, str | None, str | None]:
     if config.resume is None:
         return config, None, None
     run = find_run(str(config.resume), uri=config.tracking.uri)
-    before = OmegaConf.load(run.config)
-    assert isinstance(before, DictConfig)
+    before = read_saved(run.config)
     for node in (before.data, before.get("range_test")):
         if node is not None:
             node._target_ = MOVED.get(node._target_, node._target_)
+    check_targets(before, run.config, config.packages)
     overrides = list(HydraConfig.get().overrides.task)
     _check_kind(run.checkpoint, before, config, overrides)
     _apply(before, overrides)
+    _check_store(before, config)
     check_epochs(before.trainer.max_epochs, run.checkpoint)
     with open_dict(before):
-        before.out, before.resume = str(run.folder), str(config.resume)
-        before.data.split_file = str(run.folder / "split" / "split.csv")
+        before.out, before.resume = literal(str(run.folder)), literal(str(config.resume))
+        before.data.split_file = literal(str(run.folder / "split" / "split.csv"))
+        before.packages = config.packages
     validate(before, "train")
     log.info("going on from %s", run.checkpoint)
     return before, str(run.checkpoint), run.run_id
@@ -61,8 +65,21 @@ def _check_kind(checkpoint: Path, before: DictConfig, config: DictConfig, overri
         )
 
 
+def _check_store(before: DictConfig, config: DictConfig) -> None:
+    """A run reports to the store that this command asks for: another, which only its folder names, is refused."""
+    saved, home = before.tracking.get("uri"), Path.cwd()
+    if before.tracking.get("offline"):
+        return
+    if saved is not None and not is_same_store(str(saved), config.tracking.uri, home=home):
+        raise BadInput(
+            f"resume={config.resume}: that run reported to {shown_place(str(saved), home=home)}, which only its folder "
+            f"says: say where to report, as tracking.uri={shown_place(str(saved), home=home)}."
+        )
+    log.info("reporting to %s", shown_place(config.tracking.uri, home=home))
+
+
 # What may change in mid-run without making it another run.
-FREE_DATA = ("data.root", "data.workers", "data.cache", "data.cache_limit")
+FREE_DATA = ("data.root", "data.most_megapixels", "data.workers", "data.cache", "data.cache_limit")
 
 
 def _apply(config: DictConfig, overrides: list[str]) -> None:
@@ -70,7 +87,7 @@ def _apply(config: DictConfig, overrides: list[str]) -> None:
     known = dotted_keys(OmegaConf.to_container(config, resolve=False))
     for override in parsed(overrides):
         key = override.key_or_group
-        if key in ("resume", "out"):
+        if key in ("resume", "out", "packages"):
             continue
         before = OmegaConf.select(config, key)
         if (before is None and key not in known) or isinstance(before, DictConfig):

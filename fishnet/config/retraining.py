@@ -23,6 +23,7 @@ from fishnet.errors import BadInput, WorkFailed
 from fishnet.files import locked, write_whole
 from fishnet.models.checkpoint import read_checkpoint, write_checkpoint
 from fishnet.models.run_model import KEPT
+from fishnet.runs.saved_config import check_targets, literal_tree, read_saved
 
 from .quoting import quote
 from .run_data import FOLDER_DATA, REEF_DATA
@@ -143,7 +144,7 @@ def repeat(
     groups = [{"override /data": data}, *([{"override /callbacks": callbacks}] if callbacks else [])]
     experiment = {"defaults": [*groups, "_self_"], **settings}
     (settings_folder / "experiment").mkdir(parents=True, exist_ok=True)
-    text = HEADER.format(run=run, change=change) + OmegaConf.to_yaml(OmegaConf.create(experiment))
+    text = HEADER.format(run=run, change=change) + OmegaConf.to_yaml(OmegaConf.create(literal_tree(experiment)))
     write_whole(settings_folder / "experiment" / f"{name}.yaml", text)
     log.info("%s: training once more, in %s", key, out)
     run_name = f"{name}-{settings['name'] or settings['model']['backbone']}"
@@ -155,8 +156,11 @@ def repeat(
 
 
 def settings_of(run: Path, root: Path, audit: DictConfig) -> dict[str, Any]:
-    """The run's own settings, with the folder where it is now, its split, and the audit's tracking."""
-    saved = OmegaConf.load(run / "config" / "config.yaml")
+    """The run's own settings, with the folder where it is now, its split, and the audit's tracking; BadInput where they
+    name anything that may not be built."""
+    file = run / "config" / "config.yaml"
+    saved = read_saved(file)
+    check_targets(saved, file, audit.packages)
     settings = cast("dict[str, Any]", OmegaConf.to_container(saved, resolve=True))
     data = settings["data"]
     if data["_target_"] in (FOLDER_DATA, REEF_DATA):  # a reef that has been drawn is a folder like any other
@@ -167,7 +171,9 @@ def settings_of(run: Path, root: Path, audit: DictConfig) -> dict[str, Any]:
     if (curation := run / "config" / "curation.csv").is_file():
         data["curation"] = str(curation)
     tracking = OmegaConf.to_container(audit.tracking, resolve=True)
-    kept = {key: value for key, value in settings.items() if key not in ("out", "resume", "tune", "prefetch")}
+    kept = {
+        key: value for key, value in settings.items() if key not in ("out", "resume", "tune", "prefetch", "packages")
+    }
     return {**kept, "data": data, "tracking": tracking, "name": settings.get("name")}
 
 

@@ -4,11 +4,20 @@ from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from fishnet.errors import BadInput
+from fishnet.runs.saved_config import check_targets, literal_tree, read_saved
 
 FOLDER_DATA, REEF_DATA = "fishnet.data.datamodule.ImageFolderData", "fishnet.data.reef.ReefData"
-PHOTOS = ("_target_", "root", "manifest", "group", "duplicates")  # of a folder: which photos, and which go together
+PHOTOS = (
+    "_target_",
+    "root",
+    "manifest",
+    "group",
+    "duplicates",
+    "most_megapixels",
+)  # of a folder: which photos, and which go together
 DRAWING = ("species", "photos", "draw_size", "draw_seed", "plant", "layout")  # of a reef
 
 
@@ -24,10 +33,11 @@ def use_photos_of_run(config: DictConfig) -> None:
     if not file.is_file():
         raise BadInput(f"{wanted}: the checkpoint lies in no run's folder that would name them.")
     try:
-        saved = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(file).data, resolve=True))
-    except Exception as error:  # whatever a foreign YAML file can raise
-        raise BadInput(f"{wanted}: {file} cannot be read ({error}).") from error
+        saved = cast("dict[str, Any]", OmegaConf.to_container(read_saved(file).data, resolve=True))
+    except (BadInput, OmegaConfBaseException) as error:
+        raise BadInput(f"{wanted}: {error}") from error
     if saved.get("_target_") not in (FOLDER_DATA, REEF_DATA):
         raise BadInput(f"{wanted}: the run was trained by a data module of its own.")
-    kept = {key: saved[key] for key in (*PHOTOS, *DRAWING) if key in saved}
+    kept = literal_tree({key: saved[key] for key in (*PHOTOS, *DRAWING) if key in saved})
+    check_targets(OmegaConf.create({"data": kept}), file, packages=())
     config.data = {**cast("dict[str, Any]", OmegaConf.to_container(config.data)), **kept}

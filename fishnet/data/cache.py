@@ -28,7 +28,7 @@ from fishnet.files import LockHeld, locked
 from fishnet.images import RefusedImage
 
 _log = logging.getLogger("fishnet")
-_VERSION = 2  # raise it when the working image changes
+_VERSION = 3  # raise it when the working image changes
 _KEEP_FREE = 0.05  # of the disk
 _AHEAD = 8  # photos a core may have waiting
 

@@ -14,7 +14,10 @@ from fishnet.data.camtrap import TABLES, Package, Row, moment
 from fishnet.errors import BadInput
 from fishnet.text import few_of
 
-KINDS = {".png": "image/png", ".webp": "image/webp", ".gif": "image/gif"}  # else image/jpeg
+KINDS = {  # else image/jpeg
+    ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif", ".bmp": "image/bmp", ".tif": "image/tiff",
+    ".tiff": "image/tiff",
+}  # fmt: skip
 OWN = ("datapackage.json", *(f"{name}.csv" for name in TABLES))  # files that a package has beside its photos
 DEGREES = {"latitude": 90.0, "longitude": 180.0}
 TIMES = ("deploymentStart", "deploymentEnd")

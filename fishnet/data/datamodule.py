@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from fishnet.environment import limit_photos
 from fishnet.errors import BadInput
 from fishnet.ranges import Above, AtLeast, Within, check_ranges
 
@@ -59,6 +60,7 @@ class ImageFolderData(L.LightningDataModule):
             recognises shots of one subject by manifest, names and clocks; `none` takes the manifest's observations.
         duplicates: What happens to exact and near copies: `group` keeps them in one part, `drop` keeps one of them.
         max_refused: The share of photos that may be unreadable; more of them stop the run.
+        most_megapixels: Larger photos are refused. It holds for the whole process, as the memory of its decoders does.
         val: The share of the photos for validation.
         test: The share of the photos for the test.
         folds: Into how many folds to split, instead of a test share.
@@ -100,6 +102,7 @@ class ImageFolderData(L.LightningDataModule):
         group: str | None = "auto",
         duplicates: Literal["group", "drop", "ignore"] = "group",
         max_refused: Annotated[float, Within(0, 1)] = 0.1,
+        most_megapixels: Annotated[int, Within(1, 178)] = 100,
         val: float = 0.15,
         test: float = 0.15,
         folds: Annotated[int, AtLeast(2)] | None = None,
@@ -117,6 +120,7 @@ class ImageFolderData(L.LightningDataModule):
     ) -> None:
         super().__init__()
         check_ranges(ImageFolderData.__init__, locals())
+        limit_photos(most_megapixels)
         View(image_size or 0, augment)  # refuses an unknown augmentation
         if balance not in ("none", "weights", "sampler"):
             raise BadInput(f"data.balance={balance} is unknown: choose from none, weights, sampler.")

@@ -29,6 +29,7 @@ from fishnet.data.manifest import with_manifest
 from fishnet.data.same_photo import PAIRS, read_pairs
 from fishnet.data.scan import scan
 from fishnet.data.subjects import stated_groups
+from fishnet.environment import most_megapixels
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.files import locked, replacing
 from fishnet.progress import with_progress
@@ -40,9 +41,11 @@ _STATE = ("size", "mtime_ns", "ctime_ns")  # ctime: tools that edit may put mtim
 _FACTS = {
     **{"sha256": "object", "phash": "uint64", "width": "int32", "height": "int32", "reason": "object"},
     **{"exif_time": "object", "exif_camera": "object", "file_format": "object", "plain_share": "float32"},
+    "grey_rest": "float32",
 }
+_CUT = 0.02  # of a photo's height in the grey of missing data, from which on it is named
 _FILE = "index.parquet"
-_VERSION = b"3"  # raise it when the facts, the loader's verdicts or the hash change
+_VERSION = b"4"  # raise it when the facts, the loader's verdicts or the hash change
 _SAVE_EVERY = 20.0  # seconds
 
 
@@ -94,7 +97,7 @@ def build_index(
     table, of_groups = grouped(table, group, duplicates, listing.root)
     if not forgiving:
         check_labels(table, names)
-    warnings = [*listing.warnings(), *of_manifest, *of_curation, *of_groups]
+    warnings = [*listing.warnings(), *cut_photos(table), *of_manifest, *of_curation, *of_groups]
     return Index(listing.root, table, refused, names, data_digest(table), warnings)
 
 
@@ -261,7 +264,24 @@ def known_photos(
         with locked(state_folder(listing.root) / "index.lock", waiting=waiting):
             photos = _matched(listing)
             _read_missing(photos, wanted & ~photos["done"], listing.root, workers, progress)
-    return photos.loc[wanted, ["path", "class", *_FACTS]].reset_index(drop=True)
+    known = photos.loc[wanted, ["path", "class", *_FACTS]].reset_index(drop=True)
+    pixels, most = known["width"].astype(np.int64) * known["height"], most_megapixels()
+    known.loc[(known["reason"] == "") & (pixels > most * 1_000_000), "reason"] = (
+        f"more pixels than most_megapixels={most} allows"  # it was read when more were allowed
+    )
+    return known
+
+
+def cut_photos(table: pd.DataFrame) -> list[str]:
+    """A line to log about photos whose lower part is missing, though their files end as whole ones do."""
+    cut = table.loc[table["grey_rest"] >= _CUT, "path"]
+    if cut.empty:
+        return []
+    count = counted(len(cut), "JPEG ends in a grey rest", "JPEGs end in a grey rest")
+    return [
+        f"{count}, such as {cut.iloc[0]}: data are missing, though the file was closed like a whole one; copy it anew, "
+        "or leave it out with data.curation."
+    ]
 
 
 def state_folder(root: Path) -> Path:

@@ -27,7 +27,8 @@ from fishnet.reef.folder import reef_path
 from fishnet.text import few_of, reasons_in_lines
 
 _log = logging.getLogger("fishnet")
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif"})
+_OF_PHONES = (".heic", ".heif", ".avif")
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 _TABLES = ("manifest.csv", "classes.csv")  # what a collection says of its photos
 _LIST = ".txt"  # a text file of paths
 _WILD = re.compile(r"[*?\[]")
@@ -53,6 +54,10 @@ class Listing:
         """A sentence each on what was left out and on class folders that look alike."""
         kinds = ", ".join(f"{count} {kind}" for kind, count in self.left_out.most_common(6))
         warnings = [f"Left out of {self.root}: {kinds}."] if kinds else []
+        if any(self.left_out[extension] for extension in _OF_PHONES):
+            warnings.append(
+                "HEIC and AVIF photos are not read, for their decoders are not hardened here: save them as JPEG."
+            )
         folded: dict[str, str] = {}
         for name in self.classes:
             twin = folded.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
@@ -82,7 +87,7 @@ def list_photos(root: Path | str) -> Listing:
         raise BadInput(f"{listing.root} holds no class folders: photos belong in {listing.root}/<class>/.")
     if not listing.photos and not listing.refused:
         kinds = f" ({listing.warnings()[0]})" if listing.left_out else ""
-        raise BadInput(f"{listing.root} holds no JPEG, PNG, WebP or GIF photo in any class folder{kinds}.")
+        raise BadInput(f"{listing.root} holds no JPEG, PNG, WebP, GIF, BMP or TIFF photo in any class folder{kinds}.")
     if {name.lower() for name in listing.classes} <= _SPLIT_NAMES and len(listing.classes) > 1:
         raise BadInput(
             f"{listing.root} is already split into {', '.join(listing.classes)}: give the folder that holds "

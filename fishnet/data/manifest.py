@@ -17,7 +17,7 @@ from fishnet.text import counted
 OWN_COLUMNS = frozenset(  # of the index
     {
         *("path", "class", "label", "sha256", "phash", "width", "height", "group"),
-        *("exif_time", "exif_camera", "file_format", "plain_share", "loss_weight"),
+        *("exif_time", "exif_camera", "file_format", "plain_share", "grey_rest", "loss_weight"),
     }
 )
 

@@ -27,9 +27,10 @@ import numpy as np
 from PIL import Image
 
 import fishnet
-from fishnet.environment import usable_cores
+from fishnet.environment import most_megapixels, usable_cores
 from fishnet.errors import WorkFailed
-from fishnet.images import RefusedImage, UnreadableFile, load_image, read_bytes
+from fishnet.headers import TooLarge
+from fishnet.images import RefusedImage, UnreadableFile, decoding_memory, load_image, read_bytes
 
 FLAT = 0  # the hash of a picture without structure: its bits would be noise
 CPU_SECONDS = 20  # a photo; the largest that the loader admits takes about two
@@ -142,6 +143,9 @@ def main() -> None:
     """Answer each line (a path in JSON) by a line, until the pipe closes; each photo has `CPU_SECONDS`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes the pipe
     warnings.simplefilter("ignore")
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    most = address_space() + decoding_memory(most_megapixels())
+    resource.setrlimit(resource.RLIMIT_AS, (most if hard < 0 else min(most, hard), hard))
     print("ready", flush=True)
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     for line in sys.stdin:
@@ -150,18 +154,27 @@ def main() -> None:
         print(json.dumps(read_photo(json.loads(line))), flush=True)
 
 
+def address_space() -> int:
+    """The bytes of memory that this process has reserved."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
+
+
 def read_photo(path: str) -> dict:
     """What the index keeps of one photo, or the reason for its refusal and whether to try it `again` next time."""
     try:
         data = read_bytes(path)
         image = load_image(data, min_side=_DECODED_SIDE)
     except RefusedImage as refusal:
-        return {"reason": str(refusal), "again": isinstance(refusal, UnreadableFile)}
+        return {"reason": str(refusal), "again": isinstance(refusal, (UnreadableFile, TooLarge))}
+    except MemoryError:
+        return {"reason": "decoding it takes too much memory", "again": False}
     width, height = image.info["full_size"]
     digest = hashlib.sha256(data).hexdigest()
     taken = image.info["taken"]
     facts = {"sha256": digest, "phash": phash(image), "width": width, "height": height, "reason": ""}
     facts |= {"exif_time": taken.taken, "exif_camera": taken.camera}
+    facts |= {"grey_rest": image.info["grey_rest"]}
     return facts | {"file_format": image.info["format"], "plain_share": plain_share(image)}
 
 

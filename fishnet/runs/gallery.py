@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from omegaconf import OmegaConf
 from PIL import Image
 
 from fishnet.collect.licences import OPEN, licence_code
@@ -20,6 +19,8 @@ from fishnet.errors import BadInput
 from fishnet.images import RefusedImage, load_image, read_bytes
 from fishnet.models.bundle import GALLERY_INDEX
 from fishnet.text import counted
+
+from .saved_config import read_saved
 
 log = logging.getLogger("fishnet")
 
@@ -101,8 +102,7 @@ def photos_root(run: Path) -> Path | None:
 
 
 def _data_settings(run: Path) -> Any:
-    config: Any = OmegaConf.load(run / "config" / "config.yaml")
-    return config["data"]
+    return read_saved(run / "config" / "config.yaml")["data"]
 
 
 def _with_owners(tested: pd.DataFrame, run: Path, root: Path) -> pd.DataFrame:

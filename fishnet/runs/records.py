@@ -76,11 +76,20 @@ def data_record(data: "ImageFolderData") -> dict[str, object]:
 
 
 NO_PARAMETER = (
-    *("_target_", "_partial_", "tracking", "callbacks", "range_test"),
+    *("_target_", "_partial_", "tracking", "callbacks", "range_test", "packages"),
     *("out", "resume", "name", "prefetch", "checkpoint"),
 )
 HOUSEKEEPING = {
-    "data": ("root", "manifest", "split_file", "workers", "max_refused", "cache", "cache_limit"),  # logged as data set
+    "data": (
+        "root",
+        "manifest",
+        "split_file",
+        "workers",
+        "max_refused",
+        "most_megapixels",
+        "cache",
+        "cache_limit",
+    ),  # logged as data set
     "model": ("image_size",),  # the same as data.image_size
     "trainer": (
         *("enable_model_summary", "enable_progress_bar", "log_every_n_steps"),

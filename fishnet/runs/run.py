@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytorch_lightning as L
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
@@ -33,6 +33,7 @@ from fishnet.tracking.session import Reports, open_run
 
 from .folders import is_first
 from .precision import float32
+from .saved_config import other_packages
 
 log = logging.getLogger("fishnet")
 
@@ -54,8 +55,11 @@ def tracked_run(start: Callable[[], Reports | None], config: DictConfig) -> Iter
 
 
 @contextmanager
-def stopped_in_words(folder: Path) -> Iterator[None]:
-    """A training that is stopped by the user ends with a sentence: what is kept, and the command that goes on."""
+def stopped_in_words(folder: Path, config: DictConfig) -> Iterator[None]:
+    """A training that is stopped by the user ends with a sentence: what is kept, and the command that goes on.
+
+    The command repeats what is not believed of the folder's own configuration: the store, and packages of the user's.
+    """
     try:
         yield
     except Interrupted:
@@ -63,7 +67,12 @@ def stopped_in_words(folder: Path) -> Iterator[None]:
         if kept is not None:
             step = read_checkpoint(kept)["global_step"]
             shown = os.path.relpath(folder) if folder.is_relative_to(Path.cwd()) else str(folder)
-            command = shlex.join(["fishnet", "train", f"resume={shown}"])
+            again = [f"resume={shown}"]
+            if config.tracking.uri and not config.tracking.offline:
+                again.append(f"tracking.uri={config.tracking.uri}")
+            if own := other_packages(OmegaConf.to_container(config, resolve=False)):
+                again.append(f"packages=[{','.join(own)}]")
+            command = shlex.join(["fishnet", "train", *again])
             log.info(
                 "Stopped: %s of training are kept in %s. Go on with: %s", counted(step, "step"), kept.name, command
             )

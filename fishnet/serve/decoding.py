@@ -20,10 +20,10 @@ import numpy as np
 from fishnet.data.loading import single_thread
 from fishnet.data.photos import ReadPhoto, read_photo
 from fishnet.data.views import PlainPreprocessing, Preprocessing
-from fishnet.images import RefusedImage
+from fishnet.environment import most_megapixels
+from fishnet.images import RefusedImage, decoding_memory
 
-SECONDS = 4.0  # of a photo's decoding; 50 million pixels of progressive JPEG take about two
-MEMORY = 1536 * 2**20  # bytes beyond what a worker has at its start; 50 million pixels with transparency take 800 MB
+SECONDS, A_MEGAPIXEL = 4.0, 0.08  # of a photo's decoding; 100 million pixels with transparency take about four
 TURNS = 3  # workers that a photo may cost
 LARGEST_ANSWER = 2**16  # bytes of what a worker says of a photo
 
@@ -41,15 +41,17 @@ class Decoders:
     Args:
         workers: how many.
         preprocessing: of the model.
-        seconds: after which a photo's worker is killed.
-        memory: bytes that a worker may take beyond what it has at its start.
+        seconds: after which a photo's worker is killed; by the largest photo that is decoded if None.
+        memory: bytes that a worker may take beyond what it has at its start; likewise.
     """
 
     def __init__(
-        self, workers: int, preprocessing: Preprocessing, *, seconds: float = SECONDS, memory: int = MEMORY
+        self, workers: int, preprocessing: Preprocessing, *, seconds: float | None = None, memory: int | None = None
     ) -> None:
         known = preprocessing.size, preprocessing.crop, preprocessing.interpolation, preprocessing.fit
-        self.preprocessing, self.seconds, self.memory = PlainPreprocessing(*known), seconds, memory
+        self.preprocessing = PlainPreprocessing(*known)
+        self.seconds = seconds or max(SECONDS, A_MEGAPIXEL * most_megapixels())
+        self.memory = memory or decoding_memory(most_megapixels())
         self._photos: queue.SimpleQueue[tuple[bytes, Future[ReadPhoto]] | None] = queue.SimpleQueue()
         self._threads = [threading.Thread(target=self._care, name="decoder", daemon=True) for _ in range(workers)]
 
@@ -154,7 +156,7 @@ def work(pipe: Connection, preprocessing: PlainPreprocessing, memory: int) -> No
             data = pipe.recv_bytes()
         except EOFError:
             return
-        _allow_seconds(2 * SECONDS)
+        _allow_seconds(2 * max(SECONDS, A_MEGAPIXEL * most_megapixels()))
         try:
             read = read_photo(data, preprocessing)
         except RefusedImage as refusal:

@@ -129,7 +129,8 @@ class Supervisor:
                 return []
             whole = all((run / name).is_file() for name in ("run.json", "config/config.yaml", "split/split.csv"))
             if whole and newest(run / "checkpoints") is not None:
-                return [f"resume={job['out']}"]
+                allowed = [text for text in job["arguments"] if text.startswith("packages=")]
+                return [f"resume={job['out']}", *allowed]
             shutil.rmtree(run)
         return [*job["arguments"], f"out={job['out']}"]
 

@@ -19,7 +19,7 @@ from .selection import Candidate
 from .settings import Settings, centred, grid
 
 NO_PART_OF_A_RESULT = (
-    *("out", "name", "resume", "prefetch", "tracking"),
+    *("out", "name", "resume", "prefetch", "tracking", "packages"),
     *("data.cache", "data.cache_limit", "data.workers", "trainer.enable_progress_bar", "logger"),
 )
 REPEATS = ("seed", "data.fold")
@@ -31,7 +31,7 @@ FORMER_NAMES = {
 # Settings that came later, with the value by which a training is what it was without them.
 LATER = {
     "data.curation": None, "data.layout": "centred", "callbacks.heatmaps.maps": 128, "model.fit": "crop",
-    "model.head": "linear", "model.head_refit": False, "model.layer_decay": 1.0,
+    "data.most_megapixels": 100, "model.head": "linear", "model.head_refit": False, "model.layer_decay": 1.0,
     "model.label_smoothing": 0.0, "model.mixup": 0.0,
 }  # fmt: skip
 PATHS = ("data.root", "data.manifest", "data.split_file", "model.pretrained")

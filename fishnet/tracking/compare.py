@@ -56,7 +56,9 @@ def compare(
     target = free_file("csv", csv, overwrite)
     console = console or Console(width=None if os.isatty(1) else 160)
     store = open_store(uri, home=home, create=False)
-    rows = find_rows(store, experiment=experiment, status=status, parent=parent, runs=runs, last=last, sort=sort)
+    rows = store.patiently(
+        lambda: find_rows(store, experiment=experiment, status=status, parent=parent, runs=runs, last=last, sort=sort)
+    )
     if not rows:
         console.print("No run fits.")
         return rows

@@ -22,7 +22,7 @@ from .journal import Journal, Record, finite, left_journals, offline_records, ow
 from .links import run_link
 from .names import DATA_CONTEXT, HEARTBEAT, KEY, NOTE, OUR_NOTE, PARENT, RUN_NAME, TAG_LENGTH, as_tags, cut
 from .process import writer_tags
-from .store import client_for, is_refusal, one_line, open_store
+from .store import client_for, is_refusal, is_same_store, one_line, open_store, shown_place
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -36,6 +36,7 @@ LONGEST_PAUSE = 30.0
 PORTION = 500  # records
 METRICS_A_CALL = 1000
 OTHERS_A_CALL = 100
+WITHIN = "within"  # of a record of artifacts: the folder in which they must lie
 
 
 # ---- records → MLflow's calls
@@ -101,14 +102,30 @@ def _parts(items: list[Item], size: int) -> Iterator[list[Item]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
+def within(records: Iterable[Record], folder: Path) -> list[Record]:
+    """Records of a journal with the folder of their run, outside of which no artifact is taken: a journal may be a
+    stranger's."""
+    return [{**record, WITHIN: str(folder)} if record["kind"] == "artifacts" else record for record in records]
+
+
 def _send_artifacts(client: MlflowClient, run_id: str, record: Record) -> None:
     source = Path(record["source"])
+    if WITHIN in record:
+        _check_inside(source, Path(record[WITHIN]))
     if source.is_dir():
         client.log_artifacts(run_id, str(source), record["path"] or None)
     elif source.is_file():
         client.log_artifact(run_id, str(source), record["path"] or None)
     else:
         raise FileNotFoundError(f"{source} is gone")
+
+
+def _check_inside(source: Path, folder: Path) -> None:
+    """Refuse what lies outside of a run's folder, by its path or by a link, and what is neither a file nor a folder."""
+    root = folder.resolve()
+    for path in (source, *(source.rglob("*") if source.is_dir() else ())):
+        if path.exists() and not (path.resolve().is_relative_to(root) and (path.is_file() or path.is_dir())):
+            raise FileNotFoundError(f"{path} lies outside of the run's folder, and is not sent")
 
 
 def _send_note(client: MlflowClient, run_id: str, record: Record) -> None:
@@ -138,7 +155,7 @@ def send_waiting(client: MlflowClient, run_id: str, journal: Journal) -> bool:
     """Send one portion of what waits in a journal; False when nothing did."""
     records, offset = journal.waiting(PORTION)
     if records:
-        send_portion(client, run_id, records, journal.refuse)
+        send_portion(client, run_id, within(records, journal.path.parent.parent), journal.refuse)
     if offset > journal.sent:
         journal.advance(offset)
     return bool(records)
@@ -267,7 +284,9 @@ class RunDelivery(Delivery):
         parts = []
         if not journal.empty:
             records = journal.waiting(limit=10**9)[0]
-            parts.append(f"{tally(records)} wait in {folder}; `fishnet compare deliver=true` sends them")
+            uri = str((owner_of(journal) or {}).get("uri", ""))
+            where = f" tracking.uri={uri}" if uri.startswith("http") else ""
+            parts.append(f"{tally(records)} wait in {folder}; `fishnet compare deliver=true{where}` sends them")
         if journal.refused:
             parts.append(f"{journal.refused} reports were refused by the store and lie in {folder}")
         if journal.lost:
@@ -310,7 +329,8 @@ class RunCopy:
     def records(self) -> list[Record]:
         """All that is sent, in the order in which it is sent; the status, the final one too, comes last."""
         now = int(time.time() * 1000)
-        records = [] if self.folder is None else [r for r in offline_records(self.folder) if r["kind"] != "status"]
+        lines = [] if self.folder is None else [r for r in offline_records(self.folder) if r["kind"] != "status"]
+        records = [] if self.folder is None else within(lines, self.folder)
         if self.metrics:
             records.append({"kind": "metrics", "time": now, "step": 0, "values": finite(self.metrics)[0]})
         records.append({"kind": "tags", "values": as_tags({**self.tags, RUN_NAME: self.name})})
@@ -400,24 +420,42 @@ def _warn_of_refusal(record: Record, reason: str) -> None:
 # ---- what ended runs have left
 
 
-def deliver(root: Path, *, uri: str | None = None) -> list[str]:
+def deliver(root: Path, *, uri: str, home: Path) -> list[str]:
     """Send what ended runs below `root` could not; one sentence a run. Journals of living runs are left to them.
 
-    With `uri`, only what is meant for that store: one that has just answered, so that no command waits for another.
+    Args:
+        root: the folder below which journals are looked for.
+        uri: of the store that the user has asked for; what is meant for another is never sent, whatever a journal says.
+        home: the folder that relative addresses are seen from.
     """
     sentences = []
     for journal in left_journals(root):
         owner = owner_of(journal)
-        if owner is None:
+        if owner is None or "run_id" not in owner:
             sentences.append(f"{journal.path} names no run; nothing was sent.")
-        elif uri is None or owner["uri"] == uri:
+        elif is_same_store(owner.get("uri"), uri, home=home):
             waiting = tally(journal.waiting(limit=10**9)[0])
             try:
-                client = client_for(owner["uri"])
-                while send_waiting(client, owner["run_id"], journal):
+                client = client_for(uri)
+                while send_waiting(client, str(owner["run_id"]), journal):
                     pass
                 sentences.append(f"Run {owner['run_id']}: {waiting} delivered.")
             except Exception as error:
                 sentences.append(f"Run {owner['run_id']}: {waiting} still wait ({one_line(error)}).")
+        journal.close()
+    return sentences
+
+
+def waiting_for_others(root: Path, *, uri: str | None, home: Path) -> list[str]:
+    """What ended runs below `root` have for other stores than the one asked for, and how those are asked for."""
+    sentences = []
+    for journal in left_journals(root):
+        owner = owner_of(journal)
+        if owner is not None and not journal.empty and not is_same_store(owner.get("uri"), uri, home=home):
+            place = shown_place(str(owner.get("uri")), home=home)
+            sentences.append(
+                f"Run {owner.get('run_id')}: {tally(journal.waiting(limit=10**9)[0])} wait for {place}, as "
+                f"{journal.path} says; `fishnet compare deliver=true tracking.uri={place}` sends them there."
+            )
         journal.close()
     return sentences

@@ -207,7 +207,9 @@ def tidy(store: Store, root: Path) -> list[str]:
     client = store.client()
     folders = {Path(run.data.tags[names.FOLDER]) for run in _unfinished(client) if names.FOLDER in run.data.tags}
     elsewhere = (folder for folder in folders if (folder / UNDELIVERED).is_dir() and not folder.is_relative_to(root))
-    sentences = [sentence for folder in [root, *sorted(elsewhere)] for sentence in deliver(folder, uri=store.uri)]
+    sentences = [
+        sentence for folder in [root, *sorted(elsewhere)] for sentence in deliver(folder, uri=store.uri, home=root)
+    ]
     # afterwards, for the final status of a run may have been among what waited
     return [*sentences, *(f"Run {name} was left by a dead process: now KILLED." for name in close_stale_runs(store))]
 

@@ -21,7 +21,7 @@ from fishnet.files import LockHeld
 
 from .delivery import EVERY, RunDelivery
 from .journal import OFFLINE, Journal, Record, finite, offline_records, open_journal
-from .names import CHANGED, INFINITE, PARAM_LENGTH, PARENT, PROCESS, as_tags, cut, flat
+from .names import CHANGED, INFINITE, KEY, PARAM_LENGTH, PARENT, PROCESS, as_tags, cut, flat
 from .process import Writer, process_tags, this_process, writer_tags
 from .runs import tidy
 from .store import Store
@@ -45,7 +45,7 @@ class Recorder:
             self.append({"kind": "tags", "values": as_tags(tags)})
 
     def log_artifacts(self, source: Path | str, path: str = "") -> None:
-        """A file or a whole folder; it has to stay on disk until it is delivered."""
+        """A file or a whole folder, inside the run's own; it has to stay on disk until it is delivered."""
         self.append({"kind": "artifacts", "source": str(Path(source).absolute()), "path": path})
 
     def describe(self, text: str, page: str) -> None:
@@ -208,15 +208,25 @@ def start_run(
     The experiment is made where it is missing. `run_name` gets a number behind it where a run has the name already, and
     is MLflow's choice if None. `parent` is the id of the run below which the new one is nested.
     """
-    experiment_id = store.experiment(experiment)
-    client = store.client()
-    name = free_name(store, experiment_id, run_name) if run_name else None
-    run = client.create_run(experiment_id, tags=as_tags({**writer_tags(tags or {}), PARENT: parent}), run_name=name)
+    experiment_id = store.patiently(lambda: store.experiment(experiment))
+    client, key = store.client(), uuid.uuid4().hex
+    name = store.patiently(lambda: free_name(store, experiment_id, run_name)) if run_name else None
+    labels = as_tags({**writer_tags(tags or {}), PARENT: parent, KEY: key})
+
+    def made() -> Run:
+        """The run; a server that failed may have made it all the same, and then it is found by its key."""
+        known = client.search_runs([experiment_id], f"tags.`{KEY}` = '{key}'", max_results=1) if tried else []
+        tried.append(True)
+        return known[0] if known else client.create_run(experiment_id, tags=labels, run_name=name)
+
+    tried: list[bool] = []
+    run = store.patiently(made)
     if name is not None:
-        same = client.search_runs([experiment_id], f"attributes.run_name = '{name}'")
+        same = store.patiently(lambda: client.search_runs([experiment_id], f"attributes.run_name = '{name}'"))
         if len(same) > 1:  # another process has chosen the same free name at the same moment
-            client.update_run(run.info.run_id, name=f"{name}-{run.info.run_id[:6]}")
-            run = client.get_run(run.info.run_id)
+            new, run_id = f"{name}-{run.info.run_id[:6]}", run.info.run_id
+            store.patiently(lambda: client.update_run(run_id, name=new))
+            run = store.patiently(lambda: client.get_run(run_id))
     return RunSession(store=store, run=run, folder=Path(folder), every=every)
 
 
@@ -228,15 +238,19 @@ def resume_run(
 
     client = store.client()
     try:
-        run = client.get_run(run_id)
+        run = store.patiently(lambda: client.get_run(run_id))
     except MlflowException as error:
         raise BadInput(f"There is no run {run_id} in {store.uri}: `fishnet compare` lists them.") from error
     writer = Writer.from_tag(run.data.tags.get(PROCESS, ""))
     if run.info.status == "RUNNING" and writer and writer.alive() and writer != this_process():
         raise BadInput(f"Run {run_id} is still written by process {writer.pid}: wait for it, or end it first.")
-    for key, value in as_tags(process_tags() | dict(tags or {})).items():
-        client.set_tag(run_id, key, value)
-    client.update_run(run_id, status="RUNNING")
+
+    def marked() -> None:
+        for key, value in as_tags(process_tags() | dict(tags or {})).items():
+            client.set_tag(run_id, key, value)
+        client.update_run(run_id, status="RUNNING")
+
+    store.patiently(marked)
     try:
         session = RunSession(store=store, run=run, folder=Path(folder), every=every)
     except LockHeld as error:
@@ -283,7 +297,7 @@ def open_run(start: Callable[[], Session], *, outputs: Path) -> Iterator[Session
     error: BaseException | None = None
     try:
         if isinstance(session, RunSession):
-            for sentence in tidy(session.store, outputs):
+            for sentence in session.store.patiently(lambda: tidy(session.store, outputs)):
                 log.info(sentence)
         yield session
     except BaseException as raised:

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import sqlite3
 import threading
 import time
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from fishnet.errors import BadInput
+from fishnet.errors import BadInput, WorkFailed, disk_trouble
 from fishnet.files import LockHeld, locked, replacing
 from fishnet.text import slug
 
@@ -25,6 +29,8 @@ from .names import cut
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+Answer = TypeVar("Answer")
 
 DATABASE = "mlflow.db"
 PATIENCE = 30.0  # seconds that a server has to answer
@@ -59,8 +65,9 @@ def import_mlflow() -> None:
         os.environ.setdefault(name, value)
     import mlflow  # noqa: F401
 
-    for noisy in ("alembic", "mlflow.store.db", "git"):
+    for noisy in ("alembic", "git"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)  # it logs tracebacks of errors that it raises
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 
@@ -102,6 +109,29 @@ class Store:
         """A client of this store."""
         return client_for(self.uri)
 
+    def patiently(self, call: Callable[[], Answer], patience: float = PATIENCE) -> Answer:
+        """What the call returns, which may be made again: a server that fails now and then has `patience` seconds.
+
+        One that fails for so long, and a database that cannot be written, is a sentence.
+        """
+        from mlflow.exceptions import MlflowException
+
+        deadline, pause = time.monotonic() + patience, 0.25
+        while True:
+            try:
+                return call()
+            except MlflowException as error:
+                if known := _not_written(self.uri, error):
+                    raise known from error
+                if is_refusal(error) or not self.is_server:
+                    raise
+                if time.monotonic() + pause > deadline:
+                    raise BadInput(
+                        f"The tracking server {self.uri} fails ({one_line(error)}): mend it, or set tracking.uri."
+                    ) from error
+            time.sleep(pause)
+            pause = min(2 * pause, 4.0)
+
     def ui_address(self, port: int = PORT) -> str:
         """The server's own address, or the one at which `fishnet ui` will serve an embedded store."""
         return self.uri if self.is_server else f"http://127.0.0.1:{port}"
@@ -142,14 +172,16 @@ def open_store(uri: str | None, *, home: Path, patience: float = PATIENCE, creat
         return _open_server(location, patience)
     if not create and not location.exists():
         raise BadInput(f"No runs are kept in {location.parent} yet: `fishnet train` makes the first.")
-    return _open_database(location)
+    return _open_database(location, writes=create)
 
 
 def check_store(uri: str | None, *, home: Path) -> None:
     """Refuse an address that cannot keep runs, early and without making anything there."""
     location = _location(uri, home)
-    if isinstance(location, str) or location.exists():
-        open_store(uri, home=home, create=False)
+    if isinstance(location, str):
+        open_store(uri, home=home)
+    elif location.exists():
+        _open_database(location, writes=True)
 
 
 def _location(uri: str | None, home: Path) -> str | Path:
@@ -171,36 +203,100 @@ def _location(uri: str | None, home: Path) -> str | Path:
     return path.absolute()
 
 
+def is_same_store(first: str | None, second: str | None, *, home: Path) -> bool:
+    """Whether two addresses mean the same store; one that is no address of a store means none."""
+    try:
+        return _location(first, home) == _location(second, home)
+    except BadInput:
+        return False
+
+
+def shown_place(uri: str | None, *, home: Path) -> str:
+    """The store as a sentence names it, without a password."""
+    try:
+        place = str(_location(uri, home))
+    except BadInput:
+        place = str(uri).split(":")[0] + ":…"
+    return "".join(sign if sign.isprintable() else "?" for sign in re.sub(r"//[^/@]*@", "//", place))
+
+
 # ---- the embedded database
 
 
-def _open_database(path: Path) -> Store:
+def _open_database(path: Path, *, writes: bool) -> Store:
     import_mlflow()  # its two seconds stay outside the lock
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import DatabaseError
 
     store = Store(uri=f"sqlite:///{path}", artifacts=path.parent / "artifacts")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(Path(f"{path}.lock"), timeout=120):
-            if not path.exists():  # by a private class, for MLflow's client cannot close the temporary database
-                from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-                with replacing(path) as temporary:
-                    made = SqlAlchemyStore(f"sqlite:///{temporary}", (path.parent / "artifacts").as_uri())
-                    made.engine.dispose()
-            store.client().search_experiments(max_results=1)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with locked(Path(f"{path}.lock"), timeout=120):
+                _make_database(path)
+        _check_database(path, writes=writes)
+        store.client().search_experiments(max_results=1)
     except LockHeld as error:
         raise BadInput(f"{path}.lock is held by another process for two minutes: end it and try again.") from error
     except OSError as error:
+        if full := disk_trouble(error):
+            raise full from error
         raise BadInput(f"Runs cannot be kept in {path.parent} ({error.strerror}): set tracking.uri.") from error
-    except (MlflowException, DatabaseError) as error:
+    except (MlflowException, DatabaseError, sqlite3.Error) as error:
+        if known := _not_written(str(path), error):
+            raise known from error
         if "out-of-date" in str(error):
             raise BadInput(
                 f"{path} is of another MLflow version: save a copy, then run `mlflow db upgrade {store.uri}`."
             ) from error
         raise BadInput(f"{path} cannot be read as a run database ({one_line(error, 80)}): move it away.") from error
     return store
+
+
+def _make_database(path: Path) -> None:
+    """A whole database appears, unless another process has made it meanwhile."""
+    if not path.exists():  # by a private class, for MLflow's client cannot close the temporary database
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        with replacing(path) as temporary:
+            made = SqlAlchemyStore(f"sqlite:///{temporary}", (path.parent / "artifacts").as_uri())
+            made.engine.dispose()
+
+
+def _not_written(store: str, error: Exception) -> BadInput | WorkFailed | None:
+    """A full disk or a read-only database in one sentence; None for any other error."""
+    if any(sign in str(error) for sign in ("disk is full", "disk I/O error")):
+        return WorkFailed(f"{store} could not be written: is the disk full? What was there is intact.")
+    if any(sign in str(error) for sign in ("readonly", "unable to open")):
+        return BadInput(
+            f"{store} cannot be written, so no run can be kept in it: make it writable, or set tracking.uri."
+        )
+    return None
+
+
+def _check_database(path: Path, *, writes: bool) -> None:
+    """Refuse a database that is not MLflow's, or of an earlier MLflow, before MLflow makes its tables in it.
+
+    Raises what sqlite raises where it cannot be read, or not written and `writes` asks for that.
+    """
+    from mlflow.store.db.base_sql_model import Base
+
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=20)) as database:
+        known = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not {"alembic_version", "experiments", "runs"} <= known:
+            raise BadInput(
+                f"{path} is a database of something else, and nothing was written into it: give another tracking.uri."
+            )
+        if not {*Base.metadata.tables} <= known:
+            raise sqlite3.DatabaseError("out-of-date: it lacks tables of this version")
+        if writes:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+                database.execute("CREATE TABLE fishnet_probe (it INTEGER)")  # a lock alone is given for reading, too
+                database.rollback()
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):  # another process writes: then it can be written
+                    raise
 
 
 # ---- a server
@@ -236,9 +332,12 @@ def _request(client: MlflowClient, deadline: float, answer: list[Exception | Non
             answer.append(None)
             return
         except Exception as error:
-            if not any(sign in str(error) for sign in no_connection):
+            failed = re.search(r"(error code|too many) 50[0234]", str(error))
+            if not failed and not any(sign in str(error) for sign in no_connection):
                 answer.append(error)
                 return
             if time.monotonic() > deadline - 1:
+                if failed:
+                    answer.append(error)
                 return
         time.sleep(0.5)

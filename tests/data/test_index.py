@@ -116,7 +116,7 @@ def test_what_is_not_a_photo_is_left_out_and_counted(lake):
         "chub/.hidden.jpg",
         "chub/Thumbs.db",
         "chub/notes.txt",
-        "chub/scan.bmp",
+        "chub/scan.xcf",
         "stray.jpg",
         ".git/a/b.jpg",
     ):
@@ -124,7 +124,7 @@ def test_what_is_not_a_photo_is_left_out_and_counted(lake):
     found = index(lake)
     assert len(found.table) == 12
     assert not len(found.refused)
-    assert "1 .bmp" in said(found)
+    assert "1 .xcf" in said(found)
     assert "1 photos outside any class folder" in said(found)
 
 
@@ -443,3 +443,52 @@ def test_an_index_of_no_photos_is_as_good_as_none(tmp_path):
     file = tmp_path / ".photos.fishnet/index.parquet"
     pq.write_table(pq.read_table(file).slice(0, 0), file)
     assert len(build_index(root, progress=False).table) == 12
+
+
+# ---- large photos, and those that were closed too early
+
+
+def test_the_limit_of_pixels_is_asked_each_time(lake, monkeypatch):
+    buffer = BytesIO()
+    Image.new("RGB", (2000, 1000), "teal").save(buffer, "PNG")
+    write(lake, "perch/large.png", buffer.getvalue())
+    monkeypatch.setenv("FISHNET_MOST_MEGAPIXELS", "1")
+    refused = build_index(lake, progress=False).refused
+    assert refused["reason"].tolist() == ["2000 x 1000 pixels are too many (most_megapixels=1)"]
+    monkeypatch.setenv("FISHNET_MOST_MEGAPIXELS", "3")
+    assert "perch/large.png" in build_index(lake, progress=False).table["path"].tolist()
+    monkeypatch.setenv("FISHNET_MOST_MEGAPIXELS", "1")
+    assert build_index(lake, progress=False).refused["path"].tolist() == ["perch/large.png"]
+
+
+def test_a_jpeg_with_a_grey_rest_is_used_and_warned_about(lake):
+    buffer = BytesIO()
+    spots = np.random.default_rng(5).integers(0, 255, (40, 60, 3), np.uint8)
+    Image.fromarray(spots).resize((640, 480), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
+    data = buffer.getvalue()
+    write(lake, "perch/cut.jpg", data[: len(data) // 2] + b"\xff\xd9")
+    index = build_index(lake, progress=False)
+    assert "perch/cut.jpg" in index.table["path"].tolist()
+    (sentence,) = [text for text in index.warnings if "grey rest" in text]
+    assert sentence.startswith("1 JPEG ends in a grey rest, such as perch/cut.jpg")
+
+
+@pytest.mark.parametrize("most", [50, 100])
+def test_who_decodes_has_a_bound_of_memory_by_the_largest_photo(most):
+    code = "import resource; from fishnet.data import scan; before = scan.address_space(); scan.main(); "
+    code += "print(resource.getrlimit(resource.RLIMIT_AS)[0] - before)"
+    environment = os.environ | {"FISHNET_MOST_MEGAPIXELS": str(most)}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], stdin=subprocess.DEVNULL, env=environment, capture_output=True, text=True
+    )
+    bound = int(ended.stdout.split()[-1])
+    assert most * 13e6 < bound < most * 13e6 + 400e6
+
+
+@pytest.mark.slow
+def test_the_largest_photo_of_the_costliest_kind_fits_into_that_memory(lake):
+    buffer = BytesIO()
+    Image.new("RGBA", (11648, 8585), (200, 30, 30, 90)).save(buffer, "PNG", compress_level=1)
+    file = write(lake, "perch/large.png", buffer.getvalue())
+    ((_, facts),) = scan.scan([str(file)])
+    assert (facts["reason"], facts["width"]) == ("", 11648)

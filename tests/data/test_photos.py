@@ -54,7 +54,7 @@ def test_photos_below_a_folder_are_found_in_order(shapes, tmp_path):
 def test_what_a_folder_of_class_folders_leaves_out_is_left_out_here_too(shapes, tmp_path, caplog):
     root = tmp_path / "photos"
     shutil.copytree(shapes, root)
-    for name in ("scan.bmp", "new.heic", ".hidden.jpg"):
+    for name in ("scan.xcf", "new.heic", ".hidden.jpg"):
         (root / "disc" / name).touch()
     (root / ".cache").mkdir()
     shutil.copy(root / "disc/photo_000.jpg", root / ".cache/small.jpg")
@@ -69,7 +69,7 @@ def test_what_a_folder_of_class_folders_leaves_out_is_left_out_here_too(shapes, 
         *listing.warnings(),
         "disc/bad\\udcff.jpg: the file's name is not valid UTF-8",
     ]
-    assert "1 .bmp" in caplog.text and "1 special files" in caplog.text
+    assert "1 .xcf" in caplog.text and "1 special files" in caplog.text
 
 
 @pytest.fixture

@@ -2,7 +2,12 @@
 
 import math
 import multiprocessing
+import random
+import threading
 import time
+import urllib.error
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -134,7 +139,49 @@ def test_a_server_that_stays_away_is_said_in_time_and_served_later(tmp_path, cap
         assert sentence.startswith("2 metric values and 1 other entry wait in")
         assert sentence in caplog.text
         server.start()
-        assert "delivered" in deliver(tmp_path, uri=server.uri)[0]
+        assert "delivered" in deliver(tmp_path, uri=server.uri, home=tmp_path)[0]
         told = store.client().get_run(run.run_id)
         assert told.info.status == "FINISHED"
         assert told.data.metrics == {"val/loss": 0.5, "val/f1": 0.25}
+
+
+def test_a_server_that_fails_at_the_start_has_one_run_all_the_same(server, tmp_path, monkeypatch):
+    """Of the first calls every other one is answered by 500, some of them after they were carried out."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    calls, chance = [], random.Random(18)
+
+    class Flaky(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0))) or None
+            calls.append(self.path)
+            fails = len(calls) < 40 and chance.choice(["", "", "before", "after"])
+            status, answer = 500, b"out of order"
+            if fails != "before":
+                address, headers = f"{server.uri}{self.path}", dict(self.headers)
+                request = urllib.request.Request(address, body, headers, method=self.command)
+                try:
+                    with urllib.request.urlopen(request, timeout=30) as reply:
+                        got = (reply.status, reply.read())
+                except urllib.error.HTTPError as error:
+                    got = (error.code, error.read())
+                status, answer = (500, b"out of order") if fails else got
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(answer)
+
+        do_GET = do_PATCH = do_POST
+
+        def log_message(self, *arguments):
+            pass
+
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Flaky)
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    store = open_store(f"http://127.0.0.1:{proxy.server_port}", home=tmp_path)
+    run = start_run(store, experiment="flaky", run_name="one", folder=tmp_path / "run")
+    run.log_metrics({"val/loss": 0.5}, step=1)
+    assert run.finish(patience=60) == ""
+    proxy.shutdown()
+    proxy.server_close()
+    direct = open_store(server.uri, home=tmp_path)
+    (found,) = direct.client().search_runs([direct.experiment("flaky")])
+    assert (found.info.run_name, found.info.status, found.data.metrics) == ("one", "FINISHED", {"val/loss": 0.5})

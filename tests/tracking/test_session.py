@@ -21,13 +21,14 @@ def history(session, key):
 
 
 def test_everything_reported_is_in_the_store_when_the_run_ends(session, tmp_path):
-    (tmp_path / "maps").mkdir()
-    (tmp_path / "maps" / "a.jpg").write_bytes(b"jpeg")
+    maps = tmp_path / "run" / "maps"
+    maps.mkdir()
+    (maps / "a.jpg").write_bytes(b"jpeg")
     for epoch in range(3):
         session.log_metrics({"val/loss": 1 / (epoch + 1), "f1/Klunzinger's × 鱼": 0.5}, step=epoch)
     session.log_params({"model": {"lr": 0.1}})
-    session.log_artifacts(tmp_path / "maps", "gradcam/0")
-    session.log_artifacts(tmp_path / "maps" / "a.jpg")
+    session.log_artifacts(maps, "gradcam/0")
+    session.log_artifacts(maps / "a.jpg")
     session.log_dict({"name": "É"}, "report/names.json")
     session.log_input(name="reef", digest="d" * 50, source="/photos", context="train", profile={"photos": 12})
     assert session.finish() == ""
@@ -162,11 +163,11 @@ def test_a_store_that_stays_away_leaves_a_sentence_and_the_next_command_delivers
     assert "fishnet compare deliver=true" in sentence
     door.away = False
     assert run_of(run).info.status == "RUNNING"
-    (said,) = delivery.deliver(tmp_path)
+    (said,) = delivery.deliver(tmp_path, uri=run.store.uri, home=tmp_path)
     assert "delivered" in said
     assert run_of(run).info.status == "FINISHED"
     assert len(history(run, "val/f1")) == 3
-    assert delivery.deliver(tmp_path) == []
+    assert delivery.deliver(tmp_path, uri=run.store.uri, home=tmp_path) == []
 
 
 def test_a_store_back_after_the_end_was_said_stays_ended(loseable, monkeypatch):

@@ -1,16 +1,21 @@
 import multiprocessing
 import os
+import resource
+import shutil
 import socket
+import sqlite3
+import tempfile
 import threading
 import time
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
-from fishnet.errors import BadInput
+from fishnet.errors import BadInput, WorkFailed
 from fishnet.tracking.session import start_run
-from fishnet.tracking.store import open_store
+from fishnet.tracking.store import Store, check_store, open_store
 
 
 def start_one(home: Path, number: int) -> None:
@@ -77,6 +82,121 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_was(tmp_path):
     with pytest.raises(BadInput, match="move it away"):
         open_store(str(tmp_path), home=tmp_path)
     assert (tmp_path / "mlflow.db").read_bytes().startswith(b"photos")
+
+
+@pytest.mark.parametrize("content", [b"", None], ids=["empty", "of another program"])
+def test_a_database_of_something_else_is_refused_and_left_as_it_was(tmp_path, content):
+    file = tmp_path / "catches.db"
+    if content is None:
+        with closing(sqlite3.connect(file)) as database:
+            database.execute("CREATE TABLE catches (species TEXT)")
+            database.execute("INSERT INTO catches VALUES ('perch')")
+            database.commit()
+    else:
+        file.write_bytes(content)
+    before = file.read_bytes()
+    for create in (False, True):
+        with pytest.raises(BadInput, match="a database of something else"):
+            open_store(str(file), home=tmp_path, create=create)
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_database_of_an_earlier_mlflow_is_not_changed_unasked(store, tmp_path):
+    file = tmp_path / "home" / "mlflow.db"
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("DROP TABLE trace_tags")
+        database.commit()
+    before = file.read_bytes()
+    with pytest.raises(BadInput, match="mlflow db upgrade"):
+        open_store(store.uri, home=tmp_path, create=False)
+    assert file.read_bytes() == before
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_no_half_database(tmp_path, capfd):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, before[1]))
+    try:
+        with pytest.raises(WorkFailed, match="is the disk full"):
+            open_store(str(tmp_path), home=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.glob("mlflow.db*[!k]"))  # but for the lock
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_disk_that_fills_up_when_the_run_begins_is_a_sentence(store, tmp_path, capfd):
+    size = (tmp_path / "home" / "mlflow.db").stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        with pytest.raises(WorkFailed, match="is the disk full"):
+            start_many(store, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def start_many(store: Store, folder: Path) -> None:
+    for number in range(100):
+        start_run(store, experiment="reef", folder=folder / str(number), run_name="x" * 200).finish()
+
+
+def test_a_read_only_database_can_be_looked_at_and_takes_no_run(store, capfd):
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "mlflow.db"
+        shutil.copy(store.uri.removeprefix("sqlite:///"), file)
+        file.chmod(0o444)
+        Path(folder).chmod(0o555)
+        with unprivileged():
+            assert open_store(str(file), home=Path(folder), create=False).client().search_experiments()
+            for attempt in (open_store, check_store):
+                with pytest.raises(BadInput, match=r"make it writable, or set tracking\.uri"):
+                    attempt(str(file), home=Path(folder))
+        Path(folder).chmod(0o755)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@contextmanager
+def unprivileged():
+    """Root may write anywhere: inside, this process is nobody."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+def test_a_server_that_fails_now_and_then_is_asked_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    failures = [500, 503, 500]
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            status = failures.pop() if failures else 200
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(b"out of order" if status != 200 else b"{}")
+
+        do_GET = do_POST
+
+        def log_message(self, *arguments):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    uri = f"http://127.0.0.1:{server.server_port}"
+    assert open_store(uri, home=tmp_path).uri == uri
+    failures += [500] * 1000
+    _refused_within(uri, "not as an MLflow server", tmp_path)
+    store = Store(uri=uri)
+    with pytest.raises(BadInput, match=f"{uri} fails"):
+        store.patiently(lambda: store.client().search_experiments(), patience=1.0)
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
