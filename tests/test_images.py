@@ -1,19 +1,21 @@
 """The loader on photos drawn here: what it shows, and what it refuses before it costs anything."""
 
 import hashlib
+import os
 import struct
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from fishnet.headers import Capture, capture, coarseness
-from fishnet.images import RefusedImage, UnreadableFile, load_image, load_pixels
+from fishnet.images import RefusedImage, UnreadableFile, load_image, load_pixels, read_bytes
 
 rng = np.random.default_rng(0)
 
@@ -359,3 +361,10 @@ def test_how_coarsely_a_jpeg_is_coded_is_read_from_its_beginning():
     assert coarse[1] == sum(map(sum, tables.values()))
     assert coarseness(packed("JPEG", quality=75)[:700]) == coarse[1]
     assert coarseness(packed("PNG")) == coarseness(b"") == coarseness(b"\xff\xd8\xff\xdb\x00") == 0
+
+
+def test_what_is_no_file_is_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path in (tmp_path / "pipe.jpg", Path("/dev/zero"), tmp_path):
+        with pytest.raises(UnreadableFile, match="no file"):
+            read_bytes(path)

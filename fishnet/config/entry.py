@@ -74,6 +74,7 @@ def start(work: Callable[[DictConfig], object], verb: str, sweep: Callable | Non
     parser.error = refuse  # type: ignore[method-assign]
     arguments = parser.parse_args()
     try:
+        check_unicode(arguments.overrides)
         if arguments.multirun and arguments.cfg:
             _ask_of_first_job(arguments)
         main = hydra.main(version_base="1.3", config_path=CONF, config_name=verb)(job)
@@ -105,6 +106,14 @@ def start(work: Callable[[DictConfig], object], verb: str, sweep: Callable | Non
         sentence = as_user_error(raised, verb)
         _print_once(sentence)
         raise SystemExit(sentence.status) from None
+
+
+def check_unicode(overrides: list[str]) -> None:
+    """Refuse a value with a byte that is no text: names with such bytes go into tables, logs and stores as text."""
+    for word in overrides:
+        shown = word.encode("utf-8", "backslashreplace").decode()
+        if shown != word:
+            raise BadInput(f"{shown} is not valid UTF-8: rename the file or folder (convmv does many at once).")
 
 
 @contextmanager
