@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 
 import pandas as pd
 import pytest
@@ -74,6 +75,17 @@ def test_a_photo_that_has_become_a_pipe_keeps_its_row(fishnet, trained, photos, 
     ended = fishnet("predict", BEST, "images=photos")
     assert ended.status == 0, ended.err
     assert [bool(row["problem"]) for row in rows(tmp_path / "predictions.csv")] == [True, True, False]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_leaves_neither_half_a_table_nor_a_hidden_one(fishnet, trained, photos, tmp_path, monkeypatch, number):
+    from fishnet.models import answer_table
+
+    monkeypatch.setattr(answer_table, "answers", lambda *_: signal.raise_signal(number) or iter(()))
+    before = {*tmp_path.iterdir()}
+    ended = fishnet("predict", BEST, "images=photos")
+    assert (ended.status, "Traceback" in ended.err) == (128 + number, False)
+    assert {*tmp_path.iterdir()} == before
 
 
 @pytest.mark.parametrize(("sure", "unsure"), [("0", "False"), ("1", "True")])
