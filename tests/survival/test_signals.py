@@ -131,11 +131,8 @@ def test_what_a_kill_left_is_closed_by_the_next_command_and_goes_on_by_its_run_i
     assert (run.info.run_id, run.info.status) == (run_id, "FINISHED")
     client = open_store(None, home=tmp_path).client()
     for metric in ("train/loss", "val/loss", "optim/lr"):
-        told: dict[int, set[float]] = {}
-        for entry in client.get_metric_history(run_id, metric):
-            told.setdefault(entry.step, set()).add(entry.value)
-        assert sorted(told) == list(range(end)), metric
-        assert all(len(values) == 1 for values in told.values()), metric  # a repeated epoch says the same again
+        steps = [entry.step for entry in client.get_metric_history(run_id, metric)]
+        assert sorted(steps) == list(range(end)), metric  # each once, though epochs were trained again
 
 
 MEMORY = Path("/dev/shm")  # another file system than any disk
