@@ -8,6 +8,7 @@ import errno
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 
@@ -23,12 +24,12 @@ class WorkFailed(Exception):
     status = 1
 
 
-def disk_trouble(error: OSError) -> WorkFailed | None:
-    """A full disk (or quota, or size limit) in one sentence; None for any other error."""
+def disk_trouble(error: OSError, file: Path | None = None) -> WorkFailed | None:
+    """A full disk (or quota, or size limit) in one sentence, which names the file; None for any other error."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return None
     return WorkFailed(
-        f"{error.filename or 'a file'} could not be written ({error.strerror}): is the disk full? "
+        f"{file or error.filename or 'a file'} could not be written ({error.strerror}): is the disk full? "
         "What was there is intact."
     )
 

@@ -1,9 +1,13 @@
 """Files that appear whole or not at all, whatever kills the process meanwhile; and locks between processes."""
 
+import glob
 import logging
 import os
+import re
 import shutil
+import socket
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +21,7 @@ def replacing(target: Path, *, alone: bool = False) -> Iterator[Path]:
 
     `alone`: nobody else writes this file meanwhile, so what a kill leaves behind is what the next one writes over.
     """
-    writer = "" if alone else f"{os.getpid()}.{threading.get_ident()}."
+    writer = "" if alone else f"{_processes()}.{os.getpid()}.{threading.get_ident()}."
     temporary = target.with_name(f".{target.name}.{writer}part")
     try:
         yield temporary
@@ -27,6 +31,32 @@ def replacing(target: Path, *, alone: bool = False) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def remove_leftovers(target: Path) -> None:
+    """Take away what killed processes of this machine have left of `target`; others that write it are left alone."""
+    number = re.compile(rf"\.{re.escape(target.name)}\.{_processes()}\.(\d+)\.\d+\.part")
+    for file in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+        found = number.fullmatch(file.name)
+        if found and not _is_alive(int(found[1])):
+            file.unlink(missing_ok=True)
+
+
+def _processes() -> str:
+    """A name for the numbers of processes that are known here: another machine or container has others."""
+    namespace = "/proc/self/ns/pid"
+    within = os.readlink(namespace) if os.path.islink(namespace) else ""
+    return f"{zlib.crc32(f'{socket.gethostname()} {within}'.encode()):08x}"
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextmanager

@@ -7,6 +7,7 @@ changes global state of Pillow, so it may be called from threads.
 
 import hashlib
 import os
+import stat
 import warnings
 from io import BytesIO
 from pathlib import Path
@@ -130,9 +131,12 @@ def decoding_memory(megapixels: int) -> int:
 
 
 def read_bytes(path: Path | str) -> bytes:
-    """The file's bytes; a missing, unreadable or enormous file is refused like a broken one."""
+    """The file's bytes; a missing, unreadable or enormous file is refused like a broken one, and so is what is no file:
+    a pipe would be waited for without end, and a device has no last byte."""
     try:
-        with open(path, "rb") as file:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise UnreadableFile("it is no file, but a folder, pipe, socket or device")
+        with open(path, "rb", opener=_at_once) as file:
             size = os.fstat(file.fileno()).st_size
             data = file.read(min(size, MAX_BYTES) + 1)  # a read of 64 MB would reserve them
     except OSError as error:
@@ -140,6 +144,11 @@ def read_bytes(path: Path | str) -> bytes:
     if len(data) > MAX_BYTES:
         raise RefusedImage(f"the file is larger than {MAX_BYTES // 1024 // 1024} MB")
     return data
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a file; one that has become a pipe meanwhile is not waited for."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _decode(data: bytes, header: Header, min_side: int | None) -> Image.Image:

@@ -8,12 +8,13 @@ import itertools
 import logging
 import os
 import shutil
+import stat
 import sys
 import textwrap
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 if TYPE_CHECKING:
@@ -47,6 +48,17 @@ class Lines(logging.StreamHandler):
     def format(self, record: logging.LogRecord) -> str:
         """Broken between words, where a terminal would break it anywhere; elsewhere as it is."""
         return for_terminal(super().format(record), self.stream)
+
+
+def leave_terminal() -> None:
+    """Write to nowhere what would go to a terminal that was closed: each line would be an error of its own."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        with suppress(OSError):  # a stream that was closed before
+            about = os.fstat(stream)
+            if stat.S_ISCHR(about.st_mode) and about.st_rdev != os.fstat(nowhere).st_rdev:
+                os.dup2(nowhere, stream)
+    os.close(nowhere)
 
 
 def for_terminal(text: str, stream: TextIO, indent: int = 0) -> str:

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from fishnet.files import LockHeld, locked, replacing, write_whole
+from fishnet.files import LockHeld, locked, remove_leftovers, replacing, write_whole
 
 
 def test_an_error_leaves_the_old_file_and_nothing_beside_it(tmp_path):
@@ -33,6 +33,25 @@ def test_what_a_kill_leaves_of_a_lone_writer_is_written_over(tmp_path):
     assert target.read_text() == "old" and len(list(tmp_path.iterdir())) == 2
     write_whole(target, "new", alone=True)
     assert target.read_text() == "new" and list(tmp_path.iterdir()) == [target]
+
+
+def test_what_kills_leave_of_several_writers_is_taken_away_and_a_writer_that_lives_keeps_its_file(tmp_path):
+    target = tmp_path / "table.csv"
+    code = (
+        "import os, pathlib, sys; from fishnet.files import replacing\n"
+        "with replacing(pathlib.Path(sys.argv[1])) as temporary:\n"
+        "    temporary.write_text('half'); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(target)], check=False)
+    (left,) = tmp_path.iterdir()
+    elsewhere = tmp_path / left.name.replace("table.csv.", "table.csv.0", 1)  # another machine's
+    other = tmp_path / left.name.replace("table", "tables")
+    for file in (elsewhere, other):
+        file.touch()
+    with replacing(target) as temporary:
+        temporary.write_text("new")
+        remove_leftovers(target)
+    assert {*tmp_path.iterdir()} == {target, elsewhere, other} and target.read_text() == "new"
 
 
 def test_two_writers_do_not_meet_in_one_temporary_file(tmp_path):

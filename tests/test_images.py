@@ -1,19 +1,21 @@
 """The loader on photos drawn here: what it shows, and what it refuses before it costs anything."""
 
 import hashlib
+import os
 import struct
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from fishnet.headers import Capture, capture, coarseness
-from fishnet.images import RefusedImage, UnreadableFile, load_image, load_pixels
+from fishnet.images import RefusedImage, UnreadableFile, load_image, load_pixels, read_bytes
 
 rng = np.random.default_rng(0)
 
@@ -553,3 +555,10 @@ def test_a_jpeg_that_was_closed_too_early_shows_how_much_is_missing(kept, least,
         exif[0x0112] = turn
         turned = cut[:2] + encoded(photo(8, 8), "JPEG", exif=exif)[2:].partition(b"\xff\xdb")[0] + cut[2:]
         assert least <= load_image(turned, min_side=min_side).info["grey_rest"] <= most
+
+
+def test_what_is_no_file_is_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path in (tmp_path / "pipe.jpg", Path("/dev/zero"), tmp_path):
+        with pytest.raises(UnreadableFile, match="no file"):
+            read_bytes(path)

@@ -1,4 +1,4 @@
-"""`fishnet train` as real processes, forked from one that has imported everything, so that a start costs no imports."""
+"""Verbs as real processes, forked from one that has imported everything, so that a start costs no imports."""
 
 import multiprocessing
 import os
@@ -10,9 +10,11 @@ from pathlib import Path
 from fishnet.config.quoting import quoted
 
 PRELOADED = [
-    "fishnet.runs.building",
-    "fishnet.runs.resuming",
-    "fishnet.runs.running",
+    "fishnet.config.building",
+    "fishnet.config.resuming",
+    "fishnet.runs.run",
+    "fishnet.models.answer_table",
+    "fishnet.explain.maps",
     "fishnet.callbacks.heatmaps",
     "fishnet.measure.report",
     "mlflow.store.tracking.sqlalchemy_store",
@@ -29,17 +31,23 @@ def prepare() -> None:
 
 
 def train(home: Path, *arguments: str, temporary: Path, log: Path):
-    process = _context.Process(target=_become_train, args=(home, list(arguments), temporary, log))
+    return begin("train", home, *arguments, temporary=temporary, log=log)
+
+
+def begin(verb: str, home: Path, *arguments: str, temporary: Path, log: Path):
+    """A verb as the leader of a group of its own."""
+    process = _context.Process(target=_become, args=(verb, home, list(arguments), temporary, log))
     process.start()
     return process
 
 
-def _become_train(home: Path, arguments: list[str], temporary: Path, log: Path) -> None:
+def _become(verb: str, home: Path, arguments: list[str], temporary: Path, log: Path) -> None:
+    os.setsid()
     os.chdir(home)
     os.environ["TMPDIR"] = str(temporary)
     tempfile.tempdir = None  # asked anew: it may have been settled before the fork
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for number in (1, 2):
         os.dup2(file, number)
-    sys.argv = ["fishnet.commands.train", *(quoted(argument, "train") for argument in arguments)]
-    runpy.run_module("fishnet.commands.train", run_name="__main__", alter_sys=True)
+    sys.argv = [f"fishnet.commands.{verb}", *(quoted(argument, verb) for argument in arguments)]
+    runpy.run_module(f"fishnet.commands.{verb}", run_name="__main__", alter_sys=True)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from fishnet.errors import Interrupted, WorkFailed
+from fishnet.progress import leave_terminal
 
 from .checkpoints import LastCheckpoint
 from .lightning_internals import at_step_end
@@ -21,18 +22,28 @@ from .readings import Readings
 
 log = logging.getLogger("fishnet")
 
-WATCHED = (signals.SIGTERM, signals.SIGINT, signals.SIGUSR1)  # USR1: Slurm's warning before the time limit
+# HUP: the terminal was closed; USR1: Slurm's warning before the time limit
+WATCHED = (signals.SIGTERM, signals.SIGINT, signals.SIGHUP, signals.SIGUSR1)
+IMPATIENT = 3  # Ctrl-C so often does not wait for the checkpoint
 
 MOST_NAMED = 32  # photos in a sentence
 TOGETHER = 16  # steps after which several processes look at their losses at once
 
 
 class StopOnSignal(L.Callback):
-    """During training a signal waits for the end of the step and leaves a checkpoint; anywhere else it ends at once."""
+    """During training a signal waits for the end of the step and leaves a checkpoint; anywhere else it ends at once.
+
+    Signals that follow the first one change nothing: neither a second Ctrl-C nor a scheduler that repeats itself cuts
+    short what the first has begun. The third Ctrl-C ends at once. SIGHUP that is ignored (nohup) stays ignored.
+    """
 
     def __init__(self) -> None:
-        self.signal: int | None = None
+        self.signal: int | None = None  # the first
+        self._interrupts = 0
         self._waiting = False
+        self._watched = [
+            each for each in WATCHED if each != signals.SIGHUP or signals.getsignal(each) != signals.SIG_IGN
+        ]
         self._watch()
 
     def _watch(self, trainer: L.Trainer | None = None, pl_module: L.LightningModule | None = None) -> None:
@@ -41,16 +52,18 @@ class StopOnSignal(L.Callback):
         That one ends with status 0 and no checkpoint, and with several processes it broadcasts from inside the signal
         handler, which can lock them.
         """
-        for number in WATCHED:
+        for number in self._watched:
             signals.signal(number, self._note)
 
     on_validation_start = on_test_start = _watch
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        impatient = self.signal is not None and number == signals.SIGINT
-        self.signal = number
-        if not self._waiting or impatient:
-            raise Interrupted(number)
+        first, self.signal = self.signal is None, self.signal or number
+        self._interrupts += number == signals.SIGINT
+        if number == signals.SIGHUP:
+            leave_terminal()
+        if (first and not self._waiting) or self._interrupts >= IMPATIENT:
+            raise Interrupted(self.signal)
 
     def _stop_if_signalled(self, trainer: L.Trainer, keep: Callable[[LastCheckpoint], None] | None) -> None:
         """Stop where a signal came, here or in another process, all at the same step; `keep` writes the checkpoint."""

@@ -24,3 +24,8 @@ def validate_again(checkpoint: dict[str, Any]) -> None:
 
 def epochs_begun(checkpoint: dict[str, Any]) -> int:
     return checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["ready"]
+
+
+def steps_taken(checkpoint: dict[str, Any]) -> int:
+    """The steps as loggers count them."""
+    return checkpoint["loops"]["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"]

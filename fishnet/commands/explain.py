@@ -180,6 +180,8 @@ def go_on(out: Path, about: str, overwrite: bool) -> bool:
     """Whether all maps of this model, these photos and this method are there already, from a run that was ended before
     its page was written. What such a run has made of maps, or as maps of something else, is taken away; so is all that
     a finished one has made, where it may be written over."""
+    from fishnet.explain.maps import UNFINISHED
+
     mark = out / UNDERWAY
     if overwrite and (out / "maps.npy").exists() and not mark.exists():
         write_whole(mark, "")  # from here on it is a run that was ended, whatever happens
@@ -191,7 +193,10 @@ def go_on(out: Path, about: str, overwrite: bool) -> bool:
             (out / "maps.npy").unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     write_whole(mark, about)
-    return (out / "maps.npy").exists()
+    kept = (out / "maps.npy").exists()
+    if kept:  # the last of the maps' files: it was ended before it took away what these were made of
+        shutil.rmtree(out / UNFINISHED, ignore_errors=True)
+    return kept
 
 
 def source_of_classes(images: Path, photos: list[Path], classes: list[str]) -> FolderSource | None:

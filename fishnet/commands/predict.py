@@ -34,7 +34,7 @@ from fishnet.config.entry import start
 from fishnet.config.validate import check, check_writable, constructor, validate
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
-from fishnet.files import replacing
+from fishnet.files import remove_leftovers, replacing
 from fishnet.progress import with_progress, working
 from fishnet.ranges import AtLeast, FreeText, Probability, Within
 from fishnet.text import counted, few_of, reasons_in_lines
@@ -196,6 +196,7 @@ def write_table(table: "AnswerTable", blocks: "list[list[Observation]]", out: Pa
     with replacing(out) as temporary:
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(out)
             temporary.touch()
         except OSError as error:
             raise BadInput(f"out={out} cannot be written ({error.strerror}).") from error

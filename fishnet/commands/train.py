@@ -92,8 +92,8 @@ def train(config: DictConfig) -> dict[str, float]:
         precision_reason = choose_precision(config, model)
         if config.tune:
             lr_range.configure(config, photos=len(data.rows("train")))
-        logger = building.build_logger(config, folder=folder, command="train", run_id=run_id)
-        trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch)
+        logger = building.build_logger(config, folder=folder, command="train", run_id=run_id, checkpoint=checkpoint)
+        trainer = building.build_trainer(config, logger=logger, folder=folder, watch=watch, checkpoint=checkpoint)
         run.announce(data)
         if not gan:
             settle_fit(config, data, model)

@@ -12,22 +12,25 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from fishnet.callbacks.checkpoints import DurableCheckpointIO
 from fishnet.callbacks.guards import FiniteNumbers, SeededSteps, StopOnSignal
+from fishnet.callbacks.lightning_internals import steps_taken
 from fishnet.callbacks.logistic import LogisticHead
 from fishnet.callbacks.progress import RunBar
 from fishnet.callbacks.report import Curves, EpochLines, Speed
 from fishnet.data.datamodule import ImageFolderData
 from fishnet.environment import PARENT_RUN, SWEPT_KEYS
 from fishnet.errors import BadInput
+from fishnet.models.checkpoint import newest, read_checkpoint
 from fishnet.models.classifier import ImageClassifier
 from fishnet.models.isolation import accepts_size, learns_from_one_photo, rng_preserved
 from fishnet.runs.records import run_tags
 from fishnet.tracking import names
 from fishnet.tracking.logger import MlflowLogger
+from fishnet.tracking.metric_table import metric_table
 from fishnet.tracking.runs import run_name
 
 from .gan_checks import is_gan
@@ -60,8 +63,11 @@ def quieten() -> None:
         warnings.filterwarnings("ignore", message=f".*{message}")
 
 
-def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, watch: StopOnSignal) -> L.Trainer:
-    """Lightning's own trainer; guards are always on, other callbacks come from the configuration."""
+def build_trainer(
+    config: DictConfig, *, logger: MlflowLogger, folder: Path, watch: StopOnSignal, checkpoint: str | None = None
+) -> L.Trainer:
+    """Lightning's own trainer; guards are always on, other callbacks come from the configuration. A resumed run goes on
+    from its `checkpoint`."""
     chosen = [instantiate(node, _convert_="all") for node in config.callbacks.values() if node is not None]
     guards: list[L.Callback] = [SeededSteps(seed=config.seed), watch]
     if not config.get("tune"):  # the loss of a range test is meant to run away, and its epochs mean nothing
@@ -79,7 +85,7 @@ def build_trainer(config: DictConfig, *, logger: MlflowLogger, folder: Path, wat
     try:
         return instantiate(settings, _convert_="all", _partial_=True)(
             callbacks=[*guards, *chosen, LogisticHead()],  # behind the features that it is fitted on
-            logger=[logger, *more_loggers(config, folder)],
+            logger=[logger, *more_loggers(config, folder, checkpoint)],
             default_root_dir=str(folder),
             plugins=[DurableCheckpointIO()],
             enable_progress_bar=False,  # RunBar is the program's own
@@ -97,16 +103,24 @@ def check_logger(config: DictConfig) -> None:
         config.tracking.offline = True
 
 
-def more_loggers(config: DictConfig, folder: Path) -> list[Logger]:
-    """The logger that `logger=` asks for beside MLflow's, which owns the run; it writes into the run's folder."""
+def more_loggers(config: DictConfig, folder: Path, checkpoint: str | None = None) -> list[Logger]:
+    """The logger that `logger=` asks for beside MLflow's, which owns the run; it writes into the run's folder. What it
+    has there of steps that the `checkpoint` does not know is taken away: they are trained again."""
+    steps = None if checkpoint is None else steps_taken(read_checkpoint(Path(checkpoint)))
     match config.get("logger", "mlflow"):
         case "csv":
-            return [CSVLogger(str(folder), name="", version="csv")]
+            return [metric_table(folder, steps)]
         case "tensorboard":
-            return [TensorBoardLogger(str(folder), name="", version="tensorboard")]
+            return [TensorBoardLogger(str(folder), name="", version="tensorboard", purge_step=steps)]
         case "wandb":
             return [WandbLogger(project=config.tracking.experiment, name=folder.name, save_dir=str(folder))]
     return []
+
+
+def is_earlier(checkpoint: Path, folder: Path) -> bool:
+    """Whether a run of this folder has come further than the checkpoint."""
+    last = newest(folder)
+    return last is not None and steps_taken(read_checkpoint(last)) > steps_taken(read_checkpoint(checkpoint))
 
 
 def build_data(config: DictConfig) -> ImageFolderData:
@@ -146,15 +160,18 @@ def parameter_tags(model: L.LightningModule) -> dict[str, int]:
 
 
 def build_logger(
-    config: DictConfig, *, folder: Path, command: str, name: str | None = None, run_id: str | None = None
-) -> MlflowLogger:
-    """The run's logger, with its name and tags; nothing exists in the store before the run is opened."""
+    config: DictConfig, *, folder: Path, command: str, name: str | None = None, run_id: str | None = None,
+    checkpoint: str | None = None,
+) -> MlflowLogger:  # fmt: skip
+    """The run's logger, with its name and tags; nothing exists in the store before the run is opened. A resumed run has
+    its `run_id`, and the `checkpoint` from which it goes on."""
     return instantiate(
         config.tracking,
         run_name=choose_name(config, name),
         home=str(Path.cwd()),
         folder=str(folder),
         run_id=run_id,
+        again=checkpoint is not None and is_earlier(Path(checkpoint), folder / "checkpoints"),
         parent=os.environ.get(PARENT_RUN),
         tags=run_tags(config, folder, command),
     )

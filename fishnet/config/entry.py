@@ -5,11 +5,13 @@ Everything here runs before torch is imported.
 
 import math
 import os
+import signal
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from types import FrameType
 from typing import NoReturn
 
 import hydra
@@ -20,7 +22,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from fishnet.environment import limit_photos
 from fishnet.errors import BadInput, Interrupted, WorkFailed, disk_trouble
-from fishnet.progress import for_terminal, shared_terminal
+from fishnet.progress import for_terminal, leave_terminal, shared_terminal
 from fishnet.text import counted, nearest
 
 from .compose import check_sweep, first_job, known_keys, searchpath, swept_values
@@ -28,6 +30,7 @@ from .help import help_text
 from .hydra_internals import chosen_option, chosen_twice, get_args_parser, mistyped_group, mistyped_key
 
 CONF = "pkg://fishnet.conf"
+SAME_WISH = 1.0  # seconds: a signal so soon after another one asks for nothing new
 GRACE = 30.0  # seconds for the first of several processes to end by itself
 MULTIRUN = ("-m", "--multirun")
 OWN_MODULES = ("-cd", "--config-dir", "packages=", "_target_", "searchpath")  # words by which a user brings modules
@@ -78,36 +81,74 @@ def start(work: Callable[[DictConfig], object], verb: str, sweep: Callable | Non
     parser.error = refuse  # type: ignore[method-assign]
     arguments = parser.parse_args()
     try:
+        check_unicode(arguments.overrides)
         if arguments.multirun and arguments.cfg:
             _ask_of_first_job(arguments)
         main = hydra.main(version_base="1.3", config_path=CONF, config_name=verb)(job)
-        if arguments.help:
-            doc = work.__globals__["__doc__"]  # type: ignore[attr-defined]
-            print(help_text(doc, verb, arguments.overrides, searchpath(arguments.config_dir)))
-        elif arguments.multirun and not (arguments.cfg or arguments.info or arguments.hydra_help):
-            base = check_sweep(arguments.overrides, verb, arguments.config_dir)
-            if any(word.startswith("hydra/launcher=") for word in arguments.overrides):
-                words = f"{_jobs(arguments.overrides)} in processes of their own: the lines of several come together."
-                print(for_terminal(words, sys.stderr), file=sys.stderr, flush=True)
-            if sweep is None:
-                run_jobs()
+        with ended_by_signals():
+            if arguments.help:
+                doc = work.__globals__["__doc__"]  # type: ignore[attr-defined]
+                print(help_text(doc, verb, arguments.overrides, searchpath(arguments.config_dir)))
+            elif arguments.multirun and not (arguments.cfg or arguments.info or arguments.hydra_help):
+                base = check_sweep(arguments.overrides, verb, arguments.config_dir)
+                if any(word.startswith("hydra/launcher=") for word in arguments.overrides):
+                    words = f"{_jobs(arguments.overrides)} in processes of their own: lines of several come together."
+                    print(for_terminal(words, sys.stderr), file=sys.stderr, flush=True)
+                if sweep is None:
+                    run_jobs()
+                else:
+                    sweep(base, arguments.overrides, run_jobs)
             else:
-                sweep(base, arguments.overrides, run_jobs)
-        else:
-            run_jobs()
+                run_jobs()
     except (BadInput, WorkFailed) as error:
         _print_once(error)
         _leave(error.status)
     except Interrupted as interrupted:
         _leave(128 + interrupted.signal)
     except KeyboardInterrupt:
-        _leave(130)
+        _leave(128 + signal.SIGINT)
     except BrokenPipeError:  # `fishnet train --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (HydraException, OmegaConfBaseException, OSError, ValueError) as raised:
         sentence = as_user_error(raised, verb)
         _print_once(sentence)
         raise SystemExit(sentence.status) from None
+
+
+def check_unicode(overrides: list[str]) -> None:
+    """Refuse a value with a byte that is no text: names with such bytes go into tables, logs and stores as text."""
+    for word in overrides:
+        shown = word.encode("utf-8", "backslashreplace").decode()
+        if shown != word:
+            raise BadInput(f"{shown} is not valid UTF-8: rename the file or folder (convmv does many at once).")
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM, and SIGHUP of a terminal that was closed, end any verb as Ctrl-C does: what it has begun is put away.
+
+    A second signal that follows at once does not disturb that. One that is ignored (nohup) stays ignored; a verb may
+    handle signals in its own way, and at the end of the block all are handled as before.
+    """
+    last = -math.inf
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal last
+        before, last = last, time.monotonic()
+        if number == signal.SIGHUP:
+            leave_terminal()
+        if last - before > SAME_WISH:
+            raise KeyboardInterrupt if number == signal.SIGINT else Interrupted(number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    watched = [number for number, handler in before.items() if handler != signal.SIG_IGN]
+    for number in watched:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in watched:
+            signal.signal(number, before[number])
 
 
 def _ask_of_first_job(arguments: Namespace) -> None:
@@ -189,7 +230,10 @@ def _print_once(error: BadInput | WorkFailed) -> None:
 
 
 def _leave(status: int) -> NoReturn:
-    """Ranks above 0 wait for rank 0 to end by itself: Lightning kills it when another rank fails."""
+    """Ranks above 0 wait for rank 0 to end by itself: Lightning kills it when another rank fails. Another Ctrl-C ends
+    what is left without a traceback."""
+    if status > 128:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     first = os.getppid()
     deadline = time.monotonic() + GRACE
     while os.environ.get("LOCAL_RANK", "0") != "0" and os.getppid() == first and time.monotonic() < deadline:

@@ -106,6 +106,8 @@ def comparable(name: str) -> str:
 
 def read_class_names(root: Path) -> ClassNames:
     """The names of a folder's classes; none where there is no `classes.csv` or it is a table of something else."""
+    if not (root / "classes.csv").is_file():  # a pipe would be waited for
+        return ClassNames()
     try:
         with open(root / "classes.csv", newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.DictReader(file) if row.get("class") and row.get("name")]

@@ -23,7 +23,7 @@ from .cache import Decoded, working_images
 from .class_names import REST, ClassNames
 from .index import Index, build_index, class_counts
 from .listing import FolderSource
-from .loading import PhotoDataset, as_it_is, single_thread, workers_beside
+from .loading import PhotoDataset, PhotoLoader, as_it_is, prepare_worker, workers_beside
 from .pieces import scaled_pieces
 from .seen import UNSEEN, SeenPhotos
 from .splits import check_counts, load_split, split
@@ -277,12 +277,12 @@ class PhotoFolder:
 
 
 def photo_loader(
-    dataset: Any, sampler: Any, *, batch_size: int, workers: int, kind: type[DataLoader] = DataLoader, **more: Any
+    dataset: Any, sampler: Any, *, batch_size: int, workers: int, kind: type[DataLoader] = PhotoLoader, **more: Any
 ) -> DataLoader:
     """A loader of data sets that make whole batches."""
     return kind(
         dataset, batch_size=batch_size, collate_fn=as_it_is, sampler=sampler, num_workers=workers,
-        persistent_workers=workers > 0, worker_init_fn=single_thread, **more,
+        persistent_workers=workers > 0, worker_init_fn=prepare_worker, **more,
     )  # fmt: skip
 
 

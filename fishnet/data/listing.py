@@ -30,6 +30,7 @@ _log = logging.getLogger("fishnet")
 _OF_PHONES = (".heic", ".heif", ".avif")
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 _TABLES = ("manifest.csv", "classes.csv")  # what a collection says of its photos
+_MISNAMED = "the file's name is not valid UTF-8"
 _LIST = ".txt"  # a text file of paths
 _WILD = re.compile(r"[*?\[]")
 _SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test"})
@@ -74,6 +75,8 @@ def list_photos(root: Path | str) -> Listing:
     if not folder.is_dir():
         raise BadInput(f"{folder} is a file; data.root must be a folder that holds one folder a class.")
     listing = Listing(folder.resolve())
+    if _escaped(str(listing.root)) != str(listing.root):
+        raise BadInput(f"The name of the folder {_escaped(str(listing.root))} is not valid UTF-8: rename it.")
     for entry in _entries(str(listing.root)):
         if entry.is_symlink():
             listing.left_out["links"] += 1
@@ -140,7 +143,7 @@ def _list_file(listing: Listing, name: str, entry: os.DirEntry, path: str) -> No
     elif not entry.is_file():
         listing.left_out["special files"] += 1
     elif _escaped(path) != path:
-        listing.refused.append((_escaped(path), "the file's name is not valid UTF-8"))
+        listing.refused.append((_escaped(path), _MISNAMED))
     else:
         with suppress(FileNotFoundError):  # removed since the folder was read
             state = entry.stat()
@@ -166,6 +169,8 @@ def find_photos(images: str | Path) -> list[Path]:
         return _photos_below(path)
     if os.path.isfile(path):
         return _photos_of_lines(path) if path.suffix.lower() == _LIST else [path]
+    if os.path.exists(path):
+        raise BadInput(f"images={text} is no file, but a pipe, socket or device: give a photo or a folder of photos.")
     if text.startswith("[") and text.endswith("]"):
         names = next(csv.reader([text[1:-1]], skipinitialspace=True), [])
         return _photos_of_all([name.strip() for name in names], f"images={text}")
@@ -199,6 +204,9 @@ def _photos_of_all(names: Sequence[str], given: str) -> list[Path]:
     for name in filter(None, names):
         if Path(name).suffix.lower() == _LIST or name.startswith("["):
             raise BadInput(f"{given}: it names the list {name}; a list holds photos, folders and patterns.")
+        if _special(name):
+            _log.warning("%s: %s is left out: it is no file, but a pipe, socket or device.", given, name)
+            continue
         try:
             found += find_photos(name)
         except BadInput as error:
@@ -208,15 +216,27 @@ def _photos_of_all(names: Sequence[str], given: str) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def _special(name: str) -> bool:
+    path = Path(name).expanduser()
+    return os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))
+
+
 def _photos_of_pattern(pattern: Path) -> list[Path]:
     """Photos whose paths fit; folders on the way that exist by name are taken by it, brackets and all."""
     real, parts = Path(pattern.anchor), list(pattern.parts[1 if pattern.anchor else 0 :])
     while len(parts) > 1 and (real / parts[0]).is_dir():
         real /= parts.pop(0)
     matched = sorted(map(Path, glob.glob(str(Path(glob.escape(str(real)), *parts)), recursive=True)))
-    photos = [path for path in matched if _extension(path.name) in EXTENSIONS and path.is_file()]
+    named = [path for path in matched if _extension(path.name) in EXTENSIONS]
+    photos = [path for path in named if path.is_file() and _escaped(str(path)) == str(path)]
+    left_out = sum(not path.is_file() and not path.is_dir() for path in named)
+    if left_out:
+        _log.warning("Left out of %s: %d special files.", pattern, left_out)
+    misnamed = [(_escaped(str(path)), _MISNAMED) for path in named if _escaped(str(path)) != str(path)]
+    for line in reasons_in_lines(misnamed):
+        _log.warning(line)
     if not photos:
-        others = f"; what does is no photo ({few_of([path.name for path in matched], 3)})" if matched else ""
+        others = f"; what does is no photo ({few_of([_escaped(path.name) for path in matched], 3)})" if matched else ""
         raise BadInput(f"images={pattern}: no photo fits this pattern{others}.")
     return photos
 

@@ -1,6 +1,10 @@
 """Rows of the index → batches, in an order that follows from (seed, epoch) and can be taken up in mid-epoch."""
 
+import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -17,6 +21,7 @@ from .store import Stored
 from .views import View
 
 REPEATS = "repeats"  # of a batch: whether it holds any
+FOR_PARENT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)  # signals that stop a training in order
 MOST_WORKERS = 8  # a process makes about a thousand views of 224 pixels a second
 
 
@@ -162,7 +167,16 @@ class EvaluationSampler(Sampler):
             yield (row if position < len(rows) else -1 - row), row
 
 
-class ResumableLoader(DataLoader):
+class PhotoLoader(DataLoader):
+    """A DataLoader whose workers leave the signals of a terminal or a scheduler to the training, from their first
+    moment on: one that died of them would take the training with it, before there is a checkpoint."""
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        with signals_held():  # a worker is born with them held
+            return super().__iter__()
+
+
+class ResumableLoader(PhotoLoader):
     """A DataLoader whose state says how far the *training* has come (not the workers), and which goes on from there.
 
     Args:
@@ -218,7 +232,47 @@ def workers_beside(device: torch.device, asked: int | None, processes: int = 1) 
     return min(MOST_WORKERS, max(0, usable_cores() // processes - 1)) if device.type == "cuda" else 0
 
 
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """The signals that stop a training arrive in this thread when the block is over."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, FOR_PARENT)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def prepare_worker(worker: int) -> None:
+    """What a process that loads photos does first."""
+    single_thread(worker)
+    leave_signals_to_parent()
+
+
 def single_thread(_worker: int) -> None:
     """Loader workers share the cores with training; more threads in each only fight."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
+
+
+def leave_signals_to_parent() -> None:
+    """In a worker: whoever ends the whole group of processes means the parent, which then ends its workers by SIGTERM.
+
+    Who has sent a SIGTERM is known only to those who wait for it, which is what a thread does here. A parent that has
+    died is noticed by the worker itself (PyTorch looks for it).
+    """
+    for number in FOR_PARENT:
+        if number != signal.SIGTERM:
+            signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # not on macOS, where a worker dies of it
+        parent = os.getppid()
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        threading.Thread(target=_end_with, args=(parent,), name="end", daemon=True).start()
+        return
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+
+
+def _end_with(parent: int) -> None:
+    """Wait for the SIGTERM of the parent, and end this process."""
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != parent:
+        pass
+    os._exit(0)

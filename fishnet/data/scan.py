@@ -114,7 +114,9 @@ def _start() -> subprocess.Popen:
         "OPENBLAS_NUM_THREADS": "1",  # the hash multiplies matrices of 32: threads only cost time
     }
     command, pipe = [sys.executable, "-P", "-c", _CHILD], subprocess.PIPE
-    child = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, text=True, encoding="utf-8")
+    child = subprocess.Popen(  # of a group of its own: Ctrl-C is for the parent, which closes the pipe
+        command, stdin=pipe, stdout=pipe, env=environment, text=True, encoding="utf-8", process_group=0
+    )
     assert child.stdout is not None
     if child.stdout.readline() != "ready\n":
         child.kill()
@@ -141,7 +143,6 @@ def _cause_of_death(child: subprocess.Popen) -> dict:
 
 def main() -> None:
     """Answer each line (a path in JSON) by a line, until the pipe closes; each photo has `CPU_SECONDS`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes the pipe
     warnings.simplefilter("ignore")
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     most = address_space() + decoding_memory(most_megapixels())

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fishnet.errors import BadInput, WorkFailed
+from fishnet.errors import BadInput, Interrupted, WorkFailed, disk_trouble
 from fishnet.files import flush, replacing, write_whole
 
 if TYPE_CHECKING:
@@ -32,11 +32,17 @@ def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
             _write_digests(path, [*known_digests(path)[-1:], digest])
         _write_digests(path, [digest])
         flush(path.parent)
-    except (OSError, RuntimeError) as error:  # torch raises RuntimeError for a full disk
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise WorkFailed(
-            f"{path} could not be written ({reason}): is the disk full? What was there is intact."
-        ) from error
+    except (OSError, RuntimeError) as error:
+        cause: BaseException | None = error
+        while isinstance(cause, RuntimeError) and isinstance(cause.__context__, (OSError, Interrupted)):
+            cause = cause.__context__  # torch, which could not end the file, raises an error of its own
+        if isinstance(cause, Interrupted):
+            raise cause from None
+        if not isinstance(cause, OSError):
+            raise
+        if full := disk_trouble(cause, path):
+            raise full from error
+        raise WorkFailed(f"{path} could not be written ({cause.strerror}). What was there is intact.") from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ from .saved_config import other_packages
 log = logging.getLogger("fishnet")
 
 FEW = 50  # photos of a class, below which a GAN mostly learns by heart
+WORKER_DIED = re.compile(r"killed by signal: [^.]+|exited unexpectedly")  # of PyTorch's message
 BEST_KEYS = [f"val/{metric.name}" for metric in shown_in("best")]
 
 
@@ -82,12 +84,18 @@ def stopped_in_words(folder: Path, config: DictConfig) -> Iterator[None]:
 
 
 def as_known_failure(error: BaseException, config: DictConfig) -> BaseException:
-    """A full GPU or disk as a sentence that says what to try; any other error as it is."""
+    """A full GPU or disk, or a loading process that was killed, as a sentence that says what to try; any other error as
+    it is."""
     if isinstance(error, torch.OutOfMemoryError):
         size, window = int(config.data.batch_size), int(config.trainer.accumulate_grad_batches)
         return WorkFailed(
             f"the GPU ran out of memory at data.batch_size={size}: try data.batch_size={max(1, size // 2)} "
             f"trainer.accumulate_grad_batches={window * 2}, which trains alike."
+        )
+    if isinstance(error, RuntimeError) and (death := WORKER_DIED.search(str(error))):
+        return WorkFailed(
+            f"a process that loads photos has died ({death[0]}): is there too little memory? Fewer of them "
+            "(data.workers=1, or 0) need less."
         )
     return (disk_trouble(error) if isinstance(error, OSError) else None) or error
 

@@ -36,6 +36,7 @@ class MlflowLogger(Recorder, Logger):
         tags: of the run.
         parent: the id of the run below which it is nested.
         run_id: of a run to resume; a new run if None.
+        again: whether that goes on from an earlier point than its last, so that it reports anew what it has.
         offline: only write the reports down in the run's folder, from which another process sends them.
     """
 
@@ -50,6 +51,7 @@ class MlflowLogger(Recorder, Logger):
         tags: dict[str, str] | None = None,
         parent: str | None = None,
         run_id: str | None = None,
+        again: bool = False,
         offline: bool = False,
     ) -> None:
         super().__init__()
@@ -57,7 +59,7 @@ class MlflowLogger(Recorder, Logger):
         self._uri, self._home = uri, Path(home).absolute()
         self._folder = self._home if folder is None else Path(folder).absolute()
         self._tags, self._parent, self._run_id = dict(tags or {}), parent, run_id
-        self._offline = offline
+        self._offline, self._again = offline, again
         self._session: Reports | None = None
         self.test_prefix = "test"  # of a test's metrics: another one where the photos are no test set
 
@@ -71,11 +73,14 @@ class MlflowLogger(Recorder, Logger):
         if self._session is None and getattr(rank_zero_only, "rank", 0) == 0:
             folder, tags = self._folder, self._tags
             if self._offline:
-                self._session = OfflineSession(folder=folder, run_id=self._run_id, run_name=self._run_name, tags=tags)
+                name, again = self._run_name, self._again
+                self._session = OfflineSession(
+                    folder=folder, run_id=self._run_id, run_name=name, tags=tags, again=again
+                )
                 return self._session
             store = open_store(self._uri, home=self._home)
             if self._run_id is not None:
-                self._session = resume_run(store, self._run_id, folder=folder, tags=tags)
+                self._session = resume_run(store, self._run_id, folder=folder, tags=tags, again=self._again)
             else:
                 self._session = start_run(
                     store,

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,7 +22,7 @@ from fishnet.files import LockHeld
 
 from .delivery import EVERY, RunDelivery
 from .journal import OFFLINE, Journal, Record, finite, offline_records, open_journal
-from .names import CHANGED, INFINITE, KEY, PARAM_LENGTH, PARENT, PROCESS, as_tags, cut, flat
+from .names import CHANGED, FINAL, INFINITE, KEY, PARAM_LENGTH, PARENT, PROCESS, as_tags, cut, flat
 from .process import Writer, process_tags, this_process, writer_tags
 from .runs import tidy
 from .store import Store
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 log = logging.getLogger("fishnet.tracking")
+Points = dict[tuple[str, int], float]  # (metric, step) → the value that a run has there
 
 
 class Recorder:
@@ -76,12 +78,17 @@ class Reports(Recorder):
         run_id, run_name, folder: of the run; the folder is where it keeps its files.
         journal: into which the lines go; closed by `finish`.
         params: those that the run has already, when it is resumed.
+        points: so are these; what an epoch that is trained again reports anew is left out.
     """
 
-    def __init__(self, *, run_id: str, run_name: str, folder: Path, journal: Journal, params: dict[str, str]) -> None:
+    def __init__(
+        self, *, run_id: str, run_name: str, folder: Path, journal: Journal, params: dict[str, str],
+        points: Points | None = None,
+    ) -> None:  # fmt: skip
         self.run_id, self.run_name, self.folder = run_id, run_name, folder
         self._journal = journal
         self._params = params
+        self._points = points or {}
         self._infinite: set[str] = set()
         self._ended = False
 
@@ -89,14 +96,26 @@ class Reports(Recorder):
         self._journal.append(record)
 
     def log_metrics(self, values: Mapping[str, Any], *, step: int = 0) -> None:
-        """Infinite values become NaN; the first of each metric is noted as a tag."""
+        """Infinite values become NaN; the first of each metric is noted as a tag.
+
+        MLflow can neither replace nor delete a point: a resumed run has one a step, the first. A metric that a run has
+        once (`best/…`, `test/…`) is reported again where it has changed.
+        """
         numbers, infinite = finite(values)
+        numbers = {key: value for key, value in numbers.items() if not self._is_known(key, step, value)}
         if not numbers:
             return
         self.append({"kind": "metrics", "time": int(time.time() * 1000), "step": step, "values": numbers})
         new = [key for key in infinite if key not in self._infinite]
         self._infinite.update(new)
         self.set_tags({f"{INFINITE}{key}": f"first at step {step}; shown as NaN" for key in new})
+
+    def _is_known(self, key: str, step: int, value: float) -> bool:
+        if (key, step) not in self._points:
+            return False
+        known = self._points[key, step]
+        same = value == known or (math.isnan(value) and math.isnan(known))
+        return same or not key.startswith(FINAL)
 
     def log_params(self, values: Mapping[str, Any]) -> None:
         """MLflow keeps the first value of a parameter for ever; a later one becomes the tag `fishnet.changed.…`."""
@@ -139,15 +158,18 @@ class RunSession(Reports):
         store, run: where the run is, and the run as MLflow knows it.
         folder: where the run keeps its files, and its journal.
         every: seconds between deliveries.
+        resumed: whether points that it has are not reported again.
     """
 
-    def __init__(self, *, store: Store, run: Run, folder: Path, every: float = EVERY) -> None:
+    def __init__(self, *, store: Store, run: Run, folder: Path, every: float = EVERY, resumed: bool = False) -> None:
+        journal = open_journal(folder, run.info.run_id, store.uri)
         super().__init__(
             run_id=run.info.run_id,
             run_name=run.info.run_name,
             folder=folder,
-            journal=open_journal(folder, run.info.run_id, store.uri),
+            journal=journal,
             params=dict(run.data.params),
+            points=points_in_store(store, run) | points_of(journal.waiting(limit=10**9)[0]) if resumed else None,
         )
         self.store = store
         self.experiment_id: str = run.info.experiment_id
@@ -170,17 +192,20 @@ class OfflineSession(Reports):
     Args:
         folder: where the run keeps its files, and its journal.
         run_id, run_name, tags: of the run; a new id, and `run`, where they are None.
+        again: of a run that goes on from an earlier point than its last: points that it has are reported again.
     """
 
     def __init__(
-        self, *, folder: Path, run_id: str | None = None, run_name: str | None = None, tags: Mapping[str, Any]
-    ) -> None:
+        self, *, folder: Path, run_id: str | None = None, run_name: str | None = None, tags: Mapping[str, Any],
+        again: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(
             run_id=run_id or uuid.uuid4().hex,
             run_name=run_name or "run",
             folder=folder,
             journal=Journal(folder / OFFLINE),
             params={k: v for record in offline_records(folder, "params") for k, v in record["values"].items()},
+            points=points_of(offline_records(folder, "metrics")) if run_id and not again else None,
         )
         self.set_tags(writer_tags(tags))
 
@@ -230,10 +255,31 @@ def start_run(
     return RunSession(store=store, run=run, folder=Path(folder), every=every)
 
 
+def points_of(records: Iterable[Record]) -> Points:
+    """The metrics among the records."""
+    return {
+        (key, record["step"]): float(value)
+        for record in records
+        if record["kind"] == "metrics"
+        for key, value in record["values"].items()
+    }
+
+
+def points_in_store(store: Store, run: Run) -> Points:
+    """All metrics of a run that the store has."""
+    client = store.client()
+    histories = (client.get_metric_history(run.info.run_id, key) for key in run.data.metrics)
+    return {(point.key, point.step): point.value for history in histories for point in history}
+
+
 def resume_run(
-    store: Store, run_id: str, *, folder: Path, tags: Mapping[str, Any] | None = None, every: float = EVERY
-) -> RunSession:
-    """The same run again: RUNNING, and what an earlier process left in `folder` is delivered with the rest."""
+    store: Store, run_id: str, *, folder: Path, tags: Mapping[str, Any] | None = None, every: float = EVERY,
+    again: bool = False,
+) -> RunSession:  # fmt: skip
+    """The same run again: RUNNING, and what an earlier process left in `folder` is delivered with the rest.
+
+    `again`: it goes on from an earlier point than its last, and points that it has are reported again.
+    """
     from mlflow.exceptions import MlflowException
 
     client = store.client()
@@ -252,7 +298,7 @@ def resume_run(
 
     store.patiently(marked)
     try:
-        session = RunSession(store=store, run=run, folder=Path(folder), every=every)
+        session = RunSession(store=store, run=run, folder=Path(folder), every=every, resumed=not again)
     except LockHeld as error:
         raise BadInput(f"Another process is delivering the reports of run {run_id}: try again.") from error
     session._journal.append({"kind": "status", "status": "RUNNING"})  # after a final status that was not delivered

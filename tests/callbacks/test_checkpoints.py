@@ -6,7 +6,7 @@ import pytorch_lightning as L
 import torch
 
 from fishnet.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
-from fishnet.errors import BadInput, WorkFailed
+from fishnet.errors import BadInput, Interrupted, WorkFailed
 from fishnet.models.checkpoint import newest, read_checkpoint, verified, write_checkpoint
 from tests.support.trainers import quiet_trainer
 
@@ -89,6 +89,26 @@ def test_a_full_disk_is_said_and_the_old_checkpoint_stays(tmp_path):
     assert verified(path)
     assert torch.equal(read_checkpoint(path)["state_dict"]["w"], torch.zeros(10))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["last.ckpt", "last.ckpt.sha256"]
+
+
+class Unwritable:
+    """What cannot be pickled, for a reason that has nothing to do with a disk."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __reduce__(self):
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a worker is killed by signal: Terminated"), Interrupted(15)])
+def test_another_error_while_writing_is_not_taken_for_a_full_disk(tmp_path, error):
+    path = tmp_path / "last.ckpt"
+    write_checkpoint(CHECKPOINT, path)
+    with pytest.raises(type(error)) as raised:
+        write_checkpoint({**CHECKPOINT, "more": Unwritable(error)}, path)
+    assert raised.value is error
+    assert verified(path)
 
 
 def test_of_epochs_as_good_the_one_with_the_lowest_loss_is_kept(tmp_path):

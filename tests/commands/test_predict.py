@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 
 import pandas as pd
 import pytest
@@ -47,6 +48,44 @@ def test_each_photo_has_its_row(fishnet, trained, photos, tmp_path):
     assert (cut["predicted"], cut["not_sure"], cut["bar"]) == ("", "True", "")
     assert "1 could not be read" in ended.err
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["answers.csv"]
+
+
+def test_what_is_no_file_and_what_has_no_name_in_utf8_cost_themselves_alone(fishnet, trained, photos, tmp_path):
+    os.mkfifo(photos / "pipe.jpg")
+    shutil.copy(photos / "disc.jpg", os.fsencode(photos) + b"/bad\xff.jpg")
+    for images in ("photos", "photos/*.jpg"):
+        ended = fishnet("predict", BEST, f"images={images}", "overwrite=true")
+        assert ended.status == 0, ended.err
+        assert [row["path"][-8:] for row in rows(tmp_path / "predictions.csv")] == ["/box.jpg", "/cut.jpg", "disc.jpg"]
+        assert "1 special files" in ended.err and "bad\\udcff.jpg: the file's name is not valid UTF-8" in ended.err
+
+
+def test_a_photo_that_has_become_a_pipe_keeps_its_row(fishnet, trained, photos, tmp_path, monkeypatch):
+    from fishnet.data import observations
+
+    found = observations.find_photos
+
+    def then_replaced(images):
+        answer = found(images)
+        (photos / "box.jpg").unlink()
+        os.mkfifo(photos / "box.jpg")
+        return answer
+
+    monkeypatch.setattr(observations, "find_photos", then_replaced)
+    ended = fishnet("predict", BEST, "images=photos")
+    assert ended.status == 0, ended.err
+    assert [bool(row["problem"]) for row in rows(tmp_path / "predictions.csv")] == [True, True, False]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_leaves_neither_half_a_table_nor_a_hidden_one(fishnet, trained, photos, tmp_path, monkeypatch, number):
+    from fishnet.models import answer_table
+
+    monkeypatch.setattr(answer_table, "answers", lambda *_: signal.raise_signal(number) or iter(()))
+    before = {*tmp_path.iterdir()}
+    ended = fishnet("predict", BEST, "images=photos")
+    assert (ended.status, "Traceback" in ended.err) == (128 + number, False)
+    assert {*tmp_path.iterdir()} == before
 
 
 @pytest.mark.parametrize(("sure", "unsure"), [("0", "False"), ("1", "True")])

@@ -58,6 +58,26 @@ def test_a_stopped_run_goes_on_exactly(fishnet, tiny, tmp_path, watched, moment,
     pd.testing.assert_frame_equal(parts[validated], whole[validated])
 
 
+def test_a_table_of_metrics_goes_on_where_the_checkpoint_is(fishnet, tiny, tmp_path, watched):
+    """Rows of steps that are trained again are there once, and those before are kept."""
+    stop_at, settings = watched[1], [*SETTINGS, "trainer.log_every_n_steps=1", "logger=csv", "tracking.offline=true"]
+    assert fishnet("train", *tiny, *settings, "out=whole").status == 0
+    stop_at[2, 2] = signal.SIGTERM
+    assert fishnet("train", *tiny, *settings, "out=parts").status == 143
+    table = tmp_path / "parts/csv/metrics.csv"
+    rows = table.read_text().splitlines()
+    later = rows[-1].split(",")
+    later[rows[0].split(",").index("step")] = "999"
+    table.write_text("\n".join([*rows, ",".join(later)]) + "\n")  # as a kill behind the checkpoint would leave it
+    assert fishnet("train", "resume=parts").status == 0
+    whole, parts = (pd.read_csv(tmp_path / name / "csv/metrics.csv") for name in ("whole", "parts"))
+    shown = ["step", "epoch", *(key for key in whole if key.startswith("val/"))]
+    pd.testing.assert_frame_equal(
+        parts[shown].dropna().reset_index(drop=True), whole[shown].dropna().reset_index(drop=True)
+    )
+    assert sorted(parts["step"]) == sorted(whole["step"])
+
+
 def test_a_signal_without_a_last_checkpoint_ends_at_the_step_and_says_so(fishnet, tiny, tmp_path, watched):
     steps, stop_at = watched
     stop_at[1, 2] = signal.SIGTERM

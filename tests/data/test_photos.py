@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import socket
 
 import pytest
 import torch
@@ -123,3 +124,22 @@ def test_patterns_and_lists_that_name_none_are_refused_in_a_sentence(few, images
     with pytest.raises(BadInput) as refused:
         find_photos(images)
     assert words in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_pipes_sockets_and_bytes_that_are_no_text_cost_only_themselves(few, shapes, caplog):
+    """In a pattern and in a list; nothing waits for a pipe."""
+    folder = few / "mixed"
+    folder.mkdir()
+    photo = shutil.copy(next(shapes.glob("disc/*.jpg")), folder / "good.jpg")
+    os.mkfifo(folder / "pipe.jpg")
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind(str(folder / "socket.jpg"))
+    shutil.copy(photo, os.fsencode(folder) + b"/bad\xff.jpg")
+    (few / "list.txt").write_text("mixed/pipe.jpg\nmixed/good.jpg\n/dev/null\n")
+    for images in ("mixed/*.jpg", "[mixed/socket.jpg,mixed/good.jpg]", "list.txt", "mixed"):
+        caplog.clear()
+        assert [path.name for path in find_photos(images)] == ["good.jpg"], images
+        assert "special files" in caplog.text or "socket or device" in caplog.text, images
+        assert ("bad\\udcff.jpg" in caplog.text) == ("txt" not in images and "[" not in images)
+    with pytest.raises(BadInput, match="is no file, but a pipe, socket or device"):
+        find_photos("mixed/pipe.jpg")

@@ -76,6 +76,10 @@ class Command:
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
 
+    def signal_group(self, number: int) -> None:
+        """To it and all processes that it has started, as a terminal or a scheduler does."""
+        os.killpg(self.pid, number)
+
     def wait_for(self, condition: Callable[[], bool], patience: float = 120.0) -> None:
         """Until it has come that far."""
         deadline = time.monotonic() + patience
@@ -116,6 +120,7 @@ def fishnet_itself(home: Path, *arguments: str, patience: float = 300.0) -> subp
 
 
 def _become(verb: str, arguments: list[str], home: Path, said_in: Path, environment: dict[str, str]) -> None:
+    os.setsid()
     os.chdir(home)
     os.environ.update(environment)
     file = os.open(said_in, os.O_WRONLY | os.O_APPEND)

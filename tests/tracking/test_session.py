@@ -53,6 +53,28 @@ def test_reporting_costs_the_training_thread_next_to_nothing(session):
     assert len(history(session, "train/loss_step")) == 1000
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_a_resumed_run_has_no_point_twice_and_the_last_of_what_it_has_once(store, session, tmp_path, again):
+    points = [("val/loss", 0, 0.5), ("val/loss", 1, math.nan), ("best/val_f1", 0, 0.6), ("test/f1", 0, 0.7)]
+    for key, step, value in points[:2]:
+        session.log_metrics({key: value}, step=step)
+    session.flush()
+    for key, step, value in points[2:]:
+        session._journal.append({"kind": "metrics", "time": 1, "step": step, "values": {key: value}})
+    session.finish("KILLED")
+    resumed = resume_run(store, session.run_id, folder=tmp_path / "run", again=again)
+    resumed.log_metrics({"val/loss": 0.4}, step=0)  # an epoch that is trained again, on a device that adds otherwise
+    for key, step, value in points[1:2] + points[3:]:
+        resumed.log_metrics({key: value}, step=step)
+    resumed.log_metrics({"val/loss": 0.3}, step=2)
+    resumed.log_metrics({"best/val_f1": 0.8}, step=0)
+    resumed.finish()
+    steps = [step for step, _ in history(resumed, "val/loss")]
+    assert sorted(steps) == ([0, 0, 1, 1, 2] if again else [0, 1, 2])
+    assert len(history(resumed, "test/f1")) == 1 + again
+    assert run_of(resumed).data.metrics["best/val_f1"] == 0.8
+
+
 def test_infinite_values_do_not_reach_the_charts(session):
     session.log_metrics({"val/loss": math.inf, "val/f1": math.nan}, step=4)
     session.finish()
