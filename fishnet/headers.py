@@ -262,7 +262,8 @@ def _tiff(data: bytes) -> Header:
     if count > MAX_TIFF_TAGS:
         raise RefusedImage("a TIFF file of too many tags")
     table: dict[int, tuple[int, ...]] = {}
-    entries, turn = [], 0
+    kinds: dict[int, int] = {}
+    turn = 0
     for entry in range(start + 2, start + 2 + 12 * count, 12):
         tag, kind, length, value = struct.unpack_from(order + "HHII", data, entry)
         if tag == _TIFF_XMP and kind in (1, 7):
@@ -272,9 +273,8 @@ def _tiff(data: bytes) -> Header:
         most = most_megapixels() * 1000 if tag in _TIFF_LISTS else 1
         if kind not in _TIFF_KINDS or not 0 < length <= most:
             raise RefusedImage("a broken TIFF file (a tag of another kind)")
-        form = f"{order}{length}{_TIFF_KINDS[kind]}"
+        form, kinds[tag] = f"{order}{length}{_TIFF_KINDS[kind]}", kind
         table[tag] = struct.unpack_from(form, data, entry + 8 if struct.calcsize(form) <= 4 else value)
-        entries.append(data[entry : entry + 12])
     width, height, samples = (table.get(tag, (default,))[0] for tag, default in ((256, 0), (257, 0), (277, 1)))
     check_size(width, height)
     bits, coded = table.get(258, (1,)), table.get(259, (1,))[0]
@@ -304,8 +304,24 @@ def _tiff(data: bytes) -> Header:
         raise RefusedImage("a TIFF file that is cut short")
     if coded == 1 and any(length < least for length, least in zip(lengths, whole, strict=True)):
         raise RefusedImage("a TIFF file that is cut short")
-    checked = struct.pack(order + "H", len(entries)) + b"".join(entries) + bytes(4)
-    return Header("TIFF", width, height, exif=data, xmp_turn=turn, patches=((start, checked),))
+    place = len(data) + len(data) % 2
+    patches = ((4, struct.pack(order + "I", place)), (place, _tiff_table(table, kinds, order, place)))
+    return Header("TIFF", width, height, exif=data, xmp_turn=turn, patches=patches)
+
+
+def _tiff_table(table: dict[int, tuple[int, ...]], kinds: dict[int, int], order: str, place: int) -> bytes:
+    """The tags as a table that stands at `place`, behind the file, with the values that were checked behind it: written
+    over the file's own table it could change them."""
+    entries, behind = [struct.pack(order + "H", len(table))], b""
+    start = place + 2 + 12 * len(table) + 4
+    for tag, values in sorted(table.items()):
+        packed = struct.pack(f"{order}{len(values)}{_TIFF_KINDS[kinds[tag]]}", *values)
+        if len(packed) > 4:
+            where = struct.pack(order + "I", start + len(behind))
+            behind += packed + bytes(len(packed) % 2)
+            packed = where
+        entries.append(struct.pack(order + "HHI", tag, kinds[tag], len(values)) + packed.ljust(4, b"\0"))
+    return b"".join((*entries, bytes(4), behind))
 
 
 def xmp_turn(xmp: bytes) -> int:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["RefusedImage", "UnreadableFile", "load_image", "load_opacity", "load_pixels", "read_bytes"]
 
 _MISSING = 128  # the grey of a JPEG block of which nothing arrived
+CUT = 0.02  # of a photo's height in that grey, from which on it is named
 MAX_BYTES = 64 * 1024 * 1024
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

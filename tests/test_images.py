@@ -442,6 +442,19 @@ def test_a_bmp_that_lies_is_refused():
     assert "unknown kind" in refusal(data[:14] + struct.pack("<I", 41) + data[18:])
 
 
+def test_a_list_inside_the_table_of_a_tiff_is_seen_as_it_was_checked():
+    """The offsets of two strips stand where the table has a tag that no decoder is shown."""
+    pixels, table = bytes(range(100, 108)), 16
+    inner = table + 2 + 4  # the last eight bytes of the first entry
+    tags = [(100, 1, 0, 0), (256, 4, 1, 4), (257, 4, 1, 2), (258, 4, 1, 8), (259, 4, 1, 1), (262, 4, 1, 1)]
+    tags += [(273, 4, 2, inner), (277, 4, 1, 1), (278, 4, 1, 1), (279, 3, 2, 4 | 4 << 16)]
+    data = b"II*\0" + struct.pack("<I", table) + pixels + struct.pack("<H", len(tags))
+    data = bytearray(data + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4))
+    struct.pack_into("<II", data, inner, 12, 8)  # the lower row comes first
+    shown = np.asarray(load_image(bytes(data)))[..., 0]
+    assert shown.tolist() == [[104, 105, 106, 107], [100, 101, 102, 103]]
+
+
 @pytest.mark.parametrize("format", ["BMP", "TIFF", "LZW", "deflate", "tiles"])
 def test_flipped_bytes_of_bmp_and_tiff_are_an_image_or_a_refusal(format):
     chance = np.random.default_rng(18)

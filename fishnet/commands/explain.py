@@ -221,12 +221,13 @@ def _data_set(config: DictConfig, model: "ImageClassifier", source: FolderSource
     import numpy as np
 
     from fishnet.data.folder import PhotoFolder
+    from fishnet.data.index import cut_photos
     from fishnet.runs.run import refused_lines
 
     folder = PhotoFolder(source=source, duplicates="ignore", cache=str(config.cache), fewest=1, max_refused=1.0)
     folder, understood = _labelled(folder, model)
     folder = replace(folder, seen=model.seen)
-    for line in refused_lines(folder):
+    for line in [*refused_lines(folder), *cut_photos(folder.table)]:
         log.warning(line)
     table = folder.table.assign(path=[str(folder.root / path) for path in folder.table["path"]])
     table = table if understood else table.drop(columns="label")

@@ -22,6 +22,7 @@ from fishnet.data.same_photo import Pair
 from fishnet.data.splits import load_split, split
 from fishnet.data.subjects import look_of, typed
 from fishnet.errors import BadInput
+from fishnet.images import CUT
 from fishnet.text import counted
 
 LONG = 0.25  # of a photo's length that a square out of its middle leaves out
@@ -78,6 +79,16 @@ def broken(folder: Folder) -> Iterator[Finding]:
         text = f"{counted(count, 'photo')} of {total} not usable ({examples_of(folder.refused)})"
         stops = too_many(count, len(folder.table), folder.settings["max_refused"])
         yield Finding("broken", "blocks" if stops else "warns", text)
+
+
+def cut(folder: Folder) -> Iterator[Finding]:
+    """JPEGs whose lower part is missing, though their files end as whole ones do."""
+    found = folder.table[folder.table["grey_rest"] >= CUT]
+    if len(found):
+        text = counted(len(found), "JPEG ends in a grey rest", "JPEGs end in a grey rest")
+        text += ": data are missing, though the file was closed like a whole one; copy it anew, or leave it out"
+        shown = [(path, f"{share:.0%} grey") for path, share in zip(found["path"], found["grey_rest"], strict=True)]
+        yield Finding("cut", "warns", text, shown)
 
 
 def left_out(folder: Folder) -> Iterator[Finding]:
@@ -289,6 +300,6 @@ def balance(folder: Folder) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Check, ...] = (
-    *(broken, left_out, in_two_classes, look_alike, same_photo, duplicated, placeholders, tiny, long_photos),
+    *(broken, cut, left_out, in_two_classes, look_alike, same_photo, duplicated, placeholders, tiny, long_photos),
     *(licences, changed, complete, groups, leak, balance, hidden_conditions),
 )

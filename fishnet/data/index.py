@@ -32,6 +32,7 @@ from fishnet.data.subjects import stated_groups
 from fishnet.environment import most_megapixels
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.files import locked, replacing
+from fishnet.images import CUT
 from fishnet.progress import with_progress
 from fishnet.text import counted, reasons_in_lines
 
@@ -43,7 +44,6 @@ _FACTS = {
     **{"exif_time": "object", "exif_camera": "object", "file_format": "object", "plain_share": "float32"},
     "grey_rest": "float32",
 }
-_CUT = 0.02  # of a photo's height in the grey of missing data, from which on it is named
 _FILE = "index.parquet"
 _VERSION = b"4"  # raise it when the facts, the loader's verdicts or the hash change
 _SAVE_EVERY = 20.0  # seconds
@@ -274,7 +274,7 @@ def known_photos(
 
 def cut_photos(table: pd.DataFrame) -> list[str]:
     """A line to log about photos whose lower part is missing, though their files end as whole ones do."""
-    cut = table.loc[table["grey_rest"] >= _CUT, "path"]
+    cut = table.loc[table["grey_rest"] >= CUT, "path"]
     if cut.empty:
         return []
     count = counted(len(cut), "JPEG ends in a grey rest", "JPEGs end in a grey rest")

@@ -4,6 +4,7 @@ Whatever answers on loose photos goes this way, so the same photo has the same l
 """
 
 import hashlib
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fishnet.images import RefusedImage, load_pixels, read_bytes
+from fishnet.images import CUT, RefusedImage, load_image, read_bytes
 
 from .views import Preprocessing, centre, decoded_side, scaled, working
+
+log = logging.getLogger("fishnet")
 
 
 class ReadPhoto(NamedTuple):
@@ -25,19 +28,21 @@ class ReadPhoto(NamedTuple):
         view: size × size × 3 bytes.
         sha256: of the file's bytes.
         full_size: width and height of the photo, upright.
+        grey_rest: the share of its height that is the grey of missing data, as of a JPEG that was cut and closed again.
     """
 
     view: np.ndarray
     sha256: str
     full_size: tuple[int, int]
+    grey_rest: float = 0.0
 
 
 def read_photo(photo: Path | bytes, preprocessing: Preprocessing) -> ReadPhoto:
     """Decode a file, or its bytes, with the hardened loader, and cut the view out; RefusedImage says why it cannot."""
     data, how = photo if isinstance(photo, bytes) else read_bytes(photo), working(preprocessing)
-    pixels, full_size = load_pixels(data, min_side=decoded_side(how.side))
-    image = scaled(pixels, full_size, how)
-    return ReadPhoto(centre(image, preprocessing.size), hashlib.sha256(data).hexdigest(), full_size)
+    image = load_image(data, min_side=decoded_side(how.side))
+    view = centre(scaled(np.array(image), image.info["full_size"], how), preprocessing.size)
+    return ReadPhoto(view, hashlib.sha256(data).hexdigest(), image.info["full_size"], image.info["grey_rest"])
 
 
 @dataclass
@@ -67,6 +72,10 @@ def photo_batches(
         except RefusedImage as refusal:
             batch.problems.append(str(refusal))
             continue
+        if read.grey_rest >= CUT and isinstance(photo, Path):
+            log.warning(
+                "%s ends in a grey rest (%.0f %%): data are missing; copy it anew.", photo, 100 * read.grey_rest
+            )
         batch.problems.append("")
         batch.digests.append(read.sha256)
         batch.views.append(torch.from_numpy(read.view))

@@ -52,6 +52,14 @@ def test_a_folder_that_is_well_has_only_notes(root):
     assert sheet(folder.root, findings) is None
 
 
+def test_a_jpeg_that_was_cut_and_closed_again_is_named(root):
+    file = root / "disc/photo_000.jpg"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size * 2 // 3] + b"\xff\xd9")
+    (finding,) = [one for one in found(root)[1] if one.check == "cut"]
+    assert finding.weight == "warns" and "1 JPEG ends in a grey rest" in finding.text
+    assert [path for path, _ in finding.photos] == ["disc/photo_000.jpg"]
+
+
 def test_a_picture_in_two_classes_and_one_twice_in_a_class(root):
     shutil.copy(root / "disc/photo_000.jpg", root / "box/stolen.jpg")
     shutil.copy(root / "disc/photo_001.jpg", root / "disc/again.jpg")

@@ -33,6 +33,16 @@ def test_batches_are_full_and_refused_photos_keep_their_place(shapes, tmp_path, 
     assert batches[0].digests[0] == hashlib.sha256(photos[0].read_bytes()).hexdigest()
 
 
+def test_a_jpeg_that_was_cut_and_closed_again_is_answered_and_named(shapes, tmp_path, model, caplog):
+    whole = sorted(shapes.glob("disc/*.jpg"))[0].read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) * 2 // 3] + b"\xff\xd9")
+    (tmp_path / "whole.jpg").write_bytes(whole)
+    (batch,) = photo_batches([tmp_path / "cut.jpg", tmp_path / "whole.jpg"], model.preprocessing, batch_size=2)
+    assert batch.problems == ["", ""]
+    (line,) = [record.getMessage() for record in caplog.records if "grey rest" in record.getMessage()]
+    assert line.startswith(f"{tmp_path / 'cut.jpg'} ends in a grey rest")
+
+
 def test_a_photo_has_the_same_logits_by_its_path_its_bytes_and_its_folder(shapes, model):
     paths = sorted(shapes.glob("*/*.png")) + sorted(shapes.glob("*/*.jpg"))
     (by_path,) = photo_batches(paths[:4], model.preprocessing, batch_size=4)
