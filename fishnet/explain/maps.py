@@ -18,6 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from fishnet.data.class_names import ClassNames
 from fishnet.data.store import Store, Stored
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.files import LockHeld, locked, replacing, write_whole
@@ -230,5 +231,5 @@ def _with_answers(table: pd.DataFrame, logits: np.ndarray, model: Classifier) ->
     names = np.array(model.classes, dtype=object)[logits.argmax(axis=1)]
     known = table[[column for column in ("path", "class", "label", "sha256", "group", "seen") if column in table]]
     answered = known.reset_index(drop=True).assign(explained=names, probability=probabilities.max(axis=1).round(6))
-    named = {"class": "class_name", "explained": "explained_name"}
-    return model.names.beside(answered, {column: new for column, new in named.items() if column in answered})
+    named, called = {"class": "class_name", "explained": "explained_name"}, getattr(model, "names", ClassNames())
+    return called.beside(answered, {column: new for column, new in named.items() if column in answered})

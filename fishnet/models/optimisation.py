@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fishnet.errors import BadInput
@@ -39,7 +39,7 @@ def check_optimizer(name: str) -> None:
 
 
 def make_optimizer(
-    parameters: Iterable[nn.Parameter], *, name: str, lr: float, momentum: float, weight_decay: float
+    parameters: Sequence[nn.Parameter] | Sequence[dict], *, name: str, lr: float, momentum: float, weight_decay: float
 ) -> optim.Optimizer:
     """Any optimiser of timm: weight decay applies to every parameter, also to biases and norms.
 
@@ -50,9 +50,7 @@ def make_optimizer(
     check_optimizer(name)
     more = TORCH_DEFAULTS.get(name, {})
     try:
-        return create_optimizer_v2(
-            list(parameters), opt=name, lr=lr, momentum=momentum, weight_decay=weight_decay, **more
-        )
+        return create_optimizer_v2(parameters, opt=name, lr=lr, momentum=momentum, weight_decay=weight_decay, **more)
     except (ImportError, AssertionError, RuntimeError, TypeError, ValueError) as error:  # each in its own way
         raise BadInput(f"model.optimizer={name} cannot be used here: {error}") from error
 
