@@ -149,8 +149,8 @@ def test_what_is_no_photo(data, reason):
 
 
 def test_a_missing_file_and_a_folder(tmp_path):
-    for path in (tmp_path / "none.jpg", tmp_path):
-        with pytest.raises(UnreadableFile, match="cannot be read"):
+    for path, reason in ((tmp_path / "none.jpg", "cannot be read"), (tmp_path, "it is no file, but a folder")):
+        with pytest.raises(UnreadableFile, match=reason):
             load_image(path)
 
 

@@ -4,16 +4,16 @@ Every later room speaks of photos by their row here, so the order is fixed (by p
 
 Each photo is read once: what is known of it is kept in a file and not read again while size and time are the same. The
 file lies in `.<folder>.fishnet/` beside the folder, or in the user's cache where that cannot be written. It is replaced
-in one step and saved every few seconds, so a killed indexing goes on where it was; a lock makes a second process wait
-for the first one's results instead of reading all again.
+in one step at the end; until then each photo is a line of a journal beside it, so a killed indexing loses none that was
+read. A lock makes a second process wait for the first one's results instead of reading all again.
 """
 
 import csv
 import difflib
 import hashlib
+import json
 import logging
 import os
-import time
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,8 +45,8 @@ _FACTS = {
     "grey_rest": "float32",
 }
 _FILE = "index.parquet"
+_JOURNAL = "index.journal"  # what was read since the file was saved: a JSON list a line, below the version
 _VERSION = b"4"  # raise it when the facts, the loader's verdicts or the hash change
-_SAVE_EVERY = 20.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -309,9 +309,10 @@ def _matched(listing: Listing) -> pd.DataFrame:
     facts = {name: np.full(len(listed), "" if kind == "object" else 0, kind) for name, kind in _FACTS.items()}
     done = np.zeros(len(listed), bool)
     for folder in _state_folders(listing.root):
-        known = _load(folder / _FILE)
-        if known is None or known.empty:
+        saved = [known for known in (_journalled(folder / _JOURNAL), _load(folder / _FILE)) if known is not None]
+        if not any(map(len, saved)):
             continue
+        known = pd.concat(saved, ignore_index=True).drop_duplicates("path")
         row = pd.Index(known["path"]).get_indexer(pd.Index(listed["path"]))
         same = (row >= 0) & ~done
         for name in _STATE:
@@ -324,19 +325,24 @@ def _matched(listing: Listing) -> pd.DataFrame:
 
 def _read_missing(photos: pd.DataFrame, missing: np.ndarray, root: Path, workers: int | None, progress: bool) -> None:
     """Fills the rows of photos not read before, and saves what will stay true."""
-    folder, saved = state_folder(root), time.monotonic()
+    folder = state_folder(root)
+    _save(photos, folder)  # with what the journal of a killed process has
     row_of = {str(root / path): row for row, path in photos.loc[missing, "path"].items()}
     columns = {name: photos[name].to_numpy(copy=True) for name in (*_FACTS, "done")}
+    states = list(photos[["path", *_STATE]].itertuples(index=False, name=None))
     results = scan(list(row_of), workers=workers)
     try:
-        for path, facts in with_progress(results, len(row_of), "reading photos", shown=progress):
-            row = row_of[path]
-            for name in _FACTS:
-                columns[name][row] = facts.get(name, columns[name][row])
-            columns["done"][row] = not facts.get("again", False)
-            if time.monotonic() - saved > _SAVE_EVERY:
-                _save(photos.assign(**columns), folder)
-                saved = time.monotonic()
+        with (folder / _JOURNAL).open(
+            "w", encoding="utf-8", buffering=1
+        ) as journal:  # a line at once: kill -9 is no loss
+            journal.write(_VERSION.decode() + "\n")
+            for path, facts in with_progress(results, len(row_of), "reading photos", shown=progress):
+                row = row_of[path]
+                for name in _FACTS:
+                    columns[name][row] = facts.get(name, columns[name][row])
+                columns["done"][row] = not facts.get("again", False)
+                if columns["done"][row]:
+                    journal.write(json.dumps([*states[row], facts]) + "\n")
     finally:
         for name, values in columns.items():
             photos[name] = values
@@ -349,10 +355,12 @@ def _save(photos: pd.DataFrame, folder: Path) -> None:
 
     done = photos.loc[photos["done"], ["path", *_STATE, *_FACTS]]
     if done.empty:
+        (folder / _JOURNAL).unlink(missing_ok=True)
         return
     table = pyarrow.Table.from_pandas(done, preserve_index=False).replace_schema_metadata({"fishnet": _VERSION})
     with replacing(folder / _FILE, alone=True) as temporary:
         parquet.write_table(table, temporary)
+    (folder / _JOURNAL).unlink(missing_ok=True)
 
 
 def _load(file: Path) -> pd.DataFrame | None:
@@ -367,3 +375,21 @@ def _load(file: Path) -> pd.DataFrame | None:
     except Exception as error:  # whatever is wrong with it, it can be made again
         _log.warning("The index %s is damaged (%s) and is made again.", file, type(error).__name__)
     return None
+
+
+def _journalled(file: Path) -> pd.DataFrame | None:
+    """What a process has read that was killed, or still reads; a last line that is cut is none."""
+    try:
+        version, *lines = file.read_text(encoding="utf-8").split("\n")[:-1]
+        if version.encode() != _VERSION:
+            return None
+        rows = [json.loads(line) for line in lines]
+        empty = {name: "" if kind == "object" else 0 for name, kind in _FACTS.items()}
+        state = pd.DataFrame([row[:4] for row in rows], columns=["path", *_STATE])
+        facts = pd.DataFrame([empty | row[4] for row in rows], columns=list(_FACTS)).astype(_FACTS)
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # as with the index: what is wrong with it can be read again
+        _log.warning("The journal %s is damaged (%s) and is left out.", file, type(error).__name__)
+        return None
+    return pd.concat([state, facts], axis=1)

@@ -383,18 +383,36 @@ def test_two_at_once_agree(tmp_path):
     assert digests == {index(root).digest + "\n"}
 
 
-def test_a_killed_build_goes_on_where_it_was(tmp_path, monkeypatch):
-    root = make(tmp_path / "lake", count=400)
-    code = "from fishnet.data import index; index._SAVE_EVERY = 0.05" + _BUILD
-    process = subprocess.Popen([sys.executable, "-c", code, str(root)], stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not (root.with_name(f".{root.name}.fishnet") / "index.parquet").exists() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.kill()
-    process.wait()
+@pytest.mark.slow
+def test_a_killed_build_loses_no_photo_that_was_read(tmp_path, monkeypatch):
+    root = make(tmp_path / "lake", count=300)
+    journal = root.with_name(f".{root.name}.fishnet") / "index.journal"
+
+    def lines():
+        return journal.read_text().split("\n")[1:-1] if journal.exists() else []
+
+    killed = []
+    for _ in range(2):  # the second one begins with the first one's journal, and a journal of its own
+        process, deadline = building(root), time.monotonic() + 60
+        while len(now := lines()) < 30 or now[0] in killed:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.005)
+        process.kill()
+        process.communicate()
+        killed += lines()
     asked = counting(monkeypatch)
-    assert len(index(root).table) == 800
-    assert 0 < len(asked) < 800
+    assert len(index(root).table) == 600
+    assert len(set(killed)) == len(killed) == 600 - len(asked)
+    assert not journal.exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"2\n[]\n", b"3\n[1, 2]\n", b"3\nno JSON\n", b"\xff\n"])
+def test_a_damaged_journal_costs_nothing_but_time(lake, damage):
+    digest = index(lake).digest
+    folder = lake.with_name(f".{lake.name}.fishnet")
+    (folder / "index.journal").write_bytes(damage)
+    (folder / "index.parquet").unlink()
+    assert index(lake).digest == digest
 
 
 def test_the_light_things_import_neither_torch_nor_the_web(tmp_path):
