@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fishnet.cells import defused_table
 from fishnet.files import replacing
 from fishnet.text import counted, slugs
 
@@ -44,7 +45,7 @@ def write_tables(audit: FolderAudit, found: list[Verdict], photos: pd.DataFrame,
 def write_table(table: pd.DataFrame, file: Path) -> None:
     """Whole or not at all."""
     with replacing(file) as temporary:
-        table.to_csv(temporary, index=False)
+        defused_table(table).to_csv(temporary, index=False)
 
 
 def verdict_table(audit: FolderAudit, found: list[Verdict]) -> pd.DataFrame:
