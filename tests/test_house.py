@@ -11,6 +11,7 @@ ROOMS = [
     "ranges",
     "files",
     "text",
+    "cells",
     "progress",
     "fonts",
     "headers",

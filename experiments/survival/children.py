@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import runpy
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -43,6 +44,7 @@ def begin(verb: str, home: Path, *arguments: str, temporary: Path, log: Path):
 
 def _become(verb: str, home: Path, arguments: list[str], temporary: Path, log: Path) -> None:
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores it
     os.chdir(home)
     os.environ["TMPDIR"] = str(temporary)
     tempfile.tempdir = None  # asked anew: it may have been settled before the fork

@@ -83,7 +83,9 @@ class Terminal:
 
 
 TAKE_TERMINAL = """
-import fcntl, sys, termios
+import fcntl, signal, sys, termios
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background, or nohup, ignores them
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 from fishnet.__main__ import main
 main()

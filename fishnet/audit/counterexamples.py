@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from fishnet.cells import restored_table
 from fishnet.data.folder import PhotoFolder
 from fishnet.page.page import Chapter, prose
 from fishnet.text import slug
@@ -56,7 +57,7 @@ def collect_settings(audited: Audited, verdict: Verdict, days: dict[str, str]) -
 def species_of(folder: PhotoFolder, name: str) -> str:
     """Its number where the folder was collected, and else the name of the class with blanks for underscores."""
     try:
-        classes = pd.read_csv(folder.root / "classes.csv", dtype=str, keep_default_na=False)
+        classes = restored_table(pd.read_csv(folder.root / "classes.csv", dtype=str, keep_default_na=False))
         numbers = dict(zip(classes["class"], classes["taxon_id"], strict=True))
     except (OSError, ValueError, KeyError):
         numbers = {}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fishnet.cells import restored_table
 from fishnet.errors import BadInput
 from fishnet.page.page import Chapter, Row, prose
 
@@ -22,6 +23,7 @@ def read_round(folder: Path) -> pd.DataFrame:
     file = folder / "audit" / "verdicts.csv"
     try:
         table = pd.read_csv(file, dtype={"class": str, "verdict": str, "kind": str}, keep_default_na=False)
+        table = restored_table(table)
         return table.set_index("class")[SHOWN].astype({"reliance": float, "p": float, "donors": int})
     except FileNotFoundError:
         raise BadInput(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fishnet.cells import defused_table
 from fishnet.data.class_names import ClassNames
 from fishnet.files import replacing
 from fishnet.text import counted, slugs
@@ -47,7 +48,7 @@ def write_tables(
 def write_table(table: pd.DataFrame, file: Path) -> None:
     """Whole or not at all."""
     with replacing(file) as temporary:
-        table.to_csv(temporary, index=False)
+        defused_table(table).to_csv(temporary, index=False)
 
 
 def verdict_table(audit: FolderAudit, found: list[Verdict]) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from fishnet.audit.augmenting import BANK, SHARE, Augmentation
+from fishnet.cells import restored_table
 from fishnet.data.folder import PhotoSource
 from fishnet.errors import BadInput
 from fishnet.ranges import AtLeast, FreeText, Probability, check_ranges
@@ -86,7 +87,7 @@ class ExchangeAugmentation(L.Callback):
 def carrier_paths(file: str) -> set[str]:
     """The photos that a table names, or BadInput."""
     try:
-        table = pd.read_csv(Path(file).expanduser(), keep_default_na=False)
+        table = restored_table(pd.read_csv(Path(file).expanduser(), keep_default_na=False))
         carrying = table["carries"].astype(str).str.lower().isin(["true", "1"]) if "carries" in table else slice(None)
         return set(table.loc[carrying, "path"])
     except KeyError:

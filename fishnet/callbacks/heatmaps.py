@@ -10,6 +10,7 @@ import pytorch_lightning as L
 import torch
 from torch import Tensor
 
+from fishnet.cells import defused_table
 from fishnet.data.class_names import ClassNames
 from fishnet.data.folder import PhotoSource
 from fishnet.explain.gradcam import NothingToExplain, class_maps, explained
@@ -145,7 +146,7 @@ class HeatMaps(UsesPredictions):
                 for path, t, p, it in zip(data.table["path"].iloc[chosen], true, predicted, captions, strict=True)
             ]
         index = pd.DataFrame(rows, columns=INDEX)
-        write_artifact(trainer, "gradcam/index.csv", lambda path: index.to_csv(path, index=False))
+        write_artifact(trainer, "gradcam/index.csv", lambda path: defused_table(index).to_csv(path, index=False))
 
     def _keep_maps(self, trainer: L.Trainer, model: Classifier, predictions: Predictions) -> None:
         """The raw maps of the answers to a few photos, in the form of `fishnet explain`."""

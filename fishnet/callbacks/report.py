@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytorch_lightning as L
 
+from fishnet.cells import defused_table
 from fishnet.data.class_names import ClassNames
 from fishnet.files import replacing
 from fishnet.measure.calibration import calibration_error, fit_temperature
@@ -51,8 +52,9 @@ class Report(UsesPredictions):
             # two models that saw the same validation photos can be compared photo by photo
             path = run_folder(trainer) / "report" / "validation.csv"
             path.parent.mkdir(parents=True, exist_ok=True)
+            answers = self._report(trainer, pl_module, predictions, temperature).by_photo()
             with replacing(path) as temporary:
-                self._report(trainer, pl_module, predictions, temperature).by_photo().to_csv(temporary, index=False)
+                defused_table(answers).to_csv(temporary, index=False)
             error = calibration_error(predictions.probabilities(temperature), predictions.label)
             self.metrics["val/calibration_error_scaled"] = error
             pl_module.log("val/calibration_error_scaled", error, rank_zero_only=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
+from fishnet.cells import defused_row
 from fishnet.collect.ledger import COPY, DELETED, FAILED, KEPT, REFUSED, WITHDRAWN, Ledger
 from fishnet.files import replacing
 
@@ -55,7 +56,7 @@ def _write(file: Path, columns: list[str], rows: Iterable, ledger: Ledger | None
         with open(hidden, "w", newline="", encoding="utf-8") as out:
             table = csv.writer(out)
             table.writerow(columns)
-            table.writerows(rows)
+            table.writerows(map(defused_row, rows))
         digest = hashlib.sha256(hidden.read_bytes()).hexdigest()
         if ledger is not None:  # whichever of the two is there after a kill is ours
             ledger.write_note("manifest_before", ledger.note("manifest"))

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from omegaconf import DictConfig, OmegaConf
 
+from fishnet.cells import defused_table
 from fishnet.config.entry import start
 from fishnet.config.settling import settle, settle_fit
 from fishnet.config.validate import check_writable, validate
@@ -153,7 +154,7 @@ def blind_probes(config: DictConfig) -> "Check":
         )  # fmt: skip
         probed = probe_folder(folder, lambda rows: images(folder.root, folder.table.iloc[rows]))
         with replacing(state_folder(folder.root) / PROBES) as temporary:
-            probed.to_csv(temporary, index=False, float_format="%.4f")
+            defused_table(probed).to_csv(temporary, index=False, float_format="%.4f")
         if probed.empty:
             yield Finding("probe", "notes", "too few groups of photos for blind probes: two classes need five each")
         elif small := set(folder.classes) - set(probed["class"]):

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from omegaconf import DictConfig, OmegaConf
 
+from fishnet.cells import defused_table
 from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.entry import start
 from fishnet.config.run_data import use_photos_of_run
@@ -166,7 +167,7 @@ def write_embedding(embedding: "Embedding", out: Path) -> None:
     tables = {"points": embedding.point_table(), "figures": embedding.figures(), "suspects": suspects}
     for name, table in tables.items():
         with replacing(out / f"{name}.csv") as temporary:
-            table.to_csv(temporary, index=False)
+            defused_table(table).to_csv(temporary, index=False)
     draw_planes(embedding, out / "planes.png")
     draw_each_class(embedding, out / "classes.png")
     write_whole(out / "page.html", embedding_page(embedding, embedding.folder.images(SMALL), out))

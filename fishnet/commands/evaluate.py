@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from omegaconf import DictConfig
 
+from fishnet.cells import defused_table
 from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.compose import job_folder
 from fishnet.config.entry import start
@@ -111,7 +112,7 @@ def report_leakage(trainer: "Trainer", model: "ImageClassifier", data: "ImageFol
         return []
     sentences = leakage_sentences(table)
     text = "".join(f"{sentence}.\n" for sentence in sentences)
-    write_artifact(trainer, "report/leakage.csv", lambda file: table.to_csv(file, index=False))
+    write_artifact(trainer, "report/leakage.csv", lambda file: defused_table(table).to_csv(file, index=False))
     write_artifact(trainer, "report/leakage.txt", lambda file: file.write_text(text, encoding="utf-8"))
     for logger in trainer.loggers:
         logger.log_metrics(leakage_metrics(table))

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from omegaconf import DictConfig, OmegaConf
 
 from fishnet import __version__
+from fishnet.cells import defused_row
 from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.entry import start
 from fishnet.config.validate import check, check_writable, constructor, validate
@@ -202,9 +203,9 @@ def write_table(table: "AnswerTable", blocks: "list[list[Observation]]", out: Pa
             raise BadInput(f"out={out} cannot be written ({error.strerror}).") from error
         with open(temporary, "w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
-            rows.writerow(table.columns)
+            rows.writerow(defused_row(table.columns))
             for block in shown(blocks):
-                rows.writerows(table.rows(block, counts))
+                rows.writerows(map(defused_row, table.rows(block, counts)))
     return counts
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from omegaconf import DictConfig
 
+from fishnet.cells import defused_table
 from fishnet.config.compose import job_folder
 from fishnet.config.entry import start
 from fishnet.config.validate import check_writable, validate
@@ -168,7 +169,7 @@ def write(findings: "Findings", folder: Path, made: "pd.DataFrame | None") -> No
     for name, table in {**tables_of(findings), **({"sample": made} if made is not None else {})}.items():
         if table is not None and len(table):
             with replacing(folder / "tables" / f"{name}.csv") as temporary:
-                table.to_csv(temporary, index=False, float_format="%.6g")
+                defused_table(table).to_csv(temporary, index=False, float_format="%.6g")
     names = ", ".join(sheet.name for sheet in findings.sheets)
     about = f"Made by fishnet stock from {names}."
     if made is not None:

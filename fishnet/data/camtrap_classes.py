@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from fishnet.cells import defused_row
 from fishnet.data.camtrap import Row, Seen, kinds_of, known_of, local_media, observed, read_package
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.files import locked, replacing
@@ -129,4 +130,4 @@ def link_photo(source: Path, target: Path) -> None:
 def _write_manifest(file: Path, rows: Mapping[str, Row]) -> None:
     text = [[path if name == "path" else row[name] for name in COLUMNS] for path, row in sorted(rows.items())]
     with replacing(file, alone=True) as temporary, open(temporary, "w", newline="", encoding="utf-8") as opened:
-        csv.writer(opened).writerows([COLUMNS, *text])
+        csv.writer(opened).writerows([COLUMNS, *map(defused_row, text)])

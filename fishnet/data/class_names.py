@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+from fishnet.cells import restored
+
 REST = "not "  # begins the class of all others, where one class is told from the rest
 
 
@@ -110,7 +112,8 @@ def read_class_names(root: Path) -> ClassNames:
         return ClassNames()
     try:
         with open(root / "classes.csv", newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.DictReader(file) if row.get("class") and row.get("name")]
+            read = ({key: restored(value) for key, value in row.items()} for row in csv.DictReader(file))
+            rows = [row for row in read if row.get("class") and row.get("name")]
     except (OSError, UnicodeDecodeError, csv.Error):
         return ClassNames()
     return ClassNames({row["class"]: (row["name"].strip(), (row.get("common_name") or "").strip()) for row in rows})

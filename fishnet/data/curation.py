@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fishnet.cells import restored_table
 from fishnet.errors import BadInput
 from fishnet.text import nearest
 
@@ -35,6 +36,7 @@ def read_curation(file: str) -> pd.DataFrame:
     """Its lines as text, with `number`, the line of the file, and `weight`; what no photo could mean is refused."""
     try:
         table = pd.read_csv(Path(file).expanduser(), dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        table = restored_table(table)
     except (OSError, ValueError) as error:  # pandas' parser and Unicode errors are ValueErrors
         raise BadInput(f"data.curation={file} cannot be read as a UTF-8 table with commas ({error}).") from error
     if "action" not in table or not {"path", "sha256"} & set(table):

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fishnet.cells import defused_table
 from fishnet.data.curation import curated
 from fishnet.data.duplicates import copies, linked, merged
 from fishnet.data.listing import Listing, list_photos
@@ -166,7 +167,7 @@ def _check_refused(refused: pd.DataFrame, usable: int, max_refused: float, root:
         return
     file = state_folder(root) / "refused.csv"
     with replacing(file) as temporary:
-        refused.to_csv(temporary, index=False, quoting=csv.QUOTE_MINIMAL)
+        defused_table(refused).to_csv(temporary, index=False, quoting=csv.QUOTE_MINIMAL)
     if too_many(len(refused), usable, max_refused):
         raise WorkFailed(
             f"{len(refused)} of {len(refused) + usable} photos cannot be used, more than data.max_refused="

@@ -116,6 +116,8 @@ def _extension(name: str) -> str:
 def _list_class(listing: Listing, folder: os.DirEntry) -> None:
     if _escaped(folder.name) != folder.name:
         raise BadInput(f"The name of the class folder {_escaped(folder.name)} is not valid UTF-8: rename it.")
+    if "\r" in folder.name:
+        raise BadInput(f"The name of the class folder {folder.name!r} has a carriage return in it: rename it.")
     listing.classes.append(folder.name)
     _list_below(listing, folder.name, folder.path, f"{folder.name}/")
 
@@ -144,6 +146,8 @@ def _list_file(listing: Listing, name: str, entry: os.DirEntry, path: str) -> No
         listing.left_out["special files"] += 1
     elif _escaped(path) != path:
         listing.refused.append((_escaped(path), _MISNAMED))
+    elif "\r" in path:
+        listing.refused.append((path.replace("\r", "\\r"), "the file's name has a carriage return in it"))
     else:
         with suppress(FileNotFoundError):  # removed since the folder was read
             state = entry.stat()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fishnet.cells import restored_table
 from fishnet.errors import BadInput
 from fishnet.text import counted
 
@@ -68,7 +69,7 @@ def read_manifest(file: Path) -> pd.DataFrame:
     if "path" not in rows.columns:
         columns = ", ".join(map(str, rows.columns[:8]))
         raise BadInput(f"{file} has no column 'path' (it has: {columns}): name it, or move the file away.")
-    return rows
+    return restored_table(rows)
 
 
 def comparable(path: str) -> str:

@@ -18,6 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from fishnet.cells import defused_table, restored_table
 from fishnet.data.class_names import ClassNames
 from fishnet.data.store import Store, Stored
 from fishnet.errors import BadInput, WorkFailed
@@ -83,7 +84,7 @@ def write_maps(
             logits, maps = (store.read(keys) for store in stores.values())
             answers = np.stack([logits[row].ravel() for row in range(len(keys))])
             with replacing(out / "maps.csv") as temporary:
-                _with_answers(table, answers, model).to_csv(temporary, index=False)
+                defused_table(_with_answers(table, answers, model)).to_csv(temporary, index=False)
             _export(logits, out / "logits.npy", dimensions=1)
             _export(maps, out / "maps.npy", dimensions=3 if all_classes else 2)  # the last: where it is, all is
             shutil.rmtree(out / UNFINISHED)
@@ -167,7 +168,7 @@ def save_maps(out: Path, table: pd.DataFrame, maps: np.ndarray, logits: np.ndarr
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "seen_as.json", json.dumps(model.preprocessing.as_dict()))
     with replacing(out / "maps.csv") as temporary:
-        _with_answers(table, logits, model).to_csv(temporary, index=False)
+        defused_table(_with_answers(table, logits, model)).to_csv(temporary, index=False)
     for name, values in (("logits", logits.astype(np.float32)), ("maps", maps.astype(np.float16))):
         with replacing(out / f"{name}.npy") as temporary, open(temporary, "wb") as file:
             np.save(file, values)
@@ -176,7 +177,7 @@ def save_maps(out: Path, table: pd.DataFrame, maps: np.ndarray, logits: np.ndarr
 def read_maps(out: Path) -> FolderMaps:
     """The files of a finished run, mapped and not read."""
     maps, logits = (np.load(out / f"{name}.npy", mmap_mode="r") for name in ("maps", "logits"))
-    return FolderMaps(maps, logits, pd.read_csv(out / "maps.csv", keep_default_na=False))
+    return FolderMaps(maps, logits, restored_table(pd.read_csv(out / "maps.csv", keep_default_na=False)))
 
 
 def batch_maps(

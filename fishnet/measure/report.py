@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
+from fishnet.cells import defused_table
 from fishnet.data.class_names import ClassNames
 from fishnet.errors import WorkFailed
 from fishnet.files import replacing
@@ -133,13 +134,13 @@ class TestReport:
         texts = {
             "metrics.json": json.dumps(self.metrics(), indent=2, ensure_ascii=False) + "\n",
             "classification_report.txt": confusions.readable(by_class),
-            "classification_report.csv": by_class.to_csv(index=False),
-            "confusion_matrix.csv": matrix.to_csv(),
-            "confused_pairs.csv": self.called.beside(pairs, {"first": "first_name", "second": "second_name"}).to_csv(
-                index=False
-            ),
-            "dendrogram.csv": confusions.merges(self._tree, self.groups, self.names).to_csv(index=False),
-            "predictions.csv": self.by_photo().to_csv(index=False),
+            "classification_report.csv": defused_table(by_class).to_csv(index=False),
+            "confusion_matrix.csv": defused_table(matrix).to_csv(),
+            "confused_pairs.csv": defused_table(
+                self.called.beside(pairs, {"first": "first_name", "second": "second_name"})
+            ).to_csv(index=False),
+            "dendrogram.csv": defused_table(confusions.merges(self._tree, self.groups, self.names)).to_csv(index=False),
+            "predictions.csv": defused_table(self.by_photo()).to_csv(index=False),
         }
         for name, text in texts.items():
             with replacing(folder / name) as temporary:

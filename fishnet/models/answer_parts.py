@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from fishnet.cells import defused_row
 from fishnet.data.observations import Part
 from fishnet.errors import BadInput
 from fishnet.files import flush, replacing
@@ -48,7 +49,7 @@ def part_file(out: Path, part: Part) -> Path:
 def text_of(rows: Sequence[Sequence]) -> str:
     """Rows as they stand in a CSV."""
     text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
+    csv.writer(text).writerows(map(defused_row, rows))
     return text.getvalue()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from fishnet.cells import restored_table
 from fishnet.explain.maps import FolderMaps, read_maps
 from fishnet.measure.metrics import metric_of
 from fishnet.measure.pairs import Cell
@@ -66,7 +67,7 @@ class ComparedRun:
         if self.folder is None or not (self.folder / "report" / name).is_file():
             return None
         texts = dict.fromkeys(("path", "class", "predicted", "group", "class_name", "predicted_name"), str)
-        answers = pd.read_csv(self.folder / "report" / name, dtype=texts, keep_default_na=False)
+        answers = restored_table(pd.read_csv(self.folder / "report" / name, dtype=texts, keep_default_na=False))
         split = pd.read_csv(self.folder / "split" / "split.csv", dtype=str, keep_default_na=False)
         known = answers.merge(split[["path", "sha256"]], on="path", how="left", validate="one_to_one")
         return known.assign(file=known["path"], path=known["sha256"].fillna(known["path"]))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fishnet.cells import restored_table
 from fishnet.models.bundle import is_bundle, read_bundle
 from fishnet.models.run_model import AUDIT, MODELS
 
@@ -28,7 +29,7 @@ def run_facts(run: Path) -> dict[str, Any]:
     record = json.loads((run / RECORD).read_text(encoding="utf-8"))
     facts: dict[str, Any] = {"trained": {"run_id": record["run_id"]}}  # no commands: they name folders of the user's
     if (file := run / "report" / "validation.csv").is_file():
-        facts["thresholds"] = thresholds_of(pd.read_csv(file, dtype={"class": str, "predicted": str}))
+        facts["thresholds"] = thresholds_of(restored_table(pd.read_csv(file, dtype={"class": str, "predicted": str})))
     if (file := run / "report" / "metrics.json").is_file():
         measured = json.loads(file.read_text(encoding="utf-8"))
         facts["metrics"] = {key: measured[key] for key in ("photos", "groups", "interval", "figures")}

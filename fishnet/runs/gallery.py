@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
+from fishnet.cells import restored_table
 from fishnet.collect.licences import OPEN, licence_code
 from fishnet.data.listing import source_of
 from fishnet.data.manifest import in_their_spelling, read_manifest
@@ -89,7 +90,7 @@ def _tested_photos(run: Path) -> pd.DataFrame:
     if not file.is_file():
         raise BadInput(f"gallery: {run.name} has tested no photos, which test=true does at the end of a training.")
     text = {"path": str, "class": str, "predicted": str}
-    answers = pd.read_csv(file, dtype=text, keep_default_na=False)[[*text, "probability"]]
+    answers = restored_table(pd.read_csv(file, dtype=text, keep_default_na=False)[[*text, "probability"]])
     split = pd.read_csv(run / "split" / "split.csv", dtype=str, keep_default_na=False)
     return answers.merge(split.loc[split["split"] == "test", ["path", "sha256"]], on="path", validate="one_to_one")
 

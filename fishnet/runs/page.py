@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from fishnet.callbacks.report import curves_file
+from fishnet.cells import restored_table
 from fishnet.data.datamodule import ImageFolderData
 from fishnet.explain.cards import cards_of
 from fishnet.explain.contact import cards_chapter, photo_address
@@ -69,6 +70,7 @@ class RunFiles:
         people call by other names than their folders' have these, where they are to be `called` so."""
         file = self.run / "report" / name
         table = pd.read_csv(file, dtype=str, keep_default_na=False) if file.is_file() else pd.DataFrame()
+        table = restored_table(table)
         table = table.assign(**{key: table[named] for key, named in NAMED.items() if called and named in table})
         table = table.drop(columns=[named for named in NAMED.values() if named in table])
         return table.assign(**{str(key): pd.to_numeric(table[key]) for key in table if key not in TEXTS})

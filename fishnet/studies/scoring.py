@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from fishnet.cells import restored_table
 from fishnet.measure.significance import Difference, Spread, Verdict, paired, spread_over_folds, verdicts
 
 from .journal import GOOD, Journal
@@ -178,6 +179,7 @@ def answers(entry: Scored, journal: Journal, cell: tuple[int | None, int], name:
                 table = pd.read_csv(path, dtype={"path": str, "class": str, "predicted": str}, keep_default_na=False)
             except (OSError, ValueError):
                 return None
+            table = restored_table(table)
             return table if {"path", "class", "predicted", "group"} <= set(table) else None
     return None
 

@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from fishnet.cells import defused_row
 from fishnet.files import write_whole
 from fishnet.text import counted
 from fishnet.tracking.layout import duration
@@ -210,7 +211,7 @@ def write_results(path: Path, states: Sequence[StageState]) -> None:
             ]
             row += [_number(entry.epochs_to_best), entry.parameters or "", entry.learning or ""]
             row += [f"{entry.seconds:.0f}", settings_text(entry.trial.settings), entry.cause]
-            writer.writerow(row)
+            writer.writerow(defused_row(row))
     write_whole(path, text.getvalue())
 
 

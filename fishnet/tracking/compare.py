@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from fishnet.cells import defused_row
 from fishnet.errors import BadInput
 from fishnet.files import replacing
 from fishnet.measure.metrics import direction
@@ -242,7 +243,7 @@ def write_csv(rows: Sequence[Row], target: Path) -> None:
     columns = [(kind, key) for kind in kinds for key in sorted({key for row in rows for key in getattr(row, kind)})]
     with replacing(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv_format.writer(file)
-        writer.writerow([*own, *(key for _, key in columns)])
+        writer.writerow(defused_row([*own, *(key for _, key in columns)]))
         for row in rows:
             line = [row.run_id, row.name, row.experiment, row.status, row.started.isoformat(), row.seconds, row.parent]
-            writer.writerow([*line, *(getattr(row, kind).get(key) for kind, key in columns)])
+            writer.writerow(defused_row([*line, *(getattr(row, kind).get(key) for kind, key in columns)]))

@@ -77,6 +77,17 @@ def test_a_photo_that_has_become_a_pipe_keeps_its_row(fishnet, trained, photos, 
     assert [bool(row["problem"]) for row in rows(tmp_path / "predictions.csv")] == [True, True, False]
 
 
+def test_a_photo_called_like_a_formula_is_text_in_the_table(fishnet, trained, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(photos)
+    (photos / "disc.jpg").rename(photos / "=HYPERLINK(1).jpg")
+    checkpoint = f"checkpoint={trained}/checkpoints/best.ckpt"
+    assert fishnet("predict", checkpoint, "images=*.jpg", "out=../plain.csv").status == 0
+    assert fishnet("predict", checkpoint, "images=*.jpg", "out=../parts.csv", "part=1/1").status == 0
+    assert fishnet("predict", "join=../parts.*.csv", "out=../joined.csv").status == 0
+    for name in ("plain", "joined"):
+        assert [row["path"] for row in rows(tmp_path / f"{name}.csv")] == ["'=HYPERLINK(1).jpg", "box.jpg", "cut.jpg"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_leaves_neither_half_a_table_nor_a_hidden_one(fishnet, trained, photos, tmp_path, monkeypatch, number):
     from fishnet.models import answer_table

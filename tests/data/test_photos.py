@@ -12,6 +12,7 @@ from fishnet import ImageClassifier, ImageFolderData
 from fishnet.data.listing import find_photos, list_photos
 from fishnet.data.photos import photo_batches
 from fishnet.errors import BadInput
+from fishnet.text import reasons_in_lines
 from tests.support.models import with_drawn_heads
 
 
@@ -73,13 +74,16 @@ def test_what_a_folder_of_class_folders_leaves_out_is_left_out_here_too(shapes, 
     os.mkfifo(root / "disc/pipe.jpg")
     with open(os.fsencode(root / "disc") + b"/bad\xff.jpg", "wb") as file:
         file.write(b"x")
+    shutil.copy(root / "disc/photo_000.jpg", root / "disc/a\rb.jpg")  # would end a row of a table
     photos = find_photos(root)
     listing = list_photos(root)
     assert [photo.relative_to(root).as_posix() for photo in photos] == [path for path, *_ in listing.photos]
     assert [record.message for record in caplog.records] == [
         *listing.warnings(),
-        "disc/bad\\udcff.jpg: the file's name is not valid UTF-8",
+        *reasons_in_lines(listing.refused),
     ]
+    assert "disc/bad\\udcff.jpg: the file's name is not valid UTF-8" in caplog.text
+    assert "disc/a\\rb.jpg: the file's name has a carriage return in it" in caplog.text
     assert "1 .xcf" in caplog.text and "1 special files" in caplog.text
 
 
