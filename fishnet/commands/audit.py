@@ -266,14 +266,14 @@ def reported(
 
 def judged_data(config: DictConfig, model: "ImageClassifier") -> "ImageFolderData":
     """The folder with the model's labels and what the model has seen of it."""
-    from hydra.utils import instantiate
+    from fishnet.config.hydra_internals import instantiate, literal
 
     part = "all" if config.part in ("auto", "all", "folds") else config.part
     data = instantiate(config.data, _convert_="all").for_model(
         classes=model.classes, names=model.names, preprocessing=model.preprocessing, part=part, seen=model.seen
     )
     data.check()
-    config.data.group = data.folder.group  # as the run is recorded
+    config.data.group = literal(data.folder.group)  # as the run is recorded
     return data
 
 

@@ -90,8 +90,7 @@ def embed(config: DictConfig) -> dict[str, float]:
 
 def photos_of(config: DictConfig) -> "ImageFolderData":
     """The folder, read."""
-    from hydra.utils import instantiate
-
+    from fishnet.config.hydra_internals import instantiate
     from fishnet.embed.embedding import FEWEST
 
     data = instantiate(config.data, _convert_="all").for_model(part="all")

@@ -65,6 +65,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     keep_freed_memory()
     from fishnet.callbacks.guards import StopOnSignal
     from fishnet.config import building
+    from fishnet.config.hydra_internals import literal
     from fishnet.models.checkpoint import load_model
     from fishnet.runs import page, records, run
     from fishnet.runs.folders import is_first, run_folder
@@ -78,7 +79,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     model = load_model(checkpoint)
     require_float32(config)
     data = measured_data(config, model)
-    config.data.group = data.folder.group  # as the run is recorded
+    config.data.group = literal(data.folder.group)  # as the run is recorded
     name = f"evaluate-{data.root.name}"
     with run_folder(config.out, name=str(config.name or name), job=job_folder()) as folder:
         if is_first() and not config.tracking.offline:
@@ -121,7 +122,7 @@ def report_leakage(trainer: "Trainer", model: "ImageClassifier", data: "ImageFol
 
 def measured_data(config: DictConfig, model: "ImageClassifier") -> "ImageFolderData":
     """The folder as the model sees it, with the part to measure; a part without photos is refused."""
-    from hydra.utils import instantiate
+    from fishnet.config.hydra_internals import instantiate
 
     part = config.part
     if part == "auto":

@@ -120,16 +120,15 @@ def write_photos(gan: "ImageGAN", config: DictConfig, folder: Path) -> "Tensor":
 
 def real_photos(config: DictConfig, gan: "ImageGAN", judge: "ImageClassifier") -> "PhotoFolder":
     """The real photos of the class, with what the GAN has seen of them."""
-    from hydra.utils import instantiate
-
     from fishnet.audit.gan_judging import FEWEST, label_of
+    from fishnet.config.hydra_internals import instantiate, literal
 
     label_of(judge, gan.classes[0])
     if config.n < FEWEST:
         raise BadInput(f"n={config.n}: to be judged, {FEWEST} photos or more are needed.")
     if gan.seen is None:
         raise BadInput(f"{config.checkpoint} does not say which photos it was trained on: nothing can be held out.")
-    config.data.classes = list(gan.classes)
+    config.data.classes = literal(list(gan.classes))
     folder = instantiate(config.data, _convert_="all").folder
     return folder.for_classes(gan.classes).seen_by(gan.seen)
 

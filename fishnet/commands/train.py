@@ -126,9 +126,8 @@ def network(config: DictConfig, data: "ImageFolderData", *, goes_on: bool) -> An
         data: its photos, none of which is read.
         goes_on: whether a checkpoint brings the weights.
     """
-    from hydra.utils import instantiate
-
     from fishnet.config import building
+    from fishnet.config.hydra_internals import instantiate
     from fishnet.runs import run
     from fishnet.runs.precision import require_float32
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytorch_lightning as L
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
@@ -34,6 +33,7 @@ from fishnet.tracking.metric_table import metric_table
 from fishnet.tracking.runs import run_name
 
 from .gan_checks import is_gan
+from .hydra_internals import instantiate
 from .validate import OWN_KEYS
 
 log = logging.getLogger("fishnet")

@@ -5,6 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from fishnet.errors import BadInput
+from fishnet.runs.saved_config import literal
 from fishnet.tracking.registry import REFERENCES, fetched
 from fishnet.tracking.store import open_store
 
@@ -14,7 +15,7 @@ def bring_checkpoint(config: DictConfig) -> None:
     if OmegaConf.is_missing(config, "checkpoint") or not str(config.checkpoint).startswith(REFERENCES):
         return
     uri = OmegaConf.select(config, "tracking.uri")
-    config.checkpoint = str(fetched(str(config.checkpoint), open_store(uri, home=Path.cwd(), create=False)))
+    config.checkpoint = literal(str(fetched(str(config.checkpoint), open_store(uri, home=Path.cwd(), create=False))))
 
 
 def require_checkpoint(config: DictConfig) -> None:

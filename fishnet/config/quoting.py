@@ -32,8 +32,10 @@ def quoted(argument: str, verb: str) -> str:
         return f"{key}={quote(value)}"
     if not sign or key.lstrip("+") not in FREE_TEXT_OF_SEAMS | free_text(verb):
         return argument
-    if value.lower() in _WORDS or value.startswith(_SWEEPS) or _is_quoted(value):
+    if value.lower() in _WORDS or value.startswith(_SWEEPS):
         return argument
+    if _is_quoted(value):
+        return f"{key}={_escaped(value)}"
     return f"{key}={quote(value)}"
 
 
@@ -48,7 +50,7 @@ def free_text(verb: str) -> frozenset[str]:
 
 def quote(value: str) -> str:
     """A single-quoted Hydra string: quotes are escaped, and so are backslashes that stand before one."""
-    value = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)  # a folder may be called ${HOME}; the variable is not meant
+    value = _escaped(value)
     escaped = []
     backslashes = 0
     for sign in value:
@@ -58,6 +60,11 @@ def quote(value: str) -> str:
         escaped.append("\\" * (backslashes * 2 + 1 if sign == "'" else backslashes) + sign)
         backslashes = 0
     return "'" + "".join(escaped) + "\\" * (backslashes * 2) + "'"
+
+
+def _escaped(value: str) -> str:
+    """A folder may be called ${HOME}; the variable is not meant."""
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
 
 
 def _is_quoted(value: str) -> bool:

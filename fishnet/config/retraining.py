@@ -23,7 +23,7 @@ from fishnet.errors import BadInput, WorkFailed
 from fishnet.files import locked, write_whole
 from fishnet.models.checkpoint import read_checkpoint, write_checkpoint
 from fishnet.models.run_model import KEPT
-from fishnet.runs.saved_config import check_targets, literal_tree, read_saved
+from fishnet.runs.saved_config import check_targets, literal, read_saved
 
 from .quoting import quote
 from .run_data import FOLDER_DATA, REEF_DATA
@@ -144,7 +144,7 @@ def repeat(
     groups = [{"override /data": data}, *([{"override /callbacks": callbacks}] if callbacks else [])]
     experiment = {"defaults": [*groups, "_self_"], **settings}
     (settings_folder / "experiment").mkdir(parents=True, exist_ok=True)
-    text = HEADER.format(run=run, change=change) + OmegaConf.to_yaml(OmegaConf.create(literal_tree(experiment)))
+    text = HEADER.format(run=run, change=change) + OmegaConf.to_yaml(OmegaConf.create(literal(experiment)))
     write_whole(settings_folder / "experiment" / f"{name}.yaml", text)
     log.info("%s: training once more, in %s", key, out)
     run_name = f"{name}-{settings['name'] or settings['model']['backbone']}"

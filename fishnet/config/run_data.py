@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fishnet.errors import BadInput
-from fishnet.runs.saved_config import check_targets, literal_tree, read_saved
+from fishnet.runs.saved_config import check_targets, literal, read_saved
 
 FOLDER_DATA, REEF_DATA = "fishnet.data.datamodule.ImageFolderData", "fishnet.data.reef.ReefData"
 PHOTOS = (
@@ -38,6 +38,6 @@ def use_photos_of_run(config: DictConfig) -> None:
         raise BadInput(f"{wanted}: {error}") from error
     if saved.get("_target_") not in (FOLDER_DATA, REEF_DATA):
         raise BadInput(f"{wanted}: the run was trained by a data module of its own.")
-    kept = literal_tree({key: saved[key] for key in (*PHOTOS, *DRAWING) if key in saved})
+    kept = literal({key: saved[key] for key in (*PHOTOS, *DRAWING) if key in saved})
     check_targets(OmegaConf.create({"data": kept}), file, packages=())
     config.data = {**cast("dict[str, Any]", OmegaConf.to_container(config.data)), **kept}

@@ -69,18 +69,14 @@ def is_computed(value: object) -> bool:
     return isinstance(value, str) and "${" in REFERENCE.sub("", value)
 
 
-def literal(text: str) -> str:
-    """The text so that OmegaConf reads it as it stands, whatever braces a folder's name has."""
-    return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
-
-
-def literal_tree(tree: Any) -> Any:
-    """The same settings with all their texts as `literal`."""
-    if isinstance(tree, dict):
-        return {key: literal_tree(value) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [literal_tree(value) for value in tree]
-    return literal(tree) if isinstance(tree, str) else tree
+def literal(value: Any) -> Any:
+    """A value for a configuration that reads as it stands, whatever braces a folder's name has: `${` in a text, or in
+    texts of lists and mappings, is no interpolation."""
+    if isinstance(value, str):
+        return re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
+    if isinstance(value, dict):
+        return {key: literal(each) for key, each in value.items()}
+    return [literal(each) for each in value] if isinstance(value, list) else value
 
 
 def _text_of(file: Path) -> str:

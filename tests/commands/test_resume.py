@@ -180,3 +180,18 @@ def test_figures_of_weights_of_before_are_not_shown_as_the_runs_own(fishnet, tin
     assert {"test/f1_macro", "test/accuracy"} < tested and all(math.isnan(metrics[name]) for name in tested)
     assert math.isfinite(metrics["best/val_f1_macro"])
     assert "Right on" not in page and "There is no report on test photos." in page and "Learning curves" in page
+
+
+@pytest.mark.slow
+def test_folders_that_are_called_like_variables_are_folders(fishnet, tiny, tmp_path, monkeypatch):
+    home = tmp_path / "w ${oc.env:HOME}"
+    draw_folder(home / "p${x}", photos=16)
+    monkeypatch.chdir(home)
+    settings = [each for each in tiny if not each.startswith("data.root=")]
+    typed = ["data.root=p${x}", *settings, "test=false", "callbacks.heatmaps=null", "out=r${y}"]
+    assert fishnet("train", *typed, "trainer.max_epochs=1").status == 0
+    assert fishnet("train", "resume=r${y}", "trainer.max_epochs=2").status == 0
+    best = "checkpoint=r${y}/checkpoints/best.ckpt"
+    assert fishnet("evaluate", best, "out=e${z}").status == 0  # on the folder that the run names
+    assert fishnet("predict", best, "images=p${x}/*/*.jpg", "out=a${z}.csv").status == 0
+    assert {"p${x}", "r${y}", "e${z}", "a${z}.csv"} <= {each.name for each in home.iterdir()}

@@ -9,7 +9,9 @@ from omegaconf import OmegaConf
 
 from fishnet import __main__ as dispatcher
 from fishnet.config.compose import compose
+from fishnet.config.hydra_internals import instantiate
 from fishnet.config.quoting import quoted
+from fishnet.runs.saved_config import literal
 
 HARD = [
     "(.+)_frame",
@@ -84,3 +86,16 @@ def test_the_command_is_kept_as_typed(monkeypatch):
 def test_what_a_network_takes_can_be_typed_key_by_key_or_together(typed):
     config = compose("train", [quoted(typed, "train")])
     assert config.model.backbone_args == {"pad_type": "same"}
+
+
+@pytest.mark.parametrize("text", HARD)
+def test_a_text_that_is_built_from_a_configuration_is_the_text(text):
+    config = OmegaConf.create({"_target_": "builtins.dict", "root": "", "all": [], "size": "${two}", "two": 2})
+    config.root, config.all = literal(text), literal([text])
+    assert config.root == text
+    built = instantiate(config, home=text, tags={"folder": text})
+    assert built == {"root": text, "all": [text], "size": 2, "two": 2, "home": text, "tags": {"folder": text}}
+
+
+def test_quotes_of_the_user_hold_a_text_too():
+    assert read_back(quoted("data.root='lake ${x}'", "train")) == "lake ${x}"
