@@ -54,7 +54,7 @@ def main() -> int:
                 held = sum(not each for each in ended)
                 bad += len(ended) - held
                 goal = f"exit {status}, no broken file, the same command makes the same"
-                command = f"kill -{name.removeprefix('SIG')} -- -PGID"
+                command = f"kill -{signal.Signals(number).name.removeprefix('SIG')} -- -PGID"
                 rows.append([f"{verb}: {name}", command, len(ended), goal, f"{held} of {len(ended)}"])
                 print(f"{verb}, {name}: {held} of {len(ended)} {'; '.join(filter(None, why))}", flush=True)
     if chosen.csv:
