@@ -27,7 +27,7 @@ def refused(ended, *words: str) -> None:
     ("arguments", "words"),
     [
         (["data=folder", "data.root=nowhere"], ["nowhere", "does not exist"]),
-        (["data=folder", "data.root=pho\udcfftos"], ["data.root=pho\\udcfftos", "UTF-8", "rename"]),
+        (["data=folder", "data.root=pho\udcfftos"], ["pho\\udcfftos", "UTF-8", "rename"]),
         (["data=folder"], ["data.root", "needed"]),
         (["model.lr=abc"], ["model.lr=abc", "a number"]),
         (["model.lrr=0.1"], ["model.lrr", "model.lr"]),
