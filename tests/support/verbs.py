@@ -13,7 +13,9 @@ from fishnet.config.quoting import quoted
 
 def in_this_process(verb: str, *arguments: str) -> int:
     """The exit status of a verb that finds and leaves this process as it was."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
+    handlers = {
+        number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+    }
     argv = [f"fishnet.commands.{verb}", *(quoted(argument, verb) for argument in arguments)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", argv)
