@@ -292,7 +292,7 @@ class ImageClassifier(L.LightningModule):
             epochs=self.trainer.max_epochs or 1,
             patience=settings["patience"],
             factor=settings["factor"],
-            steps=int(self.trainer.estimated_stepping_batches),
+            steps=lambda: int(self.trainer.estimated_stepping_batches),
         )
         self.resume_state.plateau = scheduler if isinstance(scheduler, ReduceLROnPlateau) else None
         if scheduler is None or self.resume_state.plateau is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from fishnet.errors import BadInput
@@ -72,10 +72,16 @@ def layer_groups(network: nn.Module, *, lr: float, weight_decay: float, decay: f
 
 
 def make_scheduler(
-    optimizer: optim.Optimizer, *, name: str, epochs: int, patience: int, factor: float, steps: int = 0
+    optimizer: optim.Optimizer,
+    *,
+    name: str,
+    epochs: int,
+    patience: int,
+    factor: float,
+    steps: Callable[[], int] = lambda: 1,
 ) -> optim.lr_scheduler.LRScheduler | None:
     """The founding study's plateau rule on val/loss, a cosine over the epochs, one cycle over so many steps, or
-    nothing."""
+    nothing. `steps` is asked behind the first step, when the loaders are known."""
     from torch.optim import lr_scheduler
 
     if name not in SCHEDULERS:
@@ -85,7 +91,7 @@ def make_scheduler(
     if name == "cosine":
         return lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs)
     if name == "one_cycle":
-        return lr_scheduler.LambdaLR(optimizer, lambda step: one_cycle(step, steps))
+        return lr_scheduler.LambdaLR(optimizer, lambda step: one_cycle(step, steps() if step else 1))
     return None
 
 
