@@ -51,7 +51,9 @@ def test_each_scheduler_does_what_it_is_called(tmp_path, scheduler):
     settings = [f"model.scheduler={scheduler}", f"model.lr={rate}", "model.patience=0", "model.factor=0.5"]
     trainer, _ = trained(tmp_path, *settings, "model.optimizer=adam", "trainer.max_epochs=4", epochs=4)
     ended = trainer.optimizers[0].param_groups[0]["lr"]
-    assert ended == pytest.approx({"none": rate, "cosine": 0, "plateau": rate / 8}[scheduler], abs=rate / 100)
+    assert ended == pytest.approx(
+        {"none": rate, "cosine": 0, "one_cycle": 0, "plateau": rate / 8}[scheduler], abs=rate / 100
+    )
 
 
 def test_early_stopping_stops_when_nothing_becomes_better(tmp_path):
