@@ -99,7 +99,7 @@ def undisturbed(home: Path, settings: list[str], temporary: Path) -> None:
 
 def start(home: Path, name: str, settings: list[str], temporary: Path):
     """`fishnet train out=…` until there is a checkpoint, then `fishnet train resume=…`."""
-    arguments = [f"resume={home / name}"]
+    arguments = [f"resume={home / name}", "packages=[experiments]"]
     if not (home / name / "checkpoints" / "last.ckpt").exists():
         shutil.rmtree(home / name, ignore_errors=True)
         witness = "+callbacks.witness._target_=experiments.survival.witness.Witness"

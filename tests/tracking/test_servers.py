@@ -45,8 +45,8 @@ def write_run(uri: str, folder: Path, number: int, parent: str) -> None:
     for epoch in range(EPOCHS):
         values = {f"val_class/c{key}/f1": number + epoch / 100 + key / 10000 for key in range(KEYS)}
         logger.log_metrics({**values, "epoch": epoch}, step=epoch * 7)
-    overlays = folder / f"overlays{number}"
-    overlays.mkdir()
+    overlays = folder / str(number) / "overlays"  # of the run's own folder: no other artifact is taken
+    overlays.mkdir(parents=True)
     for picture in range(5):
         (overlays / f"{picture}.jpg").write_bytes(bytes([number, picture]) * 5000)
     logger.log_artifacts(overlays, "gradcam")
