@@ -28,6 +28,8 @@ from experiments.honest.heads import few
 from experiments.speed.table import machine
 from fishnet import ImageClassifier, ImageFolderData
 
+from .photo_set import padding, photo_set_parser
+
 LAYERS = ["model.lr=0.002", "model.layer_decay=0.8"]
 CAREFUL = ["model.optimizer=adamw", "model.weight_decay=0.05", "model.scheduler=one_cycle", "data.augment=photo"]
 OURS = {
@@ -46,13 +48,7 @@ COLUMNS = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--name", required=True, help="of the set, in the table")
-    parser.add_argument("--root", type=Path, required=True, help="class folders of photos")
-    parser.add_argument("--weights", type=Path, required=True, help="of the backbone")
-    parser.add_argument("--backbone", default="mobilenetv2_100")
-    parser.add_argument("--group", default="auto", help="data.group")
-    parser.add_argument("--per-class", type=int, default=0, help="so many photos of a class are trained on; else folds")
+    parser = photo_set_parser(__doc__)
     parser.add_argument("--folds", type=int, default=5, help="with --per-class: so many draws")
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--epochs", type=int, default=10)
@@ -91,11 +87,6 @@ def splitted(chosen: argparse.Namespace, fold: int, home: Path) -> ImageFolderDa
     table = data.table.assign(split=data.assignment)
     table.to_csv(home / "split.csv", index=False, columns=["path", "sha256", "split"])
     return data
-
-
-def padding(backbone: str) -> dict[str, str]:
-    """Of the weights at hand, which were trained by TensorFlow."""
-    return {"pad_type": "same"} if backbone == "mobilenetv2_100" else {}
 
 
 def ours(recipe: str, chosen: argparse.Namespace, data: ImageFolderData, fold: int, home: Path) -> tuple[float, ...]:

@@ -8,7 +8,6 @@ probabilities of several views are averaged. Folds keep groups together; the pen
 leaves for training. `--scale unit` divides each feature by its spread, `--scale common` all of them by one number.
 """
 
-import argparse
 import csv
 import warnings
 from collections.abc import Iterator
@@ -23,6 +22,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from fishnet import ImageClassifier, ImageFolderData
 from fishnet.data.views import PlainPreprocessing
 
+from .photo_set import padding, photo_set_parser
+
 CROP, SQUASH = ("crop", "crop mirrored"), ("squash", "squash mirrored")
 CASES = [  # learned from, answered by
     (CROP[:1], CROP[:1]), (CROP, CROP[:1]), (CROP, CROP), (SQUASH[:1], SQUASH[:1]), (SQUASH, SQUASH[:1]),
@@ -33,13 +34,7 @@ COLUMNS = ("set", "backbone", "photos", "scale", "learned_from", "answered_by", 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--name", required=True, help="of the set, in the table")
-    parser.add_argument("--root", type=Path, required=True, help="class folders of photos")
-    parser.add_argument("--weights", type=Path, required=True, help="of the backbone")
-    parser.add_argument("--backbone", default="mobilenetv2_100")
-    parser.add_argument("--group", default="auto", help="data.group")
-    parser.add_argument("--per-class", type=int, default=0, help="so many photos of a class are learned from; else all")
+    parser = photo_set_parser(__doc__)
     parser.add_argument("--seeds", type=int, default=4, help="times five folds")
     parser.add_argument("--scale", nargs="+", default=["unit", "common"], choices=["unit", "common"])
     parser.add_argument("--csv", type=Path, default=Path(__file__).with_name("views.csv"))
@@ -66,9 +61,12 @@ def main() -> None:
 
 def features(data: ImageFolderData, backbone: str, weights: Path) -> dict[str, np.ndarray]:
     """Of all photos, by view."""
-    same = {"pad_type": "same"} if backbone == "mobilenetv2_100" else {}
     model = ImageClassifier(
-        classes=data.classes, backbone=backbone, backbone_args=same, pretrained=str(weights), freeze="backbone"
+        classes=data.classes,
+        backbone=backbone,
+        backbone_args=padding(backbone),
+        pretrained=str(weights),
+        freeze="backbone",
     ).eval()
     look, found = model.preprocessing, {}
     with torch.inference_mode():
