@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from fishnet.config.quoting import quoted
-from fishnet.models.checkpoint import read_checkpoint
+from fishnet.models.checkpoint import read_checkpoint, verified
 from fishnet.tracking.store import open_store
 from tests.support.drawing import draw_folder
 from tests.support.processes import environment
@@ -243,9 +243,9 @@ def test_a_killed_run_goes_on_exactly(fishnet, discs, tmp_path):
     settings = [*TINY, f"data.root={discs}", "callbacks.samples=null", "callbacks.last.every_n_steps=1"]
     assert fishnet("train", *settings, "out=whole").status == 0
     command = [sys.executable, "-m", "fishnet.commands.train", *(quoted(text, "train") for text in settings)]
-    last = tmp_path / "parts" / "checkpoints" / "last.ckpt.sha256"
+    last = tmp_path / "parts" / "checkpoints" / "last.ckpt"
     with subprocess.Popen([*command, "out='parts'"], env=environment(), stderr=subprocess.DEVNULL) as running:
-        while not last.exists() and running.poll() is None:
+        while not verified(last) and running.poll() is None:
             time.sleep(0.02)
         running.kill()
     ended = fishnet("train", "resume=parts")
