@@ -1,5 +1,6 @@
 """Rows of the index → batches, in an order that follows from (seed, epoch) and can be taken up in mid-epoch."""
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -263,10 +264,10 @@ def leave_signals_to_parent() -> None:
     for number in FOR_PARENT:
         if number != signal.SIGTERM:
             signal.signal(number, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):  # not on macOS, where a worker dies of it
-        parent = os.getppid()
+    parent = multiprocessing.parent_process()  # who has asked for it, where a server of processes has made it
+    if hasattr(signal, "sigwaitinfo") and parent is not None:  # not on macOS, where a worker dies of it
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-        threading.Thread(target=_end_with, args=(parent,), name="end", daemon=True).start()
+        threading.Thread(target=_end_with, args=(parent.pid,), name="end", daemon=True).start()
         return
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 

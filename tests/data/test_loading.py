@@ -1,11 +1,16 @@
 """Batches: each photo once, the same for the same seed, in any number of processes, taken up where they stopped."""
 
+import multiprocessing
+import os
+import signal
+import time
+
 import numpy as np
 import pytest
 import torch
 
 from fishnet import ImageFolderData
-from fishnet.data.loading import EpochSampler, EvaluationSampler, workers_beside
+from fishnet.data.loading import EpochSampler, EvaluationSampler, leave_signals_to_parent, workers_beside
 from fishnet.errors import BadInput
 from tests.support.drawing import draw_folder
 
@@ -140,3 +145,30 @@ def test_by_default_workers_load_beside_a_gpu_alone(monkeypatch):
     assert workers_beside(gpu, None, processes=4) == 3, "the cores are shared by the processes of a node"
     monkeypatch.setattr("fishnet.data.loading.usable_cores", lambda: 1)
     assert workers_beside(gpu, None) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_a_worker_ends_by_the_signal_of_the_process_that_has_asked_for_it_and_no_other(method):
+    """Python 3.14 makes processes by a server of its own, which is not the one that ends them."""
+    context = multiprocessing.get_context(method)
+    ready = context.Event()
+    worker = context.Process(target=_wait_as_worker, args=(ready,), daemon=True)
+    worker.start()
+    assert ready.wait(60)
+    stranger = context.Process(target=os.kill, args=(worker.pid, signal.SIGTERM))
+    stranger.start()
+    stranger.join(60)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        os.kill(worker.pid, number)
+    worker.join(1)
+    assert worker.is_alive()
+    worker.terminate()
+    worker.join(10)
+    assert worker.exitcode == 0
+
+
+def _wait_as_worker(ready) -> None:
+    leave_signals_to_parent()
+    ready.set()
+    time.sleep(120)
