@@ -10,6 +10,7 @@ if it has more than a share of all positive importance, which is chosen on other
 """
 
 import argparse
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from fishnet import ImageClassifier
 from fishnet.explain.scores import scores_of
 
 from .methods import MapMethod, all_maps, methods
-from .reef import CUE, INNOCENT, PLANTED_CLASS, Reef, plan, split, trained
+from .reef import CUE, INNOCENT, PLANTED_CLASS, SEED, Reef, plan, split, trained
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)  # of all positive importance
 UNMOVED, MATTERS = 0.05, 0.1  # of the range of the logits: what is left out meant nothing, and something
@@ -62,26 +63,32 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=14)
     parser.add_argument("--csv", type=Path, required=True)
     parser.add_argument("--photos", type=int, default=10**6, help="that are measured on, at most")
-    parser.add_argument("--slow", action="store_true", help="Score-CAM too")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the reef and of the training")
+    parser.add_argument(
+        "--only", nargs="*", metavar="METHOD", help="names as in the table; ScoreCAM is measured so alone"
+    )
     chosen = parser.parse_args()
-    for row in rows_of(chosen.backbone, chosen.epochs, chosen.photos, slow=chosen.slow):
+    for row in rows_of(chosen.backbone, chosen.epochs, chosen.photos, seed=chosen.seed, only=chosen.only):
         append(chosen.csv, [row])
         shown = {key: round(value, 3) for key, value in row.items() if isinstance(value, float) and "_" not in key}
         print(row["method"], shown, flush=True)
 
 
-def rows_of(backbone: str, epochs: int, photos: int, *, slow: bool):
-    """Train, then a row for each method."""
-    reef = plan()
+def rows_of(
+    backbone: str, epochs: int, photos: int, *, seed: int = SEED, only: Sequence[str] | None = None
+) -> Iterator[dict]:
+    """Train, then a row for each method, or for those named alone."""
+    reef = plan(seed)
     train, choosing, measured = split(reef)
-    model = trained(reef, train, backbone, epochs=epochs)
+    model = trained(reef, train, backbone, epochs=epochs, seed=seed - SEED)
     known = [facts(reef, model, rows[:: max(1, len(rows) // photos)]) for rows in (choosing, measured)]
     accuracy = float((known[1].answers.numpy() == reef.labels[known[1].rows]).mean())
     independent = background_independence(known[1])
-    for name, method in methods(model, slow=slow).items():
-        values = measured_by(reef, model, method, *known)
-        about = {"network": backbone, "method": name, "accuracy": accuracy, "background independence": independent}
-        yield about | values
+    for name, method in methods(model, slow=only is not None).items():
+        if only is None or name in only:
+            values = measured_by(reef, model, method, *known)
+            about = {"network": backbone, "seed": seed, "photos": len(known[1].rows), "method": name}
+            yield about | {"accuracy": accuracy, "background independence": independent} | values
 
 
 def facts(reef: Reef, model: ImageClassifier, rows: np.ndarray) -> Facts:

@@ -73,10 +73,10 @@ def _drawn(reef: Reef, row: int, without: tuple, more: tuple) -> tuple[np.ndarra
     return photo.pixels, photo.mask == FISH
 
 
-def plan() -> Reef:
+def plan(seed: int = SEED) -> Reef:
     plants = [{"cue": CUE, "share": 0.9, "leak": 0.02}]
     plants += [{"cue": cue, "class": "all", "share": 0.2} for cue in INNOCENT]
-    settings = Settings(species=SPECIES, photos=TRAIN + UNSEEN, size=SIDE, seed=SEED, plant=plants)
+    settings = Settings(species=SPECIES, photos=TRAIN + UNSEEN, size=SIDE, seed=seed, plant=plants)
     return Reef(settings, entries(settings))
 
 

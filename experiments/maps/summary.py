@@ -32,13 +32,13 @@ def main() -> None:
 
 
 def reef(table: pd.DataFrame) -> str:
-    """A part for each network, the best composite first."""
+    """A part for each network and seed, the best composite first."""
     parts = []
-    for network, own in table.groupby("network", sort=False):
+    for (network, seed), own in table.groupby(["network", "seed"], sort=False):
         first = own.iloc[0]
         parts.append(
-            f"**{network}** (right on {first['accuracy']:.2f}; {first['background independence']:.2f} of the innocent "
-            "things mean nothing to it)\n"
+            f"**{network}, seed {seed}** (right on {first['accuracy']:.2f}; {first['background independence']:.2f} of "
+            "the innocent things mean nothing to it)\n"
         )
         parts.append("| method | **composite** | " + " | ".join(MEASURES) + " | ms a photo |")
         parts.append("|" + "---|" * (len(MEASURES) + 3))
