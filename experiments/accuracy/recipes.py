@@ -74,7 +74,7 @@ def main() -> None:
                 print(*kept, sep="  ", flush=True)
                 new = not chosen.csv.exists()
                 with chosen.csv.open("a", newline="", encoding="utf-8") as file:
-                    csv.writer(file).writerows([COLUMNS, [*kept, machine()]] if new else [[*kept, machine()]])
+                    csv.writer(file).writerows([COLUMNS, kept] if new else [kept])
 
 
 def splitted(chosen: argparse.Namespace, fold: int, home: Path) -> ImageFolderData:
