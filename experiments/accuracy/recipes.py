@@ -174,7 +174,7 @@ def fastai_tune(_: str, chosen: argparse.Namespace, data: ImageFolderData, fold:
             *vision.aug_transforms(size=chosen.size), vision.Normalize.from_stats(*vision.imagenet_stats)
         ],
     )  # fmt: skip
-    body = vision.TimmBody(pretrained(chosen, data).network, True, "avg", 3)
+    body = vision.TimmBody(pretrained(chosen, data).network)
     head = vision.create_head(body.model.num_features, len(data.classes), pool=True)
     model = torch.nn.Sequential(body, head)
     learner = Learner(loaders, model, splitter=vision.default_split, metrics=vision.accuracy)

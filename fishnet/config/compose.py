@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fishnet.errors import BadInput
 
+from .hydra_internals import config_loader
 from .quoting import quote
 from .validate import validate
 
@@ -40,13 +41,12 @@ def job_folder() -> Path | None:
     return Path(running.runtime.output_dir) if running.mode == RunMode.MULTIRUN else None
 
 
-def parsed(overrides: list[str]) -> list[Override]:
-    """The overrides as Hydra reads them; `glob(...)` in them finds the program's own choices."""
+def parsed(overrides: list[str], config_dir: str | None = None) -> list[Override]:
+    """The overrides as Hydra reads them; `glob(...)` in them finds the program's choices and those of the user's folder
+    of settings."""
     hydra = GlobalHydra.instance()
-    if hydra.is_initialized():
-        return OverridesParser.create(hydra.config_loader()).parse_overrides(overrides)
-    with initialize_config_module("fishnet.conf", version_base="1.3"):
-        return OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(overrides)
+    loader = hydra.config_loader() if hydra.is_initialized() else config_loader(config_dir)
+    return OverridesParser.create(loader).parse_overrides(overrides)
 
 
 def swept_keys(overrides: list[str]) -> list[str]:
@@ -56,11 +56,11 @@ def swept_keys(overrides: list[str]) -> list[str]:
 
 def check_sweep(overrides: list[str], verb: str, config_dir: str | None) -> DictConfig:
     """Refuse a sweep before its first job: every value of every swept key is composed and checked once."""
-    for override in parsed(overrides):
+    for override in parsed(overrides, config_dir):
         if override.get_key_element() == "out" and not override.is_sweep_override():
             raise BadInput("out= is one folder, and -m runs several jobs: leave it out, each job is given its own.")
-    values = {position: swept[:MOST_CHECKED] for position, swept in swept_values(overrides).items()}
-    first = first_job(overrides)
+    values = {position: swept[:MOST_CHECKED] for position, swept in swept_values(overrides, config_dir).items()}
+    first = first_job(overrides, config_dir)
     base = compose(verb, first, config_dir)
     validate(base, verb, multirun=True)
     for position, choices in values.items():
@@ -70,22 +70,27 @@ def check_sweep(overrides: list[str], verb: str, config_dir: str | None) -> Dict
     return base
 
 
-def swept_values(overrides: list[str]) -> dict[int, list[str]]:
+def swept_values(overrides: list[str], config_dir: str | None = None) -> dict[int, list[str]]:
     """Position of a swept override → an override for each of its values."""
     swept = {
         position: [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
-        for position, override in enumerate(parsed(overrides))
+        for position, override in enumerate(parsed(overrides, config_dir))
         if override.is_sweep_override()
     }
     for position, values in swept.items():
         if not values:
-            raise BadInput(f"{overrides[position]}: this sweeps over nothing, for no choice has such a name.")
+            group = overrides[position].partition("=")[0]
+            there = ", ".join(config_loader(config_dir).get_group_options(group)) or "none"
+            raise BadInput(
+                f"{overrides[position]}: this sweeps over nothing, for no choice has such a name (there are {there}; "
+                "what lies in a folder of the group is named, as in experiment=fish_species/resnet101)."
+            )
     return swept
 
 
-def first_job(overrides: list[str]) -> list[str]:
+def first_job(overrides: list[str], config_dir: str | None = None) -> list[str]:
     """The overrides of a sweep's first job."""
-    values = swept_values(overrides)
+    values = swept_values(overrides, config_dir)
     return [values[position][0] if position in values else text for position, text in enumerate(overrides)]
 
 

@@ -27,9 +27,8 @@ from fishnet.text import counted, nearest
 
 from .compose import check_sweep, first_job, known_keys, searchpath, swept_values
 from .help import help_text
-from .hydra_internals import chosen_option, chosen_twice, get_args_parser, mistyped_group, mistyped_key
+from .hydra_internals import CONF, chosen_option, chosen_twice, get_args_parser, mistyped_group, mistyped_key
 
-CONF = "pkg://fishnet.conf"
 SAME_WISH = 1.0  # seconds: a signal so soon after another one asks for nothing new
 GRACE = 30.0  # seconds for the first of several processes to end by itself
 MULTIRUN = ("-m", "--multirun")
@@ -92,7 +91,7 @@ def start(work: Callable[[DictConfig], object], verb: str, sweep: Callable | Non
             elif arguments.multirun and not (arguments.cfg or arguments.info or arguments.hydra_help):
                 base = check_sweep(arguments.overrides, verb, arguments.config_dir)
                 if any(word.startswith("hydra/launcher=") for word in arguments.overrides):
-                    words = f"{_jobs(arguments.overrides)} in processes of their own: lines of several come together."
+                    words = f"{_jobs(arguments)} in processes of their own: lines of several come together."
                     print(for_terminal(words, sys.stderr), file=sys.stderr, flush=True)
                 if sweep is None:
                     run_jobs()
@@ -153,9 +152,9 @@ def ended_by_signals() -> Iterator[None]:
 
 def _ask_of_first_job(arguments: Namespace) -> None:
     """Make of a question about a sweep's configuration that of its first job: Hydra shows single jobs alone."""
-    print(f"# the first of {_jobs(arguments.overrides)}", flush=True)
+    print(f"# the first of {_jobs(arguments)}", flush=True)
     sys.argv[1:] = [word for word in sys.argv[1:] if word not in MULTIRUN + tuple(arguments.overrides)]
-    sys.argv += first_job(arguments.overrides)
+    sys.argv += first_job(arguments.overrides, arguments.config_dir)
     arguments.multirun = False
 
 
@@ -217,9 +216,10 @@ def hydra_sentence(error: Exception, verb: str) -> str:
     return " ".join(lines[:2]).rstrip(".") + "."
 
 
-def _jobs(overrides: list[str]) -> str:
+def _jobs(arguments: Namespace) -> str:
     """How many jobs a multirun has."""
-    return counted(math.prod(len(values) for values in swept_values(overrides).values()), "job")
+    values = swept_values(arguments.overrides, arguments.config_dir)
+    return counted(math.prod(len(each) for each in values.values()), "job")
 
 
 def _print_once(error: BadInput | WorkFailed) -> None:

@@ -1,16 +1,32 @@
 """What is taken from Hydra's private modules, and what is read off its messages: an upgrade has to look here."""
 
+import os
 import re
 from importlib.resources import files
 from typing import Any
 
 import hydra.utils
-from hydra._internal.utils import get_args_parser
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path, get_args_parser
+from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
 from fishnet.runs.saved_config import literal
 
-__all__ = ["chosen_option", "chosen_twice", "get_args_parser", "instantiate", "mistyped_group", "mistyped_key"]
+__all__ = [
+    "CONF", "chosen_option", "chosen_twice", "config_loader", "get_args_parser", "instantiate", "mistyped_group",
+    "mistyped_key",
+]  # fmt: skip
+
+CONF = "pkg://fishnet.conf"
+
+
+def config_loader(config_dir: str | None) -> ConfigLoader:
+    """What finds the program's own choices, and those of the user's folder (--config-dir)."""
+    path = create_config_search_path(CONF)
+    if config_dir:
+        path.append("command-line", f"file://{os.path.abspath(config_dir)}")
+    return ConfigLoaderImpl(path)
 
 
 def instantiate(config: DictConfig, *, _convert_: str = "all", _partial_: bool = False, **more: Any) -> Any:

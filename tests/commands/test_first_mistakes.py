@@ -48,3 +48,13 @@ def test_the_configuration_of_a_sweeps_first_job_is_shown(fishnet):
     assert ended.status == 0
     assert ended.out.startswith("# the first of 2 jobs\n") and "\n  lr: 0.5\n" in ended.out
     assert "draw_size" in ended.out
+
+
+def test_a_sweep_finds_choices_of_a_folder_of_ones_own(fishnet, tmp_path):
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "lake.yaml").write_text("# @package _global_\nseed: 77\n")
+    ended = fishnet("train", "-m", "--config-dir", "mine", "experiment=glob(l*)", "--cfg", "job")
+    assert ended.status == 0, ended.err
+    assert "seed: 77" in ended.out and "1 job" in ended.out
+    ended = fishnet("train", "-m", "experiment=glob(l*)", "--cfg", "job")
+    assert ended.status == 2 and "demo" in ended.err
