@@ -33,6 +33,7 @@ from fishnet import ImageClassifier, ImageFolderData
 from .photo_set import padding, photo_set_parser
 
 LAYERS = ["model.lr=0.002", "model.layer_decay=0.8"]
+FITTED = ["model.head=logistic", "model.layer_decay=0.8"]
 CAREFUL = ["model.optimizer=adamw", "model.weight_decay=0.05", "model.scheduler=one_cycle", "data.augment=photo"]
 OURS = {
     "founding": [],
@@ -40,6 +41,8 @@ OURS = {
     "logistic": ["model.freeze=backbone", "model.head=logistic"],
     "one cycle": [*CAREFUL, "model.lr=0.001"],
     "one cycle, layers 0.8": [*CAREFUL, *LAYERS],
+    "fitted, then 3e-4": [*CAREFUL, *FITTED, "model.lr=0.0003"],
+    "fitted, then 1e-4": [*CAREFUL, *FITTED, "model.lr=0.0001"],
     "one cycle, layers 0.8, smoothed": [*CAREFUL, *LAYERS, "model.label_smoothing=0.1"],
     "one cycle, layers 0.8, smoothed, mixed": [*CAREFUL, *LAYERS, "model.label_smoothing=0.1", "model.mixup=0.2"],
 }  # fmt: skip

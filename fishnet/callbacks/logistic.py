@@ -1,4 +1,4 @@
-"""`model.head=logistic`: the classifier layer of a frozen backbone is fitted in the place of trained."""
+"""`model.head=logistic`: the classifier layer is fitted, in the place of trained or before all is trained."""
 
 import logging
 from typing import Any, cast
@@ -6,8 +6,10 @@ from typing import Any, cast
 import pytorch_lightning as L
 from torch import nn
 
+from fishnet.data.loading import Known
 from fishnet.errors import BadInput
 from fishnet.models.backbones import single_head
+from fishnet.models.features import has_features, kept_features
 from fishnet.models.interface import Classifier
 from fishnet.models.logistic import chosen, fitted
 
@@ -18,26 +20,44 @@ class LogisticHead(L.Callback):
     """Fits the layer when training starts, on the features that `FrozenFeatures` serves; the epoch that follows
     measures it and leaves its checkpoints, and its learning rate is 0.
 
-    With `model.head_refit` the layer is fitted again on training and validation photos with the penalty that was
-    chosen, after validation has been measured and the temperature fitted, and before the test.
+    Where the backbone is trained too, the layer is fitted on the features of photos as they are evaluated, and the
+    training begins from there: a layer that knows nothing would first spoil what the backbone can (Kumar et al. 2022).
+
+    With `model.head_refit` the layer of a frozen backbone is fitted again on training and validation photos with the
+    penalty that was chosen, after validation has been measured and the temperature fitted, and before the test.
     """
 
     def __init__(self) -> None:
-        self._penalty: float | None = None
+        self._penalty: float | None = None  # of a frozen backbone
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if getattr(pl_module.hparams, "head", "linear") != "logistic":
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        if not getattr(data, "serves_features", False):
+        frozen = getattr(pl_module.hparams, "freeze", None) == "backbone"
+        if frozen and not getattr(data, "serves_features", False):
             raise BadInput(
-                "model.head=logistic is fitted on stored features: it needs model.freeze=backbone, a network with a "
-                "single classifier layer, and fixed views (data.views=4) or data.augment=none."
+                "model.head=logistic is fitted on stored features: it needs a network with a single classifier layer, "
+                "and fixed views (data.views=4) or data.augment=none."
             )
-        classes = len(cast(Classifier, pl_module).classes)
-        self._penalty, layer = chosen(data.known("train", views=True), data.known("val"), classes)
+        if not frozen and trainer.ckpt_path:  # the layer is the checkpoint's
+            return
+        model = cast(Classifier, pl_module)
+        train, val = (data.known("train", views=True), data.known("val")) if frozen else self._computed(model, data)
+        penalty, layer = chosen(train, val, len(model.classes))
         layer.into(self._head(pl_module))
-        log.info("The classifier layer is fitted: a penalty of %.2g has the least loss on validation.", self._penalty)
+        log.info("The classifier layer is fitted: a penalty of %.2g has the least loss on validation.", penalty)
+        self._penalty = penalty if frozen else None
+
+    def _computed(self, model: Classifier, data: Any) -> tuple[Known, Known]:
+        """Of the training and of the validation photos, as they are evaluated."""
+        if not has_features(model):
+            raise BadInput("model.head=logistic needs a network with a single classifier layer: leave it out.")
+        labels, weights = data.table.label.to_numpy(), data.loss_weights
+        rows = [data.rows(part) for part in ("train", "val")]
+        features = [kept_features(model, data.folder, own, batch_size=data.batch_size) for own in rows]
+        train, val = (Known(own, labels[r], weights[r]) for own, r in zip(features, rows, strict=True))
+        return train, val
 
     def refit(self, trainer: L.Trainer, pl_module: L.LightningModule) -> bool:
         """Fit on validation photos too, where that is asked for; whether it was done."""

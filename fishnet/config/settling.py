@@ -24,7 +24,7 @@ MANY = 0.5  # of the photos: where as many are cut, all are shown whole
 def settle(config: DictConfig) -> None:
     """What follows from other settings alone: published weights for people's own photos, for a network that has some;
     fixed views where a frozen backbone would compute random ones in each epoch; the middle of photos of drawn fish; a
-    single epoch where the classifier layer is fitted before it."""
+    single epoch where nothing but a fitted classifier layer learns."""
     model, data = config.model, config.data
     own = data._target_ == OWN_PHOTOS
     if model.get("pretrained") == "auto":
@@ -34,7 +34,7 @@ def settle(config: DictConfig) -> None:
     if "views" in data and data.views is None:
         fixed = model.get("freeze") == "backbone" and data.augment != "none"
         data.views = FIXED_VIEWS if fixed else 0
-    if model.get("head") == "logistic":
+    if model.get("head") == "logistic" and model.get("freeze") == "backbone":
         config.trainer.max_epochs = 1
 
 

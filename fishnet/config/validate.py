@@ -196,13 +196,18 @@ def check_fixed_views(config: DictConfig) -> None:
 
 
 def check_head(config: DictConfig) -> None:
-    """Refuse a fitted classifier layer where nothing is frozen; as `check_fixed_views`, not part of `validate`."""
+    """Refuse a fitted classifier layer above a network that has learned nothing, and what a fitted one has not; as
+    `check_fixed_views`, not part of `validate`."""
     head, refit = config.model.get("head", "linear"), config.model.get("head_refit", False)
-    if refit and head != "logistic":
-        raise BadInput("model.head_refit=true: only model.head=logistic is fitted.")
-    if head == "logistic" and config.model.freeze != "backbone":
-        raise BadInput("model.head=logistic is fitted on what a frozen backbone computes: say model.freeze=backbone.")
-    if head == "logistic" and config.get("tune"):
+    frozen = config.model.freeze == "backbone"
+    if refit and not (head == "logistic" and frozen):
+        raise BadInput("model.head_refit=true: only model.head=logistic of a frozen backbone is fitted again.")
+    if head == "logistic" and not (frozen or config.model.pretrained):
+        raise BadInput(
+            "model.head=logistic is fitted on what a network can tell already: say model.pretrained=true, and "
+            "model.freeze=backbone where nothing but this layer is to learn."
+        )
+    if head == "logistic" and frozen and config.get("tune"):
         raise BadInput("tune=lr: model.head=logistic has no learning rate.")
 
 

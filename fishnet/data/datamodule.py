@@ -216,14 +216,18 @@ class ImageFolderData(L.LightningDataModule):
     def serves_features(self) -> bool:
         return self._features is not None
 
+    @property
+    def loss_weights(self) -> np.ndarray:
+        """How much each photo counts in the loss, by its curation and its class."""
+        labels = self.table.label.to_numpy()
+        weights = np.ones(len(labels)) if self.folder.weights is None else self.folder.weights
+        return weights * self.class_weights[labels] if self.balance == "weights" else weights
+
     def known(self, part: str, *, views: bool = False) -> Known:
         """Features of a part's photos as they are evaluated, or of their fixed views, with labels and loss weights; of
         a data module that serves features."""
         assert self._features is not None
-        rows, labels = self.rows(part), self.table.label.to_numpy()
-        weights = np.ones(len(labels)) if self.folder.weights is None else self.folder.weights
-        if self.balance == "weights":
-            weights = weights * self.class_weights[labels]
+        rows, labels, weights = self.rows(part), self.table.label.to_numpy(), self.loss_weights
         stored = self._features(rows, views)
         features = np.concatenate([[view[position].ravel() for position in range(len(rows))] for view in stored])
         return Known(features, np.tile(labels[rows], len(stored)), np.tile(weights[rows], len(stored)))

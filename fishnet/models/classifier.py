@@ -39,9 +39,9 @@ class ImageClassifier(L.LightningModule):
         pretrained: true for published ImageNet weights, or a local .pth or .safetensors file of the same architecture.
             `auto` is settled by the program for a folder; a model alone begins from nothing.
         freeze: `none`, `backbone` (only the classifier layer learns), or a number of stages, from the first on.
-        head: how the classifier layer learns: `linear` is trained as all else, `logistic` is fitted on the stored
-            features of a frozen backbone, exactly and in seconds.
-        head_refit: of `logistic`: fitted on validation photos too before the test.
+        head: how the classifier layer learns: `linear` is trained as all else, `logistic` is fitted on the features of
+            the photos, exactly and in seconds; where the backbone is not frozen, all is trained on from there.
+        head_refit: of `logistic` with a frozen backbone: fitted on validation photos too before the test.
         dropout: the share of features left out before the classifier layer in training.
         image_size: side of the square that the network sees; null takes the backbone's own.
         fit: how a photo becomes a square: `crop` shows its middle, `pad` all of it on a plain ground, `squash` all of
@@ -276,7 +276,7 @@ class ImageClassifier(L.LightningModule):
     def configure_optimizers(self) -> Any:
         settings = self.hparams
         learning = [p for p in self.parameters() if p.requires_grad]
-        if settings["head"] == "logistic":  # it is fitted already
+        if settings["head"] == "logistic" and settings["freeze"] == "backbone":  # it is fitted already
             return torch.optim.SGD(learning, lr=0.0)
         lr, decay = {name: settings[name] for name in ("lr", "weight_decay")}, settings["layer_decay"]
         optimizer = make_optimizer(

@@ -2,7 +2,9 @@
 
 import pandas as pd
 import pytest
+import torch
 
+from fishnet import ImageClassifier
 from fishnet.models.checkpoint import load_model, read_checkpoint
 
 OWN = ["data=folder", "model.pretrained=false"]
@@ -26,11 +28,34 @@ def test_a_run_fits_it_and_leaves_an_ordinary_checkpoint(fishnet, shapes, tmp_pa
     assert again.drop(columns="seen").equals(tested), "what is kept is what was tested"
 
 
+@pytest.mark.slow
+def test_above_a_network_that_is_trained_too_it_is_where_the_training_begins(fishnet, shapes, tmp_path):
+    drawn = ImageClassifier(classes=["a", "b", "c"], backbone="test_resnet").network
+    torch.save(drawn.state_dict(), tmp_path / "weights.pth")
+    words = [f"data.root={shapes}", "data=folder", "data.augment=none", "model.pretrained=weights.pth", *FITTED,
+             "trainer.accelerator=cpu", "test=false", "callbacks.heatmaps=null"]  # fmt: skip
+    assert fishnet("train", *words, "out=frozen").status == 0
+    words = [*words, "model.freeze=none", "trainer.max_epochs=1"]
+    ended = fishnet("train", *words, "model.lr=1e-12", "out=begun")
+    assert ended.status == 0 and "The classifier layer is fitted" in ended.out + ended.err
+    layers = [
+        {name: value for name, value in weights.items() if name.startswith("network.fc")}
+        for weights in (
+            read_checkpoint(tmp_path / name / "checkpoints" / "best.ckpt")["state_dict"] for name in ("frozen", "begun")
+        )
+    ]
+    assert layers[0].keys() == layers[1].keys() and len(layers[0]) == 2
+    assert all(torch.allclose(layers[0][name], value, atol=1e-4) for name, value in layers[1].items())
+    ended = fishnet("train", "resume=begun", "trainer.max_epochs=2")
+    assert ended.status == 0 and "epoch 2/2" in ended.out + ended.err and "is fitted" not in ended.out + ended.err
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["model.head=logistic"], "say model.freeze=backbone"),
-        (["model.head_refit=true"], "only model.head=logistic is fitted"),
+        (["model.head=logistic"], "say model.pretrained=true"),
+        (["model.head=logistic", "model.head_refit=true"], "of a frozen backbone is fitted again"),
+        (["model.head_refit=true"], "only model.head=logistic of a frozen backbone"),
         ([*FITTED, "tune=lr"], "model.head=logistic has no learning rate"),
         (["model.head=ridge"], "model.head=ridge"),
     ],
