@@ -158,7 +158,8 @@ class Bench:
         is_own = measured.effects.labels == label
         chosen = [rng.permutation(measured.donors[mask])[:DONORS] for mask in (is_own, ~is_own)]
         donors = np.concatenate(chosen)
-        base = EmbeddedExchange.of(model, audited.views_of(measured.hosts.tolist()), audited.views_of(donors.tolist()))
+        hosts = audited.views_of(measured.hosts.tolist())
+        base = EmbeddedExchange.of(model, hosts, audited.views_of(donors.tolist()), label="exchanging without a cue")
         learned_from, labels = learnable(audited), audited.folder.table["label"].to_numpy()
         order = [label, *(other for other in range(len(model.classes)) if other != label)]
         rows = [rng.permutation(learned_from[labels[learned_from] == c])[:MOST] for c in order]
@@ -182,7 +183,8 @@ class Bench:
         donors = audited.views_of(self.donors[carriers].tolist())
         hosts = audited.views_of(measured.hosts.tolist())
         views = Views(with_cue(cue, donors.pixels, rng, donors.protected), donors.protected)
-        laid = self.base.replaced(carriers, EmbeddedExchange.of(audited.model, hosts, views))
+        embedded_views = EmbeddedExchange.of(audited.model, hosts, views, label=f"exchanging with a planted {cue}")
+        laid = self.base.replaced(carriers, embedded_views)
         layer = self._layer(labels, cue, rng)
         host_labels = measured.photos["label"].to_numpy()[measured.hosts]
         effects, regions = laid.effects(layer, 1.0, of_donors, groups, host_labels), measured.regions

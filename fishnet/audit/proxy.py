@@ -11,6 +11,7 @@ from fishnet.models.backbones import single_head
 from fishnet.models.features import features_and_logits
 from fishnet.models.interface import Classifier
 from fishnet.models.isolation import eval_mode_restored
+from fishnet.progress import with_progress
 
 from .exchange import Effects
 from .kinds import KINDS, Views, exchanged
@@ -46,10 +47,11 @@ class EmbeddedExchange:
     hosts: Tensor
 
     @classmethod
-    def of(cls, model: Classifier, hosts: Views, donors: Views) -> "EmbeddedExchange":
-        """Lay every donor into every host, by every kind; in the arithmetic of `exchange`."""
+    def of(cls, model: Classifier, hosts: Views, donors: Views, *, label: str = "") -> "EmbeddedExchange":
+        """Lay every donor into every host, by every kind; in the arithmetic of `exchange`. A progress bar has the
+        `label`, without which there is none."""
         laid, (setting, _) = [], rule(model, use_gpu=model.device.type == "cuda")
-        for number in range(len(donors)):
+        for number in with_progress(range(len(donors)), len(donors), label, shown=bool(label)):
             donor = Views(donors.pixels[number : number + 1], donors.protected[number : number + 1])
             photos = torch.cat([exchanged(kind, hosts, donor)[0] for kind in KINDS])
             laid.append(embedded(model, photos, setting).half().unflatten(0, (len(KINDS), len(hosts))))
