@@ -133,7 +133,7 @@ class Worker:
             if "refused" in answer:
                 raise RefusedImage(answer["refused"])
             view = np.frombuffer(self._pipe.recv_bytes(3 * self.side**2), np.uint8).reshape(self.side, self.side, 3)
-            return ReadPhoto(view, answer["sha256"], (answer["width"], answer["height"]))
+            return ReadPhoto(view, answer["sha256"], (answer["width"], answer["height"]), answer["grey_rest"])
         except (OSError, EOFError, ValueError, KeyError) as error:  # its end of the pipe is gone, or talks nonsense
             self.end()
             raise (RefusedImage("decoding it takes too long") if late.is_set() else WorkerLost()) from error
@@ -165,7 +165,8 @@ def work(pipe: Connection, preprocessing: PlainPreprocessing, memory: int) -> No
             pipe.send_bytes(json.dumps({"refused": "decoding it takes too much memory"}).encode())
         else:
             width, height = read.full_size
-            pipe.send_bytes(json.dumps({"sha256": read.sha256, "width": width, "height": height}).encode())
+            facts = {"sha256": read.sha256, "width": width, "height": height, "grey_rest": read.grey_rest}
+            pipe.send_bytes(json.dumps(facts).encode())
             pipe.send_bytes(np.ascontiguousarray(read.view).tobytes())
 
 
