@@ -13,6 +13,7 @@ import queue
 import resource
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 import numpy as np
@@ -149,13 +150,16 @@ class Worker:
 
 
 def work(pipe: Connection, preprocessing: PlainPreprocessing, memory: int) -> None:
-    """A worker's life, until nobody holds the other end of the pipe."""
+    """A worker's life, until nobody holds the other end of the pipe, also where the service was killed meanwhile."""
     limit_process(memory)
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        _answer(pipe, preprocessing)
+
+
+def _answer(pipe: Connection, preprocessing: PlainPreprocessing) -> None:
+    """Photo after photo; an error of the pipe is the end."""
     while True:
-        try:
-            data = pipe.recv_bytes()
-        except EOFError:
-            return
+        data = pipe.recv_bytes()
         _allow_seconds(2 * max(SECONDS, A_MEGAPIXEL * most_megapixels()))
         try:
             read = read_photo(data, preprocessing)
