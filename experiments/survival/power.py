@@ -4,7 +4,7 @@
 
 The disk is an image in memory, mounted by a loop device with a file system that helps nobody: ext4 with data=writeback
 and noauto_da_alloc, whose journal is committed each second, so that a name reaches the disk long before the bytes of
-its file unless somebody has flushed them (`--unflushed` shows it: nothing is flushed then, and it must go wrong). At a
+its file unless somebody has flushed them (`--unflushed` flushes nothing). At a
 random moment the writer is stopped and the image copied; that copy (which must be the same twice, so that it is a state
 which the disk has had) is mounted in place of the disk, and the same command goes on there. Writers are a training, the
 files and the ledger of a collection, a store of arrays, and a study's results.

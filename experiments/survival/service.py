@@ -28,7 +28,9 @@ CLIENTS = 3
 
 
 def main() -> None:
-    chosen = parser(__doc__).parse_args()
+    options = parser(__doc__)
+    options.add_argument("--signals", nargs="*", choices=SIGNALS, default=list(SIGNALS))
+    chosen = options.parse_args()
     children.prepare()
     chance, rows = np.random.default_rng(chosen.seed), []
     with tempfile.TemporaryDirectory() as folder:
@@ -36,7 +38,8 @@ def main() -> None:
         draw(home)
         seconds = [until_it_listens(home, name) for name in ("first", "second")][1]  # the first imports everything
         print(f"serve: {seconds:.1f} s until it listens", flush=True)
-        for name, (number, status) in SIGNALS.items():
+        for name in chosen.signals:
+            number, status = SIGNALS[name]
             goal = "answers whole, no process left, 0 once it listens"
             command = f"kill -{signal.Signals(number).name.removeprefix('SIG')} -- -PGID"
             why = (once(home, number, status, seconds, chance) for _ in range(chosen.repeats))
