@@ -10,6 +10,8 @@ from pathlib import Path
 
 from fishnet.config.quoting import quoted
 
+from .faults import MARK
+
 PRELOADED = [
     "fishnet.config.building",
     "fishnet.config.resuming",
@@ -47,6 +49,7 @@ def _become(verb: str, home: Path, arguments: list[str], temporary: Path, log: P
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores it
     os.chdir(home)
     os.environ["TMPDIR"] = str(temporary)
+    os.environ[MARK] = log.stem
     tempfile.tempdir = None  # asked anew: it may have been settled before the fork
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for number in (1, 2):

@@ -6,8 +6,6 @@ A row a fault: how many of the repeats ended with the right exit status, without
 that is not older than the one before, and went on from there by `resume=`.
 """
 
-import argparse
-import csv
 import os
 import pty
 import select
@@ -26,6 +24,7 @@ import numpy as np
 from fishnet.models.checkpoint import read_checkpoint, verified
 
 from .__main__ import draw
+from .faults import finish, parser, tally
 
 SETTINGS = [
     *("data=folder", "data.image_size=32", "data.batch_size=4", "data.group=none", "data.workers=2"),
@@ -108,32 +107,20 @@ FAULTS = {
 }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--csv", type=Path, help="append the rows to this table")
-    parser.add_argument("--faults", nargs="*", choices=FAULTS, default=list(FAULTS))
-    chosen = parser.parse_args()
-    chance, rows = np.random.default_rng(18), []
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--faults", nargs="*", choices=FAULTS, default=list(FAULTS))
+    chosen = options.parse_args()
+    chance, rows = np.random.default_rng(chosen.seed), []
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         draw(home / "photos")
         for name in chosen.faults:
-            why = [one_fault(home, FAULTS[name], chance) for _ in range(chosen.repeats)]
-            held = sum(not each for each in why)
-            goal = f"exit {FAULTS[name].status}, checkpoint, no traceback, resumes"
-            rows.append([name, FAULTS[name].command, chosen.repeats, goal, f"{held} of {chosen.repeats}"])
-            print(f"{name}: {held} of {chosen.repeats} {'; '.join(filter(None, why))}", flush=True)
-    if chosen.csv:
-        append(chosen.csv, rows)
-    return 0 if all(row[4] == f"{chosen.repeats} of {chosen.repeats}" for row in rows) else 1
-
-
-def append(path: Path, rows: list[list]) -> None:
-    fresh = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerows([["fault", "command", "repeats", "goal", "measured"]] * fresh + rows)
+            fault = FAULTS[name]
+            goal = f"exit {fault.status}, checkpoint, no traceback, resumes"
+            why = (one_fault(home, fault, chance) for _ in range(chosen.repeats))
+            rows.append(tally(name, fault.command, goal, why))
+    finish(rows, chosen.csv)
 
 
 def one_fault(home: Path, fault: Fault, chance: np.random.Generator) -> str:
@@ -163,4 +150,4 @@ def one_fault(home: Path, fault: Fault, chance: np.random.Generator) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

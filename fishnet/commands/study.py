@@ -198,7 +198,7 @@ def run(engine: "Engine", mirror: "Mirror", given: list[str], own: list[str]) ->
         log.warning(sentence)
     console = Console(width=None if os.isatty(1) else 160)
     page = LivingPage(engine.protocol, engine.journal, given)
-    with interrupted_by(signal.SIGTERM, signal.SIGUSR1), mirror.opened(engine):
+    with interrupted_by(signal.SIGUSR1), mirror.opened(engine):
         try:
             with Watcher(console) as watcher:
                 engine.watch([watcher, page])

@@ -29,14 +29,11 @@ from .measuring import measuring_run
 log = logging.getLogger("fishnet")
 
 
-SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)  # beside Ctrl-C; USR1: Slurm's warning before the limit
-
-
 @contextmanager
 def stoppable(config: DictConfig) -> Iterator[None]:
     """A signal ends the block in good order, and a sentence says what is kept for the same command."""
     try:
-        with interrupted_by(*SIGNALS):
+        with interrupted_by(signal.SIGUSR1):  # Slurm's warning before the time limit; the others end every verb
             yield
     except (Interrupted, KeyboardInterrupt):
         kept = state_folder(Path(config.data.root).expanduser())

@@ -142,7 +142,11 @@ def _cause_of_death(child: subprocess.Popen) -> dict:
 
 
 def main() -> None:
-    """Answer each line (a path in JSON) by a line, until the pipe closes; each photo has `CPU_SECONDS`."""
+    """Answer each line (a path in JSON) by a line, until the pipe closes; each photo has `CPU_SECONDS`.
+
+    A parent that was killed reads no answer any more: the first one ends this process, without a word.
+    """
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     warnings.simplefilter("ignore")
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     most = address_space() + decoding_memory(most_megapixels())

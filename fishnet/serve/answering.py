@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from fishnet.data.photos import ReadPhoto
 from fishnet.data.views import view_box
+from fishnet.images import CUT
 from fishnet.models.answers import combined, mostly_strange
 from fishnet.models.classifier import ImageClassifier
 
@@ -41,6 +42,9 @@ class PhotoAnswer(BaseModel):
     width: int | None = Field(default=None, description="of the upright photo, in pixels")
     height: int | None = None
     view: Square | None = None
+    grey_rest: float = Field(
+        default=0.0, description="the share of its height that is grey because data of a JPEG are missing; from 0.02 on"
+    )
     predicted: str | None = None
     probability: float | None = None
     sure: bool | None = Field(default=None, description="whether the probability reaches the class's threshold")
@@ -116,7 +120,8 @@ class Answering:
         seen = self.model.seen.parts([read.sha256])[0] if self.model.seen else ""
         best = ranked[0]
         return PhotoAnswer(
-            name=name, sha256=read.sha256, width=width, height=height, view=square, predicted=best.name,
+            name=name, sha256=read.sha256, width=width, height=height, view=square,
+            grey_rest=read.grey_rest if read.grey_rest >= CUT else 0.0, predicted=best.name,
             probability=best.probability, sure=self.is_sure(best), none_of_these=computed.strange, seen=seen,
             classes=ranked[:top], heatmaps=maps,
         )  # fmt: skip

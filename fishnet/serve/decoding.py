@@ -13,6 +13,7 @@ import queue
 import resource
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 import numpy as np
@@ -133,7 +134,7 @@ class Worker:
             if "refused" in answer:
                 raise RefusedImage(answer["refused"])
             view = np.frombuffer(self._pipe.recv_bytes(3 * self.side**2), np.uint8).reshape(self.side, self.side, 3)
-            return ReadPhoto(view, answer["sha256"], (answer["width"], answer["height"]))
+            return ReadPhoto(view, answer["sha256"], (answer["width"], answer["height"]), answer["grey_rest"])
         except (OSError, EOFError, ValueError, KeyError) as error:  # its end of the pipe is gone, or talks nonsense
             self.end()
             raise (RefusedImage("decoding it takes too long") if late.is_set() else WorkerLost()) from error
@@ -149,13 +150,16 @@ class Worker:
 
 
 def work(pipe: Connection, preprocessing: PlainPreprocessing, memory: int) -> None:
-    """A worker's life, until nobody holds the other end of the pipe."""
+    """A worker's life, until nobody holds the other end of the pipe, also where the service was killed meanwhile."""
     limit_process(memory)
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        _answer(pipe, preprocessing)
+
+
+def _answer(pipe: Connection, preprocessing: PlainPreprocessing) -> None:
+    """Photo after photo; an error of the pipe is the end."""
     while True:
-        try:
-            data = pipe.recv_bytes()
-        except EOFError:
-            return
+        data = pipe.recv_bytes()
         _allow_seconds(2 * max(SECONDS, A_MEGAPIXEL * most_megapixels()))
         try:
             read = read_photo(data, preprocessing)
@@ -165,7 +169,8 @@ def work(pipe: Connection, preprocessing: PlainPreprocessing, memory: int) -> No
             pipe.send_bytes(json.dumps({"refused": "decoding it takes too much memory"}).encode())
         else:
             width, height = read.full_size
-            pipe.send_bytes(json.dumps({"sha256": read.sha256, "width": width, "height": height}).encode())
+            facts = {"sha256": read.sha256, "width": width, "height": height, "grey_rest": read.grey_rest}
+            pipe.send_bytes(json.dumps(facts).encode())
             pipe.send_bytes(np.ascontiguousarray(read.view).tobytes())
 
 

@@ -261,6 +261,7 @@ class RunDelivery(Delivery):
             return True
         if time.monotonic() - self._last_heartbeat >= HEARTBEAT_EVERY:
             self._last_heartbeat = time.monotonic()
+            self._journal.touch()
             try:
                 self._client.set_tag(self._run_id, HEARTBEAT, str(int(time.time())))
             except Exception as error:

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
@@ -18,6 +19,7 @@ from typing import Any
 from fishnet.files import LockHeld, locked
 
 from .names import safe_key
+from .process import SILENT_FOR, Writer, this_process
 
 FOLDER = "undelivered"
 OFFLINE = Path("offline") / "journal.jsonl"  # of a run that another process sends, in the run's folder
@@ -72,6 +74,11 @@ class Journal:
             except OSError:
                 self.lost += 1
 
+    def touch(self) -> None:
+        """Give a sign of life to those who cannot see the process that writes."""
+        with suppress(OSError):
+            os.utime(self.path)
+
     def waiting(self, limit: int = 500) -> tuple[list[Record], int]:
         """The next records, at most `limit` of them, and the offset in the file after the last one."""
         records: list[Record] = []
@@ -119,20 +126,37 @@ class Journal:
 
 def open_journal(folder: Path, run_id: str, uri: str) -> Journal:
     """The journal of a run that this process sends to the store at `uri`."""
-    return Journal(folder / FOLDER / f"{run_id}.jsonl", owner={"run_id": run_id, "uri": uri})
+    owner = {"run_id": run_id, "uri": uri, "process": this_process().to_tag()}
+    return Journal(folder / FOLDER / f"{run_id}.jsonl", owner=owner)
 
 
 def left_journals(root: Path, depth: int = 4) -> Iterator[Journal]:
-    """The journals below `root` that no living process owns; the depth keeps the search out of photo folders."""
+    """The journals below `root` that no living process owns; the depth keeps the search out of photo folders.
+
+    A lock of another host may not be seen here (some shared folders have none): a journal that was begun there is left
+    alone until it has been silent for long.
+    """
     for level in range(depth + 1):
         for path in sorted(root.glob("*/" * level + f"{FOLDER}/*.jsonl")):
-            if not path.name.endswith(".refused.jsonl"):
+            if not path.name.endswith(".refused.jsonl") and not _is_written_elsewhere(path):
                 with suppress(LockHeld):
                     yield Journal(path)
 
 
+def _is_written_elsewhere(path: Path) -> bool:
+    """Whether a process that nothing is known of here may still write it."""
+    try:
+        with path.open("rb") as lines:
+            first = _parsed(lines.readline()) or {}
+        silent = time.time() - path.stat().st_mtime
+    except OSError:  # delivered, and gone
+        return False
+    writer = Writer.from_tag(str(first.get("process", "")))
+    return writer is not None and writer.alive() is None and silent < SILENT_FOR
+
+
 def owner_of(journal: Journal) -> dict[str, str] | None:
-    """The run and the store of a journal; None where its first line does not say them."""
+    """The run, the store and the first writer of a journal; None where its first line does not say them."""
     with journal.path.open("rb") as lines:
         first = _parsed(lines.readline())
     return first if first is not None and first["kind"] == "run" else None

@@ -17,6 +17,8 @@ from typing import Any
 
 from .names import COMMAND, GIT_COMMIT, HEARTBEAT, PROCESS, SOURCE_COMMIT, SOURCE_NAME, SOURCE_TYPE, USER
 
+SILENT_FOR = 600.0  # seconds without a sign of life after which a writer on another host counts as dead
+
 
 @dataclass(frozen=True)
 class Writer:

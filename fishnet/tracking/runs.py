@@ -17,7 +17,7 @@ from fishnet.errors import BadInput
 from . import names
 from .delivery import deliver
 from .journal import FOLDER as UNDELIVERED
-from .process import Writer, this_process
+from .process import SILENT_FOR, Writer, this_process
 from .store import Store, one_line, open_store
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ log = logging.getLogger("fishnet.tracking")
 
 LONGEST_NAME = 80
 ID_LENGTH, SHORTEST = 32, 6  # of a run's id, and of its beginning where that is enough
-SILENT_FOR = 600.0  # seconds without a sign of life after which a writer on another host counts as dead
 
 # Keys that say where and not what, or that the name already says otherwise.
 _UNNAMED = ("hydra", "tracking", "callbacks", "out", "name", "resume", "test", "checkpoint", "folds", "root")

@@ -406,6 +406,17 @@ def test_a_killed_build_loses_no_photo_that_was_read(tmp_path, monkeypatch):
     assert not journal.exists()
 
 
+def test_a_reading_process_whose_parent_was_killed_ends_without_a_word():
+    """What its parent no longer reads is a broken pipe, and no traceback on the user's terminal."""
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-c", scan._CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert child.stdout.readline() == b"ready\n"
+    child.stdout.close()
+    assert child.communicate(b'"missing.png"\n' * 3, timeout=60)[1] == b""
+
+
 @pytest.mark.parametrize("damage", [b"", b"2\n[]\n", b"3\n[1, 2]\n", b"3\nno JSON\n", b"\xff\n"])
 def test_a_damaged_journal_costs_nothing_but_time(lake, damage):
     digest = index(lake).digest

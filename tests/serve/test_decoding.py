@@ -1,5 +1,6 @@
 """What a photo may cost: a worker at most, never the service."""
 
+import multiprocessing
 import os
 import signal
 import time
@@ -10,6 +11,7 @@ import pytest
 from fishnet.data.photos import read_photo
 from fishnet.data.views import PlainPreprocessing
 from fishnet.images import RefusedImage
+from fishnet.serve import decoding
 from fishnet.serve.decoding import Decoders, Worker, WorkerLost
 from tests.support.uploads import encoded, jpeg, picture
 
@@ -97,3 +99,17 @@ def test_photos_that_were_given_are_decoded_before_the_end():
     running.stop()
     assert all(future.result(0).view.shape == (64, 64, 3) for future in futures)
     assert {worker.pid for worker in workers()} == before
+
+
+def test_a_worker_whose_service_was_killed_ends_without_an_error(monkeypatch):
+    """What the service had not read any more resets the pipe, which is no error of the worker's."""
+    monkeypatch.setattr(decoding, "limit_process", lambda memory: None)
+    ours, theirs = multiprocessing.Pipe()
+    theirs.send_bytes(b"an answer that nobody reads")
+    ours.close()
+    with pytest.raises(ConnectionResetError):
+        theirs.recv_bytes()
+    ours, theirs = multiprocessing.Pipe()
+    theirs.send_bytes(b"an answer that nobody reads")
+    ours.close()
+    decoding.work(theirs, SEEN, 0)

@@ -63,6 +63,14 @@ def test_heatmaps_are_of_the_classes_that_were_asked_for_and_add_up(service, mod
     assert (view["left"] * 90, view["top"] * 70, view["width"] * 90) == pytest.approx((left, top, side))
 
 
+def test_a_jpeg_with_a_grey_rest_is_answered_and_said_to_be_cut(service):
+    spots = Image.fromarray(np.random.default_rng(5).integers(0, 255, (40, 60, 3), np.uint8))
+    data = encoded(spots.resize((640, 480), Image.Resampling.BICUBIC), "JPEG")
+    cut, whole = service.predict(data[: len(data) // 2] + b"\xff\xd9", data).json()["photos"]
+    assert cut["predicted"] and cut["grey_rest"] == pytest.approx(0.5, abs=0.1)
+    assert whole["predicted"] and whole["grey_rest"] == 0
+
+
 def test_what_looks_like_none_of_the_classes_is_said_to_be_so(service):
     noise = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 256, (70, 90, 3), np.uint8)), "PNG")
     for more in ({}, {"heatmap": "perch"}):

@@ -1,10 +1,13 @@
 import json
 import os
+import socket
+import time
 
 import pytest
 
 from fishnet.files import LockHeld
 from fishnet.tracking.journal import Journal, left_journals, open_journal, owner_of, tally
+from fishnet.tracking.process import SILENT_FOR
 
 
 def test_a_journal_whose_lines_were_all_sent_leaves_nothing_behind(tmp_path):
@@ -27,7 +30,8 @@ def test_what_was_not_sent_is_found_again_with_its_owner(tmp_path):
     journal.advance(place)
     journal.close()
     (left,) = left_journals(tmp_path)
-    assert owner_of(left) == {"kind": "run", "run_id": "abc", "uri": "http://x"}
+    owner = owner_of(left)
+    assert (owner["kind"], owner["run_id"], owner["uri"]) == ("run", "abc", "http://x")
     assert [record["values"]["a"] for record in left.waiting()[0]] == [2, 3, 4]
     left.close()
 
@@ -50,6 +54,23 @@ def test_a_journal_in_use_is_left_to_its_owner(tmp_path):
     with pytest.raises(LockHeld):
         Journal(journal.path)
     journal.close()
+
+
+def test_a_journal_of_another_host_is_left_alone_until_it_is_silent(tmp_path, monkeypatch):
+    """A shared folder may not show its lock here: taken for left, it was sent and deleted under a living run."""
+    here = socket.gethostname()
+    monkeypatch.setattr(socket, "gethostname", lambda: f"not-{here}")
+    journal = open_journal(tmp_path, "abc", "http://x")
+    journal.append({"kind": "tags", "values": {"a": "b"}})
+    journal.close()
+    monkeypatch.setattr(socket, "gethostname", lambda: here)
+    assert list(left_journals(tmp_path)) == []
+    silent = time.time() - 2 * SILENT_FOR
+    os.utime(journal.path, (silent, silent))
+    (left,) = left_journals(tmp_path)
+    left.touch()
+    left.close()
+    assert list(left_journals(tmp_path)) == []
 
 
 def test_a_full_disk_is_counted_and_not_raised(tmp_path, monkeypatch):

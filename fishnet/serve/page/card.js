@@ -167,6 +167,7 @@ export class Card {
     if (!result) return [];
     if (result.problem) return [[text("unreadable", { problem: problemText(result.problem) }), "bad"]];
     const notes = [];
+    if (result.grey_rest) notes.push([text("cut", { share: percent(result.grey_rest) }), "warning"]);
     if (result.none_of_these) notes.push([text("none"), "warning"]);
     if (result.left) notes.push([text("togetherLeft", { count: result.left }), "warning"]);
     if (!result.sure && !result.none_of_these) notes.push([text("unsureNote"), "plain"]);
@@ -282,5 +283,6 @@ function combinedResult({ photos, together }) {
   const unread = photos.filter((photo) => photo.problem);
   if (!together) return { sha256, problem: unread[0].problem, classes: [] };
   const seen = photos.some((photo) => photo.seen === "train") ? "train" : "";
-  return { ...together, sha256, seen, problem: "", left: unread.length };
+  const cut = Math.max(...photos.map((photo) => photo.grey_rest));
+  return { ...together, sha256, seen, grey_rest: cut, problem: "", left: unread.length };
 }
