@@ -79,7 +79,7 @@ class Keys:
     boxes: FreeText | None
     masks: FreeText | None
     part: FreeText | None
-    batch_size: Annotated[int, AtLeast(1)]
+    batch_size: Annotated[int, AtLeast(1)] | None
     most_megapixels: Annotated[int, Within(1, 178)]
     cache: FreeText
 
@@ -115,12 +115,15 @@ def explain(config: DictConfig) -> dict[str, float]:
     photos, above = found.files, found.folder.absolute()  # the folder to which photos are named
     import torch
 
+    from fishnet.data.batch_size import EXPLAINED, photos_at_once
     from fishnet.explain.cards import cards_of, named, save_cards
     from fishnet.explain.maps import check_method, read_maps, rows_left, write_maps
     from fishnet.models.checkpoint import load_model
 
     model = load_model(Path(config.checkpoint)).to("cuda" if torch.cuda.is_available() else "cpu")
     check_method(model, config.method)
+    side = model.preprocessing.size
+    config.batch_size = photos_at_once(config.batch_size, model.device, side, on_cpu=16, a_pixel=EXPLAINED)
     source = source_of_classes(images, photos, model.classes)
     if config.score and source is None:
         raise BadInput("score=true needs class folders: images= holds photos outside of them.")

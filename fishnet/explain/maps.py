@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from fishnet.cells import defused_table, restored_table
+from fishnet.data.batch_size import Halving
 from fishnet.data.class_names import ClassNames
 from fishnet.data.observations import Part
 from fishnet.data.store import SharedStore, Store
@@ -112,13 +113,14 @@ def keep_maps(
     left = list(range(photos)) if rows is None else rows.tolist()
     kept: dict[str, dict[int, np.ndarray]] = {name: {} for name in stores}
     start = done = 0
-    committed = time.monotonic()
+    committed, halving = time.monotonic(), Halving()
     for batch in batches:
         shown = left[start : start + len(batch["image"])]
         start += len(shown)
         if missing.isdisjoint(shown):
             continue
-        maps, logits = batch_maps(model, batch["image"].to(model.device), all_classes=all_classes, method=method)
+        halves = halving(partial(_mapped, model, all_classes, method), batch["image"])
+        maps, logits = (torch.cat(values) for values in zip(*halves, strict=True))
         for name, values in (("logits", logits), ("maps", maps)):
             kept[name] |= zip(shown, values.detach().numpy().astype(stores[name].dtype), strict=True)
         if not done:
@@ -129,6 +131,10 @@ def keep_maps(
             _keep(own, keys, kept)
             committed = time.monotonic()
     _keep(own, keys, kept)
+
+
+def _mapped(model: "ImageClassifier", all_classes: bool, method: str, images: Tensor) -> tuple[Tensor, Tensor]:
+    return batch_maps(model, images.to(model.device), all_classes=all_classes, method=method)
 
 
 def rows_left(out: Path, photos: int, about: str, batch_size: int, part: Part | None = None) -> np.ndarray:
