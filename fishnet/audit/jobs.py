@@ -1,7 +1,4 @@
-"""An audit shared out between jobs: each measures its share of the donors, and a run that is none judges.
-
-A store is filled by a single process at a time, so that every job has a store of its own; who reads, reads all of them.
-"""
+"""An audit shared out between jobs: each measures its share of the donors, and a run that is none judges."""
 
 import hashlib
 import json
@@ -12,8 +9,8 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from fishnet.data.store import Store
-from fishnet.errors import BadInput, WorkFailed
+from fishnet.data.store import SharedStore
+from fishnet.errors import BadInput
 
 
 class Job(NamedTuple):
@@ -46,38 +43,18 @@ class EffectStores:
 
     def __init__(self, folder: Path, about: dict, shape: tuple[int, int, int]) -> None:
         name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
-        self.folder, self.about, self.shape = folder / name, about, shape
-
-    def own(self, job: Job | None) -> Store:
-        """The store that a job, or a run that is none, fills."""
-        return self._store(self.folder if job is None else self.folder / f"job-{job.number}-of-{job.of}")
+        self.stores, self.shape = SharedStore(folder / name, dtype="float32", about=about), shape
 
     def holds(self, keys: Sequence[str]) -> np.ndarray:
         """Whether the effects of each donor are in any of them."""
-        return np.any([store.holds(keys) for store in self._stores()], axis=0)
+        return self.stores.holds(keys)
 
     def read(self, keys: Sequence[str]) -> np.ndarray:
         """(donors, *shape), of donors that are all held."""
-        result, left = np.zeros((len(keys), *self.shape), np.float32), np.ones(len(keys), bool)
-        for store in self._stores():
-            found = np.flatnonzero(left & store.holds(keys))
-            if len(found):
-                stored = store.read([keys[number] for number in found.tolist()], self._shapes(len(found)))
-                result[found] = [stored[number] for number in range(len(found))]
-                left[found] = False
-        if left.any():
-            raise WorkFailed(f"The effects in {self.folder} have been deleted meanwhile: start again.")
-        return result
+        return np.array(self.stores.read(keys), np.float32).reshape(len(keys), *self.shape)
 
     def fill(self, keys: Sequence[str], make, *, job: Job | None, progress: bool) -> None:
         """Keep the effects of these donors, none of which is held; see `Store.fill`."""
-        self.own(job).fill(keys, self._shapes(len(keys)), make, label="exchanging", progress=progress)
-
-    def _stores(self) -> list[Store]:
-        return [self.own(None), *(self._store(folder) for folder in sorted(self.folder.glob("job-*-of-*")))]
-
-    def _store(self, folder: Path) -> Store:
-        return Store(folder, dtype="float32", about=self.about)
-
-    def _shapes(self, count: int) -> np.ndarray:
-        return np.tile(np.array(self.shape, np.int32), (count, 1))
+        store = self.stores.own("" if job is None else f"job-{job.number}-of-{job.of}")
+        shapes = np.tile(np.array(self.shape, np.int32), (len(keys), 1))
+        store.fill(keys, shapes, make, label="exchanging", progress=progress)

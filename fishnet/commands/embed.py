@@ -54,7 +54,7 @@ class Keys:
     methods: list[str]
     perplexity: Annotated[float, Above(0)]
     most: Annotated[int, AtLeast(3)]
-    batch_size: Annotated[int, AtLeast(1)]
+    batch_size: Annotated[int, AtLeast(1)] | None
     seed: Annotated[int, Seed]
     name: FreeText | None
     out: FreeText | None
@@ -125,6 +125,7 @@ def vectors_of(config: DictConfig, data: "ImageFolderData", network: "tuple[Imag
     """Of the photos that are drawn."""
     from dataclasses import replace
 
+    from fishnet.data.batch_size import photos_at_once
     from fishnet.embed.embedding import drawn_rows
     from fishnet.embed.vectors import network_vectors, pixel_vectors
 
@@ -135,7 +136,8 @@ def vectors_of(config: DictConfig, data: "ImageFolderData", network: "tuple[Imag
         return pixel_vectors(folder, rows)
     model, name = network
     seeing = folder if config.checkpoint is None else replace(folder, seen=model.seen)
-    return network_vectors(model, seeing, rows, name=name, batch_size=config.batch_size)
+    at_once = photos_at_once(config.batch_size, model.device, model.preprocessing.size)
+    return network_vectors(model, seeing, rows, name=name, batch_size=at_once)
 
 
 def embedded(config: DictConfig, data: "ImageFolderData", vectors: "Vectors") -> "Embedding":

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fishnet")
 
+ON_CPU = 32  # photos at once
 POSITION = 50  # in the list of `fishnet --help`
 
 
@@ -60,12 +61,17 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     """Measure the chosen part of the folder in float32."""
     bring_checkpoint(config)
     use_photos_of_run(config)
+    by_device = config.data.batch_size is None
+    config.data.batch_size = config.data.batch_size or ON_CPU
     validate(config, "evaluate")
     require_checkpoint(config)
     keep_freed_memory()
+    import torch
+
     from fishnet.callbacks.guards import StopOnSignal
     from fishnet.config import building
     from fishnet.config.hydra_internals import literal
+    from fishnet.data.batch_size import photos_at_once
     from fishnet.models.checkpoint import load_model
     from fishnet.runs import page, records, run
     from fishnet.runs.folders import is_first, run_folder
@@ -78,6 +84,9 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     checkpoint = Path(config.checkpoint).expanduser().absolute()
     model = load_model(checkpoint)
     require_float32(config)
+    if by_device:
+        device = torch.device("cuda" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
+        config.data.batch_size = photos_at_once(None, device, model.preprocessing.size, on_cpu=ON_CPU)
     data = measured_data(config, model)
     config.data.group = literal(data.folder.group)  # as the run is recorded
     name = f"evaluate-{data.root.name}"

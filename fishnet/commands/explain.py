@@ -18,15 +18,16 @@ Examples
   fishnet explain checkpoint=best.ckpt images='photos/lake/*/*_3.jpg'               or '[a.jpg,b.jpg]', or list.txt
   fishnet explain checkpoint=best.ckpt images=photos/lake method=layercam contents=true out=inside
   fishnet explain checkpoint=best.ckpt images=photos/lake score=true boxes=boxes.csv
+  fishnet explain checkpoint=best.ckpt images=photos/lake out=why part=2/4          the second of four commands
+  fishnet explain checkpoint=best.ckpt images=photos/lake out=why                   joins what the four have made
   fishnet explain checkpoint=best.ckpt images=PACKAGE/datapackage.json out=why      of camera traps (Camtrap DP)
 """
 
 import hashlib
+import json
 import logging
 import os
-import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -39,12 +40,13 @@ from fishnet.config.validate import check_outside, check_writable, validate
 from fishnet.data.listing import FolderSource
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
-from fishnet.files import LockHeld, locked, write_whole
+from fishnet.files import write_whole
 from fishnet.progress import with_progress
 from fishnet.ranges import AtLeast, FreeText, Within
-from fishnet.text import counted, reasons_in_lines
+from fishnet.text import counted, few_of, reasons_in_lines
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     import torch
 
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from fishnet.explain.contact import Card
     from fishnet.explain.maps import FolderMaps
     from fishnet.explain.scores import Score
+    from fishnet.explain.underway import Work
     from fishnet.models.classifier import ImageClassifier
     from fishnet.page.page import Chapter
 
@@ -75,17 +78,16 @@ class Keys:
     score: bool
     boxes: FreeText | None
     masks: FreeText | None
-    batch_size: Annotated[int, AtLeast(1)]
+    part: FreeText | None
+    batch_size: Annotated[int, AtLeast(1)] | None
     most_megapixels: Annotated[int, Within(1, 178)]
     cache: FreeText
 
 
 MOST_LOOSE = 5000  # photos outside class folders are held in memory
-MADE = ("maps.npy", "logits.npy", "maps.csv", "pictures", "contents", "page.html")  # in out=
-FINISHED = ("maps.npy", "logits.npy", "maps.csv", "page.html")  # of these, in every finished folder
-UNDERWAY = ".explaining"  # in out= until the page is there: names the model, the photos and the method
 
-Shown = tuple["pd.DataFrame", Iterable[dict], "Views"]
+BatchesOf = Callable[["np.ndarray"], Iterable[dict]]  # batches of rows, each of the whole batches of all photos
+Shown = tuple["pd.DataFrame", BatchesOf, "Views"]
 
 
 def explain(config: DictConfig) -> dict[str, float]:
@@ -94,6 +96,8 @@ def explain(config: DictConfig) -> dict[str, float]:
     validate(config, "explain")
     require_checkpoint(config)
     keep_freed_memory()
+    from fishnet.explain.underway import UNDERWAY, check_free, name_of, parts_in, whole_alone
+
     images, out = Path(config.images).expanduser(), Path(config.out).expanduser().absolute()
     check_free(out, config.out, config.overwrite)
     if os.path.isdir(images):
@@ -103,18 +107,23 @@ def explain(config: DictConfig) -> dict[str, float]:
     if (config.boxes or config.masks) and not config.score:
         raise BadInput("boxes= and masks= are for score=true, which is not asked for.")
     check_writable("out", config.out)
-    from fishnet.data.observations import loose_photos
+    from fishnet.data.observations import loose_photos, part_of
 
+    if config.part is not None:
+        part_of(config.part)
     found = loose_photos(config.images)
     photos, above = found.files, found.folder.absolute()  # the folder to which photos are named
     import torch
 
+    from fishnet.data.batch_size import EXPLAINED, photos_at_once
     from fishnet.explain.cards import cards_of, named, save_cards
-    from fishnet.explain.maps import check_method, read_maps, write_maps
+    from fishnet.explain.maps import check_method, read_maps, rows_left, write_maps
     from fishnet.models.checkpoint import load_model
 
     model = load_model(Path(config.checkpoint)).to("cuda" if torch.cuda.is_available() else "cpu")
     check_method(model, config.method)
+    side = model.preprocessing.size
+    config.batch_size = photos_at_once(config.batch_size, model.device, side, on_cpu=16, a_pixel=EXPLAINED)
     source = source_of_classes(images, photos, model.classes)
     if config.score and source is None:
         raise BadInput("score=true needs class folders: images= holds photos outside of them.")
@@ -126,14 +135,22 @@ def explain(config: DictConfig) -> dict[str, float]:
         every = "this photo" if trained == 1 else f"all these {trained} photos"
         some = f"{trained} of these {len(table)} photos; the others are drawn first"
         log.warning("The model was trained on %s.", every if trained == len(table) else some)
-    preprocessing = sorted(model.preprocessing.as_dict().items())
-    identity = f"{_digest(model)} {preprocessing} {table['sha256'].tolist()} {config.all_classes} {config.method}"
-    about = hashlib.sha256(identity.encode()).hexdigest()
-    shown = with_progress(batches, -(-len(table) // config.batch_size), "explaining")
-    how = {"all_classes": config.all_classes, "method": config.method}
-    with alone_in(out):
-        kept = go_on(out, about, config.overwrite)
-        maps = read_maps(out) if kept else write_maps(model, shown, table, out, about=about, **how)
+    work = {
+        "model": _digest(model), "preprocessing": sorted(map(repr, model.preprocessing.as_dict().items())),
+        "photos": hashlib.sha256(json.dumps(table["sha256"].tolist()).encode()).hexdigest(),
+        "method": config.method, "all_classes": config.all_classes, "batch_size": config.batch_size,
+    }  # fmt: skip
+    if config.part is not None:
+        return make_part(model, len(table), batches, config, work)
+    how = {"all_classes": config.all_classes, "method": config.method, "about": name_of(work)}
+    with whole_alone(out, work, overwrite=config.overwrite) as kept:
+        if kept:
+            maps = read_maps(out)
+        else:
+            if parts := parts_in(out):
+                log.info("Parts that were begun in %s: %s.", out, few_of(parts, 8))
+            left = rows_left(out, len(table), how["about"], config.batch_size)
+            maps = write_maps(model, with_bar(batches, left, config), table, out, rows=left, **how)
         cards = cards_of(model, maps, views, config.pictures, config.method, root=above)
         save_cards(cards, out / "pictures")
         scores = _scores(maps, known, animals) if config.score else {}
@@ -151,52 +168,34 @@ def explain(config: DictConfig) -> dict[str, float]:
     }
 
 
-def check_free(out: Path, typed: str, overwrite: bool) -> None:
-    """Refuse a folder that holds what this verb would write, unless it is that of a run that was ended, or one that
-    this verb has filled and that may be written over."""
-    if out.exists() and not out.is_dir():
-        raise BadInput(f"out={typed} is a file: give the name of a folder.")
-    held = [name for name in MADE if (out / name).exists()]
-    if not held or (out / UNDERWAY).exists():
-        return
-    if not overwrite:
-        raise BadInput(f"out={typed} holds {held[0]} already: choose another folder, or say overwrite=true.")
-    if not all((out / name).exists() for name in FINISHED):
-        raise BadInput(f"out={typed} holds {held[0]}, which is not of an earlier explain: choose another folder.")
+def make_part(
+    model: "ImageClassifier", photos: int, batches: "BatchesOf", config: DictConfig, work: "Work"
+) -> dict[str, float]:
+    """The maps of one part, kept in out= until the same command without part= makes files and a page of all of them."""
+    from fishnet.data.observations import part_of
+    from fishnet.explain.maps import keep_maps, rows_left
+    from fishnet.explain.underway import name_of, part_alone, part_name
+
+    part, out = part_of(config.part), Path(config.out).expanduser().absolute()
+    how = {"all_classes": config.all_classes, "method": config.method, "about": name_of(work)}
+    with part_alone(out, part, work, overwrite=config.overwrite) as whole:
+        left = rows_left(out, photos, how["about"], config.batch_size, part)
+        if whole:  # the maps are files already, and only the page is missing
+            left = left[:0]
+        if len(left):
+            keep_maps(model, with_bar(batches, left, config), photos, out, part=part_name(part), rows=left, **how)
+    log.info(
+        "%s: part=%s is there (%s); part= left out, the command joins all parts.",
+        out,
+        part,
+        counted(len(left), "new map"),
+    )
+    return {"photos": float(len(left))}
 
 
-@contextmanager
-def alone_in(out: Path) -> Iterator[None]:
-    """No other process of this verb writes there meanwhile."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with locked(out.with_name(f".{out.name}.page.lock"), timeout=0):
-            yield
-    except LockHeld:
-        raise BadInput(f"{out}: another process writes there; wait for it, or choose another folder.") from None
-
-
-def go_on(out: Path, about: str, overwrite: bool) -> bool:
-    """Whether all maps of this model, these photos and this method are there already, from a run that was ended before
-    its page was written. What such a run has made of maps, or as maps of something else, is taken away; so is all that
-    a finished one has made, where it may be written over."""
-    from fishnet.explain.maps import UNFINISHED
-
-    mark = out / UNDERWAY
-    if overwrite and (out / "maps.npy").exists() and not mark.exists():
-        write_whole(mark, "")  # from here on it is a run that was ended, whatever happens
-        (out / "page.html").unlink()
-    if mark.exists():
-        for name in ("pictures", "contents"):
-            shutil.rmtree(out / name, ignore_errors=True)
-        if mark.read_text(errors="replace") != about:
-            (out / "maps.npy").unlink(missing_ok=True)
-    out.mkdir(parents=True, exist_ok=True)
-    write_whole(mark, about)
-    kept = (out / "maps.npy").exists()
-    if kept:  # the last of the maps' files: it was ended before it took away what these were made of
-        shutil.rmtree(out / UNFINISHED, ignore_errors=True)
-    return kept
+def with_bar(batches: "BatchesOf", rows: "np.ndarray", config: DictConfig) -> Iterator[dict]:
+    """Batches of these rows, with a bar that tells how many are done."""
+    return with_progress(batches(rows) if len(rows) else (), -(-len(rows) // config.batch_size), "explaining")
 
 
 def source_of_classes(images: Path, photos: list[Path], classes: list[str]) -> FolderSource | None:
@@ -231,8 +230,11 @@ def _data_set(config: DictConfig, model: "ImageClassifier", source: FolderSource
         log.warning(line)
     table = folder.table.assign(path=[str(folder.root / path) for path in folder.table["path"]])
     table = table if understood else table.drop(columns="label")
-    look, rows = model.preprocessing, np.arange(len(table))
-    batches = folder.batches(rows, look, batch_size=config.batch_size, device=model.device)
+    look = model.preprocessing
+
+    def batches(shown: np.ndarray) -> "Iterator[dict[str, torch.Tensor]]":
+        return folder.batches(shown, look, batch_size=config.batch_size, device=model.device)
+
     return table, batches, lambda chosen: folder.photos(chosen, look).permute(0, 2, 3, 1).numpy()
 
 
@@ -252,6 +254,7 @@ def _labelled(folder: "PhotoFolder", model: "ImageClassifier") -> "tuple[PhotoFo
 
 def _loose(config: DictConfig, model: "ImageClassifier", photos: list[Path]) -> Shown:
     """A few photos from anywhere."""
+    import numpy as np
     import pandas as pd
     import torch
 
@@ -276,7 +279,11 @@ def _loose(config: DictConfig, model: "ImageClassifier", photos: list[Path]) -> 
         labels = [model.classes.index(name) if name else -1 for name in true]
         table = table.assign(**{"class": [name or "" for name in true]}, label=labels)
     views = [view for batch in batches for view in batch.views]
-    shown = ({"image": batch.images} for batch in batches if batch.views)
+
+    def shown(rows: np.ndarray) -> "Iterator[dict[str, torch.Tensor]]":
+        for chosen in torch.from_numpy(rows).split(config.batch_size):
+            yield {"image": torch.stack([views[row] for row in chosen.tolist()]).permute(0, 3, 1, 2)}
+
     return table, shown, lambda chosen: torch.stack([views[row] for row in chosen]).numpy()
 
 

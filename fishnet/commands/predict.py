@@ -65,7 +65,7 @@ class Keys:
     by: FreeText | None
     part: FreeText | None
     join: FreeText | None
-    batch_size: Annotated[int, AtLeast(1)]
+    batch_size: Annotated[int, AtLeast(1)] | None
     most_megapixels: Annotated[int, Within(1, 178)]
     camtrap: dict
 
@@ -92,7 +92,7 @@ def predict(config: DictConfig) -> dict[str, float]:
     found = observations(photos.table, config.by)
     plan = package_plan(config, photos) if config.format == "camtrap_dp" else None
     table = answer_table(config, photos)
-    blocks = blocks_of(found, config.batch_size)
+    blocks = blocks_of(found, table.batch_size)
     if plan is not None:
         counts = write_camtrap(config, table, blocks, plan, out)
     elif part is not None:
@@ -167,12 +167,17 @@ def package_plan(config: DictConfig, photos: "LoosePhotos") -> "Plan":
 
 def answer_table(config: DictConfig, photos: "LoosePhotos") -> "AnswerTable":
     """The model, and how its answers become rows."""
+    import torch
+
+    from fishnet.data.batch_size import photos_at_once
     from fishnet.models.answer_table import AnswerTable, limits_of
     from fishnet.models.checkpoint import load_model
     from fishnet.runs.facts import thresholds_known
 
     checkpoint = Path(config.checkpoint)
     model = load_model(checkpoint)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    config.batch_size = photos_at_once(config.batch_size, device, model.preprocessing.size)
     classes = possible_classes(model.classes, config.classes, model.names)
     sure = cast("dict", OmegaConf.to_container(config.sure)) if OmegaConf.is_config(config.sure) else config.sure
     limits = limits_of(sure, classes, thresholds_known(checkpoint) if sure == "model" else None, model.names)

@@ -18,6 +18,7 @@ from fishnet.environment import limit_photos
 from fishnet.errors import BadInput
 from fishnet.ranges import Above, AtLeast, Within, check_ranges
 
+from .batch_size import photos_at_once
 from .class_names import ClassNames
 from .folder import PhotoFolder, finished, photo_loader
 from .index import Index
@@ -163,7 +164,9 @@ class ImageFolderData(L.LightningDataModule):
         return self.folder.photos(rows, self.preprocessing)
 
     def batches(self, rows: np.ndarray, *, view: int | None, device: torch.device) -> Iterator[dict[str, Tensor]]:
-        how: dict[str, Any] = {"batch_size": self.batch_size, "workers": self.workers, "device": device}
+        at_once = None if torch.device(device).type == "cuda" else self.batch_size  # nothing is learned of them
+        at_once = photos_at_once(at_once, torch.device(device), self.preprocessing.size)
+        how: dict[str, Any] = {"batch_size": at_once, "workers": self.workers, "device": device}
         how |= {} if view is None else {"augment": self.augment, "view": view}
         return self.folder.batches(rows, self.preprocessing, **how)
 

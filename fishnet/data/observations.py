@@ -46,6 +46,10 @@ class Part(NamedTuple):
     def __str__(self) -> str:
         return f"{self.number}/{self.of}"
 
+    def share(self, count: int) -> range:
+        """Its positions among so many: consecutive ones, as many as any other part has, or one more or fewer."""
+        return range(count * (self.number - 1) // self.of, count * self.number // self.of)
+
 
 def loose_photos(images: str | Path) -> LoosePhotos:
     """The photos of `find_photos`, or those of a Camtrap DP package, whose datapackage.json is named.

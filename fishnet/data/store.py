@@ -146,6 +146,46 @@ class Store:
         return np.zeros(0, _ROW)
 
 
+class SharedStore:
+    """Arrays of one kind that several processes keep: each fills a store of its own, for a store is filled by a single
+    process at a time, and who reads, reads all of them.
+
+    Args:
+        folder: the store of a process that works alone; in it lie those of the others, `NAME-1-of-2` and the like.
+        dtype: of the arrays.
+        about: as in `Store`.
+    """
+
+    def __init__(self, folder: Path, *, dtype: str, about: dict[str, Any]) -> None:
+        self.folder, self.dtype, self.about = folder, np.dtype(dtype), about
+
+    def own(self, name: str = "") -> Store:
+        """The store that one process fills."""
+        return Store(self.folder / name, dtype=self.dtype.name, about=self.about)
+
+    def holds(self, keys: Sequence[str]) -> np.ndarray:
+        """Whether the array of each key is in any of them."""
+        return np.any([store.holds(keys) for store in self._stores()], axis=0)
+
+    def read(self, keys: Sequence[str]) -> list[np.ndarray]:
+        """The arrays of these keys, mapped and not read; all of them are held."""
+        arrays, left = [np.zeros(0, self.dtype)] * len(keys), np.ones(len(keys), bool)
+        for store in self._stores():
+            found = np.flatnonzero(left & store.holds(keys)).tolist()
+            if found:
+                stored = store.read([keys[position] for position in found])
+                for number, position in enumerate(found):
+                    arrays[position] = stored[number]
+                left[found] = False
+        if left.any():
+            raise WorkFailed(f"What was kept in {self.folder} has been deleted meanwhile: start again.")
+        return arrays
+
+    def _stores(self) -> list[Store]:
+        others = sorted(path.name for path in self.folder.glob("*-of-*") if path.is_dir())
+        return [self.own(name) for name in ("", *others)]
+
+
 def is_store(folder: Path) -> bool:
     """Whether a Store has made this folder."""
     return store_in(folder) is not None

@@ -19,8 +19,10 @@ import torch
 from torch import Tensor
 
 from fishnet.cells import defused_table, restored_table
+from fishnet.data.batch_size import Halving
 from fishnet.data.class_names import ClassNames
-from fishnet.data.store import Store, Stored
+from fishnet.data.observations import Part
+from fishnet.data.store import SharedStore, Store
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.files import LockHeld, locked, replacing, write_whole
 from fishnet.models.interface import Classifier
@@ -28,6 +30,7 @@ from fishnet.models.isolation import eval_mode_restored
 
 from .additive import additive_maps, is_additive
 from .gradcam import METHODS, explained, last_convolution
+from .underway import UNFINISHED
 
 if TYPE_CHECKING:
     from fishnet.models.classifier import ImageClassifier
@@ -36,7 +39,6 @@ COMMIT_EVERY = 64  # batches
 COMMIT_AFTER = 10.0  # seconds, where batches are slow: Score-CAM takes minutes for 64 of them
 AUTO, ADDITIVE = "auto", "additive"  # methods beside those of `METHODS`
 FILES = ("logits.npy", "maps.csv", "seen_as.json", "maps.npy")  # of `save_maps`
-UNFINISHED = ".unfinished"  # in the folder of the maps: what is kept until all is there
 
 
 class FolderMaps(NamedTuple):
@@ -53,36 +55,34 @@ def write_maps(
     table: pd.DataFrame,
     out: Path,
     *,
+    rows: np.ndarray | None = None,
     all_classes: bool = False,
     method: str = AUTO,
     about: str = "",
 ) -> FolderMaps:
-    """Maps and logits of a folder's photos, kept in `out` and taken up where an earlier process was ended.
+    """Maps and logits of a folder's photos, kept in `out` and taken up where earlier processes were ended.
 
     Args:
         model: Whose answers are explained.
         batches: They show the rows of `table` in its order.
         table: One row for each photo.
         out: The folder for `maps.npy`, `logits.npy` and `maps.csv`.
+        rows: Those that the batches show, where others are kept already.
         all_classes: Maps for every class, and not only for the model's answer.
         method: Of the maps, as in `batch_maps`.
         about: Names model and photos: what was kept under another name is made again.
     """
     out.mkdir(parents=True, exist_ok=True)
-    keys = [str(row) for row in range(len(table))]
-    settings = {"about": about, "photos": len(table)}
-    stores = {
-        name: Store(out / UNFINISHED / name, dtype=dtype, about=settings)
-        for name, dtype in (("logits", "float32"), ("maps", "float16"))
-    }
+    keys = keys_of(len(table))
     try:
         with locked(out.with_name(f".{out.name}.lock"), timeout=0):
-            _fill(stores, keys, model, batches, all_classes, method)
-            missing = len(stores["maps"].missing(keys))
+            keep_maps(model, batches, len(table), out, rows=rows, all_classes=all_classes, method=method, about=about)
+            stores = _stores(out, len(table), about)
+            missing = len(keys) - int(_held(stores, keys).sum())
             if missing:
                 raise WorkFailed(f"maps of {len(keys) - missing} photos were made where {len(keys)} were to be.")
             logits, maps = (store.read(keys) for store in stores.values())
-            answers = np.stack([logits[row].ravel() for row in range(len(keys))])
+            answers = np.stack([values.ravel() for values in logits])
             with replacing(out / "maps.csv") as temporary:
                 defused_table(_with_answers(table, answers, model)).to_csv(temporary, index=False)
             _export(logits, out / "logits.npy", dimensions=1)
@@ -95,39 +95,82 @@ def write_maps(
     return read_maps(out)
 
 
-def _fill(
-    stores: dict[str, Store], keys: Sequence[str], model: "ImageClassifier", batches: Iterable[dict], all_classes: bool,
-    method: str,
+def keep_maps(
+    model: "ImageClassifier", batches: Iterable[dict[str, Tensor]], photos: int, out: Path, *,
+    part: str = "", rows: np.ndarray | None = None, all_classes: bool = False, method: str = AUTO, about: str = "",
 ) -> None:  # fmt: skip
-    """Keep what is missing, some batches at a time; a batch is computed whole, so that its numbers never change."""
-    missing = {int(row) for store in stores.values() for row in store.missing(keys)}
+    """Keep what is missing, some batches at a time; a batch is computed whole, so that its numbers never change.
+
+    Args:
+        photos: How many there are in all.
+        part: The name of what this process keeps, where several share the photos out: `part-1-of-2`.
+
+    The others are those of `write_maps`, which makes its files of what all processes have kept.
+    """
+    keys, stores = keys_of(photos), _stores(out, photos, about)
+    own = {name: store.own(part) for name, store in stores.items()}
+    missing = {*np.flatnonzero(~_held(stores, keys)).tolist()}
+    left = list(range(photos)) if rows is None else rows.tolist()
     kept: dict[str, dict[int, np.ndarray]] = {name: {} for name in stores}
     start = done = 0
-    committed = time.monotonic()
+    committed, halving = time.monotonic(), Halving()
     for batch in batches:
-        rows = range(start, start + len(batch["image"]))
-        start = rows.stop
-        if missing.isdisjoint(rows):
+        shown = left[start : start + len(batch["image"])]
+        start += len(shown)
+        if missing.isdisjoint(shown):
             continue
-        maps, logits = batch_maps(model, batch["image"].to(model.device), all_classes=all_classes, method=method)
+        halves = halving(partial(_mapped, model, all_classes, method), batch["image"])
+        maps, logits = (torch.cat(values) for values in zip(*halves, strict=True))
         for name, values in (("logits", logits), ("maps", maps)):
-            kept[name] |= zip(rows, values.detach().numpy().astype(stores[name].dtype), strict=True)
+            kept[name] |= zip(shown, values.detach().numpy().astype(stores[name].dtype), strict=True)
         if not done:
-            size = sum(arrays[rows[0]].nbytes for arrays in kept.values())
-            _check_room(stores["maps"].folder.parent.parent, size * (len(missing) + len(keys)))
+            size = sum(arrays[shown[0]].nbytes for arrays in kept.values())
+            _check_room(out, size * (len(missing.intersection(left)) + (0 if part else photos)))
         done += 1
         if done % COMMIT_EVERY == 0 or time.monotonic() - committed > COMMIT_AFTER:
-            _keep(stores, keys, kept)
+            _keep(own, keys, kept)
             committed = time.monotonic()
-    _keep(stores, keys, kept)
+    _keep(own, keys, kept)
 
 
-def _keep(stores: dict[str, Store], keys: Sequence[str], kept: dict[str, dict[int, np.ndarray]]) -> None:
+def _mapped(model: "ImageClassifier", all_classes: bool, method: str, images: Tensor) -> tuple[Tensor, Tensor]:
+    return batch_maps(model, images.to(model.device), all_classes=all_classes, method=method)
+
+
+def rows_left(out: Path, photos: int, about: str, batch_size: int, part: Part | None = None) -> np.ndarray:
+    """The rows of the batches, of a part or of all, in which a map is missing.
+
+    Batches are those of all photos, whatever the number of parts: a map is the same to the last bit whoever makes it.
+    """
+    held = _held(_stores(out, photos, about), keys_of(photos))
+    batches = np.array_split(np.arange(photos), range(batch_size, photos, batch_size))
+    own = batches if part is None else [batches[number] for number in part.share(len(batches))]
+    return np.concatenate([np.zeros(0, np.int64), *(batch for batch in own if not held[batch].all())])
+
+
+def keys_of(photos: int) -> list[str]:
+    """What maps are kept under."""
+    return [str(row) for row in range(photos)]
+
+
+def _stores(out: Path, photos: int, about: str) -> dict[str, SharedStore]:
+    """Where logits and maps are kept until all are there."""
+    settings = {"about": about, "photos": photos}
+    kinds = (("logits", "float32"), ("maps", "float16"))
+    return {name: SharedStore(out / UNFINISHED / name, dtype=dtype, about=settings) for name, dtype in kinds}
+
+
+def _held(stores: dict[str, SharedStore], keys: Sequence[str]) -> np.ndarray:
+    """Of which photos all is kept."""
+    return np.all([store.holds(keys) for store in stores.values()], axis=0)
+
+
+def _keep(own: dict[str, Store], keys: Sequence[str], kept: dict[str, dict[int, np.ndarray]]) -> None:
     for name, arrays in kept.items():
         rows, values = list(arrays), list(arrays.values())
         shapes = np.array([(1, 1, 1, *value.shape)[-3:] for value in values], dtype=np.int32)
         make = partial(lambda values, positions: ((at, values[at]) for at in positions.tolist()), values)
-        stores[name].fill([keys[row] for row in rows], shapes, make, label=name, progress=False)
+        own[name].fill([keys[row] for row in rows], shapes, make, label=name, progress=False)
         arrays.clear()
 
 
@@ -143,10 +186,10 @@ def _check_room(out: Path, size: int) -> None:
         probe.unlink(missing_ok=True)
 
 
-def _export(stored: Stored, file: Path, *, dimensions: int) -> None:
+def _export(stored: Sequence[np.ndarray], file: Path, *, dimensions: int) -> None:
     """A plain .npy file of the arrays in their order, each with its last `dimensions`."""
     shape = (len(stored), *stored[0].shape[-dimensions:])
-    header = {"descr": np.lib.format.dtype_to_descr(stored.dtype), "fortran_order": False, "shape": shape}
+    header = {"descr": np.lib.format.dtype_to_descr(stored[0].dtype), "fortran_order": False, "shape": shape}
     with replacing(file, alone=True) as temporary, open(temporary, "wb") as opened:
         np.lib.format.write_array_header_1_0(opened, header)
         for row in range(len(stored)):

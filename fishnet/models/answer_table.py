@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fishnet.data.batch_size import Halving
 from fishnet.data.class_names import ClassNames
 from fishnet.data.observations import Observation
 from fishnet.data.seen import NEW
@@ -48,6 +49,7 @@ class AnswerTable:
     batch_size: int
     joined: bool
     problems: list[tuple[str, str]] = field(default_factory=list)
+    _halving: Halving = field(default_factory=Halving, init=False)
 
     @property
     def columns(self) -> list[str]:
@@ -85,7 +87,7 @@ class AnswerTable:
     def answers(self, block: Sequence[Observation], counts: Counter[str]) -> Iterator[Answer]:
         """Of each photo of a block; those that cannot be read are noted in `problems`."""
         files = [self.files[row] for observation in block for row in observation.photos]
-        for answer in answers(self.model, files, self.batch_size, self.classes):
+        for answer in answers(self.model, files, self.batch_size, self.classes, self._halving):
             if answer.problem:
                 self.problems.append((str(answer.photo), answer.problem))
             counts["refused"] += bool(answer.problem)

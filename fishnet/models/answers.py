@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
-from fishnet.data.photos import PhotoBatch, photo_batches
+from fishnet.data.batch_size import Halving
+from fishnet.data.photos import photo_batches
 
 from .backbones import single_head
 from .classifier import ImageClassifier
@@ -27,8 +30,9 @@ class Answer(NamedTuple):
 
 
 def answers(
-    model: ImageClassifier, photos: Sequence[Path | bytes], batch_size: int, classes: Sequence[str] | None = None
-) -> Iterator[Answer]:
+    model: ImageClassifier, photos: Sequence[Path | bytes], batch_size: int, classes: Sequence[str] | None = None,
+    halving: Halving | None = None,
+) -> Iterator[Answer]:  # fmt: skip
     """In the order of the photos.
 
     Args:
@@ -36,12 +40,16 @@ def answers(
         photos: files, or their bytes.
         batch_size: photos that the network is asked about at once.
         classes: the only ones that a photo may show; probabilities are then among these, in this order.
+        halving: of batches that a GPU has no room for, where it is to last for several calls.
     """
+    halving = halving or Halving()
     model = model.to("cuda" if torch.cuda.is_available() else "cpu")
     columns = [model.classes.index(name) for name in classes or model.classes]
     for batch in photo_batches(photos, model.preprocessing, batch_size=batch_size):
         with torch.inference_mode():
-            rows, strange = _answered(model, batch, columns) if batch.views else ([], [])
+            halves = halving(partial(_answered, model, columns), batch.images) if batch.views else []
+        rows = [row for half in halves for row in half[0]]
+        strange = [each for half in halves for each in half[1]]
         seen = model.seen.parts(batch.digests) if model.seen else [""] * len(rows)
         readable = zip(rows, seen, batch.digests, strange, strict=True)
         for photo, problem in zip(batch.photos, batch.problems, strict=True):
@@ -51,10 +59,10 @@ def answers(
 
 @torch.inference_mode()
 def _answered(
-    model: ImageClassifier, batch: PhotoBatch, columns: list[int]
+    model: ImageClassifier, columns: list[int], photos: Tensor
 ) -> tuple[list[list[float]], list[bool] | list[None]]:
     """Probabilities among the columns, and whether each photo looks like none of the classes."""
-    images, head = batch.images.to(model.device), single_head(model.network)
+    images, head = photos.to(model.device), single_head(model.network)
     if model.familiarity is None or head is None:
         return model.probabilities(model(images)[:, columns]).tolist(), [None] * len(images)
     features, logits = features_and_logits(model.network, head, model.pixels(images))

@@ -19,6 +19,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from fishnet.data.batch_size import Halving
 from fishnet.data.cache import cache_folder
 from fishnet.data.conditions import whole_groups
 from fishnet.data.folder import PhotoFolder
@@ -157,12 +158,14 @@ def features_of(
     name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
     store = Store(folder / name, dtype="float32", about=about)
 
+    def of_photos(images: Tensor) -> Tensor:
+        return features_and_logits(model.network, head, model.pixels(images).to(head.weight.dtype))[0]
+
     def compute(positions: np.ndarray) -> Made:
-        remaining = iter(positions.tolist())
+        remaining, halving = iter(positions.tolist()), Halving()
         for batch in photos.batches(rows[positions], view=view, device=model.device):
             with torch.autocast(model.device.type, enabled=False), torch.compiler.set_stance("force_eager"):
-                pixels = model.pixels(batch["image"]).to(head.weight.dtype)
-                features, _ = features_and_logits(model.network, head, pixels)
+                features = torch.cat(halving(of_photos, batch["image"]))
             yield from zip(islice(remaining, len(features)), features.float().cpu().numpy(), strict=True)
 
     digests = photos.table["sha256"].iloc[rows].tolist()

@@ -12,6 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
+from fishnet.files import locked
+
 
 @pytest.fixture
 def checkpoint(trained):
@@ -248,3 +250,64 @@ def test_photos_of_a_list_have_the_class_of_their_folder(fishnet, checkpoint, sh
         "photo_000.jpg": "right" if right[0] else "wrong", "photo_003.jpg": "right" if right[1] else "wrong",
         "somewhere.jpg": "",
     }  # fmt: skip
+
+
+def files_of(folder):
+    """What two explanations of the same photos have in common, to the byte."""
+    return {name: (folder / name).read_bytes() for name in ("maps.npy", "logits.npy", "maps.csv")}
+
+
+def test_parts_and_the_command_that_joins_them_are_the_whole(fishnet, checkpoint, shapes, tmp_path, monkeypatch):
+    import fishnet.explain.maps as room
+
+    typed = [f"checkpoint={checkpoint}", f"images={shapes}", "batch_size=5", "pictures=2"]
+    assert fishnet("explain", *typed, "out=whole").status == 0
+    made, real = [], room.batch_maps
+    monkeypatch.setattr(
+        room, "batch_maps", lambda model, images, **k: made.append(len(images)) or real(model, images, **k)
+    )
+    for number, batches in ((2, [5, 5, 5]), (3, [5, 5, 5, 3])):
+        made.clear()
+        ended = fishnet("explain", *typed, "out=why", f"part={number}/3")
+        assert ended.status == 0 and made == batches, ended.err
+        assert {path.name[0] for path in (tmp_path / "why").iterdir()} == {"."}  # no file before all is there
+    assert fishnet("explain", *typed, "out=why", "part=3/3").status == 0 and made == [5, 5, 5, 3]
+    made.clear()
+    ended = fishnet("explain", *typed, "out=why")
+    assert ended.status == 0 and made[:3] == [5, 5, 5], ended.err  # the missing part, before the cards of wrong answers
+    assert files_of(tmp_path / "why") == files_of(tmp_path / "whole")
+    names = {path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*")}
+    assert {path.relative_to(tmp_path / "why") for path in (tmp_path / "why").rglob("*")} == names
+
+
+def test_parts_of_something_else_are_refused_by_name(fishnet, checkpoint, shapes, tmp_path):
+    typed = [f"images={shapes}/*/*_00[0-2].jpg", "out=why", "pictures=0"]
+    stored = torch.load(tmp_path / checkpoint, weights_only=True)
+    stored["state_dict"] = {name: values + 1 for name, values in stored["state_dict"].items()}
+    torch.save(stored, tmp_path / "other.ckpt")
+    assert fishnet("explain", f"checkpoint={checkpoint}", *typed, "part=1/2").status == 0
+    for given, sentence in (
+        (["checkpoint=other.ckpt", *typed, "part=2/2"], "part 1/2 of another model"),
+        (["checkpoint=other.ckpt", *typed], "part 1/2 of another model"),
+        ([f"checkpoint={checkpoint}", *typed, "part=2/2", "method=layercam"], "part 1/2 of another method="),
+        ([f"checkpoint={checkpoint}", *typed, "part=2/2", "batch_size=4"], "part 1/2 of another batch_size="),
+        ([f"checkpoint={checkpoint}", *typed, "part=3/2"], "such as part=2/4"),
+    ):
+        ended = fishnet("explain", *given)
+        (line,) = [line for line in ended.err.splitlines() if line.startswith("fishnet:")]
+        assert ended.status == 2 and sentence in line
+    assert fishnet("explain", "checkpoint=other.ckpt", *typed, "part=2/2", "overwrite=true").status == 0
+    assert fishnet("explain", "checkpoint=other.ckpt", *typed).status == 0
+    assert fishnet("explain", "checkpoint=other.ckpt", *typed[:1], "out=whole", "pictures=0").status == 0
+    assert files_of(tmp_path / "why") == files_of(tmp_path / "whole")
+
+
+def test_a_part_at_work_is_left_to_its_process(fishnet, checkpoint, shapes, tmp_path):
+    typed = [f"checkpoint={checkpoint}", f"images={shapes}/*/*_00[0-2].jpg", "out=why", "pictures=0"]
+    assert fishnet("explain", *typed, "part=1/2").status == 0
+    with locked(tmp_path / "why/.unfinished/part-1-of-2.lock", timeout=0):  # as its process does
+        for more in ([], ["part=1/2"], ["method=layercam", "overwrite=true"]):
+            ended = fishnet("explain", *typed, *more)
+            assert ended.status == 2 and "another process makes part 1/2" in ended.err
+        assert fishnet("explain", *typed, "part=2/2").status == 0
+    assert fishnet("explain", *typed).status == 0

@@ -8,7 +8,8 @@ from fishnet.data.store import Store
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.explain.additive import additive_maps, is_additive
 from fishnet.explain.gradcam import explained
-from fishnet.explain.maps import COMMIT_EVERY, UNFINISHED, batch_maps, read_maps, write_maps
+from fishnet.explain.maps import COMMIT_EVERY, batch_maps, read_maps, write_maps
+from fishnet.explain.underway import UNFINISHED
 from fishnet.models.classifier import ImageClassifier
 from tests.support.memory_data import MemoryData
 from tests.support.models import with_drawn_heads
