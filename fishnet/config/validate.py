@@ -44,6 +44,8 @@ def validate(config: DictConfig, verb: str, *, multirun: bool = False) -> None:
     what Hydra instantiates.
     """
     OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    if verb == "evaluate" and config.data.batch_size is None:  # it follows the device, once that is known
+        config = cast(DictConfig, OmegaConf.merge(config, {"data": {"batch_size": 1}}))
     if is_gan(config):
         check_gan(config)
     check_callbacks(config)
