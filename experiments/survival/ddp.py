@@ -9,7 +9,6 @@ and `resume=` goes on from it.
 
 import os
 import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,11 +18,9 @@ from typing import NamedTuple
 import numpy as np
 import psutil
 
-from fishnet.models.checkpoint import read_checkpoint, verified
-
 from .__main__ import draw
 from .faults import finish, outliving, parser, tally
-from .signals import LONGEST, SETTINGS, Terminal
+from .signals import Terminal, Underway
 
 TWO = ["trainer=ddp", "trainer.devices=2", "data.workers=0"]
 BOUND = 120.0  # seconds
@@ -62,37 +59,23 @@ def main() -> None:
 
 def one_fault(home: Path, fault: Fault, chance: np.random.Generator) -> str:
     """Train in a terminal, strike, look, go on for two epochs; what did not hold, in words."""
-    out = home / f"run-{chance.integers(2**32):08x}"
-    last = out / "checkpoints" / "last.ckpt"
-    training = Terminal(home, ["train", "data.root=photos", *SETTINGS, *TWO, f"out={out.name}"])
-    while not verified(last):
-        if training.process.poll() is not None:
-            raise SystemExit(training.lines)
-        time.sleep(0.05)
-    before = read_checkpoint(last)["global_step"]
-    time.sleep(chance.uniform(0, LONGEST))
+    training = Underway.begun(home, chance, *TWO)
+    process = training.terminal.process
     began = time.monotonic()
-    fault.strike(training, second_rank(training.process.pid))
-    try:
-        training.process.wait(BOUND)
-    except subprocess.TimeoutExpired:
-        os.killpg(training.process.pid, signal.SIGKILL)
-        return f"it did not end: {training.lines[-800:]}"
-    left = outliving("", training.process.pid, seconds=max(1.0, BOUND - (time.monotonic() - began)))
+    fault.strike(training.terminal, second_rank(process.pid))
+    status, lines = training.ended(BOUND), training.terminal.lines
+    if status is None:
+        return f"it did not end: {lines[-800:]}"
+    status = 128 - status if status < 0 else status
+    left = outliving("", process.pid, seconds=max(1.0, BOUND - (time.monotonic() - began)))
     print(f"  it ended after {time.monotonic() - began:.1f} s", flush=True)
-    code = training.process.returncode
-    code = 128 - code if code < 0 else code
     if left:
         return f"left behind: {left}"
-    if code != fault.status if fault.status else code == 0:
-        return f"exit {code}: {training.lines[-800:]}"
-    if fault.status in (130, 143) and "Traceback" in training.lines:
-        return f"a traceback: {training.lines[-800:]}"
-    if not verified(last) or read_checkpoint(last)["global_step"] < before:
-        return "no whole checkpoint, or an older one"
-    epochs = read_checkpoint(last)["epoch"] + 2
-    again = Terminal(home, ["train", f"resume={out.name}", f"trainer.max_epochs={epochs}"])
-    return "" if again.process.wait(240) == 0 else f"resume: exit {again.process.returncode}, {again.lines[-600:]}"
+    if status != fault.status if fault.status else status == 0:
+        return f"exit {status}: {lines[-800:]}"
+    if fault.status in (130, 143) and "Traceback" in lines:
+        return f"a traceback: {lines[-800:]}"
+    return training.harm()
 
 
 def second_rank(first: int) -> int:

@@ -123,30 +123,62 @@ def main() -> None:
     finish(rows, chosen.csv)
 
 
+class Underway(NamedTuple):
+    """A training in a terminal, at a random moment behind its first checkpoint.
+
+    Args:
+        terminal: in which it runs.
+        out: the run's folder.
+        step: of the checkpoint that it had.
+    """
+
+    terminal: Terminal
+    out: Path
+    step: int
+
+    @classmethod
+    def begun(cls, home: Path, chance: np.random.Generator, *settings: str) -> "Underway":
+        out = home / f"run-{chance.integers(2**32):08x}"
+        last = out / "checkpoints" / "last.ckpt"
+        terminal = Terminal(home, ["train", "data.root=photos", *SETTINGS, *settings, f"out={out.name}"])
+        while not verified(last):
+            if terminal.process.poll() is not None:
+                raise SystemExit(terminal.lines)
+            time.sleep(0.05)
+        step = read_checkpoint(last)["global_step"]
+        time.sleep(chance.uniform(0, LONGEST))
+        return cls(terminal, out, step)
+
+    def ended(self, seconds: float) -> int | None:
+        """The exit status, below 0 where a signal itself has ended it; None where it did not end in so many seconds and
+        was killed."""
+        try:
+            return self.terminal.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.terminal.process.pid, signal.SIGKILL)
+            return None
+
+    def harm(self, seconds: float = 240) -> str:
+        """What is wrong with its checkpoint, or with going on from there for two epochs; or nothing."""
+        last = self.out / "checkpoints" / "last.ckpt"
+        if not verified(last) or read_checkpoint(last)["global_step"] < self.step:
+            return "no whole checkpoint, or an older one"
+        epochs = read_checkpoint(last)["epoch"] + 2
+        again = Terminal(self.out.parent, ["train", f"resume={self.out.name}", f"trainer.max_epochs={epochs}"])
+        code = again.process.wait(seconds)
+        return "" if code == 0 else f"resume: exit {code}, {again.lines[-600:]}"
+
+
 def one_fault(home: Path, fault: Fault, chance: np.random.Generator) -> str:
     """Train in a terminal, strike, look, go on for two epochs; what did not hold, in words."""
-    out = home / f"run-{chance.integers(2**32):08x}"
-    last = out / "checkpoints" / "last.ckpt"
-    training = Terminal(home, ["train", "data.root=photos", *SETTINGS, f"out={out.name}"])
-    while not verified(last):
-        if training.process.poll() is not None:
-            raise SystemExit(training.lines)
-        time.sleep(0.05)
-    before = read_checkpoint(last)["global_step"]
-    time.sleep(chance.uniform(0, LONGEST))
-    fault.strike(training)
-    try:
-        status = training.process.wait(60)
-    except subprocess.TimeoutExpired:
-        os.killpg(training.process.pid, signal.SIGKILL)
-        return f"it did not end: {training.lines[-600:]}"
-    if status != fault.status or "Traceback" in training.lines:
-        return f"exit {status}, {training.lines[-600:]}"
-    if not verified(last) or read_checkpoint(last)["global_step"] < before:
-        return "no whole checkpoint, or an older one"
-    epochs = read_checkpoint(last)["epoch"] + 2
-    again = Terminal(home, ["train", f"resume={out.name}", f"trainer.max_epochs={epochs}"])
-    return "" if again.process.wait(180) == 0 else f"resume: exit {again.process.returncode}, {again.lines[-600:]}"
+    training = Underway.begun(home, chance)
+    fault.strike(training.terminal)
+    status, lines = training.ended(60), training.terminal.lines
+    if status is None:
+        return f"it did not end: {lines[-600:]}"
+    if status != fault.status or "Traceback" in lines:
+        return f"exit {status}, {lines[-600:]}"
+    return training.harm()
 
 
 if __name__ == "__main__":
