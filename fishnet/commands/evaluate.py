@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fishnet")
 
-ON_CPU = 32  # photos at once
 POSITION = 50  # in the list of `fishnet --help`
 
 
@@ -61,8 +60,6 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     """Measure the chosen part of the folder in float32."""
     bring_checkpoint(config)
     use_photos_of_run(config)
-    by_device = config.data.batch_size is None
-    config.data.batch_size = config.data.batch_size or ON_CPU
     validate(config, "evaluate")
     require_checkpoint(config)
     keep_freed_memory()
@@ -75,7 +72,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     from fishnet.models.checkpoint import load_model
     from fishnet.runs import page, records, run
     from fishnet.runs.folders import is_first, run_folder
-    from fishnet.runs.precision import float32, require_float32
+    from fishnet.runs.precision import float32, require_float32, use_gpu
     from fishnet.tracking import names
     from fishnet.tracking.store import check_store
 
@@ -84,9 +81,8 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     checkpoint = Path(config.checkpoint).expanduser().absolute()
     model = load_model(checkpoint)
     require_float32(config)
-    if by_device:
-        device = torch.device("cuda" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
-        config.data.batch_size = photos_at_once(None, device, model.preprocessing.size, on_cpu=ON_CPU)
+    device = torch.device("cuda" if use_gpu(config) else "cpu")
+    config.data.batch_size = photos_at_once(config.data.batch_size, device, model.preprocessing.size)
     data = measured_data(config, model)
     config.data.group = literal(data.folder.group)  # as the run is recorded
     name = f"evaluate-{data.root.name}"

@@ -13,10 +13,8 @@ from fishnet.errors import WorkFailed
 log = logging.getLogger("fishnet")
 MOST = 256  # larger batches are no faster
 SHARE = 0.5  # of a GPU's free memory
-ANSWERED, EXPLAINED = (
-    1_000,
-    5_000,
-)  # bytes that a pixel of a photo takes, in float32, where all activations are kept too
+ANSWERED = 1_000  # bytes that a pixel of a photo takes, in float32
+EXPLAINED = 5_000  # where all activations are kept, too
 
 Made = TypeVar("Made")
 
