@@ -1,6 +1,7 @@
 # fishnet: `make help` lists what can be made. Everything sets itself up from Python 3.11+, git and make alone.
 PYTHON ?= python3
 BIN := .venv/bin
+TESTS ?= 2
 export UV_COMPILE_BYTECODE = 1
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -25,11 +26,11 @@ demo: setup  ## drawn fish, a trained model, its audit, and the shortcut mended,
 	$(BIN)/fishnet train experiment=demo out=$$run; \
 	$(BIN)/fishnet audit checkpoint=$$run/checkpoints/best.ckpt mend=retrain donors=48 hosts=8 out=$$run-audit
 
-test: setup  ## the fast tests
-	$(BIN)/python -m pytest -m 'not slow'
+test: setup  ## the fast tests, TESTS=2 files at a time
+	$(BIN)/python -m pytest -m 'not slow' -n $(TESTS) --dist loadfile
 
 test-slow: setup  ## browser, servers, kills, several processes, the wheel
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n $(TESTS) --dist loadfile
 
 test-all: test test-slow  ## both
 
