@@ -2,9 +2,9 @@
 
 The supervisor, not the study, starts the training, ends its whole process group when its time is over, and writes
 `result.json`. It holds a lock which the training inherits: whoever comes second, also after a kill -9 of supervisor or
-study, sees the training taken for as long as any part of it lives. (`filelock` hides the descriptor that is inherited;
-so this lock, unlike all others, is `fcntl.flock` itself.) When the study dies, its end of the pipe closes: the training
-is asked to stop, leaves a checkpoint, and goes on from there the next time.
+study, sees the training taken for as long as any part of it lives; other hosts see its claim. (`filelock` hides the
+descriptor that is inherited; so this lock, unlike all others, is `fcntl.flock` itself.) When the study dies, its end of
+the pipe closes: the training is asked to stop, leaves a checkpoint, and goes on from there the next time.
 
 Only light modules are imported before the training runs.
 """
@@ -32,6 +32,7 @@ from fishnet.environment import OF_A_RUN
 from fishnet.files import write_whole
 from fishnet.tracking.process import Writer, start_time, this_process
 
+from .claim import Claim, claimed_elsewhere
 from .outcome import Death, cause_of, read_outcome, system_kills
 
 JOB, RESULT, LOG, LOCK, RUN, PRUNE = "job.json", "result.json", "log.txt", "lock", "run", "prune"
@@ -50,6 +51,7 @@ class Supervisor:
 
     def __init__(self, folder: Path, lifeline: int | None = None) -> None:
         self.folder, self.lifeline = folder, lifeline
+        self._claim = Claim(folder)
         self.stopping = False
 
     def run(self) -> int:
@@ -57,10 +59,14 @@ class Supervisor:
         with (self.folder / LOCK).open("a") as lock:
             if not _locked(lock) and not self._taken_over(lock):
                 return BUSY
-            if read_result(self.folder) is not None:
-                return 0
-            (self.folder / PRUNE).unlink(missing_ok=True)
-            return self._supervise(json.loads((self.folder / JOB).read_text()), lock)
+            if not self._claim.take():
+                return BUSY
+            try:
+                if read_result(self.folder) is not None:
+                    return 0
+                return self._supervise(json.loads((self.folder / JOB).read_text()), lock)
+            finally:
+                self._claim.give_back()
 
     def _taken_over(self, lock: IO) -> bool:
         """Take the training over from a supervisor that was killed: end it, which leaves a checkpoint to go on from."""
@@ -79,6 +85,7 @@ class Supervisor:
         return False
 
     def _supervise(self, job: dict[str, Any], lock: IO) -> int:
+        (self.folder / PRUNE).unlink(missing_ok=True)
         started, begun = time.time(), time.monotonic()
         with (self.folder / ATTEMPTS).open("a+") as file:
             file.write(f"{started:.1f} {os.getpid()}\n")
@@ -161,6 +168,7 @@ class Supervisor:
         while True:
             if _ended_within(process, POLL):
                 return "stopped" if self.stopping else ""
+            self._claim.renew()
             end = "stopped" if self.stopping or self._abandoned() else ""
             if end or (self.folder / PRUNE).is_file():
                 end = end or "pruned"
@@ -215,6 +223,8 @@ def signal_group(pid: int, number: int) -> None:
 
 def busy(folder: Path) -> bool:
     """Whether any process holds it; one whose supervisor has died holds itself, and is free to be taken over."""
+    if claimed_elsewhere(folder):
+        return True
     if not (folder / LOCK).exists():
         return False
     with (folder / LOCK).open("a") as lock:

@@ -6,13 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
+from fishnet.studies.claim import CLAIM, SILENT_FOR
 from fishnet.studies.outcome import cause_of
 from fishnet.studies.supervisor import BUSY, busy, limit_memory
-from fishnet.tracking.process import start_time
+from fishnet.tracking.process import Writer, start_time, this_process
 
 WAYS = {
     "well": ("", "finished", ""),
@@ -55,7 +58,7 @@ def test_failed_ones_run_again_when_asked(study):
 
 
 def supervised(folder, code: str, *flags: str, **job):
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     told = {"command": [sys.executable, "-c", code], "arguments": [], "out": str(folder / "run"), "cwd": str(folder)}
     (folder / "job.json").write_text(json.dumps({**told, **job}))
     return subprocess.Popen(
@@ -209,3 +212,24 @@ def test_only_what_may_go_on_keeps_its_checkpoints(study):
     left = [path.parent.parent.name for path in study.folder.glob("trials/*/run/checkpoints")]
     (dead,) = [p.parent.name for p in study.folder.glob("trials/*/result.json") if '"raised"' in p.read_text()]
     assert left == [dead]
+
+
+@pytest.mark.parametrize(("silent", "runs"), [(0, False), (2 * SILENT_FOR, True)])
+def test_a_training_of_another_host_is_left_to_it_while_it_gives_signs_of_life(tmp_path, silent, runs):
+    claim = claimed(tmp_path / "one", replace(this_process(), host="elsewhere"))
+    moment = time.time() - silent
+    os.utime(claim, (moment, moment))
+    assert busy(tmp_path / "one") is not runs
+    assert supervised(tmp_path / "one", "pass").wait(30) == (0 if runs else BUSY)
+    assert (tmp_path / "one" / "result.json").exists() is runs and claim.exists() is not runs
+
+
+def test_what_a_killed_supervisor_of_this_host_has_claimed_is_free(tmp_path):
+    claimed(tmp_path / "one", replace(this_process(), pid=1, started="0"))
+    assert not busy(tmp_path / "one") and supervised(tmp_path / "one", "pass").wait(30) == 0
+
+
+def claimed(folder, by: Writer) -> Path:
+    folder.mkdir()
+    (folder / CLAIM).write_text(by.to_tag())
+    return folder / CLAIM
