@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytorch_lightning as L
+import torch
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from fishnet.measure.metrics import direction
-from fishnet.models.checkpoint import write_checkpoint
+from fishnet.models.checkpoint import BEFORE_TRAINING, write_checkpoint
 from fishnet.ranges import AtLeast, check_ranges
 
 from .lightning_internals import at_step_end, validate_again
@@ -40,6 +41,28 @@ class BestCheckpoint(ModelCheckpoint):
             save_weights_only=False,
         )
         self.loss_of_best = float("inf")
+        self._before_training = False
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Where the model can answer before its first step, keep it as it is: the first that an epoch has to beat."""
+        super().on_train_start(trainer, pl_module)
+        values = getattr(pl_module, "before_training", {})
+        if self.monitor not in values or self.dirpath is None:
+            return
+        path, value = str(Path(self.dirpath) / "best.ckpt"), torch.tensor(values[self.monitor])
+        self.best_model_path = self.kth_best_model_path = path
+        self.best_model_score = self.kth_value = self.current_score = value
+        self.best_k_models = {path: value}
+        self.loss_of_best = values["val/loss"]
+        self._before_training = True
+        try:
+            trainer.save_checkpoint(path, weights_only=False)
+        finally:
+            self._before_training = False
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        if self._before_training:
+            checkpoint["epoch"] = BEFORE_TRAINING
 
     def check_monitor_top_k(self, trainer: L.Trainer, current: Tensor | None = None) -> bool:
         """Whether this epoch becomes the best; all processes decide alike."""

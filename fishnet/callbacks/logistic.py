@@ -4,11 +4,13 @@ import logging
 from typing import Any, cast
 
 import pytorch_lightning as L
+import torch
 from torch import nn
 
 from fishnet.data.loading import Known
 from fishnet.errors import BadInput
 from fishnet.models.backbones import single_head
+from fishnet.models.classifier import ImageClassifier
 from fishnet.models.features import has_features, kept_features
 from fishnet.models.interface import Classifier
 from fishnet.models.logistic import chosen, fitted
@@ -22,6 +24,7 @@ class LogisticHead(L.Callback):
 
     Where the backbone is trained too, the layer is fitted on the features of photos as they are evaluated, and the
     training begins from there: a layer that knows nothing would first spoil what the backbone can (Kumar et al. 2022).
+    The fitted layer is the first of those among which validation chooses: few photos can be worth no training at all.
 
     With `model.head_refit` the layer of a frozen backbone is fitted again on training and validation photos with the
     penalty that was chosen, after validation has been measured and the temperature fitted, and before the test.
@@ -42,12 +45,16 @@ class LogisticHead(L.Callback):
             )
         if not frozen and trainer.ckpt_path:  # the layer is the checkpoint's
             return
-        model = cast(Classifier, pl_module)
+        model = cast(ImageClassifier, pl_module)
         train, val = (data.known("train", views=True), data.known("val")) if frozen else self._computed(model, data)
         penalty, layer = chosen(train, val, len(model.classes))
         layer.into(self._head(pl_module))
         log.info("The classifier layer is fitted: a penalty of %.2g has the least loss on validation.", penalty)
-        self._penalty = penalty if frozen else None
+        if frozen:
+            self._penalty = penalty
+        else:
+            logits, labels = val.features @ layer.weight.T + layer.bias, torch.from_numpy(val.labels)
+            model.answered_before_training(torch.from_numpy(logits).to(model.device), labels.to(model.device))
 
     def _computed(self, model: Classifier, data: Any) -> tuple[Known, Known]:
         """Of the training and of the validation photos, as they are evaluated."""

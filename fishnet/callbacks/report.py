@@ -3,6 +3,7 @@ test report."""
 
 import logging
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, cast
@@ -19,6 +20,7 @@ from fishnet.measure.intervals import Interval
 from fishnet.measure.metrics import shown_in
 from fishnet.measure.predictions import Predictions
 from fishnet.measure.report import TestReport
+from fishnet.models.checkpoint import BEFORE_TRAINING
 from fishnet.models.interface import Classifier
 from fishnet.ranges import AtLeast, check_ranges
 
@@ -155,6 +157,10 @@ class EpochLines(L.Callback):
     _ended = 0  # epochs; 0 after their line is written
     _validated = False  # since the last line
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if (values := getattr(pl_module, "before_training", {})) and trainer.is_global_zero:
+            log.info("epoch 0/%d  %s", trainer.max_epochs, self._in_words(values))
+
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._validated = not trainer.sanity_checking
 
@@ -164,11 +170,13 @@ class EpochLines(L.Callback):
     def _write_line(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         kept = trainer.callback_metrics.items()  # also those of a validation some epochs ago
         values = {key: value for key, value in kept if self._validated or not key.startswith(self.MEASURED)}
-        figures = {key: float(values[key]) for key in self.SHOWN if key in values}
-        shown = "  ".join(f"{self.SHOWN[key]} {_shown(value)}" for key, value in figures.items() if value == value)
         if self._ended and trainer.is_global_zero:
-            log.info("epoch %d/%d  %s", self._ended, trainer.max_epochs, shown)
+            log.info("epoch %d/%d  %s", self._ended, trainer.max_epochs, self._in_words(values))
         self._ended, self._validated = 0, False
+
+    def _in_words(self, values: Mapping[str, Any]) -> str:
+        figures = {key: float(values[key]) for key in self.SHOWN if key in values}
+        return "  ".join(f"{self.SHOWN[key]} {_shown(value)}" for key, value in figures.items() if value == value)
 
     on_train_epoch_start = on_train_end = _write_line
 
@@ -188,9 +196,11 @@ class Curves(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         file = curves_file(run_folder(trainer))
-        kept = pd.read_csv(file) if trainer.current_epoch and file.is_file() else pd.DataFrame({"epoch": []})
+        kept = pd.read_csv(file) if trainer.ckpt_path and file.is_file() else pd.DataFrame({"epoch": []})
         rows = kept[kept["epoch"] < trainer.current_epoch].to_dict("records")
         self._rows = [{str(key): value for key, value in row.items() if value == value} for row in rows]
+        if values := getattr(pl_module, "before_training", {}):
+            self._rows.append({"epoch": BEFORE_TRAINING, **values})
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._validated = trainer.state.fn == "fit" and not trainer.sanity_checking

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .gan import ImageGAN
 
 DIGESTS = ".sha256"
+BEFORE_TRAINING = -1  # the epoch of a model that can answer before its first: people count from 1, and read 0
 Model = TypeVar("Model", "ImageClassifier", "ImageGAN")
 
 

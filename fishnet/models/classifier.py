@@ -22,6 +22,7 @@ from fishnet.ranges import Above, AtLeast, Between, FromToBelow, Within, check_r
 from fishnet.text import slugs
 
 from .backbones import build_backbone, freeze_backbone, frozen_to_eval, single_head
+from .checkpoint import BEFORE_TRAINING
 from .familiarity import Familiarity
 from .mixing import Partner, mixed
 from .optimisation import check_optimizer, layer_groups, make_optimizer, make_scheduler
@@ -121,6 +122,7 @@ class ImageClassifier(L.LightningModule):
         self.test_metrics = beyond_counts(len(classes)).clone(prefix="test/")
         self.resume_state = ResumeState()
         self.measured_again = False  # while a run measures its best epoch a second time: its curves have it already
+        self.before_training: dict[str, float] = {}  # what validation would log of a layer that was fitted
         self.names = ClassNames()  # what people call the classes, where the photos' folder says it
         self.seen: SeenPhotos | None = None  # what it was trained, validated and tested on, where that is known
         self.familiarity: Familiarity | None = None  # of a bundle's model: whether a photo fits any of its classes
@@ -259,17 +261,29 @@ class ImageClassifier(L.LightningModule):
 
     def _log_stage(self, stage: str) -> dict[str, Tensor]:
         """Log loss, metrics and the F1 of each class, and start them anew; returns loss and metrics."""
-        loss, running, others = (getattr(self, f"{stage}_{name}") for name in ("loss", "counts", "metrics"))
-        counts = running.class_counts()
-        values = {f"{stage}/loss": loss.compute(), **others.compute()}
-        values |= {f"{stage}/{name}": value for name, value in of_counts(counts).items()}
+        scores = getattr(self, f"{stage}_counts").class_counts().f1.tolist()
+        values = self._computed(stage)
         self.log_dict(values, logger=not self.measured_again)
         if not self.measured_again:
-            scores = zip(self.slugs, counts.f1.tolist(), strict=True)
-            self.log_dict({f"{stage}_class/{slug}_f1": score for slug, score in scores})
+            named = zip(self.slugs, scores, strict=True)
+            self.log_dict({f"{stage}_class/{slug}_f1": score for slug, score in named})
+        return values
+
+    def _computed(self, stage: str) -> dict[str, Tensor]:
+        """Loss and metrics of what was counted; they start anew."""
+        loss, running, others = (getattr(self, f"{stage}_{name}") for name in ("loss", "counts", "metrics"))
+        values = {f"{stage}/loss": loss.compute(), **others.compute()}
+        values |= {f"{stage}/{name}": value for name, value in of_counts(running.class_counts()).items()}
         for metric in (loss, running, others):
             metric.reset()
         return values
+
+    def answered_before_training(self, logits: Tensor, labels: Tensor) -> None:
+        """Keep in `before_training` what a validation with these answers would log."""
+        self.val_loss.update(self.loss(logits, {"label": labels}, "val"), len(labels))
+        self.val_counts.update(logits, labels)
+        self.val_metrics.update(logits, labels)
+        self.before_training = {name: float(value) for name, value in self._computed("val").items()}
 
     # ---- optimising
 
@@ -320,8 +334,12 @@ class ImageClassifier(L.LightningModule):
         self.names = ClassNames.from_state(checkpoint.get("class_names"))
         self.mended = checkpoint.get("mended")
 
-    def on_train_start(self) -> None:
+    def on_fit_start(self) -> None:
         self.seen = getattr(self.trainer.datamodule, "seen_photos", None)  # type: ignore[attr-defined]
         names = getattr(self.trainer.datamodule, "names", None)  # type: ignore[attr-defined]
         self.names = names if isinstance(names, ClassNames) else self.names
+
+    def on_train_start(self) -> None:
+        for logger in self.loggers if self.before_training else ():
+            logger.log_metrics({**self.before_training, "epoch": BEFORE_TRAINING}, step=0)
         self.resume_state.start(self.loggers, epoch=self.current_epoch, step=self.global_step)

@@ -163,7 +163,7 @@ def description(files: RunFiles, data: ImageFolderData, answers: Sequence[str], 
     """The essentials as Markdown, for the page of the run in the tracker."""
     photos, classes = counted(len(data.table), "photo"), counted(len(data.classes), "class")
     made = f"{photos} of {classes} in `{data.root}`"
-    kept = "" if best is None else f"; the weights are those of epoch {best + 1}"
+    kept = "" if best is None else f"; the weights are those {weights_of(best)}"
     lines = [*(f"- {answer}" for answer in answers), "", f"{made}{kept}.", ""]
     lines += ["```", files.text("config/command.txt").strip(), "```", ""]
     return "\n".join([*lines, f"On disk: `{files.run / PAGE}`."])
@@ -210,13 +210,18 @@ def figures_chapter(files: RunFiles) -> Chapter:
     return chapter
 
 
+def weights_of(best: int) -> str:
+    """Which weights were kept, in words."""
+    return "before the first epoch, with the fitted layer" if best < 0 else f"of epoch {best + 1}"
+
+
 def curves_chapter(files: RunFiles, best: int | None) -> Chapter:
     """Learning curves."""
     chapter, curves = Chapter("Learning curves"), files.curves
     wanted = ("loss", "f1_macro", "kid", "generator_loss", "discriminator_loss")
     metrics = [name for name in wanted if f"val/{name}" in curves or f"train/{name}" in curves]
     if metrics and (drawn := curves_picture({"run": [curves]}, metrics, best)):
-        kept = "" if best is None else f" The upright line is the epoch that was kept, {best + 1}."
+        kept = "" if best is None else f" The upright line is what was kept: the weights {weights_of(best)}."
         chapter.add_figure(
             drawn, "By epoch. Where the loss on validation photos rises while that on training photos still falls, the "
             f"network learns its photos by heart.{kept}",

@@ -50,6 +50,33 @@ def test_above_a_network_that_is_trained_too_it_is_where_the_training_begins(fis
     assert ended.status == 0 and "epoch 2/2" in ended.out + ended.err and "is fitted" not in ended.out + ended.err
 
 
+@pytest.mark.slow
+def test_an_epoch_that_makes_it_worse_is_not_kept(fishnet, shapes, tmp_path):
+    drawn = ImageClassifier(classes=["a", "b", "c"], backbone="test_resnet").network
+    torch.save(drawn.state_dict(), tmp_path / "weights.pth")
+    words = [f"data.root={shapes}", "data=folder", "data.augment=none", "model.pretrained=weights.pth", *FITTED,
+             "model.freeze=none", "model.lr=0.1", "trainer.accelerator=cpu", "trainer.max_epochs=2"]  # fmt: skip
+    ended = fishnet("train", *words, "out=run")
+    assert ended.status == 0 and "epoch 0/2  val loss" in ended.out + ended.err, ended
+    run = tmp_path / "run"
+    best = read_checkpoint(run / "checkpoints" / "best.ckpt")
+    curves = pd.read_csv(run / "report" / "curves.csv", index_col="epoch")["val/loss"]
+    assert best["epoch"] == curves.idxmin() == -1 and best["global_step"] == 0
+    assert best["seen"]["train"].numel() > 0
+    assert "before the first epoch, with the fitted layer" in (run / "report" / "report.html").read_text()
+    ended = fishnet("evaluate", "checkpoint=run/checkpoints/best.ckpt", f"data.root={shapes}", "out=again")
+    assert ended.status == 0, ended
+    tested, again = (pd.read_csv(tmp_path / name / "report/predictions.csv") for name in ("run", "again"))
+    assert again.drop(columns="seen").equals(tested), "what is kept is what was tested"
+    for file in (run / "checkpoints").glob("last.ckpt*"):  # as after a kill in the first epoch
+        file.unlink()
+    ended = fishnet("train", "resume=run")
+    text = ended.out + ended.err
+    assert ended.status == 0 and "epoch 1/2" in text and "epoch 0/2" not in text and "is fitted" not in text, ended
+    again = pd.read_csv(run / "report" / "curves.csv", index_col="epoch")["val/loss"]
+    assert again.index.tolist() == [-1, 0, 1] and again.tolist() == pytest.approx(curves.tolist(), rel=1e-4)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
