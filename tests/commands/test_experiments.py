@@ -34,6 +34,7 @@ def test_every_experiment_runs_for_a_few_batches(name, fishnet, tmp_path):
         "data.image_size=64",
         "data.batch_size=4",
         "trainer.accelerator=cpu",
+        "trainer.max_epochs=1",  # the experiment's own stands behind that of trainer=smoke
         *OF_A_FOLDER.get(name, []),
     ]
     ended = fishnet("train", f"experiment={name}", "trainer=smoke", "trainer.precision=32-true", *small, "out=run")

@@ -105,8 +105,8 @@ def test_every_stage_is_found_by_its_file():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["overlay", "start"])
+@pytest.mark.parametrize("stage", [["overlay"], ["start", "--only", "train"]], ids=["overlay", "start"])
 def test_a_stage_runs_as_a_command(stage, tmp_path, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["speed", stage, "--rounds", "1", "--csv", str(tmp_path / "r.csv")])
+    monkeypatch.setattr("sys.argv", ["speed", *stage, "--rounds", "1", "--csv", str(tmp_path / "r.csv")])
     main()
     assert all(row["agreed"] == "True" for row in csv.DictReader((tmp_path / "r.csv").open()))
