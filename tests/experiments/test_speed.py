@@ -5,11 +5,12 @@ import csv
 import pandas as pd
 import pytest
 
-from experiments.speed import pairing
+from experiments.speed import pairing, start
 from experiments.speed.__main__ import main, stages
 from experiments.speed.chart import table
 from experiments.speed.pairing import Case, measure
 from experiments.speed.table import append, show
+from fishnet.__main__ import VERBS
 
 
 @pytest.fixture
@@ -110,3 +111,8 @@ def test_a_stage_runs_as_a_command(stage, tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["speed", *stage, "--rounds", "1", "--csv", str(tmp_path / "r.csv")])
     main()
     assert all(row["agreed"] == "True" for row in csv.DictReader((tmp_path / "r.csv").open()))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_imports_nothing_heavy(verb):
+    assert start.run(verb, "--help") == []
