@@ -49,6 +49,8 @@ GUESTS = {
     "onnxruntime": {"models"},
     "uvicorn": {"serve"},
     "prometheus_client": {"serve"},
+    "boto3": {"data"},
+    "botocore": {"data"},
 }
 
 

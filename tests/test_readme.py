@@ -12,6 +12,9 @@ from omegaconf import OmegaConf
 from fishnet.config.compose import check_sweep, compose
 from fishnet.config.quoting import quoted
 from fishnet.config.validate import validate
+from fishnet.data.chunks import Folder
+from fishnet.data.listing import FolderSource
+from fishnet.data.packing import pack
 from tests.support.drawing import draw_folder
 
 HOUSE = Path(__file__).parent.parent
@@ -35,6 +38,7 @@ def place(tmp_path_factory) -> Path:
     """A folder with the names that the README speaks of, and a `fishnet` that tells what bash has given it."""
     place = tmp_path_factory.mktemp("readme")
     draw_folder(place / "photos" / "lake", ["perch", "pike", "roach"], photos=16)
+    pack(FolderSource(str(place / "photos" / "lake")), Folder(str(place / "streams" / "lake")), chunk_mb=64)
     shim = place / "bin" / "fishnet"
     shim.parent.mkdir()
     shim.write_text("#!/bin/bash\nprintf '%s\\0' \"$@\"\n")

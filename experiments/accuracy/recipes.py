@@ -34,7 +34,7 @@ from .photo_set import padding, photo_set_parser
 
 LAYERS = ["model.lr=0.002", "model.layer_decay=0.8"]
 FITTED = ["model.head=logistic", "model.layer_decay=0.8"]
-CHOSEN = [*FITTED, "monitor=val/loss", "callbacks.early_stopping=null"]  # the fitted layer is kept where training loses
+CHOSEN = [*FITTED, "callbacks.early_stopping=null"]  # the fitted layer is kept where training loses
 CAREFUL = ["model.optimizer=adamw", "model.weight_decay=0.05", "model.scheduler=one_cycle", "data.augment=photo"]
 OURS = {
     "founding": [],
@@ -44,7 +44,6 @@ OURS = {
     "one cycle, layers 0.8": [*CAREFUL, *LAYERS],
     "fitted, then 3e-4": [*CAREFUL, *FITTED, "model.lr=0.0003"],
     "fitted, then 1e-4": [*CAREFUL, *FITTED, "model.lr=0.0001"],
-    "fitted or 3e-4": [*CAREFUL, *CHOSEN, "model.lr=0.0003"],
     "fitted or 1e-3": [*CAREFUL, *CHOSEN, "model.lr=0.001"],
     "fitted or 2e-3": [*CAREFUL, *CHOSEN, "model.lr=0.002"],
     "one cycle, layers 0.8, smoothed": [*CAREFUL, *LAYERS, "model.label_smoothing=0.1"],

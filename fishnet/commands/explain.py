@@ -108,11 +108,16 @@ def explain(config: DictConfig) -> dict[str, float]:
         raise BadInput("boxes= and masks= are for score=true, which is not asked for.")
     check_writable("out", config.out)
     from fishnet.data.observations import loose_photos, part_of
+    from fishnet.data.packed import StreamSource, is_stream
 
     if config.part is not None:
         part_of(config.part)
-    found = loose_photos(config.images)
-    photos, above = found.files, found.folder.absolute()  # the folder to which photos are named
+    stream = StreamSource(config.images) if is_stream(config.images) else None
+    if stream:
+        photos, above = [], stream.root  # the folder to which photos are named
+    else:
+        found = loose_photos(config.images)
+        photos, above = found.files, found.folder.absolute()
     import torch
 
     from fishnet.data.batch_size import EXPLAINED, photos_at_once
@@ -124,7 +129,7 @@ def explain(config: DictConfig) -> dict[str, float]:
     check_method(model, config.method)
     side = model.preprocessing.size
     config.batch_size = photos_at_once(config.batch_size, model.device, side, on_cpu=16, a_pixel=EXPLAINED)
-    source = source_of_classes(images, photos, model.classes)
+    source = stream or source_of_classes(images, photos, model.classes)
     if config.score and source is None:
         raise BadInput("score=true needs class folders: images= holds photos outside of them.")
     table, batches, views = _data_set(config, model, source) if source else _loose(config, model, photos)

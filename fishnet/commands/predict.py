@@ -90,6 +90,8 @@ def predict(config: DictConfig) -> dict[str, float]:
     _check_out(config, out)
     photos = loose_photos(config.images)
     found = observations(photos.table, config.by)
+    if photos.stream is not None and config.format == "camtrap_dp":
+        raise BadInput(f"format=camtrap_dp names files, and images={config.images} is a stream: leave it out.")
     plan = package_plan(config, photos) if config.format == "camtrap_dp" else None
     table = answer_table(config, photos)
     blocks = blocks_of(found, table.batch_size)
@@ -181,7 +183,9 @@ def answer_table(config: DictConfig, photos: "LoosePhotos") -> "AnswerTable":
     classes = possible_classes(model.classes, config.classes, model.names)
     sure = cast("dict", OmegaConf.to_container(config.sure)) if OmegaConf.is_config(config.sure) else config.sure
     limits = limits_of(sure, classes, thresholds_known(checkpoint) if sure == "model" else None, model.names)
-    return AnswerTable(model, photos.files, classes, limits, config.batch_size, joined=config.by is not None)
+    return AnswerTable(
+        model, photos.names, photos.read, classes, limits, config.batch_size, joined=config.by is not None
+    )
 
 
 def possible_classes(known: list[str], chosen: list[str] | None, names: "ClassNames") -> list[str]:
@@ -198,7 +202,7 @@ def possible_classes(known: list[str], chosen: list[str] | None, names: "ClassNa
 
 def write_table(table: "AnswerTable", blocks: "list[list[Observation]]", out: Path) -> Counter[str]:
     """Into a file beside `out`, which takes its place when all is there; returns what was counted."""
-    counts = Counter(photos=len(table.files))
+    counts = Counter(photos=len(table.names))
     with replacing(out) as temporary:
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
@@ -259,7 +263,7 @@ def write_camtrap(
     from fishnet.models.checkpoint import model_digest
     from fishnet.runs.facts import run_of
 
-    counts, answered = Counter(photos=len(table.files)), []
+    counts, answered = Counter(photos=len(table.names)), []
     for block in shown(blocks):
         for answer in table.answers(block, counts):
             if answer.problem:

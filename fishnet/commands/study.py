@@ -249,7 +249,7 @@ def check_stages(name: str, overrides: list[str]) -> None:
 def check_photos(planned: "list[Planned]") -> None:
     """Refuse more folds than the smallest class has photos, and classes that do not exist, before a photo is read."""
     from fishnet.data.index import class_counts
-    from fishnet.data.listing import source_of
+    from fishnet.data.sources import source_of
     from fishnet.data.splits import check_counts
 
     known: dict[str, dict[str, int]] = {}

@@ -4,7 +4,7 @@ from typing import cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from fishnet.data.listing import source_of
+from fishnet.data.sources import source_of
 from fishnet.errors import BadInput
 from fishnet.text import few_of
 

@@ -10,6 +10,7 @@ from fishnet.errors import BadInput
 from fishnet.runs.saved_config import check_targets, literal, read_saved
 
 FOLDER_DATA, REEF_DATA = "fishnet.data.datamodule.ImageFolderData", "fishnet.data.reef.ReefData"
+STREAM_DATA = "fishnet.data.stream.StreamData"
 PHOTOS = (
     "_target_",
     "root",
@@ -36,7 +37,7 @@ def use_photos_of_run(config: DictConfig) -> None:
         saved = cast("dict[str, Any]", OmegaConf.to_container(read_saved(file).data, resolve=True))
     except (BadInput, OmegaConfBaseException) as error:
         raise BadInput(f"{wanted}: {error}") from error
-    if saved.get("_target_") not in (FOLDER_DATA, REEF_DATA):
+    if saved.get("_target_") not in (FOLDER_DATA, REEF_DATA, STREAM_DATA):
         raise BadInput(f"{wanted}: the run was trained by a data module of its own.")
     kept = literal({key: saved[key] for key in (*PHOTOS, *DRAWING) if key in saved})
     check_targets(OmegaConf.create({"data": kept}), file, packages=())

@@ -13,7 +13,7 @@ from typing import cast
 from omegaconf import DictConfig, OmegaConf
 
 from fishnet import ranges
-from fishnet.data.listing import source_of
+from fishnet.data.sources import source_of
 from fishnet.errors import BadInput
 from fishnet.measure.metrics import GAN_MONITORS, MONITORS
 from fishnet.models.optimisation import check_optimizer
@@ -27,6 +27,8 @@ from .quoting import KEYS_ELSEWHERE
 SEAMS = ("data", "model", "trainer", "tracking", "range_test")
 Schema = dict[str, tuple[ast.expr | None, ast.expr | None]]
 OWN_KEYS = ("channels_last", "compile")  # of `trainer`, which Lightning does not know
+READ_FILES = ("audit", "check", "embed")  # verbs that look into the files of photos, not at the photos alone
+STREAM_DATA = "fishnet.data.stream.StreamData"
 TYPE_WORDS = {
     "float": "a number",
     "int": "a whole number",
@@ -57,6 +59,8 @@ def validate(config: DictConfig, verb: str, *, multirun: bool = False) -> None:
     for seam in SEAMS:
         if seam in config:
             _check_types(config, seam)
+    if verb in READ_FILES and OmegaConf.select(config, "data._target_") == STREAM_DATA:
+        raise BadInput(f"fishnet {verb} reads the photos' files, which a stream has not: give the folder itself.")
     for name in config.get("callbacks") or {}:
         if config.callbacks[name] is not None:
             _check_types(config, f"callbacks.{name}")

@@ -27,6 +27,7 @@ from fishnet.errors import WorkFailed
 from fishnet.files import LockHeld, locked
 from fishnet.images import RefusedImage
 
+PhotoOf = Callable[[str], Path | bytes]
 _log = logging.getLogger("fishnet")
 _VERSION = 3  # raise it when the working image changes
 _KEEP_FREE = 0.05  # of the disk
@@ -36,8 +37,8 @@ _AHEAD = 8  # photos a core may have waiting
 class Decoded:
     """Working images straight from their files: what a cache would hold, made again at every look."""
 
-    def __init__(self, root: Path, table: pd.DataFrame, how: Working) -> None:
-        self.root, self.how = root, how
+    def __init__(self, root: Path, table: pd.DataFrame, how: Working, photo_of: PhotoOf | None = None) -> None:
+        self.root, self.how, self.photo_of = root, how, photo_of or root.joinpath
         self.paths, self.digests = table["path"].to_numpy(object), table["sha256"].to_numpy(object)
 
     def __len__(self) -> int:
@@ -46,7 +47,7 @@ class Decoded:
     def __getitem__(self, position: int) -> np.ndarray:
         path, digest = self.root / self.paths[position], self.digests[position]
         try:
-            return working_image(path, sha256=digest, how=self.how)
+            return working_image(self.photo_of(self.paths[position]), sha256=digest, how=self.how)
         except RefusedImage as error:
             raise WorkFailed(f"{path} could be read when its folder was indexed and no longer can: {error}.") from error
 
@@ -79,10 +80,12 @@ def _changed(folder: Path) -> float:
 
 
 def working_images(
-    root: Path, table: pd.DataFrame, how: Working, *, cache: str, limit: float, progress: bool = True
-) -> Decoded | Stored:
-    """The working images of the table; from the `cache` if `limit` GB have room for them."""
-    decoded = Decoded(root, table, how)
+    root: Path, table: pd.DataFrame, how: Working, *, cache: str, limit: float, progress: bool = True,
+    photo_of: PhotoOf | None = None,
+) -> Decoded | Stored:  # fmt: skip
+    """The working images of the table; from the `cache` if `limit` GB have room for them. `photo_of` gives a photo, or
+    its bytes, by its path, where that is no file below `root`."""
+    decoded = Decoded(root, table, how, photo_of)
     if cache == "off":
         return decoded
     folder = cache_folder(root, cache)

@@ -244,8 +244,9 @@ class PhotoFolder:
         how = working(preprocessing)
         if how not in self._images:
             self._images[how] = working_images(
-                self.index.root, self.table, how, cache=self.cache, limit=self.cache_limit
-            )
+                self.index.root, self.table, how, cache=self.cache, limit=self.cache_limit,
+                photo_of=self.source.photo,
+            )  # fmt: skip
         return self._images[how]
 
     @property

@@ -40,7 +40,7 @@ from fishnet.text import counted, reasons_in_lines
 DUPLICATES = ("group", "drop", "ignore")
 _log = logging.getLogger(__name__)
 _STATE = ("size", "mtime_ns", "ctime_ns")  # ctime: tools that edit may put mtime back
-_FACTS = {
+FACTS = {
     **{"sha256": "object", "phash": "uint64", "width": "int32", "height": "int32", "reason": "object"},
     **{"exif_time": "object", "exif_camera": "object", "file_format": "object", "plain_share": "float32"},
     "grey_rest": "float32",
@@ -265,7 +265,7 @@ def known_photos(
         with locked(state_folder(listing.root) / "index.lock", waiting=waiting):
             photos = _matched(listing)
             _read_missing(photos, wanted & ~photos["done"], listing.root, workers, progress)
-    known = photos.loc[wanted, ["path", "class", *_FACTS]].reset_index(drop=True)
+    known = photos.loc[wanted, ["path", "class", *FACTS]].reset_index(drop=True)
     pixels, most = known["width"].astype(np.int64) * known["height"], most_megapixels()
     known.loc[(known["reason"] == "") & (pixels > most * 1_000_000), "reason"] = (
         f"more pixels than most_megapixels={most} allows"  # it was read when more were allowed
@@ -306,8 +306,10 @@ def _state_folders(root: Path) -> tuple[Path, Path]:
 
 def _matched(listing: Listing) -> pd.DataFrame:
     """The listing with what is known of each unchanged photo; `done` says which those are."""
+    if listing.known is not None:  # of a stream, all of it
+        return listing.known.assign(done=True)
     listed = pd.DataFrame(listing.photos, columns=["path", "class", *_STATE])
-    facts = {name: np.full(len(listed), "" if kind == "object" else 0, kind) for name, kind in _FACTS.items()}
+    facts = {name: np.full(len(listed), "" if kind == "object" else 0, kind) for name, kind in FACTS.items()}
     done = np.zeros(len(listed), bool)
     for folder in _state_folders(listing.root):
         saved = [known for known in (_journalled(folder / _JOURNAL), _load(folder / _FILE)) if known is not None]
@@ -329,7 +331,7 @@ def _read_missing(photos: pd.DataFrame, missing: np.ndarray, root: Path, workers
     folder = state_folder(root)
     _save(photos, folder)  # with what the journal of a killed process has
     row_of = {str(root / path): row for row, path in photos.loc[missing, "path"].items()}
-    columns = {name: photos[name].to_numpy(copy=True) for name in (*_FACTS, "done")}
+    columns = {name: photos[name].to_numpy(copy=True) for name in (*FACTS, "done")}
     states = list(photos[["path", *_STATE]].itertuples(index=False, name=None))
     results = scan(list(row_of), workers=workers)
     try:
@@ -339,7 +341,7 @@ def _read_missing(photos: pd.DataFrame, missing: np.ndarray, root: Path, workers
             journal.write(_VERSION.decode() + "\n")
             for path, facts in with_progress(results, len(row_of), "reading photos", shown=progress):
                 row = row_of[path]
-                for name in _FACTS:
+                for name in FACTS:
                     columns[name][row] = facts.get(name, columns[name][row])
                 columns["done"][row] = not facts.get("again", False)
                 if columns["done"][row]:
@@ -354,7 +356,7 @@ def _save(photos: pd.DataFrame, folder: Path) -> None:
     import pyarrow
     import pyarrow.parquet as parquet
 
-    done = photos.loc[photos["done"], ["path", *_STATE, *_FACTS]]
+    done = photos.loc[photos["done"], ["path", *_STATE, *FACTS]]
     if done.empty:
         (folder / _JOURNAL).unlink(missing_ok=True)
         return
@@ -370,7 +372,7 @@ def _load(file: Path) -> pd.DataFrame | None:
     try:
         table = parquet.ParquetFile(file).read()
         if (table.schema.metadata or {}).get(b"fishnet") == _VERSION:
-            return table.select(["path", *_STATE, *_FACTS]).to_pandas()
+            return table.select(["path", *_STATE, *FACTS]).to_pandas()
     except FileNotFoundError:
         pass
     except Exception as error:  # whatever is wrong with it, it can be made again
@@ -385,9 +387,9 @@ def _journalled(file: Path) -> pd.DataFrame | None:
         if version.encode() != _VERSION:
             return None
         rows = [json.loads(line) for line in lines]
-        empty = {name: "" if kind == "object" else 0 for name, kind in _FACTS.items()}
+        empty = {name: "" if kind == "object" else 0 for name, kind in FACTS.items()}
         state = pd.DataFrame([row[:4] for row in rows], columns=["path", *_STATE])
-        facts = pd.DataFrame([empty | row[4] for row in rows], columns=list(_FACTS)).astype(_FACTS)
+        facts = pd.DataFrame([empty | row[4] for row in rows], columns=list(FACTS)).astype(FACTS)
     except FileNotFoundError:
         return None
     except Exception as error:  # as with the index: what is wrong with it can be read again

@@ -11,7 +11,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -45,6 +45,7 @@ class Listing:
     photos: list[tuple[str, str, int, int, int]] = field(default_factory=list)  # path, class, size, mtime_ns, ctime_ns
     refused: list[tuple[str, str]] = field(default_factory=list)  # path, reason
     left_out: Counter[str] = field(default_factory=Counter)
+    known: Any = None  # of a stream: the table that has what is read of a folder's photos
 
     def counts(self) -> dict[str, int]:
         """Each class folder with the number of its photos."""
@@ -251,6 +252,8 @@ def _photos_of_pattern(pattern: Path) -> list[Path]:
 class FolderSource:
     """Class folders of the user's; all that it answers is known before a photo is read."""
 
+    is_folder = True  # each photo is a file below `root`
+
     users_own = True  # what a verb makes must not lie among these photos
 
     def __init__(self, root: str) -> None:
@@ -272,6 +275,10 @@ class FolderSource:
 
     def counts(self) -> dict[str, int]:
         return self.listing.counts()
+
+    def photo(self, path: str) -> Path | bytes:
+        """A photo's file, or its bytes where it is none."""
+        return self.root / path
 
     def check(self) -> None:
         """Raise BadInput for what can be refused before the folder is listed."""
@@ -339,16 +346,3 @@ def folder_source(root: str, classes: Sequence[str] | None) -> FolderSource:
     if is_package(Path(root).expanduser()):
         return PackageSource(root, blanks=BLANK in (classes or ()))
     return FolderSource(root)
-
-
-def source_of(settings: Mapping[str, Any]) -> FolderSource | None:
-    """The source of a data module with these settings, known before torch is imported; None for a user's own module."""
-    match settings["_target_"]:
-        case "fishnet.data.datamodule.ImageFolderData":
-            return folder_source(str(settings["root"]), settings.get("classes"))
-        case "fishnet.data.reef.ReefData":
-            names = ("species", "photos", "plant", "layout")
-            drawing = {name: settings[name] for name in names if name in settings}  # a run of before has no layout
-            drawing |= {"size": settings["draw_size"], "seed": settings["draw_seed"]}
-            return ReefSource(str(settings["root"]), **drawing)
-    return None

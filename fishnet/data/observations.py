@@ -15,19 +15,36 @@ import pandas as pd
 from fishnet.data.camtrap import is_package, package_photos
 from fishnet.data.listing import find_photos
 from fishnet.data.manifest import comparable, read_manifest
+from fishnet.data.packed import StreamSource, is_stream
 from fishnet.data.subjects import stated_keys
 from fishnet.errors import BadInput
 
 
 class LoosePhotos(NamedTuple):
-    """Photos from anywhere: `table` has their `path` below `folder`, and what a manifest or a package says of them."""
+    """Photos from anywhere: `table` has their `path` below `folder`, and what a manifest or a package says of them.
+
+    Those of a `stream` are no files.
+    """
 
     folder: Path
     table: pd.DataFrame
+    stream: StreamSource | None = None
 
     @property
     def files(self) -> list[Path]:
         return [self.folder / path for path in self.table["path"]]
+
+    @property
+    def names(self) -> list[str]:
+        """What people call them: the files, or the address of the stream with the path behind it."""
+        if self.stream is not None:
+            return [f"{self.stream.given.rstrip('/')}/{path}" for path in self.table["path"]]
+        return [str(file) for file in self.files]
+
+    def read(self, row: int) -> Path | bytes:
+        """A photo's file, or its bytes where it is none."""
+        path = self.table["path"].iloc[row]
+        return self.folder / path if self.stream is None else self.stream.photo(path)
 
 
 class Observation(NamedTuple):
@@ -57,6 +74,10 @@ def loose_photos(images: str | Path) -> LoosePhotos:
     The table has the columns of the `manifest.csv` that lies beside them, as text; photos of a pattern or a list are
     named from the folder that holds all of them.
     """
+    if is_stream(images):
+        stream = StreamSource(str(images))
+        packed = stream.photos.loc[stream.photos["chunk"] >= 0, ["path"]].reset_index(drop=True)
+        return LoosePhotos(stream.root, _with_manifest(packed, stream.root), stream)
     path = Path(images).expanduser()
     if is_package(path):
         return LoosePhotos(path.parent, pd.DataFrame(package_photos(path), dtype=object))
@@ -66,13 +87,17 @@ def loose_photos(images: str | Path) -> LoosePhotos:
             photos = [photo.absolute() for photo in photos]
         folder = Path(os.path.commonpath([photo.parent for photo in photos]))
     table = pd.DataFrame({"path": [photo.relative_to(folder).as_posix() for photo in photos]}, dtype=object)
+    return LoosePhotos(folder, _with_manifest(table, folder))
+
+
+def _with_manifest(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
-        return LoosePhotos(folder, table)
+        return table
     rows = read_manifest(manifest)
     rows = rows.set_index(rows.pop("path").map(comparable))
     rows = rows[~rows.index.duplicated()].reindex(table["path"].map(comparable)).fillna("").reset_index(drop=True)
-    return LoosePhotos(folder, pd.concat([table, rows], axis=1))
+    return pd.concat([table, rows], axis=1)
 
 
 def observations(table: pd.DataFrame, by: str | None) -> list[Observation]:

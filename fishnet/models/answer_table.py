@@ -3,7 +3,8 @@
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,7 @@ OBSERVATION = ("observation", "photos", *PHOTO[1:])
 NAME = "predicted_name"  # behind `predicted`, where people call the classes otherwise than their folders
 STRANGE = "none_of_these"  # where the model can say so; of several photos, most of them
 DIGITS = 6
+READERS = 8  # photos that are waited for at a time
 Limits = list[float]  # of each class, the probability below which its answers are not sure; inf: they never are
 
 
@@ -34,7 +36,8 @@ class AnswerTable:
 
     Args:
         model: of a checkpoint or a bundle.
-        files: the photos; observations name them by row.
+        names: of the photos, which observations number.
+        read: gives a photo's file, or its bytes, by its number.
         classes: the only ones that a photo may show.
         limits: below which an answer is not sure, by class.
         batch_size: photos that the network is asked about at once.
@@ -43,7 +46,8 @@ class AnswerTable:
     """
 
     model: ImageClassifier
-    files: Sequence[Path]
+    names: Sequence[str]
+    read: Callable[[int], Path | bytes]
     classes: list[str]
     limits: Limits
     batch_size: int
@@ -66,7 +70,7 @@ class AnswerTable:
         for observation in block:
             photos = [next(given) for _ in observation.photos]
             readable = [photo for photo in photos if not photo.problem]
-            name = [observation.name, len(photos)] if self.joined else [str(photos[0].photo)]
+            name = [observation.name, len(photos)] if self.joined else [self.names[observation.photos[0]]]
             problem = _problem(photos)
             if not readable:
                 empty = [""] * (2 if self.model.names else 1)
@@ -86,10 +90,13 @@ class AnswerTable:
 
     def answers(self, block: Sequence[Observation], counts: Counter[str]) -> Iterator[Answer]:
         """Of each photo of a block; those that cannot be read are noted in `problems`."""
-        files = [self.files[row] for observation in block for row in observation.photos]
-        for answer in answers(self.model, files, self.batch_size, self.classes, self._halving):
+        numbers = [number for observation in block for number in observation.photos]
+        with ThreadPoolExecutor(READERS) as readers:  # an object store is far away
+            photos = list(readers.map(self.read, numbers))
+        given = answers(self.model, photos, self.batch_size, self.classes, self._halving)
+        for number, answer in zip(numbers, given, strict=True):
             if answer.problem:
-                self.problems.append((str(answer.photo), answer.problem))
+                self.problems.append((self.names[number], answer.problem))
             counts["refused"] += bool(answer.problem)
             counts["trained on"] += answer.seen == PARTS[0]
             yield answer

@@ -14,8 +14,8 @@ from PIL import Image
 
 from fishnet.cells import restored_table
 from fishnet.collect.licences import OPEN, licence_code
-from fishnet.data.listing import source_of
 from fishnet.data.manifest import in_their_spelling, read_manifest
+from fishnet.data.sources import source_of
 from fishnet.errors import BadInput
 from fishnet.images import RefusedImage, load_image, read_bytes
 from fishnet.models.bundle import GALLERY_INDEX
@@ -99,7 +99,7 @@ def photos_root(run: Path) -> Path | None:
     """The class folders that the run was trained on; None where they are not there, as seen from here, or where the
     photos came from somewhere else."""
     source = source_of(_data_settings(run))
-    return source.root if source is not None and source.root.is_dir() else None
+    return source.root if source is not None and source.is_folder and source.root.is_dir() else None
 
 
 def _data_settings(run: Path) -> Any:

@@ -8,7 +8,8 @@ import pytest
 
 from fishnet.data.camtrap import package_photos
 from fishnet.data.index import build_index
-from fishnet.data.listing import PackageSource, folder_source, source_of
+from fishnet.data.listing import PackageSource, folder_source
+from fishnet.data.sources import source_of
 from fishnet.errors import BadInput
 from tests.support.camtrap import DEPLOYED, SPECIES, deployment, example, medium, seen, write_package
 from tests.support.drawing import draw_photo

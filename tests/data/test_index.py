@@ -433,7 +433,7 @@ def test_the_light_things_import_neither_torch_nor_the_web(tmp_path):
 
 _SOURCES = """
 import sys
-from fishnet.data.listing import source_of
+from fishnet.data.sources import source_of
 reef = {"root": "nowhere", "species": 3, "photos": 4, "plant": None, "draw_size": 64, "draw_seed": 0}
 source = source_of({"_target_": "fishnet.data.reef.ReefData", **reef})
 source.check()
