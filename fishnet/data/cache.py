@@ -47,7 +47,10 @@ class Decoded:
     def __getitem__(self, position: int) -> np.ndarray:
         path, digest = self.root / self.paths[position], self.digests[position]
         try:
-            return working_image(self.photo_of(self.paths[position]), sha256=digest, how=self.how)
+            photo = self.photo_of(self.paths[position])
+            if isinstance(photo, bytes):  # of a stream, whose digests a stranger may have written
+                digest = ""
+            return working_image(photo, sha256=digest, how=self.how)
         except RefusedImage as error:
             raise WorkFailed(f"{path} could be read when its folder was indexed and no longer can: {error}.") from error
 

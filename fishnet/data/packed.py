@@ -24,6 +24,7 @@ PHOTOS = "photos.parquet"
 TABLES = ("manifest.csv", "classes.csv")  # of the folder, as they are
 FORMAT = b"1"
 WHERE = {"chunk": "int32", "start": "int64", "size": "int64"}  # chunk -1: a photo that was refused, and is not there
+FARTHEST = 2**40  # bytes
 MAKE = "`fishnet pack data.root=FOLDER out=STREAM` makes one"
 
 
@@ -57,7 +58,20 @@ def read_table(place: Place, name: str = PHOTOS) -> "pd.DataFrame | None":
         raise BadInput(f"{place.address}: {name} is damaged ({why}): pack anew, or restore it.") from None
     if photos is None:
         raise BadInput(f"{place.address}: {name} is of another version of fishnet pack: pack anew.")
+    if (row := _impossible(photos)) is not None:
+        raise BadInput(f"{place.address}: {name} is damaged (row {row}): pack anew, or restore it.")
     return photos
+
+
+def _impossible(photos: "pd.DataFrame") -> int | None:
+    """The first row that `fishnet pack` cannot have written: a path that leads elsewhere, or a place that is none."""
+    here = photos["start"].between(0, FARTHEST) & photos["size"].between(0, FARTHEST) & (photos["chunk"] >= -1)
+    parts = photos["path"].str.split("/")
+    named = parts.map(lambda parts: not {"", ".", ".."} & {*parts}) & ~photos["path"].str.contains("\0", regex=False)
+    named &= ~photos["class"].str.contains("/", regex=False) & ~photos["class"].isin(["", ".", ".."])
+    fits = here & named & ~photos["path"].duplicated()
+    fits &= photos["sha256"].str.fullmatch("[0-9a-f]{64}") | (photos["chunk"] < 0)
+    return None if fits.all() else int((~fits.to_numpy(bool)).argmax())
 
 
 def write_table(place: Place, name: str, photos: "pd.DataFrame") -> None:

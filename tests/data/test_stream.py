@@ -11,7 +11,7 @@ import pytest
 from fishnet.data.chunks import Folder, chunk_of
 from fishnet.data.folder import PhotoFolder
 from fishnet.data.listing import FolderSource
-from fishnet.data.packed import StreamSource, is_stream, read_table
+from fishnet.data.packed import StreamSource, is_stream, read_table, write_table
 from fishnet.data.packing import pack
 from fishnet.data.stream import StreamData
 from fishnet.data.views import PlainPreprocessing
@@ -134,6 +134,36 @@ def test_nothing_of_a_stream_is_unpickled(lake, tmp_path):
     with pytest.raises(WorkFailed, match="was changed"):
         folder.photos([0], PlainPreprocessing(32))
     assert not (tmp_path / "proof").exists()
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("path", "../../elsewhere.jpg"),
+        ("path", "/bar/elsewhere.jpg"),
+        ("path", "bar/../../elsewhere.jpg"),
+        ("class", "../other"),
+        ("start", -1),
+        ("size", 2**62),
+        ("chunk", -2),
+        ("sha256", "no digest"),
+    ],
+)
+def test_a_table_that_pack_cannot_have_written_is_refused(lake, tmp_path, column, value):
+    packed(lake, tmp_path / "stream")
+    place = Folder(str(tmp_path / "stream"))
+    table = read_table(place)
+    table.loc[2, column] = value
+    write_table(place, "photos.parquet", table)
+    with pytest.raises(BadInput, match=r"photos.parquet is damaged \(row 2\)"):
+        _ = StreamSource(str(tmp_path / "stream")).listing
+
+
+def test_photos_of_a_stream_take_the_hardened_decoder(lake, tmp_path, monkeypatch):
+    """A stranger may have written both the bytes and their digests."""
+    packed(lake, tmp_path / "stream")
+    monkeypatch.setattr("fishnet.images._fast_jpeg", lambda *_: pytest.fail("the fast decoder was asked"))
+    StreamData(root=str(tmp_path / "stream"), cache="off", image_size=32).folder.photos([0], PlainPreprocessing(32))
 
 
 def test_other_files_are_not_packed_over(lake, tmp_path):
