@@ -47,14 +47,15 @@ class Claim:
         self._path.unlink(missing_ok=True)
 
 
-def claimed_elsewhere(folder: Path) -> bool:
-    """Whether a process that cannot be seen from here has claimed the training and given a sign of life since."""
+def claimed_elsewhere(folder: Path) -> str:
+    """The host of a process that cannot be seen from here, has claimed the training and given a sign of life since;
+    empty where there is none."""
     path = folder / CLAIM
     try:
         writer = Writer.from_tag(path.read_text(encoding="utf-8"))
         silent = time.time() - path.stat().st_mtime
-    except OSError:  # there is none
-        return False
+    except OSError:  # there is no claim
+        return ""
     if writer is None:  # it is being written, or a kill has cut it
-        return silent < 10
-    return writer.alive() is None and silent < SILENT_FOR
+        return "another host" if silent < 10 else ""
+    return writer.host if writer.alive() is None and silent < SILENT_FOR else ""

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from fishnet.errors import WorkFailed, disk_trouble
 from fishnet.text import counted
 
+from .claim import claimed_elsewhere
 from .executors import Executor, Running
 from .journal import Journal
 from .protocol import Stage
@@ -51,6 +52,7 @@ class Pool:
     def __init__(self, journal: Journal, executor: Executor, jobs: int, job: dict[str, Any]) -> None:
         self._journal, self._executor, self._jobs, self._job = journal, executor, jobs, job
         self._waiting: deque[Waiting] = deque()
+        self._other_hosts: set[str] = set()
         self._lost: Counter[str] = Counter()  # by training: supervisors that ended without a result
         self.live: dict[str, Live] = {}
 
@@ -83,6 +85,7 @@ class Pool:
             if pruned or self._journal.result(cell) is not None:
                 ended.append(trial)
             elif now < not_before or cell.digest in self.live or busy(self._journal.folder_of(cell)):
+                self._log_other_host(claimed_elsewhere(self._journal.folder_of(cell)))
                 self._waiting.append(Waiting(cell, trial, max(not_before, now + POLL)))
             else:
                 what = {"stage": stage.name, "trial": trial.name, "fold": cell.fold, "seed": cell.seed}
@@ -92,6 +95,11 @@ class Pool:
                 except OSError as error:
                     raise disk_trouble(error) or WorkFailed(f"a training could not be started: {error}.") from error
         return ended
+
+    def _log_other_host(self, host: str) -> None:
+        if host and host not in self._other_hosts:
+            self._other_hosts.add(host)
+            log.info("%s works on trainings of this study too: their results are taken from there.", host)
 
     def _take_in(self) -> list[Trial]:
         ended = []
