@@ -28,8 +28,8 @@ def completed(line: str, breaks: str) -> list[str]:
     ("line", "breaks", "found"),
     [
         ("fishnet ex", "=", ["explain", "export"]),
-        ("fishnet train data=", "", ["data=folder", "data=reef"]),
-        ("fishnet train data=", "=", ["folder", "reef"]),
+        ("fishnet train data=", "", ["data=folder", "data=reef", "data=stream"]),
+        ("fishnet train data=", "=", ["folder", "reef", "stream"]),
         ("fishnet train data=folder model.opt", "=", ["model.optimizer="]),
         ("fishnet train experiment=fox", "=", ["fox_gan"]),
         ("fishnet nonesuch x", "=", []),
