@@ -7,6 +7,7 @@ parts: a block is asked about in one go, by whichever command, so that its answe
 import os
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ from fishnet.data.manifest import comparable, read_manifest
 from fishnet.data.packed import StreamSource, is_stream
 from fishnet.data.subjects import stated_keys
 from fishnet.errors import BadInput
+
+READERS = 8  # photos of a stream that are waited for at a time
 
 
 class LoosePhotos(NamedTuple):
@@ -41,10 +44,13 @@ class LoosePhotos(NamedTuple):
             return [f"{self.stream.given.rstrip('/')}/{path}" for path in self.table["path"]]
         return [str(file) for file in self.files]
 
-    def read(self, row: int) -> Path | bytes:
-        """A photo's file, or its bytes where it is none."""
-        path = self.table["path"].iloc[row]
-        return self.folder / path if self.stream is None else self.stream.photo(path)
+    def read(self, rows: Sequence[int]) -> list[Path] | list[bytes]:
+        """The photos' files, or their bytes where they are none."""
+        paths = [self.table["path"].iloc[row] for row in rows]
+        if self.stream is None:
+            return [self.folder / path for path in paths]
+        with ThreadPoolExecutor(READERS) as readers:  # an object store is far away
+            return list(readers.map(self.stream.photo, paths))
 
 
 class Observation(NamedTuple):

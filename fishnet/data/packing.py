@@ -86,6 +86,7 @@ def _kept(place: Place) -> pd.DataFrame:
 def _chunks(source: FolderSource, photos: pd.DataFrame, size: int) -> Iterator[list[tuple[int, bytes]]]:
     """Rows of photos with their bytes, as many as a chunk holds."""
     chunk: list[tuple[int, bytes]] = []
+    held = 0  # bytes
     rows = zip(photos.index.tolist(), photos["path"], photos["sha256"], strict=True)
     for row, path, digest in with_progress(rows, len(photos), "packing"):
         try:
@@ -95,9 +96,10 @@ def _chunks(source: FolderSource, photos: pd.DataFrame, size: int) -> Iterator[l
         if hashlib.sha256(data).hexdigest() != digest:
             raise WorkFailed(f"{source.root / path} was changed while it was being packed: start again.")
         chunk.append((row, data))
-        if sum(len(photo) for _, photo in chunk) >= size:
+        held += len(data)
+        if held >= size:
             yield chunk
-            chunk = []
+            chunk, held = [], 0
     if chunk:
         yield chunk
 

@@ -4,7 +4,6 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +25,6 @@ OBSERVATION = ("observation", "photos", *PHOTO[1:])
 NAME = "predicted_name"  # behind `predicted`, where people call the classes otherwise than their folders
 STRANGE = "none_of_these"  # where the model can say so; of several photos, most of them
 DIGITS = 6
-READERS = 8  # photos that are waited for at a time
 Limits = list[float]  # of each class, the probability below which its answers are not sure; inf: they never are
 
 
@@ -37,7 +35,7 @@ class AnswerTable:
     Args:
         model: of a checkpoint or a bundle.
         names: of the photos, which observations number.
-        read: gives a photo's file, or its bytes, by its number.
+        read: gives the photos' files, or their bytes, by their numbers.
         classes: the only ones that a photo may show.
         limits: below which an answer is not sure, by class.
         batch_size: photos that the network is asked about at once.
@@ -47,7 +45,7 @@ class AnswerTable:
 
     model: ImageClassifier
     names: Sequence[str]
-    read: Callable[[int], Path | bytes]
+    read: Callable[[Sequence[int]], Sequence[Path | bytes]]
     classes: list[str]
     limits: Limits
     batch_size: int
@@ -91,9 +89,7 @@ class AnswerTable:
     def answers(self, block: Sequence[Observation], counts: Counter[str]) -> Iterator[Answer]:
         """Of each photo of a block; those that cannot be read are noted in `problems`."""
         numbers = [number for observation in block for number in observation.photos]
-        with ThreadPoolExecutor(READERS) as readers:  # an object store is far away
-            photos = list(readers.map(self.read, numbers))
-        given = answers(self.model, photos, self.batch_size, self.classes, self._halving)
+        given = answers(self.model, self.read(numbers), self.batch_size, self.classes, self._halving)
         for number, answer in zip(numbers, given, strict=True):
             if answer.problem:
                 self.problems.append((self.names[number], answer.problem))

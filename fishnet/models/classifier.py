@@ -342,4 +342,5 @@ class ImageClassifier(L.LightningModule):
     def on_train_start(self) -> None:
         for logger in self.loggers if self.before_training else ():
             logger.log_metrics({**self.before_training, "epoch": BEFORE_TRAINING}, step=0)
+        self.before_training = {}  # of this training alone, and all callbacks have taken it
         self.resume_state.start(self.loggers, epoch=self.current_epoch, step=self.global_step)
