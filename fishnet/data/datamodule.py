@@ -133,7 +133,7 @@ class ImageFolderData(L.LightningDataModule):
         self.image_size, self.augment, self.balance = image_size, augment, balance
         self.batch_size, self.workers, self.views = batch_size, workers, views or 0
         self.order_seed = seed  # of the training's order of photos; `train` sets its own, and the split stays as it is
-        self.part = "test"  # that the test loader serves
+        self.part = "test"  # that the loaders of test and predict serve
         self._preprocessing: Preprocessing | None = None
         self._features: Features | None = None
 
@@ -197,6 +197,9 @@ class ImageFolderData(L.LightningDataModule):
         return self.evaluation_loader("val")
 
     def test_dataloader(self) -> DataLoader:
+        return self.evaluation_loader(self.part)
+
+    def predict_dataloader(self) -> DataLoader:
         return self.evaluation_loader(self.part)
 
     def evaluation_loader(self, part: str) -> DataLoader:

@@ -7,12 +7,14 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any, NamedTuple, Protocol
 
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.distributed import DistributedSampler
 
 from fishnet.environment import usable_cores
 
@@ -120,8 +122,19 @@ def as_it_is(batch: Any) -> Any:
     return batch
 
 
+class SharedOut(DistributedSampler):
+    """The draws of one of `world` processes. Lightning would share out once more what it does not know by this name:
+    each of two devices would learn from a quarter of the photos."""
+
+    world: int
+
+    @property
+    def num_replicas(self) -> int:  # type: ignore[override]
+        return self.world
+
+
 @dataclass(eq=False)
-class EpochSampler(Sampler):
+class EpochSampler(SharedOut):
     """Training order: a permutation (or weighted draw) that is a function of seed and epoch, shared out over ranks."""
 
     rows: np.ndarray
@@ -151,7 +164,7 @@ class EpochSampler(Sampler):
 
 
 @dataclass(eq=False)
-class EvaluationSampler(Sampler):
+class EvaluationSampler(SharedOut):
     """Every row once over all ranks; ranks that come up short get a repeat marked -1 - row, which metrics leave out."""
 
     rows: np.ndarray
@@ -235,7 +248,11 @@ def workers_beside(device: torch.device, asked: int | None, processes: int = 1) 
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """The signals that stop a training arrive in this thread when the block is over."""
+    """The signals that stop a training arrive in this thread when the block is over.
+
+    Python's resource tracker, which the first process of some kinds starts, would let go of them: it is started before.
+    """
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, FOR_PARENT)
     try:
         yield

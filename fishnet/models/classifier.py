@@ -186,6 +186,17 @@ class ImageClassifier(L.LightningModule):
     def test_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         return self.shared_step(batch, "test")[1]
 
+    def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
+        """Probabilities of a batch's photos, which may come without labels. Where the batch has an `index`, it is given
+        back beside them, and repeats are left out: what several devices answer is put together by it."""
+        if not isinstance(batch, Mapping):
+            batch = {"image": batch if isinstance(batch, Tensor) else batch[0]}
+        probabilities = self.probabilities(self.logits(batch))
+        if "index" not in batch:
+            return {"probabilities": probabilities}
+        real = batch["index"] >= 0
+        return {"index": batch["index"][real], "probabilities": probabilities[real]}
+
     def numbered(self, batch: Any, stage: str) -> dict[str, Tensor]:
         """A batch as the data room makes it. Pairs of photos and labels, as torchvision's data sets give them, and
         mappings without `index` are taken too: their photos are numbered as they come."""

@@ -6,8 +6,10 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
+import torch
 
 from fishnet.models.checkpoint import verified
 from fishnet.tracking.store import open_store
@@ -43,8 +45,6 @@ def figures(run) -> dict[str, float]:
 
 
 def test_two_processes_are_one_run(home):
-    import pandas as pd
-
     parts = pd.read_csv(home / "run" / "split" / "split.csv")["split"].value_counts()
     assert parts["train"] % 2 and parts["test"] % 2  # both ranks need a filler, which must count nowhere
     assert list(runs(home)) == ["run"]
@@ -68,6 +68,44 @@ def test_measuring_is_the_same_in_one_process_and_in_two(home):
     assert len(figures(measured["one"])) > 10
     assert figures(measured["two"]) == pytest.approx(figures(measured["one"]), abs=1e-6)
     assert figures(measured["run"])["test/accuracy"] == pytest.approx(figures(measured["one"])["test/accuracy"])
+    one, two = (pd.read_csv(home / name / "report" / "predictions.csv") for name in ("one", "two"))
+    pd.testing.assert_frame_equal(two, one, atol=1e-5)  # photo by photo, in the same order
+
+
+PREDICTING = """
+import sys
+
+import pytorch_lightning as L
+import torch
+from fishnet import ImageClassifier, ImageFolderData
+
+model = ImageClassifier.load_from_checkpoint("run/checkpoints/best.ckpt", weights_only=True)
+data = ImageFolderData(root="photos", split_file="run/split/split.csv", batch_size=4)
+many = {"devices": int(sys.argv[1]), "strategy": "ddp"} if sys.argv[1] != "1" else {}
+trainer = L.Trainer(accelerator="cpu", logger=False, **many)
+answers = trainer.predict(model, datamodule=data)
+torch.save(answers, f"answers-{sys.argv[1]}-{trainer.global_rank}.pt")
+"""
+
+
+def test_lightnings_own_prediction_gives_the_same_rows_in_one_process_and_in_two(home):
+    (home / "predicting.py").write_text(PREDICTING, encoding="utf-8")
+    for many in ("1", "2"):
+        line = [sys.executable, "predicting.py", many]
+        subprocess.run(line, cwd=home, env=environment(), check=True, timeout=300)
+    alone = rows_of(home / "answers-1-0.pt")
+    first, second = rows_of(home / "answers-2-0.pt"), rows_of(home / "answers-2-1.pt")
+    assert first and second and not {*first} & {*second}
+    assert {*first} | {*second} == {*alone}
+    for row, probabilities in (first | second).items():
+        assert probabilities == pytest.approx(alone[row], abs=1e-5)
+
+
+def rows_of(file: Path) -> dict[int, list[float]]:
+    found = {}
+    for batch in torch.load(file, weights_only=True):
+        found |= zip(batch["index"].tolist(), batch["probabilities"].tolist(), strict=True)
+    return found
 
 
 def test_a_signal_to_the_first_process_ends_both(home):

@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -172,3 +174,18 @@ def _wait_as_worker(ready) -> None:
     leave_signals_to_parent()
     ready.set()
     time.sleep(120)
+
+
+HOLDING = """
+import multiprocessing, signal
+from fishnet.data.loading import FOR_PARENT, signals_held
+
+with signals_held():
+    multiprocessing.get_context("forkserver").Queue()
+    assert {*FOR_PARENT} <= signal.pthread_sigmask(signal.SIG_BLOCK, [])
+assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])
+"""
+
+
+def test_signals_are_held_where_python_starts_its_own_processes():
+    subprocess.run([sys.executable, "-c", HOLDING], check=True, timeout=60)

@@ -1,8 +1,10 @@
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from fishnet import ImageClassifier
 from fishnet.errors import BadInput
+from tests.support.trainers import quiet_trainer
 
 PHOTOS = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)
 
@@ -84,6 +86,19 @@ def test_weights_that_are_not_here_are_one_sentence_and_quick(monkeypatch, tmp_p
 def test_bad_values_are_one_sentence(arguments, sentence):
     with pytest.raises(BadInput, match=sentence):
         ImageClassifier(**{"classes": ["a", "b"], "backbone": "cnn", **arguments})
+
+
+def test_photos_are_predicted_with_and_without_labels(tmp_path):
+    photos = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)
+    model = ImageClassifier(classes=["a", "b"], backbone="cnn", backbone_args={"filters": [8, 16]}, image_size=32)
+    trainer = quiet_trainer(tmp_path)
+    answers = []
+    for own in (photos, [(photo, 0) for photo in photos], [{"image": photo} for photo in photos]):
+        batches = trainer.predict(model, DataLoader(own, batch_size=2))
+        answers.append(torch.cat([batch["probabilities"] for batch in batches]))
+    assert answers[0].shape == (5, 2) and torch.allclose(answers[0].sum(dim=1), torch.ones(5))
+    for other in answers[1:]:
+        assert torch.equal(other, answers[0])
 
 
 def test_hostile_class_names_get_unique_slugs():
