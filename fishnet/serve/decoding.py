@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import queue
 import resource
+import signal
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
@@ -18,7 +19,7 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
-from fishnet.data.loading import single_thread
+from fishnet.data.loading import FOR_PARENT, signals_held, single_thread
 from fishnet.data.photos import ReadPhoto, read_photo
 from fishnet.data.views import PlainPreprocessing, Preprocessing
 from fishnet.environment import most_megapixels
@@ -78,15 +79,17 @@ class Decoders:
 
     def _care(self) -> None:
         """A thread's life: hand photos to its worker, and replace the worker when it is lost."""
-        worker = Worker(self.preprocessing, self.memory)
+        worker: Worker | None = None
+        with suppress(WorkerLost):
+            worker = Worker(self.preprocessing, self.memory)
         while (given := self._photos.get()) is not None:
             data, answered = given
             if not answered.set_running_or_notify_cancel():
                 continue
             for turn in range(TURNS):
-                if not worker.alive:
-                    worker = Worker(self.preprocessing, self.memory)
                 try:
+                    if worker is None or not worker.alive:
+                        worker = Worker(self.preprocessing, self.memory)
                     answered.set_result(worker.decode(data, self.seconds))
                     break
                 except RefusedImage as refusal:
@@ -95,11 +98,12 @@ class Decoders:
                 except WorkerLost:
                     if turn == TURNS - 1:
                         answered.set_exception(RefusedImage("decoding it takes too much"))
-        worker.end()
+        if worker is not None:
+            worker.end()
 
 
 class Worker:
-    """A process that decodes one photo after the other.
+    """A process that decodes one photo after the other; WorkerLost where it does not come up.
 
     Args:
         preprocessing: of the model.
@@ -110,8 +114,14 @@ class Worker:
         self.side = preprocessing.size
         self._pipe, theirs = _context.Pipe()
         self._process = _context.Process(target=work, args=(theirs, preprocessing, memory), daemon=True)
-        self._process.start()
-        theirs.close()
+        try:
+            with signals_held():  # the process that new workers come from would end by a signal to the group
+                self._process.start()
+        except (OSError, EOFError) as error:
+            self._pipe.close()
+            raise WorkerLost from error
+        finally:
+            theirs.close()
         self._lost = False
 
     @property
@@ -178,6 +188,8 @@ def limit_process(memory: int) -> None:
     """Little memory, one thread, no core dumps, and no part in signals to the group: the last photos need a worker."""
     single_thread(0)
     os.setpgid(0, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, FOR_PARENT)  # whoever was born in the group's last moment is replaced
     with open("/proc/self/statm") as file:
         held = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (held + memory, held + memory))

@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import psutil
@@ -117,3 +119,47 @@ def test_a_worker_whose_service_was_killed_ends_without_an_error(monkeypatch):
     theirs.send_bytes(b"an answer that nobody reads")
     ours.close()
     decoding.work(theirs, SEEN, 0)
+
+
+def test_a_photo_is_refused_where_no_worker_can_be_started(monkeypatch):
+    def refused(self):
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(type(decoding._context.Process()), "start", refused)
+    running = Decoders(1, SEEN)
+    running.start()
+    with pytest.raises(RefusedImage):
+        running.decode(jpeg()).result(20)
+    running.stop()
+
+
+STRUCK = """
+import signal
+from fishnet.data.views import PlainPreprocessing
+from fishnet.serve.decoding import Decoders
+
+for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(kind, lambda *_: None)
+print("begins", flush=True)
+running = Decoders(2, PlainPreprocessing(64))
+running.start()
+print("up", flush=True)
+for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(kind, signal.SIG_IGN)
+running.stop()
+"""
+
+
+def test_workers_come_up_under_signals_to_the_group():
+    """The process that they are born by was ended by them in its first seconds, and the service never listened."""
+    line = [sys.executable, "-c", STRUCK]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0) as process:
+        try:
+            assert process.stdout.readline() == "begins\n"
+            for kind in 6 * (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                time.sleep(0.15)
+                os.killpg(process.pid, kind)
+            out, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, out, errors) == (0, "up\n", "")
