@@ -40,7 +40,8 @@ def main() -> None:
         print(f"serve: {seconds:.1f} s until it listens", flush=True)
         for name in chosen.signals:
             number, status = SIGNALS[name]
-            goal = "answers whole, no process left, 0 once it listens"
+            end = "no traceback" if number == signal.SIGKILL else "0 once it listens"
+            goal = f"answers whole, no process left, {end}"
             command = f"kill -{signal.Signals(number).name.removeprefix('SIG')} -- -PGID"
             why = (once(home, number, status, seconds, chance) for _ in range(chosen.repeats))
             rows.append(tally(f"serve: {name}", command, goal, why))
