@@ -10,9 +10,7 @@ largest group.
 
 import hashlib
 import logging
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -129,9 +127,9 @@ def _group_counts(table: pd.DataFrame) -> tuple[np.ndarray, csr_matrix, list[str
 
 def _group_order(counts: csr_matrix, paths: list[str], word: str) -> np.ndarray:
     """Large groups first, equal ones by lots that hang on this word and the photos alone."""
-    lots = [hashlib.sha256(f"{word}/{path}".encode()).digest() for path in paths]
-    sizes = np.asarray(counts.sum(axis=1)).ravel().tolist()
-    return np.array(sorted(range(len(paths)), key=lambda group: (-sizes[group], lots[group])))
+    digests = b"".join(hashlib.sha256(f"{word}/{path}".encode()).digest()[:8] for path in paths)
+    lots = np.frombuffer(digests, ">u8").astype(np.uint64)
+    return np.lexsort((lots, -np.asarray(counts.sum(axis=1)).ravel()))
 
 
 def assign_groups(counts: csr_matrix, order: np.ndarray, shares: Sequence[float], *, least: int = 1) -> np.ndarray:
@@ -140,13 +138,13 @@ def assign_groups(counts: csr_matrix, order: np.ndarray, shares: Sequence[float]
     Each group goes where it lessens the squared distance from the wanted counts most; when that is equal, to the part
     that is least full. Afterwards a part with fewer than `least` groups of a class gets the smallest of another part.
     """
-    pairs = list(zip(counts.indices.tolist(), counts.data.tolist(), strict=True))  # of class and count
-    rows = [pairs[start:end] for start, end in pairwise(counts.indptr.tolist())]
+    classes, numbers, starts = (array.tolist() for array in (counts.indices, counts.data, counts.indptr))
     totals = np.asarray(counts.sum(axis=0)).ravel().tolist()
     lacking, filled = [[share * total for total in totals] for share in shares], [0.0 for _ in shares]
-    parts = np.zeros(len(rows), np.int64)
+    parts = np.zeros(counts.shape[0], np.int64)
     for group in order.tolist():
-        row = rows[group]
+        entries = range(starts[group], starts[group + 1])
+        row = [(classes[entry], numbers[entry]) for entry in entries]
         costs = [
             (round(sum(n * (n - 2 * lacking[part][c]) / totals[c] for c, n in row), 9), filled[part], part)
             for part in range(len(shares))
@@ -155,23 +153,21 @@ def assign_groups(counts: csr_matrix, order: np.ndarray, shares: Sequence[float]
         filled[part] += sum(n for _, n in row) / shares[part]
         for c, n in row:
             lacking[part][c] -= n
-    _fill_gaps(rows, parts, order, np.zeros((len(shares), len(totals)), np.int64), least)
+    _fill_gaps(counts, parts, order, len(shares), least)
     return parts
 
 
-def _fill_gaps(
-    rows: list[list[tuple[int, int]]], parts: np.ndarray, order: np.ndarray, held: np.ndarray, least: int
-) -> None:
-    """Move groups, the smallest first, so that each part holds `least` groups of each class where that can be."""
-    holders = defaultdict(list)
-    for group in order.tolist():
-        for c, _ in rows[group]:
-            held[parts[group], c] += 1
-            holders[c].append(group)
+def _fill_gaps(counts: csr_matrix, parts: np.ndarray, order: np.ndarray, many: int, least: int) -> None:
+    """Move groups, the smallest first, so that each of `many` parts holds `least` groups of each class where that can
+    be."""
+    held = np.zeros((many, counts.shape[1]), np.int64)  # groups
+    np.add.at(held, (np.repeat(parts, np.diff(counts.indptr)), counts.indices), 1)
+    by_class, place = counts.tocsc(), np.argsort(order)
     for part, c in np.argwhere(held < least).tolist():
-        for group in reversed(holders[c]):
+        holders = by_class.indices[by_class.indptr[c] : by_class.indptr[c + 1]]
+        for group in holders[np.argsort(-place[holders])].tolist():
             donor = parts[group]
-            own = [k for k, _ in rows[group]]
+            own = counts.indices[counts.indptr[group] : counts.indptr[group + 1]]
             if held[part, c] < least and donor != part and (held[donor, own] > least).all():
                 parts[group] = part
                 held[donor, own] -= 1
