@@ -47,6 +47,7 @@ def begin(verb: str, home: Path, *arguments: str, temporary: Path, log: Path):
 def _become(verb: str, home: Path, arguments: list[str], temporary: Path, log: Path) -> None:
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and nohup this
     os.chdir(home)
     os.environ["TMPDIR"] = str(temporary)
     os.environ[MARK] = log.stem

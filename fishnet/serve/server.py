@@ -115,8 +115,10 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Those that end it; they have done their work then, and the process leaves with status 0."""
-        before = {kind: signal.signal(kind, self.handle_exit) for kind in SIGNALS}
+        """Those that end it, but for what is ignored (nohup); they have done their work then, and the process leaves
+        with status 0."""
+        watched = [kind for kind in SIGNALS if signal.getsignal(kind) != signal.SIG_IGN]
+        before = {kind: signal.signal(kind, self.handle_exit) for kind in watched}
         try:
             yield
         finally:

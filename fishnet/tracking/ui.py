@@ -45,8 +45,10 @@ class _Ended(BaseException):
 
 @contextlib.contextmanager
 def until_signalled() -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP leave the block quietly; set before the server starts, so that none is left behind."""
-    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: its terminal was closed
+    """SIGINT, SIGTERM and SIGHUP leave the block quietly; set before the server starts, so that none is left behind.
+    One that is ignored (nohup) stays ignored."""
+    kinds = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]  # the last: its terminal was closed
+    kinds = [kind for kind in kinds if signal.getsignal(kind) != signal.SIG_IGN]
 
     def end_block(number: int, frame: object) -> None:
         for kind in kinds:

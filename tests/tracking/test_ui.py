@@ -11,7 +11,7 @@ import pytest
 
 from fishnet.errors import BadInput
 from fishnet.tracking.store import Store
-from fishnet.tracking.ui import HOST, environment, free_port, serve_ui
+from fishnet.tracking.ui import HOST, environment, free_port, serve_ui, until_signalled
 
 UI = "import sys; from pathlib import Path; from fishnet.tracking.ui import serve_ui;"
 
@@ -47,6 +47,17 @@ def test_a_server_is_only_pointed_at(monkeypatch, store, tmp_path, capsys):
     store.experiment("reef")
     serve_ui(uri=there.uri, home=tmp_path)
     assert "http://127.0.0.1:9/#/experiments/1/runs" in capsys.readouterr().out
+
+
+def test_nohup_keeps_it_where_its_terminal_is_closed():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with until_signalled():
+            os.kill(os.getpid(), signal.SIGHUP)
+            reached = True
+        assert reached and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.slow
