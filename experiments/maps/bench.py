@@ -3,6 +3,7 @@
     python -m experiments.maps.bench cnn --csv reef.csv
     python -m experiments.maps.bench resnet18 --csv reef.csv
     python -m experiments.maps.bench resnet101 --epochs 8 --csv reef.csv
+    python -m experiments.maps.bench resnet101 --epochs 8 --only ScoreCAM --photos 12 --keep FOLDER --csv reef.csv
 
 Each part of a fish and each cue can be left out of a photo, and nothing else changes. A row a method, each measure with
 its 95 % interval over photos. A part's importance is the map's sum over the pixels that it covers; a part is important
@@ -24,7 +25,7 @@ from experiments.planted_cues.reefs import as_images
 from fishnet import ImageClassifier
 from fishnet.explain.scores import scores_of
 
-from .methods import MapMethod, all_maps, methods
+from .methods import Kept, MapMethod, all_maps, methods
 from .reef import CUE, INNOCENT, PLANTED_CLASS, SEED, Reef, plan, split, trained
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)  # of all positive importance
@@ -67,26 +68,32 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="*", metavar="METHOD", help="names as in the table; ScoreCAM is measured so alone"
     )
+    parser.add_argument("--keep", type=Path, help="a folder for network and maps: the same command goes on from there")
     chosen = parser.parse_args()
-    for row in rows_of(chosen.backbone, chosen.epochs, chosen.photos, seed=chosen.seed, only=chosen.only):
+    for row in rows_of(
+        chosen.backbone, chosen.epochs, chosen.photos, seed=chosen.seed, only=chosen.only, keep=chosen.keep
+    ):
         append(chosen.csv, [row])
         shown = {key: round(value, 3) for key, value in row.items() if isinstance(value, float) and "_" not in key}
         print(row["method"], shown, flush=True)
 
 
 def rows_of(
-    backbone: str, epochs: int, photos: int, *, seed: int = SEED, only: Sequence[str] | None = None
-) -> Iterator[dict]:
-    """Train, then a row for each method, or for those named alone."""
+    backbone: str, epochs: int, photos: int, *, seed: int = SEED, only: Sequence[str] | None = None,
+    keep: Path | None = None,
+) -> Iterator[dict]:  # fmt: skip
+    """Train, then a row for each method, or for those named alone; `keep` has what an earlier command has made."""
     reef = plan(seed)
     train, choosing, measured = split(reef)
-    model = trained(reef, train, backbone, epochs=epochs, seed=seed - SEED)
+    file = keep / f"{backbone}-{epochs}-{seed}.pt" if keep else None
+    model = trained(reef, train, backbone, epochs=epochs, seed=seed - SEED, file=file)
     known = [facts(reef, model, rows[:: max(1, len(rows) // photos)]) for rows in (choosing, measured)]
     accuracy = float((known[1].answers.numpy() == reef.labels[known[1].rows]).mean())
     independent = background_independence(known[1])
     for name, method in methods(model, slow=only is not None).items():
         if only is None or name in only:
-            values = measured_by(reef, model, method, *known)
+            kept = Kept(method, file.with_suffix("") / name.replace(" ", "-")) if file else method
+            values = measured_by(reef, model, kept, *known)
             about = {"network": backbone, "seed": seed, "photos": len(known[1].rows), "method": name}
             yield about | {"accuracy": accuracy, "background independence": independent} | values
 

@@ -7,6 +7,7 @@ of the photos of all classes and mean nothing. Of the photos that are not traine
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from experiments.planted_cues.reefs import as_images
 from experiments.planted_cues.training import fitted, mirrored, shifted
 from fishnet import ImageClassifier
+from fishnet.files import replacing
 from fishnet.reef.drawing import Entry, entries
 from fishnet.reef.fish import PARTS
 from fishnet.reef.photo import FISH
@@ -90,8 +92,11 @@ def split(reef: Reef) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.flatnonzero(train), unseen[choosing], unseen[~choosing]
 
 
-def trained(reef: Reef, rows: np.ndarray, backbone: str, *, epochs: int, seed: int = 0) -> ImageClassifier:
-    """A network for the reef, from drawn weights; on a GPU where there is a driver for it."""
+def trained(
+    reef: Reef, rows: np.ndarray, backbone: str, *, epochs: int, seed: int = 0, file: Path | None = None
+) -> ImageClassifier:
+    """A network for the reef, from drawn weights; on a GPU where there is a driver for it. Its weights are kept in the
+    file, or taken from it."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(seed)
     arguments = {"filters": FILTERS, "dense": 0} if backbone == "cnn" else {}
@@ -99,6 +104,9 @@ def trained(reef: Reef, rows: np.ndarray, backbone: str, *, epochs: int, seed: i
         classes=[kind.name for kind in reef.settings.kinds], backbone=backbone, backbone_args=arguments,
         image_size=SIDE,
     ).to(device, memory_format=torch.channels_last)  # fmt: skip
+    if file is not None and file.exists():
+        model.network.load_state_dict(torch.load(file, weights_only=True, map_location=device))
+        return model.eval()
     images = as_images(np.stack([reef.draw(row) for row in rows])).to(device)
     labels = torch.from_numpy(reef.labels[rows]).to(device)
 
@@ -106,4 +114,9 @@ def trained(reef: Reef, rows: np.ndarray, backbone: str, *, epochs: int, seed: i
         return shifted(mirrored(batch))
 
     rate = 0.004 if backbone == "cnn" else 0.002
-    return fitted(model, images, labels, prepared, epochs=epochs, rate=rate, batch_size=32, fast=True)
+    model = fitted(model, images, labels, prepared, epochs=epochs, rate=rate, batch_size=32, fast=True)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as temporary:
+            torch.save(model.network.state_dict(), temporary)
+    return model
