@@ -6,6 +6,7 @@ import runpy
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from fishnet.config.quoting import quoted
@@ -38,9 +39,11 @@ def train(home: Path, *arguments: str, temporary: Path, log: Path):
 
 
 def begin(verb: str, home: Path, *arguments: str, temporary: Path, log: Path):
-    """A verb as the leader of a group of its own."""
+    """A verb that leads a group of its own, from the return on."""
     process = _context.Process(target=_become, args=(verb, home, list(arguments), temporary, log))
     process.start()
+    while process.is_alive() and os.getpgid(process.pid) != process.pid:
+        time.sleep(0.001)
     return process
 
 
