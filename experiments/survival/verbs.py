@@ -14,6 +14,7 @@ import shutil
 import signal
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +115,7 @@ class Struck:
         out = f"run{self._chance.integers(2**32):08x}"
         process = self._begin(out)
         time.sleep(self._chance.uniform(0.1, 0.95) * self.seconds)
-        if process.is_alive():
+        with suppress(ProcessLookupError):  # it has finished
             os.killpg(process.pid, number)
         process.join(60)
         if process.exitcode is None:
