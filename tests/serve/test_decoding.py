@@ -150,6 +150,7 @@ running.stop()
 """
 
 
+@pytest.mark.slow
 def test_workers_come_up_under_signals_to_the_group():
     """The process that they are born by was ended by them in its first seconds, and the service never listened."""
     line = [sys.executable, "-c", STRUCK]
@@ -159,7 +160,7 @@ def test_workers_come_up_under_signals_to_the_group():
             for kind in 6 * (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 time.sleep(0.15)
                 os.killpg(process.pid, kind)
-            out, errors = process.communicate(timeout=60)
+            out, errors = process.communicate(timeout=300)
         finally:
             process.kill()
     assert (process.returncode, out, errors) == (0, "up\n", "")
