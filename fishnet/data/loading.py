@@ -186,6 +186,8 @@ class PhotoLoader(DataLoader):
     moment on: one that died of them would take the training with it, before there is a checkpoint."""
 
     def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        if not self.num_workers:
+            return super().__iter__()
         with signals_held():  # a worker is born with them held
             return super().__iter__()
 
