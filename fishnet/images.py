@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from fishnet.headers import Header, RefusedImage, capture, check_size, exif_turn, jpeg_turn, read_header, xmp_turn
+from fishnet.exif import capture, exif_turn, xmp_turn
+from fishnet.headers import Header, RefusedImage, check_size, jpeg_turn, read_header
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +49,7 @@ def load_image(source: Path | str | bytes, *, min_side: int | None = None) -> Im
 
     With `min_side` a JPEG may come out smaller, for speed, but no side below `min_side` that was above it.
     `info` holds the upright size before that (`full_size`), the file's `format`, the share of a cut JPEG that is grey
-    (`grey_rest`), and when and by which camera it was `taken` (`headers.Capture`); of the file's metadata nothing else
+    (`grey_rest`), and when and by which camera it was `taken` (`exif.Capture`); of the file's metadata nothing else
     is kept.
     """
     data = source if isinstance(source, bytes) else read_bytes(source)

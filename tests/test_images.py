@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fishnet.headers import Capture, capture, coarseness
+from fishnet.exif import Capture, capture
+from fishnet.headers import coarseness
 from fishnet.images import RefusedImage, UnreadableFile, load_image, load_pixels, read_bytes
 
 rng = np.random.default_rng(0)

@@ -31,7 +31,8 @@ from fishnet.data.camtrap_passing import (
 )
 from fishnet.data.clocks import times_of
 from fishnet.errors import BadInput
-from fishnet.headers import RefusedImage, capture, read_header
+from fishnet.exif import capture
+from fishnet.headers import RefusedImage, read_header
 from fishnet.images import read_bytes
 from fishnet.ranges import Within
 from fishnet.text import counted, few_of
