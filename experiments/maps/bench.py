@@ -3,7 +3,7 @@
     python -m experiments.maps.bench cnn --csv reef.csv
     python -m experiments.maps.bench resnet18 --csv reef.csv
     python -m experiments.maps.bench resnet101 --epochs 8 --csv reef.csv
-    python -m experiments.maps.bench resnet101 --epochs 8 --only ScoreCAM --photos 12 --keep FOLDER --csv reef.csv
+    python -m experiments.maps.bench resnet101 --epochs 8 --only ScoreCAM --photos 8 --keep FOLDER --csv scorecam.csv
 
 Each part of a fish and each cue can be left out of a photo, and nothing else changes. A row a method, each measure with
 its 95 % interval over photos. A part's importance is the map's sum over the pixels that it covers; a part is important
