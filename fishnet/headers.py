@@ -8,6 +8,8 @@ import re
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from fishnet.environment import most_megapixels
@@ -34,6 +36,10 @@ class RefusedImage(Exception):
 
 class TooLarge(RefusedImage):
     """Refused by its header, by a limit that the user may change."""
+
+
+class NoDecoder(RefusedImage):
+    """A format that another installation may read."""
 
 
 class Header(NamedTuple):
@@ -66,9 +72,11 @@ def read_header(data: bytes) -> Header:
             return header
     if re.match(rb"\s*(<!doctype|<html|<\?xml|\{|\[)", data[:256], re.IGNORECASE):
         raise RefusedImage("a web page or text, not a photo")
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIF:
-        raise RefusedImage(f"a {_HEIF[data[8:12]]} photo, whose decoders are not hardened here: save it as JPEG")
-    raise RefusedImage("not a JPEG, PNG, WebP, GIF, BMP or TIFF file")
+    if data[4:8] == b"ftyp":
+        header = _phone_photo(data)
+        check_size(header.width, header.height)
+        return header
+    raise RefusedImage("not a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC file")
 
 
 def check_size(width: int, height: int) -> None:
@@ -306,6 +314,72 @@ def _tiff_table(table: dict[int, tuple[int, ...]], kinds: dict[int, int], order:
     return b"".join((*entries, bytes(4), behind))
 
 
+# ---- photos of phones: their size is checked here, and the rest by a process that may die of it
+
+DECODERS = {"AVIF": "PIL._avif", "HEIC": "pillow_heif"}  # modules, each of which an installation may lack
+UNCHECKED = frozenset(DECODERS)
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"})
+_BEFORE_BOXES = {b"meta": 4}  # bytes of a box before those inside
+_TO_SIZES = (b"meta", b"iprp", b"ipco", b"ispe")
+
+
+@cache
+def has_decoder(name: str) -> bool:
+    """Whether this installation reads photos of a format that not every installation reads."""
+    return find_spec(DECODERS[name]) is not None
+
+
+def with_article(name: str) -> str:
+    return f"{'an' if name.startswith('A') else 'a'} {name}"
+
+
+def _phone_photo(data: bytes) -> Header:
+    """The larger of the sizes that the file names, of the whole picture and of the tiles that it is made of."""
+    brands = {data[8:12], *(data[at : at + 4] for at in range(16, min(_box_end(data, 0, len(data)), 256), 4))}
+    name = "AVIF" if brands & _AVIF_BRANDS else "HEIC" if brands & _HEIC_BRANDS else ""
+    if not name:
+        raise RefusedImage("a film or another container, not a photo")
+    if not has_decoder(name):
+        how = "install fishnet-vision[heic] or " if name == "HEIC" else ""
+        raise NoDecoder(f"a photo in the format {name}, which this installation does not read: {how}save it as JPEG")
+    try:
+        sizes = [struct.unpack_from(">II", data, start + 4) for start in _boxes(data, 0, len(data), _TO_SIZES)]
+    except struct.error:
+        raise RefusedImage(f"{with_article(name)} file that is cut short") from None
+    if not sizes:
+        raise RefusedImage(f"{with_article(name)} file without a size")
+    return Header(name, *max(sizes, key=lambda size: size[0] * size[1]))
+
+
+def _boxes(data: bytes, start: int, end: int, path: tuple[bytes, ...]) -> Iterator[int]:
+    """Where the contents begin of each box that lies inside those named before it."""
+    for _ in range(MAX_PARTS):
+        if start >= end:
+            return
+        kind, whole = data[start + 4 : start + 8], _box_end(data, start, end)
+        if whole > end:
+            raise struct.error
+        if kind == path[0]:
+            inside = start + (16 if data[start : start + 4] == b"\0\0\0\1" else 8)
+            if len(path) == 1:
+                yield inside
+            else:
+                yield from _boxes(data, inside + _BEFORE_BOXES.get(kind, 0), whole, path[1:])
+        start = whole
+    raise RefusedImage("a photo file of too many parts")
+
+
+def _box_end(data: bytes, start: int, end: int) -> int:
+    """Behind a box: its length is 32 or 64 bits long, and 0 for a box up to the end."""
+    (length,) = struct.unpack_from(">I", data, start)
+    if length == 1:
+        (length,) = struct.unpack_from(">Q", data, start + 8)
+    if length and length < 8:
+        raise struct.error
+    return start + length if length else end
+
+
 _FORMATS = (
     (b"\xff\xd8\xff", "JPEG", _jpeg),
     (b"\x89PNG\r\n\x1a\n", "PNG", _png),
@@ -316,7 +390,3 @@ _FORMATS = (
     (b"II*\0", "TIFF", _tiff),
     (b"MM\0*", "TIFF", _tiff),
 )
-_HEIF = {
-    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"),
-    **dict.fromkeys((b"avif", b"avis"), "AVIF"),
-}

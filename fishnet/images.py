@@ -2,7 +2,7 @@
 
 Collecting, training, audit and serving all read photos here, because decoders disagree: of 420 common files
 65 were accepted by one and refused by another, and only some turn a photo as its EXIF says. Nothing here
-changes global state of Pillow, so it may be called from threads.
+changes global state of Pillow but the number of AVIF's threads, so it may be called from threads.
 """
 
 import hashlib
@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from fishnet.exif import capture, exif_turn, xmp_turn
-from fishnet.headers import Header, RefusedImage, check_size, jpeg_turn, read_header
+from fishnet.expendable import answer_lines, refusal_of
+from fishnet.headers import (
+    UNCHECKED,
+    Header,
+    RefusedImage,
+    check_size,
+    jpeg_turn,
+    read_header,
+    with_article,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +35,7 @@ __all__ = ["RefusedImage", "UnreadableFile", "load_image", "load_opacity", "load
 _MISSING = 128  # the grey of a JPEG block of which nothing arrived
 CUT = 0.02  # of a photo's height in that grey, from which on it is named
 MAX_BYTES = 64 * 1024 * 1024
+TOO_MUCH_MEMORY = "decoding it takes too much memory"
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -44,23 +54,29 @@ class UnreadableFile(RefusedImage):
     """The file system, not the photo, is to blame: asking again later may go well."""
 
 
-def load_image(source: Path | str | bytes, *, min_side: int | None = None) -> Image.Image:
+def load_image(source: Path | str | bytes, *, min_side: int | None = None, guarded: bool = True) -> Image.Image:
     """The photo as a person sees it: upright, RGB, transparent parts white, the first frame of an animation.
 
     With `min_side` a JPEG may come out smaller, for speed, but no side below `min_side` that was above it.
+    AVIF and HEIC, whose decoders can crash, are decoded in a process that may die of them first, unless the bytes have
+    been through it already or this process is such a one (`guarded=False`).
     `info` holds the upright size before that (`full_size`), the file's `format`, the share of a cut JPEG that is grey
     (`grey_rest`), and when and by which camera it was `taken` (`exif.Capture`); of the file's metadata nothing else
     is kept.
     """
     data = source if isinstance(source, bytes) else read_bytes(source)
     header = read_header(data)
+    if guarded and header.format in UNCHECKED and (reason := refusal_of(data)):
+        raise RefusedImage(reason)
     try:
         return _decode(data, header, min_side)
     except RefusedImage:
         raise
+    except MemoryError as error:
+        raise RefusedImage(TOO_MUCH_MEMORY) from error
     except Exception as error:  # Pillow raises at least seven kinds for broken files
         if "truncated" in str(error).lower():
-            raise RefusedImage(f"a {header.format} file that is cut short") from error
+            raise RefusedImage(f"{with_article(header.format)} file that is cut short") from error
         raise RefusedImage(f"a broken {header.format} file ({str(error) or type(error).__name__})") from error
 
 
@@ -81,7 +97,7 @@ def load_pixels(
         fast = _fast_jpeg(data, min_side) if data.startswith(b"\xff\xd8\xff") else None
         if fast is not None:
             return fast
-    image = load_image(data, min_side=min_side)
+    image = load_image(data, min_side=min_side, guarded=not sha256)
     return np.array(image), image.info["full_size"]
 
 
@@ -123,13 +139,18 @@ def _fast_jpeg(data: bytes, min_side: int | None) -> "tuple[np.ndarray, tuple[in
     return np.ascontiguousarray(pixels), (height, width) if turn >= 5 else (width, height)
 
 
-def decoding_memory(megapixels: int) -> int:
-    """The bytes that decoding the largest photo may take beyond what a process holds before.
+def trial(path: str) -> str:
+    """Why a file cannot be decoded; for a process that may die of it."""
+    try:
+        load_image(path, guarded=False)
+    except RefusedImage as refusal:
+        return str(refusal)
+    return ""
 
-    Measured: three copies of four bytes a pixel and, with transparency, a mask: 61 million pixels take 690 to 750 MB,
-    100 million 1,170 to 1,260. The file is held twice.
-    """
-    return 13 * megapixels * 1_000_000 + 2 * MAX_BYTES + 128 * 2**20
+
+def main() -> None:
+    """What a process does that tries photos."""
+    answer_lines(trial)
 
 
 def read_bytes(path: Path | str) -> bytes:
@@ -161,20 +182,36 @@ def _decode(data: bytes, header: Header, min_side: int | None) -> Image.Image:
     for offset, patch in header.patches:
         stream.seek(offset)
         stream.write(patch)
-    with Image.open(stream, formats=[header.format]) as photo:  # from its beginning, wherever the stream stands
+    with _open(stream, header.format) as photo:  # from its beginning, wherever the stream stands
         check_size(*photo.size)
         full_size = photo.size
-        if min_side:
+        if min_side and header.format == "JPEG":
             photo.draft("RGB", (min_side, min_side))
         image = _to_rgb(photo)
-        exif = header.exif or photo.info.get("exif", b"").removeprefix(b"Exif\0\0")
-        turn = exif_turn(exif) or header.xmp_turn or xmp_turn(_bytes_of(photo.info.get("xmp"))) or 1
+        exif = header.exif or _bytes_of(photo.info.get("exif")).removeprefix(b"Exif\0\0")
+        turn = exif_turn(exif)
+        if header.format not in UNCHECKED:  # there neither EXIF nor XMP counts, but the container, which decoders obey
+            turn = turn or header.xmp_turn or xmp_turn(_bytes_of(photo.info.get("xmp")))
     grey = _grey_rest(image) if header.format == "JPEG" else 0.0
     if turn in _TURNS:
         image = image.transpose(_TURNS[turn])
-    upright, taken = full_size[::-1] if turn >= 5 else full_size, capture(exif)._replace(turn=turn)
+    upright, taken = full_size[::-1] if turn >= 5 else full_size, capture(exif)._replace(turn=turn or 1)
     image.info = {"full_size": upright, "format": header.format, "taken": taken, "grey_rest": grey}
     return image
+
+
+def _open(stream: BytesIO, name: str) -> Image.Image:
+    """AVIF and HEIC in one thread: a trial is of the very decoding that follows it, and its memory has a bound."""
+    if name == "AVIF":
+        from PIL import AvifImagePlugin
+
+        AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    elif name == "HEIC":
+        from pillow_heif import HeifImageFile, options
+
+        options.DECODE_THREADS = 1
+        return HeifImageFile(stream)  # directly: registered with Pillow, it would open files that others ask for
+    return Image.open(stream, formats=[name])
 
 
 def _bytes_of(value: object) -> bytes:

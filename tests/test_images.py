@@ -507,13 +507,6 @@ def test_a_tiff_of_tiles_is_read():
     assert np.array_equal(np.asarray(load_image(tiled(image))), np.asarray(image))
 
 
-@pytest.mark.parametrize(("brand", "name"), [(b"heic", "HEIC"), (b"mif1", "HEIC"), (b"avif", "AVIF")])
-def test_photos_of_phones_that_are_not_read_say_what_to_do(brand, name):
-    assert refusal(b"\0\0\0\x18ftyp" + brand + bytes(100)) == (
-        f"a {name} photo, whose decoders are not hardened here: save it as JPEG"
-    )
-
-
 # ---- the limit of pixels, XMP, files that were closed too early
 
 

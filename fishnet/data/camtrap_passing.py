@@ -16,7 +16,7 @@ from fishnet.text import few_of
 
 KINDS = {  # else image/jpeg
     ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif", ".bmp": "image/bmp", ".tif": "image/tiff",
-    ".tiff": "image/tiff",
+    ".tiff": "image/tiff", ".avif": "image/avif", ".heic": "image/heic", ".heif": "image/heif",
 }  # fmt: skip
 OWN = ("datapackage.json", *(f"{name}.csv" for name in TABLES))  # files that a package has beside its photos
 DEGREES = {"latitude": 90.0, "longitude": 180.0}

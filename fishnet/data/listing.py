@@ -22,13 +22,17 @@ from fishnet.data.camtrap import is_package, read_about
 from fishnet.data.camtrap_classes import BLANK, classes_folder, link_classes
 from fishnet.data.class_names import ClassNames, read_class_names
 from fishnet.errors import BadInput
+from fishnet.headers import has_decoder
 from fishnet.reef import Settings, reef_folder
 from fishnet.reef.folder import reef_path
 from fishnet.text import few_of, reasons_in_lines
 
 _log = logging.getLogger("fishnet")
-_OF_PHONES = (".heic", ".heif", ".avif")
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+_OF_PHONES = {".heic": "HEIC", ".heif": "HEIC", ".avif": "AVIF"}
+EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+    | {extension for extension, name in _OF_PHONES.items() if has_decoder(name)}
+)
 _TABLES = ("manifest.csv", "classes.csv")  # what a collection says of its photos
 _MISNAMED = "the file's name is not valid UTF-8"
 _LIST = ".txt"  # a text file of paths
@@ -56,10 +60,9 @@ class Listing:
         """A sentence each on what was left out and on class folders that look alike."""
         kinds = ", ".join(f"{count} {kind}" for kind, count in self.left_out.most_common(6))
         warnings = [f"Left out of {self.root}: {kinds}."] if kinds else []
-        if any(self.left_out[extension] for extension in _OF_PHONES):
-            warnings.append(
-                "HEIC and AVIF photos are not read, for their decoders are not hardened here: save them as JPEG."
-            )
+        for name in sorted({name for extension, name in _OF_PHONES.items() if self.left_out[extension]}):
+            how = "install fishnet-vision[heic] or " if name == "HEIC" else ""
+            warnings.append(f"{name} photos are not read by this installation: {how}save them as JPEG.")
         folded: dict[str, str] = {}
         for name in self.classes:
             twin = folded.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
@@ -91,7 +94,8 @@ def list_photos(root: Path | str) -> Listing:
         raise BadInput(f"{listing.root} holds no class folders: photos belong in {listing.root}/<class>/.")
     if not listing.photos and not listing.refused:
         kinds = f" ({listing.warnings()[0]})" if listing.left_out else ""
-        raise BadInput(f"{listing.root} holds no JPEG, PNG, WebP, GIF, BMP or TIFF photo in any class folder{kinds}.")
+        formats = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC"
+        raise BadInput(f"{listing.root} holds no {formats} photo in any class folder{kinds}.")
     if {name.lower() for name in listing.classes} <= _SPLIT_NAMES and len(listing.classes) > 1:
         raise BadInput(
             f"{listing.root} is already split into {', '.join(listing.classes)}: give the folder that holds "

@@ -37,10 +37,13 @@ class ReadPhoto(NamedTuple):
     grey_rest: float = 0.0
 
 
-def read_photo(photo: Path | bytes, preprocessing: Preprocessing) -> ReadPhoto:
-    """Decode a file, or its bytes, with the hardened loader, and cut the view out; RefusedImage says why it cannot."""
+def read_photo(photo: Path | bytes, preprocessing: Preprocessing, *, guarded: bool = True) -> ReadPhoto:
+    """Decode a file, or its bytes, with the hardened loader, and cut the view out; RefusedImage says why it cannot.
+
+    `guarded` as in `load_image`.
+    """
     data, how = photo if isinstance(photo, bytes) else read_bytes(photo), working(preprocessing)
-    image = load_image(data, min_side=decoded_side(how.side))
+    image = load_image(data, min_side=decoded_side(how.side), guarded=guarded)
     view = centre(scaled(np.array(image), image.info["full_size"], how), preprocessing.size)
     return ReadPhoto(view, hashlib.sha256(data).hexdigest(), image.info["full_size"], image.info["grey_rest"])
 

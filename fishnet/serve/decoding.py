@@ -23,7 +23,8 @@ from fishnet.data.loading import FOR_PARENT, signals_held, single_thread
 from fishnet.data.photos import ReadPhoto, read_photo
 from fishnet.data.views import PlainPreprocessing, Preprocessing
 from fishnet.environment import most_megapixels
-from fishnet.images import RefusedImage, decoding_memory
+from fishnet.expendable import address_space, decoding_memory
+from fishnet.images import TOO_MUCH_MEMORY, RefusedImage
 
 SECONDS, A_MEGAPIXEL = 4.0, 0.08  # of a photo's decoding; 100 million pixels with transparency take about four
 TURNS = 3  # workers that a photo may cost
@@ -172,11 +173,11 @@ def _answer(pipe: Connection, preprocessing: PlainPreprocessing) -> None:
         data = pipe.recv_bytes()
         _allow_seconds(2 * max(SECONDS, A_MEGAPIXEL * most_megapixels()))
         try:
-            read = read_photo(data, preprocessing)
+            read = read_photo(data, preprocessing, guarded=False)
         except RefusedImage as refusal:
             pipe.send_bytes(json.dumps({"refused": str(refusal)[:1000]}).encode())
         except (MemoryError, RuntimeError):  # numpy's and torch's ways to say that there is no more
-            pipe.send_bytes(json.dumps({"refused": "decoding it takes too much memory"}).encode())
+            pipe.send_bytes(json.dumps({"refused": TOO_MUCH_MEMORY}).encode())
         else:
             width, height = read.full_size
             facts = {"sha256": read.sha256, "width": width, "height": height, "grey_rest": read.grey_rest}
@@ -190,9 +191,8 @@ def limit_process(memory: int) -> None:
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, FOR_PARENT)  # whoever was born in the group's last moment is replaced
-    with open("/proc/self/statm") as file:
-        held = int(file.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (held + memory, held + memory))
+    most = address_space() + memory
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

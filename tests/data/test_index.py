@@ -172,7 +172,7 @@ def bad_folders(root):
     (root / "empty").mkdir()
     yield root / "empty", "no class folders"
     (root / "hollow" / "chub").mkdir(parents=True)
-    yield root / "hollow", "no JPEG"
+    yield root / "hollow", "no JPEG, PNG"
     yield make(root / "one", ["chub"]), "only the class 'chub'"
     make(root / "half", ["chub"])
     (root / "half" / "pike").mkdir()
@@ -332,9 +332,10 @@ def test_a_folder_that_cannot_be_written(lake, tmp_path, monkeypatch):
 
 _FAULTY = """
 import os, signal, time
+from fishnet import expendable
 from fishnet.data import scan as photo_worker
 good = photo_worker.read_photo
-photo_worker.CPU_SECONDS = 0
+expendable.CPU_SECONDS = 0
 def faulty(path):
     if path.endswith("crash.jpg"):
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -504,7 +505,8 @@ def test_a_jpeg_with_a_grey_rest_is_used_and_warned_about(lake):
 
 @pytest.mark.parametrize("most", [50, 100])
 def test_who_decodes_has_a_bound_of_memory_by_the_largest_photo(most):
-    code = "import resource; from fishnet.data import scan; before = scan.address_space(); scan.main(); "
+    code = "import resource; from fishnet import expendable; from fishnet.data import scan; "
+    code += "before = expendable.address_space(); scan.main(); "
     code += "print(resource.getrlimit(resource.RLIMIT_AS)[0] - before)"
     environment = os.environ | {"FISHNET_MOST_MEGAPIXELS": str(most)}
     ended = subprocess.run(

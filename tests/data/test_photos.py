@@ -66,7 +66,7 @@ def test_photos_below_a_folder_are_found_in_order(shapes, tmp_path):
 def test_what_a_folder_of_class_folders_leaves_out_is_left_out_here_too(shapes, tmp_path, caplog):
     root = tmp_path / "photos"
     shutil.copytree(shapes, root)
-    for name in ("scan.xcf", "new.heic", ".hidden.jpg"):
+    for name in ("scan.xcf", "film.mp4", ".hidden.jpg"):
         (root / "disc" / name).touch()
     (root / ".cache").mkdir()
     shutil.copy(root / "disc/photo_000.jpg", root / ".cache/small.jpg")

@@ -181,8 +181,9 @@ const fr = {
   problems: [
     [/^the file is empty$/, "le fichier est vide"],
     [/^a web page or text, not a photo$/, "c’est une page web ou un texte, pas une photo"],
-    [/^not a JPEG, PNG, WebP, GIF, BMP or TIFF file$/, "ce n’est pas un fichier JPEG, PNG, WebP, GIF, BMP ou TIFF"],
-    [/^an? (\w+) photo, whose decoders are not hardened here: save it as JPEG$/,
+    [/^not a JPEG, PNG, .* file$/, "ce n’est pas un fichier JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF ou HEIC"],
+    [/^a film or another container, not a photo$/, "c’est un film ou un autre conteneur, pas une photo"],
+    [/^a photo in the format (\w+), which this installation does not read.*$/,
       "une photo $1, format qui n’est pas lu ici : enregistrez-la en JPEG"],
     [/^an? (\w+) file .*which is not read: save it as (\w+).*$/,
       "cette variante du format $1 n’est pas lue : enregistrez la photo en $2"],
