@@ -25,13 +25,13 @@ from fishnet.models.checkpoint import read_checkpoint, write_checkpoint
 from fishnet.models.run_model import KEPT
 from fishnet.runs.saved_config import check_targets, literal, read_saved
 
+from .checkpoints import BEST
 from .quoting import quote
 from .run_data import FOLDER_DATA, REEF_DATA
 from .validate import constructor
 
 log = logging.getLogger("fishnet")
 
-BEST = Path("checkpoints") / "best.ckpt"
 PATIENCE = 60.0  # seconds in which a training that is asked to stop leaves a checkpoint
 ONLY_TO_LOOK_AT = ("heatmaps", "views", "audit", "last")  # callbacks whose work nobody sees of a training for an audit
 HEADER = """# @package _global_
