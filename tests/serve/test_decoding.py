@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from io import BytesIO
 
 import psutil
 import pytest
@@ -37,6 +38,23 @@ def test_a_photo_comes_back_as_it_is_read_here(decoders):
     found, expected = decoders.decode(jpeg()).result(20), read_photo(jpeg(), SEEN)
     assert (found.view == expected.view).all()
     assert (found.sha256, found.full_size) == (expected.sha256, expected.full_size)
+
+
+@pytest.mark.parametrize("name", ["AVIF", "HEIC"])
+def test_photos_of_phones_are_decoded_by_the_workers_alone(decoders, name, monkeypatch):
+    from pillow_heif import from_pillow
+
+    from fishnet import expendable
+
+    monkeypatch.setattr(expendable, "_TRIAL", "raise SystemExit('a worker may die of it itself')")
+    buffer = BytesIO()
+    if name == "HEIC":
+        from_pillow(picture()).save(buffer)
+    else:
+        picture().save(buffer, name)
+    assert decoders.decode(buffer.getvalue()).result(20).full_size == picture().size
+    with pytest.raises(RefusedImage, match=f"{name} file that is cut short"):
+        decoders.decode(buffer.getvalue()[:400]).result(20)
 
 
 def test_a_photo_whose_worker_is_killed_is_decoded_by_another(decoders):
