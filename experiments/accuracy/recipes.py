@@ -2,7 +2,7 @@
 
     python -m experiments.accuracy.recipes --name fishcam --root FISHCAM --weights MOBILENETV2 --group '(.+)_frame'
     python -m experiments.accuracy.recipes --name 'dogs 30' --root DOGCAT --weights MOBILENETV2 --per-class 30 \\
-        --recipes founding 'one cycle' logistic timm fastai --epochs 10
+        --recipes founding fine_tune logistic timm fastai --epochs 8
 
 Every recipe has the same folds by group, weights, size of photos and epochs. Ours are `fishnet train` as typed. `timm`
 is a plain loop with the settings of timm's training script; `fastai` its `vision_learner(…).fine_tune` (installed for
@@ -34,7 +34,7 @@ from .photo_set import padding, photo_set_parser
 
 LAYERS = ["model.lr=0.002", "model.layer_decay=0.8"]
 FITTED = ["model.head=logistic", "model.layer_decay=0.8"]
-CHOSEN = [*FITTED, "callbacks.early_stopping=null"]  # the fitted layer is kept where training loses
+CHOSEN = [*FITTED, "callbacks.early_stopping=null"]
 CAREFUL = ["model.optimizer=adamw", "model.weight_decay=0.05", "model.scheduler=one_cycle", "data.augment=photo"]
 OURS = {
     "founding": [],
@@ -45,7 +45,7 @@ OURS = {
     "fitted, then 3e-4": [*CAREFUL, *FITTED, "model.lr=0.0003"],
     "fitted, then 1e-4": [*CAREFUL, *FITTED, "model.lr=0.0001"],
     "fitted or 1e-3": [*CAREFUL, *CHOSEN, "model.lr=0.001"],
-    "fitted or 2e-3": [*CAREFUL, *CHOSEN, "model.lr=0.002"],
+    "fine_tune": ["experiment=fine_tune"],
     "one cycle, layers 0.8, smoothed": [*CAREFUL, *LAYERS, "model.label_smoothing=0.1"],
     "one cycle, layers 0.8, smoothed, mixed": [*CAREFUL, *LAYERS, "model.label_smoothing=0.1", "model.mixup=0.2"],
 }  # fmt: skip

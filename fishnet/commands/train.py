@@ -4,6 +4,7 @@ Examples
   fishnet train experiment=demo                                  the drawn reef, minutes on two cores
   fishnet train data=folder data.root=photos/lake                your own class folders
   fishnet train data=folder data.root=lake model.backbone=resnet50 model.pretrained=true model.freeze=backbone
+  fishnet train experiment=fine_tune data.root=photos/lake       100 to 5,000 photos: all layers, from a fitted last one
   fishnet train -m model.lr=0.1,0.01,0.001 experiment=demo       a parent run and three children
   fishnet train -m data.folds=5 'data.fold=range(0,5)'           five folds
   fishnet train tune=lr data=folder data.root=photos/lake        a learning-rate range test: which lr?
