@@ -102,8 +102,12 @@ class _Trials:
                 self.end()
             if self._child is None:
                 self._child, self._megapixels = Child(_TRIAL), most_megapixels()
-            for reason in self._child.ask([path]):
-                return reason
+            try:
+                for reason in self._child.ask([path]):
+                    return reason
+            except BaseException:  # its answer, still to come, would be taken for that of the next photo
+                self.end()
+                raise
             reason, _ = self._child.cause_of_death()
             self._child = None
             return reason

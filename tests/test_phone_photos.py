@@ -153,6 +153,17 @@ def test_a_decoder_that_crashes_costs_a_photo_and_not_the_program(monkeypatch):
         assert load_image(data).size == (160, 120)
 
 
+def test_who_is_interrupted_does_not_take_the_answer_for_the_next_photos(monkeypatch):
+    data = encoded(picture(), "AVIF")
+    load_image(data)
+    with monkeypatch.context() as patch:
+        patch.setattr(expendable.json, "loads", lambda line: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            load_image(data)
+    assert "cut short" in refusal(data[:-40])
+    assert load_image(data).size == (160, 120)
+
+
 def test_a_decoder_that_never_ends_is_ended(monkeypatch):
     endless = "from fishnet import expendable as e; e.CPU_SECONDS = 0\n"
     endless += "def never(path):\n    while True: pass\ne.answer_lines(never)"
