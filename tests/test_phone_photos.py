@@ -154,13 +154,17 @@ def test_a_decoder_that_crashes_costs_a_photo_and_not_the_program(monkeypatch):
 
 
 def test_who_is_interrupted_does_not_take_the_answer_for_the_next_photos(monkeypatch):
+    def interrupted(child, paths):
+        child._to.write("".join(f'"{path}"\n' for path in paths))
+        child._to.flush()
+        raise KeyboardInterrupt
+
     data = encoded(picture(), "AVIF")
     load_image(data)
-    with monkeypatch.context() as patch:
-        patch.setattr(expendable.json, "loads", lambda line: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            load_image(data)
-    assert "cut short" in refusal(data[:-40])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(expendable.Child, "ask", interrupted)
+        load_image(data)
+    assert "broken" in refusal(data[:-500] + bytes(500))
     assert load_image(data).size == (160, 120)
 
 
