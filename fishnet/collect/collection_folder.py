@@ -19,7 +19,10 @@ from fishnet.errors import BadInput, WorkFailed
 from fishnet.files import LockHeld, flush, locked
 from fishnet.images import RefusedImage, load_image, read_bytes
 
-ENDINGS = {b"\xff\xd8": "jpg", b"\x89P": "png", b"RI": "webp", b"GI": "gif"}  # of what the loader has accepted
+ENDINGS = {
+    "JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif", "AVIF": "avif",
+    "HEIC": "heic",
+}  # fmt: skip
 PART, WHOLE = ".part", ".whole"
 GONE_BY_HAND = "deleted by hand"
 
@@ -86,12 +89,12 @@ def lay_down(folder: Path, photo_id: str, data: bytes) -> Path:
 def keep(whole: Path, data: bytes) -> tuple[str, str]:
     """Decode what was laid down, flush it and give it its final name; returns that name and the bytes' digest."""
     try:
-        load_image(data)
+        format = load_image(data).info["format"]
     except RefusedImage:
         whole.unlink()
         raise
     flush(whole)
-    name = f"{whole.name[1:].removesuffix(WHOLE)}.{ENDINGS[data[:2]]}"
+    name = f"{whole.name[1:].removesuffix(WHOLE)}.{ENDINGS[format]}"
     whole.replace(whole.with_name(name))
     return name, hashlib.sha256(data).hexdigest()
 
