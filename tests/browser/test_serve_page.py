@@ -278,9 +278,9 @@ def test_results_are_saved_as_csv(page, service, photos, tmp_path):
 def test_what_is_no_photo_says_why_in_both_languages(page, service, photos):
     open_page(page, service)
     give(page, photos[3:])
-    page.await_words("This photo cannot be read: not a JPEG, PNG, WebP, GIF, BMP or TIFF file")
+    page.await_words("This photo cannot be read: not a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC file")
     page.click("[data-language=fr]")
-    page.await_words("Cette photo est illisible", "ce n’est pas un fichier JPEG, PNG, WebP, GIF, BMP ou TIFF")
+    page.await_words("Cette photo est illisible", "ce n’est pas un fichier JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF ou HEIC")
     page.picture("serve_refused")
 
 
