@@ -280,7 +280,8 @@ def test_what_is_no_photo_says_why_in_both_languages(page, service, photos):
     give(page, photos[3:])
     page.await_words("This photo cannot be read: not a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC file")
     page.click("[data-language=fr]")
-    page.await_words("Cette photo est illisible", "ce n’est pas un fichier JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF ou HEIC")
+    formats = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF ou HEIC"
+    page.await_words("Cette photo est illisible", f"ce n’est pas un fichier {formats}")
     page.picture("serve_refused")
 
 
