@@ -334,19 +334,25 @@ def with_article(name: str) -> str:
     return f"{'an' if name.startswith('A') else 'a'} {name}"
 
 
+def without_decoder(name: str) -> str:
+    """What to do about photos of a format that this installation does not read."""
+    return f"{'install fishnet-vision[heic] or ' if name == 'HEIC' else ''}save"
+
+
 def _phone_photo(data: bytes) -> Header:
     """The larger of the sizes that the file names, of the whole picture and of the tiles that it is made of."""
-    brands = {data[8:12], *(data[at : at + 4] for at in range(16, min(_box_end(data, 0, len(data)), 256), 4))}
-    name = "AVIF" if brands & _AVIF_BRANDS else "HEIC" if brands & _HEIC_BRANDS else ""
-    if not name:
-        raise RefusedImage("a film or another container, not a photo")
-    if not has_decoder(name):
-        how = "install fishnet-vision[heic] or " if name == "HEIC" else ""
-        raise NoDecoder(f"a photo in the format {name}, which this installation does not read: {how}save it as JPEG")
+    name = ""
     try:
+        brands = {data[8:12], *(data[at : at + 4] for at in range(16, min(_box_end(data, 0, len(data)), 256), 4))}
+        name = "AVIF" if brands & _AVIF_BRANDS else "HEIC" if brands & _HEIC_BRANDS else ""
+        if not name:
+            raise RefusedImage("a film or another container, not a photo")
+        if not has_decoder(name):
+            what = f"a photo in the format {name}, which this installation does not read"
+            raise NoDecoder(f"{what}: {without_decoder(name)} it as JPEG")
         sizes = [struct.unpack_from(">II", data, start + 4) for start in _boxes(data, 0, len(data), _TO_SIZES)]
     except struct.error:
-        raise RefusedImage(f"{with_article(name)} file that is cut short") from None
+        raise RefusedImage(f"{with_article(name or 'AVIF or HEIC')} file that is cut short") from None
     if not sizes:
         raise RefusedImage(f"{with_article(name)} file without a size")
     return Header(name, *max(sizes, key=lambda size: size[0] * size[1]))

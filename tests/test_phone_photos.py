@@ -110,6 +110,11 @@ def test_the_size_is_checked_before_a_decoder_is_asked(name, new_trials):
     assert new_trials._child is None
 
 
+@pytest.mark.parametrize("start", [b"\0\0\0\1ftypav", b"\0\0\0\5ftypavif", b"\0\0\0\1ftyp"])
+def test_a_first_box_that_is_cut_or_too_short_is_refused(start):
+    assert "cut short" in refusal(start)
+
+
 def test_boxes_in_boxes_and_endless_ones_end():
     head = b"\0\0\0\x18ftypavif\0\0\0\0avifmif1"
     assert "cut short" in refusal(head + b"\0\0\0\x07meta")  # shorter than its own head

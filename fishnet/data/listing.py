@@ -22,7 +22,7 @@ from fishnet.data.camtrap import is_package, read_about
 from fishnet.data.camtrap_classes import BLANK, classes_folder, link_classes
 from fishnet.data.class_names import ClassNames, read_class_names
 from fishnet.errors import BadInput
-from fishnet.headers import has_decoder
+from fishnet.headers import has_decoder, without_decoder
 from fishnet.reef import Settings, reef_folder
 from fishnet.reef.folder import reef_path
 from fishnet.text import few_of, reasons_in_lines
@@ -61,8 +61,7 @@ class Listing:
         kinds = ", ".join(f"{count} {kind}" for kind, count in self.left_out.most_common(6))
         warnings = [f"Left out of {self.root}: {kinds}."] if kinds else []
         for name in sorted({name for extension, name in _OF_PHONES.items() if self.left_out[extension]}):
-            how = "install fishnet-vision[heic] or " if name == "HEIC" else ""
-            warnings.append(f"{name} photos are not read by this installation: {how}save them as JPEG.")
+            warnings.append(f"{name} photos are not read by this installation: {without_decoder(name)} them as JPEG.")
         folded: dict[str, str] = {}
         for name in self.classes:
             twin = folded.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
