@@ -20,6 +20,7 @@ Examples
   fishnet explain checkpoint=best.ckpt images=photos/lake score=true boxes=boxes.csv
   fishnet explain checkpoint=best.ckpt images=photos/lake out=why part=2/4          the second of four commands
   fishnet explain checkpoint=best.ckpt images=photos/lake out=why                   joins what the four have made
+  fishnet explain checkpoint=best.ckpt images=photos/lake out=why parts=8 executor=ray     eight processes, joined
   fishnet explain checkpoint=best.ckpt images=PACKAGE/datapackage.json out=why      of camera traps (Camtrap DP)
 """
 
@@ -36,6 +37,7 @@ from omegaconf import DictConfig
 
 from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.entry import start
+from fishnet.config.parting import check_parting, make_parts, parts_are_joined
 from fishnet.config.validate import check_outside, check_writable, validate
 from fishnet.data.listing import FolderSource
 from fishnet.environment import keep_freed_memory
@@ -79,6 +81,9 @@ class Keys:
     boxes: FreeText | None
     masks: FreeText | None
     part: FreeText | None
+    parts: Annotated[int, AtLeast(1)] | None
+    executor: str
+    executor_args: dict
     batch_size: Annotated[int, AtLeast(1)] | None
     most_megapixels: Annotated[int, Within(1, 178)]
     cache: FreeText
@@ -95,6 +100,7 @@ def explain(config: DictConfig) -> dict[str, float]:
     bring_checkpoint(config)
     validate(config, "explain")
     require_checkpoint(config)
+    check_parting(config)
     keep_freed_memory()
     from fishnet.explain.underway import UNDERWAY, check_free, name_of, parts_in, whole_alone
 
@@ -109,6 +115,7 @@ def explain(config: DictConfig) -> dict[str, float]:
     check_writable("out", config.out)
     from fishnet.data.observations import loose_photos, part_of
     from fishnet.data.packed import StreamSource, is_stream
+    from fishnet.models.checkpoint import load_model
 
     if config.part is not None:
         part_of(config.part)
@@ -118,12 +125,13 @@ def explain(config: DictConfig) -> dict[str, float]:
     else:
         found = loose_photos(config.images)
         photos, above = found.files, found.folder.absolute()
+    if config.parts is not None:
+        make_parts("explain", config, out)
     import torch
 
     from fishnet.data.batch_size import EXPLAINED, photos_at_once
     from fishnet.explain.cards import cards_of, named, save_cards
     from fishnet.explain.maps import check_method, read_maps, rows_left, write_maps
-    from fishnet.models.checkpoint import load_model
 
     model = load_model(Path(config.checkpoint)).to("cuda" if torch.cuda.is_available() else "cpu")
     check_method(model, config.method)
@@ -163,6 +171,7 @@ def explain(config: DictConfig) -> dict[str, float]:
         inside = _contents(model, views, names, config) if config.contents else []
         _write_page(config, out, cards, scores, inside)
         (out / UNDERWAY).unlink()
+    parts_are_joined(out)
     for score in scores.values():
         interval = " [{:.3f}, {:.3f}]".format(*score.ends) if score.ends else ""
         print(f"{'score':12s}{score.value:.3f}{interval}  chance {score.chance:.3f}  {score.says}")

@@ -11,6 +11,8 @@ Examples
   fishnet predict checkpoint=best.ckpt images=photos/lake by='(.+)_frame'                or for photos named alike
   fishnet predict checkpoint=best.ckpt images=photos/lake out=answers.csv part=2/4       the second of four commands
   fishnet predict join='answers.*-of-4.csv' out=answers.csv
+  fishnet predict checkpoint=best.ckpt images=photos/lake out=answers.csv parts=8 executor=submitit \\
+      'executor_args={slurm_partition: gpu, gpus_per_node: 1}'                 eight jobs, joined; executor=ray as well
   fishnet predict checkpoint=best.ckpt images=PACKAGE/datapackage.json format=camtrap_dp out=answered
   fishnet predict checkpoint=best.ckpt images=photos format=camtrap_dp out=answered camtrap.latitude=52.1 \\
       camtrap.longitude=4.8 camtrap.timezone=+02:00
@@ -32,6 +34,7 @@ from fishnet import __version__
 from fishnet.cells import defused_row
 from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.entry import start
+from fishnet.config.parting import check_parting, make_parts, parts_are_joined, parts_folder
 from fishnet.config.validate import check, check_writable, constructor, validate
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
@@ -64,6 +67,9 @@ class Keys:
     classes: list[str] | None
     by: FreeText | None
     part: FreeText | None
+    parts: Annotated[int, AtLeast(1)] | None
+    executor: str
+    executor_args: dict
     join: FreeText | None
     batch_size: Annotated[int, AtLeast(1)] | None
     most_megapixels: Annotated[int, Within(1, 178)]
@@ -72,6 +78,7 @@ class Keys:
 
 def predict(config: DictConfig) -> dict[str, float]:
     """One row a photo or observation, in the order of their paths; what cannot be read is listed and keeps its row."""
+    check_parting(config)
     if config.join is not None:
         return join(config)
     bring_checkpoint(config)
@@ -88,6 +95,8 @@ def predict(config: DictConfig) -> dict[str, float]:
     part = None if config.part is None else part_of(config.part)
     out = out if part is None else part_file(out, part)
     _check_out(config, out)
+    if config.parts is not None:
+        return predict_in_parts(config, out)
     photos = loose_photos(config.images)
     found = observations(photos.table, config.by)
     if photos.stream is not None and config.format == "camtrap_dp":
@@ -119,24 +128,43 @@ def join(config: DictConfig) -> dict[str, float]:
         if not OmegaConf.is_missing(config, key):
             raise BadInput(f"join={config.join} takes the answers of the parts: leave {key}= out.")
         config[key] = ""
-    if config.part is not None or config.format != "csv":
-        raise BadInput(f"join={config.join} writes one CSV: leave part= and format= out.")
+    if config.part is not None or config.parts is not None or config.format != "csv":
+        raise BadInput(f"join={config.join} writes one CSV: leave part=, parts= and format= out.")
     validate(config, "predict")
     out = Path(config.out).expanduser().absolute()
     _check_out(config, out)
+    return joined(config.join, out)
+
+
+def joined(parts: str, out: Path) -> dict[str, float]:
+    """Write the table of the parts of a folder, or of a pattern of their names."""
     from fishnet.models.answer_parts import join_parts
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    counts, parts = join_parts(config.join, out)
-    words = counted(parts, "part")
+    counts, many = join_parts(parts, out)
+    words = counted(many, "part")
     log.info("%s: %s, %d not sure, %d could not be read", out, words, counts["not sure"], counts["refused"])
     return {name: float(counts[name]) for name in ("not sure", "refused", "trained on")}
 
 
+def predict_in_parts(config: DictConfig, out: Path) -> dict[str, float]:
+    """Each part by a command of its own, all at a time, and their tables joined."""
+    from fishnet.data.observations import loose_photos
+
+    loose_photos(config.images)  # what is wrong with them is said here, and not by each part
+    make_parts("predict", config, out, own_out="part.csv")
+    found = joined(str(parts_folder(out)), out)
+    parts_are_joined(out)
+    return found
+
+
 def _check_together(config: DictConfig) -> None:
     """Refuse keys that contradict each other."""
-    if config.format == "camtrap_dp" and (config.part is not None or config.by is not None):
-        raise BadInput("format=camtrap_dp writes an observation a photo, in one command: leave part= and by= out.")
+    parted = config.part is not None or config.parts is not None
+    if config.format == "camtrap_dp" and (parted or config.by is not None):
+        raise BadInput(
+            "format=camtrap_dp writes an observation a photo, in one command: leave part=, parts= and by= out."
+        )
     if config.sure == "model" and (config.classes is not None or config.by is not None):
         log.warning("sure=model: the thresholds were measured on single photos, among all classes.")
 

@@ -93,8 +93,8 @@ def study(config: DictConfig) -> None:
     given = [override for override in overrides if not is_own(override)]
     check(config, given)
     check_stages(name, overrides)
+    from fishnet.jobs.executors import executor_named
     from fishnet.studies.engine import Engine
-    from fishnet.studies.executors import executor_named
     from fishnet.studies.journal import Journal
     from fishnet.studies.mlflow_mirror import Mirror
     from fishnet.studies.planning import decided, plan, with_bases

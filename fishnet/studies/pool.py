@@ -11,14 +11,15 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from fishnet.errors import WorkFailed, disk_trouble
+from fishnet.jobs.executors import Executor, Running
+from fishnet.jobs.tied import PATIENCE, signal_group
 from fishnet.text import counted
 
 from .claim import claimed_elsewhere
-from .executors import Executor, Running
 from .journal import Journal
 from .protocol import Stage
 from .scoring import scored
-from .supervisor import BUSY, PATIENCE, STOPPED, busy, orphan, signal_group
+from .supervisor import BUSY, OUTPUT, STOPPED, busy, orphan, supervising
 from .trials import Cell, Trial
 
 log = logging.getLogger("fishnet")
@@ -91,7 +92,8 @@ class Pool:
                 what = {"stage": stage.name, "trial": trial.name, "fold": cell.fold, "seed": cell.seed}
                 try:
                     folder = self._journal.prepare(cell, {**self._job, "score": stage.score, "what": what})
-                    self.live[cell.digest] = Live(cell, trial, self._executor.start(folder), time.time())
+                    started = self._executor.start(supervising(folder), folder / OUTPUT)
+                    self.live[cell.digest] = Live(cell, trial, started, time.time())
                 except OSError as error:
                     raise disk_trouble(error) or WorkFailed(f"a training could not be started: {error}.") from error
         return ended

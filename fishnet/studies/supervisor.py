@@ -15,7 +15,6 @@ import json
 import math
 import os
 import resource
-import select
 import shlex
 import shutil
 import signal
@@ -30,10 +29,12 @@ from typing import IO, Any
 
 from fishnet.environment import OF_A_RUN
 from fishnet.files import write_whole
+from fishnet.jobs.cause import Death, cause_of, system_kills
+from fishnet.jobs.tied import PATIENCE, Lifeline, ended_within, signal_group
 from fishnet.tracking.process import Writer, start_time, this_process
 
 from .claim import Claim, claimed_elsewhere
-from .outcome import Death, cause_of, read_outcome, system_kills
+from .outcome import read_outcome
 
 JOB, RESULT, LOG, LOCK, RUN, PRUNE = "job.json", "result.json", "log.txt", "lock", "run", "prune"
 ATTEMPTS = "attempts"  # a line for each: when it began, and the supervisor's process number
@@ -41,7 +42,6 @@ TRAINING = "training.json"  # which process it is, and which one supervises it
 OUTPUT = "keeper.txt"  # of the supervisor itself: empty, unless it has a defect
 REQUIRED = {"status", "cause", "seconds", "started", "ended", "figures"}  # what every result has
 BUSY, STOPPED = 75, 76  # exit statuses: another supervisor has it; asked to stop before it had ended
-PATIENCE = 60.0  # seconds to leave a checkpoint in
 POLL = 0.1
 
 
@@ -50,7 +50,7 @@ class Supervisor:
     descriptor `lifeline` is at its end when the study is gone."""
 
     def __init__(self, folder: Path, lifeline: int | None = None) -> None:
-        self.folder, self.lifeline = folder, lifeline
+        self.folder, self._lifeline = folder, Lifeline(lifeline)
         self._claim = Claim(folder)
         self.stopping = False
 
@@ -79,7 +79,7 @@ class Supervisor:
             while time.monotonic() < deadline:
                 if _locked(lock):
                     return True
-                if self.stopping or self._abandoned() or (self.folder / TRAINING).read_bytes() != note:
+                if self.stopping or self._lifeline.cut() or (self.folder / TRAINING).read_bytes() != note:
                     return False  # another supervisor was quicker
                 time.sleep(POLL)
         return False
@@ -166,26 +166,20 @@ class Supervisor:
         """Wait for the end of the training and return its reason: by itself (``), stopped, pruned or limit."""
         deadline = time.monotonic() + limit if limit else float("inf")
         while True:
-            if _ended_within(process, POLL):
+            if ended_within(process, POLL):
                 return "stopped" if self.stopping else ""
             self._claim.renew()
-            end = "stopped" if self.stopping or self._abandoned() else ""
+            end = "stopped" if self.stopping or self._lifeline.cut() else ""
             if end or (self.folder / PRUNE).is_file():
                 end = end or "pruned"
                 signal_group(process.pid, signal.SIGTERM)  # it leaves a checkpoint at the end of the step
             elif time.monotonic() > deadline:
                 end = "limit"
             if end:
-                if end == "limit" or not _ended_within(process, PATIENCE):
+                if end == "limit" or not ended_within(process, PATIENCE):
                     signal_group(process.pid, signal.SIGKILL)
                     process.wait()
                 return end
-
-    def _abandoned(self) -> bool:
-        """Whether the study at the other end of the pipe is gone."""
-        if self.lifeline is None:
-            return False
-        return bool(select.select([self.lifeline], [], [], 0)[0]) and os.read(self.lifeline, 1) == b""
 
     def _seconds_before(self) -> float:
         """How long earlier attempts took, as far as the journal of the run shows it."""
@@ -209,16 +203,9 @@ def _locked(lock: IO) -> bool:
     return True
 
 
-def _ended_within(process: subprocess.Popen, seconds: float) -> bool:
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(seconds)
-    return process.returncode is not None
-
-
-def signal_group(pid: int, number: int) -> None:
-    """A signal to all processes of a training, if there are any."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
+def supervising(folder: Path) -> list[str]:
+    """The command that supervises the training of this folder, and ends with its starter."""
+    return [sys.executable, "-m", "fishnet.studies.supervisor", str(folder), "--lifeline"]
 
 
 def busy(folder: Path) -> bool:

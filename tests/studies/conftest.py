@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from fishnet.jobs.executors import executor_named
 from fishnet.studies.engine import Engine
-from fishnet.studies.executors import executor_named
 from fishnet.studies.journal import Journal
 from fishnet.studies.pool import Pool
 from tests.support.protocols import TRAINING, compose, protocol

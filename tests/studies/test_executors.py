@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from fishnet.errors import BadInput
-from fishnet.studies.executors import executor_named
+from fishnet.jobs.executors import executor_named
 
 GRID = {"only": {"set": {"sleep": 1.0}, "search": {"space": {"x": [0.1, 0.2, 0.3]}}}}
 
@@ -50,10 +50,11 @@ SUBMITTED = """
 import signal, sys, threading, time
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background of a shell
 from pathlib import Path
-from fishnet.studies.executors import executor_named
+from fishnet.jobs.executors import executor_named
+from fishnet.studies.supervisor import supervising
 home = Path(sys.argv[1])
 hands = executor_named("submitit", home=home, logs=home / "logs", limit=600.0, settings={"cluster": "local"})
-running = hands.start(home / "training")
+running = hands.start(supervising(home / "training"), home / "errors")
 while not (home / "training" / "pid").exists():
     time.sleep(0.1)
 running.stop()

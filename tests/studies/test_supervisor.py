@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from fishnet.jobs.cause import cause_of
 from fishnet.studies.claim import CLAIM, SILENT_FOR
-from fishnet.studies.outcome import cause_of
 from fishnet.studies.supervisor import BUSY, busy, limit_memory
 from fishnet.tracking.process import Writer, start_time, this_process
 

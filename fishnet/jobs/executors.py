@@ -1,7 +1,7 @@
-"""Where trainings run: on this machine, under Slurm through submitit, or on a Ray cluster.
+"""Where commands run: on this machine, under Slurm through submitit, or on a Ray cluster.
 
-Each executor only starts supervisors and knows when one has ended; what happened is in the training's folder, which all
-machines must see.
+Each executor only starts commands that watch their lifeline (`tied`), and knows when one has ended. What they have
+done is in folders that all machines must see.
 """
 
 import importlib.util
@@ -9,12 +9,11 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,34 +21,37 @@ from fishnet.errors import BadInput, WorkFailed
 from fishnet.text import nearest
 from fishnet.tracking.process import start_time
 
-from .supervisor import OUTPUT, PATIENCE
+from .tied import PATIENCE
 
-SUPERVISOR = [sys.executable, "-m", "fishnet.studies.supervisor"]
 NAMES = ("local", "submitit", "ray")
 LONGEST = 24 * 60  # minutes that Slurm is asked for where no limit is given
 
 
 class Running(NamedTuple):
-    """A supervisor somewhere."""
+    """A command somewhere."""
 
     status: Callable[[], int | None]  # its exit status; None while it runs
-    stop: Callable[[], None]  # asks it to end the training, which leaves a checkpoint; returns at once
+    stop: Callable[[], None]  # asks it to end what it has begun; returns at once
 
 
 class Executor(ABC):
-    """Starts supervisors."""
+    """Starts commands that watch their lifeline."""
 
     @abstractmethod
-    def start(self, folder: Path) -> Running:
-        """A supervisor for the training in this folder."""
+    def start(self, command: list[str], output: Path) -> Running:
+        """Start a command; where it runs on this machine, what it writes is appended to `output`."""
+
+    def together(self) -> AbstractContextManager[object]:
+        """What is started in this block may be handed over when it ends, all at once."""
+        return nullcontext()
 
     def close(self) -> None:  # noqa: B027
-        """The study ends: give back what the executor holds. What was submitted goes on, and is taken up again."""
+        """Nothing more is to be started: give back what the executor holds. What was submitted goes on."""
 
 
 def executor_named(name: str, *, home: Path, logs: Path, limit: float | None, settings: Mapping[str, Any]) -> Executor:
     """The executor with its `executor_args`; BadInput where there is none of this name, or where it is not installed or
-    cannot be reached. Trainings are started in `home` and take `limit` seconds; Slurm's `logs` are kept."""
+    cannot be reached. Commands are started in `home` and take `limit` seconds; Slurm's `logs` are kept."""
     if name not in NAMES:
         raise BadInput(f"executor={name}: {nearest(name, list(NAMES))}")
     if name == "local":
@@ -59,15 +61,13 @@ def executor_named(name: str, *, home: Path, logs: Path, limit: float | None, se
     return Submitit(home, logs, limit, settings) if name == "submitit" else Ray(home, settings)
 
 
-def tied_supervisor(folder: str, home: str | Path, **options: Any) -> subprocess.Popen:
-    """A supervisor in a session of its own: when this process ends, the pipe closes, and the training leaves its
-    checkpoint."""
-    command = [*SUPERVISOR, folder, "--lifeline"]
+def tied_process(command: list[str], home: str | Path, **options: Any) -> subprocess.Popen:
+    """A process in a session of its own, whose standard input is its lifeline: that closes when this process ends."""
     return subprocess.Popen(command, cwd=home, stdin=subprocess.PIPE, start_new_session=True, **options)
 
 
 class Local(Executor):
-    """Starts supervisors on this machine, each on the GPU of `executor_args` that has the fewest."""
+    """Starts commands on this machine, each on the GPU of `executor_args` that has the fewest."""
 
     def __init__(self, home: Path, settings: Mapping[str, Any]) -> None:
         gpus = settings.get("gpus", [])
@@ -77,12 +77,12 @@ class Local(Executor):
         self.home = home
         self._users: dict[str, list[Running]] = {str(gpu): [] for gpu in gpus}
 
-    def start(self, folder: Path) -> Running:
+    def start(self, command: list[str], output: Path) -> Running:
         self._users = {gpu: [user for user in users if user.status() is None] for gpu, users in self._users.items()}
         gpu = min(self._users, key=lambda gpu: len(self._users[gpu]), default=None)
         environment = os.environ | ({"CUDA_VISIBLE_DEVICES": gpu} if gpu is not None else {})
-        with (folder / OUTPUT).open("ab") as output:
-            process = tied_supervisor(str(folder), self.home, stdout=output, stderr=output, env=environment)
+        with output.open("ab") as file:
+            process = tied_process(command, self.home, stdout=file, stderr=file, env=environment)
         assert process.stdin is not None
         running = Running(process.poll, process.stdin.close)
         if gpu is not None:
@@ -91,7 +91,7 @@ class Local(Executor):
 
 
 def exit_status(process: subprocess.Popen) -> int:
-    """Wait for a tied supervisor and return its exit status; its pipe is closed even if the wait is interrupted."""
+    """Wait for a tied process and return its exit status; its pipe is closed even if the wait is interrupted."""
     try:
         while process.poll() is None:
             time.sleep(0.1)
@@ -102,7 +102,7 @@ def exit_status(process: subprocess.Popen) -> int:
 
 
 def remote(done: Callable[[], bool], result: Callable[[], int], stop: Callable[[], None]) -> Running:
-    """A job that holds a tied supervisor, and has its exit status as result."""
+    """A job that holds a tied process, and has its exit status as result."""
 
     def status() -> int | None:
         if not done():
@@ -116,7 +116,7 @@ def remote(done: Callable[[], bool], result: Callable[[], int], stop: Callable[[
 
 
 class Submitit(Executor):
-    """Starts each supervisor as a job of Slurm; without Slurm, or with `cluster: local`, as a process here."""
+    """Starts each command as a job of Slurm; without Slurm, or with `cluster: local`, as a process here."""
 
     def __init__(self, home: Path, logs: Path, limit: float | None, settings: Mapping[str, Any]) -> None:
         import submitit
@@ -130,26 +130,41 @@ class Submitit(Executor):
         except (NameError, ValueError, RuntimeError) as error:
             raise BadInput(f"executor_args={dict(settings)}: {str(error).splitlines()[0]}") from error
 
-    def start(self, folder: Path) -> Running:
+    def start(self, command: list[str], output: Path) -> Running:
+        with self._submitting():
+            job = self._executor.submit(SlurmJob(), command, str(self.home))
+        # asked by name each time: a job of a batch becomes another object when the batch is handed over
+        return remote(lambda: job.done(), lambda: job.result(), lambda: job.cancel())
+
+    def together(self) -> AbstractContextManager[object]:
+        """As a single array."""
+        return self._as_array()
+
+    @contextmanager
+    def _as_array(self) -> Iterator[None]:
+        with self._submitting(), self._executor.batch():
+            yield
+
+    @contextmanager
+    def _submitting(self) -> Iterator[None]:
         try:
             with _interrupts_reach_children():
-                job = self._executor.submit(SlurmJob(), str(folder), str(self.home))
+                yield
         except Exception as error:
             raise WorkFailed(f"the job could not be submitted: {str(error).splitlines()[0]}") from error
-        return remote(job.done, job.result, job.cancel)
 
 
 class SlurmJob:
-    """What a job of Slurm calls. Before it is preempted, the training leaves its checkpoint and the job is queued
+    """What a job of Slurm calls. Before it is preempted, the command puts away what it has begun and the job is queued
     again; it then goes on from there."""
 
     _process: subprocess.Popen | None = None
 
-    def __call__(self, folder: str, home: str) -> int:
-        self._process = tied_supervisor(folder, home)
+    def __call__(self, command: list[str], home: str) -> int:
+        self._process = tied_process(command, home)
         return exit_status(self._process)
 
-    def checkpoint(self, folder: str, home: str) -> Any:
+    def checkpoint(self, command: list[str], home: str) -> Any:
         import submitit
 
         if self._process is not None:
@@ -157,12 +172,12 @@ class SlurmJob:
             deadline = time.monotonic() + PATIENCE + 10
             while start_time(self._process.pid) and time.monotonic() < deadline:  # Popen's own wait may be under way
                 time.sleep(0.1)
-        return submitit.helpers.DelayedSubmission(SlurmJob(), folder, home)
+        return submitit.helpers.DelayedSubmission(SlurmJob(), command, home)
 
 
 @contextmanager
 def _interrupts_reach_children() -> Iterator[None]:
-    """A study in the background of a shell ignores Ctrl-C and would hand that on; submitit's local jobs are cancelled
+    """A program in the background of a shell ignores Ctrl-C and would hand that on; submitit's local jobs are cancelled
     by that very signal."""
     ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     ignored = ignored and threading.current_thread() is threading.main_thread()
@@ -176,7 +191,7 @@ def _interrupts_reach_children() -> Iterator[None]:
 
 
 class Ray(Executor):
-    """`executor_args`: what is passed on to `ray.init` (address), and num_cpus, num_gpus, resources of one training."""
+    """`executor_args`: what is passed on to `ray.init` (address), and num_cpus, num_gpus, resources of one command."""
 
     def __init__(self, home: Path, settings: Mapping[str, Any]) -> None:
         import ray
@@ -194,10 +209,10 @@ class Ray(Executor):
             reason = str(error).splitlines()[0]
             raise BadInput(f"executor_args={dict(settings)}: ray does not start ({reason}).") from error
 
-    def start(self, folder: Path) -> Running:
+    def start(self, command: list[str], output: Path) -> Running:
         import ray
 
-        reference = ray.remote(**self._task)(ray_task).remote(str(folder), str(self.home))
+        reference = ray.remote(**self._task)(ray_task).remote(command, str(self.home))
         return remote(
             lambda: bool(ray.wait([reference], timeout=0)[0]), lambda: ray.get(reference), lambda: ray.cancel(reference)
         )
@@ -219,6 +234,6 @@ def _check_reachable(address: str) -> None:
             raise BadInput(f"executor_args.address={address}: no Ray cluster answers there ({error}).") from error
 
 
-def ray_task(folder: str, home: str) -> int:
+def ray_task(command: list[str], home: str) -> int:
     """What a worker of Ray calls."""
-    return exit_status(tied_supervisor(folder, home))
+    return exit_status(tied_process(command, home))

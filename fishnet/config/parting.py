@@ -1,0 +1,100 @@
+"""`parts=8 executor=…`: a verb that takes `part=i/n`, run as n commands at a time, anywhere."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from fishnet.environment import shared_cores, usable_cores
+from fishnet.errors import BadInput
+from fishnet.files import write_whole
+from fishnet.jobs.executors import executor_named
+from fishnet.jobs.parts import Part, run_parts
+
+from .composing import config_dir
+from .quoting import quote
+
+OWN = ("parts", "executor", "executor_args", "overwrite")
+COMMANDS = "commands.json"  # in the folder of the parts: what each of them was started with
+
+
+def check_parting(config: DictConfig) -> None:
+    """Refuse keys that contradict `parts`, and those that mean nothing without it."""
+    if not isinstance(config.executor_args, DictConfig):
+        raise BadInput(f"executor_args={config.executor_args}: these are settings in braces, as {{gpus: [0, 1]}}.")
+    if config.parts is None:
+        if config.executor != "local" or config.executor_args:
+            raise BadInput("executor= and executor_args= are of several commands: say how many, as parts=8.")
+    elif config.part is not None:
+        raise BadInput(f"parts={config.parts} runs all parts, and part={config.part} is one of them: leave one out.")
+
+
+def parts_folder(out: Path) -> Path:
+    """What the parts of `out` leave beside it until they are joined: their lines, and tables of their own."""
+    return out.with_name(f"{out.name}.parts")
+
+
+def make_parts(verb: str, config: DictConfig, out: Path, *, own_out: str | None = None) -> None:
+    """Run the command that was typed as `config.parts` commands, and wait for them.
+
+    Args:
+        verb: which takes `part=i/n`, and goes on where it was ended.
+        config: of the whole.
+        out: what the whole will write; the parts' lines are kept beside it.
+        own_out: the name of a file in `parts_folder` that the parts write in the place of `out`; parts that are there
+            are not made again.
+    """
+    folder, many = parts_folder(out), config.parts
+    typed = [text for text in HydraConfig.get().overrides.task if _key(text) not in OWN]
+    model = Path(config.checkpoint).stat()
+    about = {"typed": sorted(typed), "parts": many, "model": [model.st_size, model.st_mtime_ns]}
+    _begin(folder, about, overwrite=config.overwrite)
+    arguments = [text for text in typed if own_out is None or _key(text) != "out"]
+    arguments += [f"overwrite={config.overwrite}"] if own_out is None else [f"out={quote(str(folder / own_out))}"]
+    settings = OmegaConf.to_container(config.executor_args)
+    assert isinstance(settings, dict)
+    local = config.executor == "local"
+    at_once = min(many, len(settings.get("gpus", ())) or usable_cores()) if local else many
+    shared = [f"{key}={value}" for key, value in shared_cores(at_once).items()] if local else []
+    command = ["env", *shared, sys.executable, "-m", f"fishnet.commands.{verb}", *config_dir(), *arguments]
+    numbers = [number for number in range(1, many + 1) if own_out is None or not _made(folder, own_out, number, many)]
+    executor = executor_named(
+        config.executor, home=Path.cwd(), logs=folder / "submitted", limit=None, settings=settings  # type: ignore[arg-type]
+    )  # fmt: skip
+    parts = [Part(f"{n}/{many}", [*command, f"part={n}/{many}"], folder / f"{n}-of-{many}.log") for n in numbers]
+    run_parts(executor, parts, at_once, {"predict": "predicting", "explain": "explaining"}[verb])
+
+
+def parts_are_joined(out: Path) -> None:
+    """Take away what the parts have left."""
+    shutil.rmtree(parts_folder(out), ignore_errors=True)
+
+
+def _begin(folder: Path, about: dict, *, overwrite: bool) -> None:
+    """A folder for the parts; that of the same command goes on, that of another is replaced where it may be."""
+    known = folder / COMMANDS
+    if known.is_file() and known.read_text(errors="replace") == json.dumps(about):
+        return
+    if folder.exists() and any(folder.iterdir()):
+        if not known.is_file():
+            raise BadInput(f"{folder} is in the way of the parts: choose another out=, or move it.")
+        if not overwrite:
+            raise BadInput(
+                f"{folder} holds parts of another command: say overwrite=true to begin anew, or choose another out=."
+            )
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(known, json.dumps(about))
+
+
+def _made(folder: Path, name: str, number: int, many: int) -> bool:
+    """Whether this part is whole: it takes its name at its end."""
+    file = folder / name
+    return file.with_name(f"{file.stem}.{number}-of-{many}{file.suffix}").exists()
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").split("=")[0].split(".")[0]
