@@ -45,7 +45,11 @@ OURS = {
     "fitted, then 3e-4": [*CAREFUL, *FITTED, "model.lr=0.0003"],
     "fitted, then 1e-4": [*CAREFUL, *FITTED, "model.lr=0.0001"],
     "fitted or 1e-3": [*CAREFUL, *CHOSEN, "model.lr=0.001"],
+    "fitted or 2e-3": [*CAREFUL, *CHOSEN, "model.lr=0.002"],
     "fine_tune": ["experiment=fine_tune"],
+    "fine_tune at 5e-4": ["experiment=fine_tune", "model.lr=0.0005"],
+    "fine_tune, statistics of batches": ["experiment=fine_tune", "model.keep_statistics=false"],
+    "fine_tune, any epoch": ["experiment=fine_tune", "callbacks.best.among=all"],
     "one cycle, layers 0.8, smoothed": [*CAREFUL, *LAYERS, "model.label_smoothing=0.1"],
     "one cycle, layers 0.8, smoothed, mixed": [*CAREFUL, *LAYERS, "model.label_smoothing=0.1", "model.mixup=0.2"],
 }  # fmt: skip

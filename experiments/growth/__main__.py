@@ -111,8 +111,8 @@ lines = [
 
 def study_stages(size: int, home: Path) -> Stages:
     """A grid of so many trainings, two at a time."""
-    from fishnet.studies.engine import Engine
     from fishnet.jobs.executors import executor_named
+    from fishnet.studies.engine import Engine
     from fishnet.studies.journal import Journal
     from fishnet.studies.pool import Pool
     from fishnet.studies.protocol import parse

@@ -1,7 +1,7 @@
 """Checkpoints that survive a kill (written beside the old one and renamed, with a digest), and early stopping."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytorch_lightning as L
 import torch
@@ -28,9 +28,12 @@ class BestCheckpoint(ModelCheckpoint):
 
     Args:
         monitor: one of `fishnet.measure.metrics.MONITORS`, or of a GAN one of GAN_MONITORS.
+        among: `all` epochs, or the `last` alone. Beside either stands what can answer before the first epoch. A rate
+            that rises and falls in one cycle has its best network at its end; an epoch in its middle that a few
+            validation photos prefer is luck.
     """
 
-    def __init__(self, *, monitor: str = "val/f1_macro") -> None:
+    def __init__(self, *, monitor: str = "val/f1_macro", among: Literal["all", "last"] = "all") -> None:
         super().__init__(
             filename="best",
             monitor=monitor,
@@ -40,6 +43,7 @@ class BestCheckpoint(ModelCheckpoint):
             save_on_train_epoch_end=False,
             save_weights_only=False,
         )
+        self.among = among
         self.loss_of_best = float("inf")
         self._before_training = False
 
@@ -66,6 +70,8 @@ class BestCheckpoint(ModelCheckpoint):
 
     def check_monitor_top_k(self, trainer: L.Trainer, current: Tensor | None = None) -> bool:
         """Whether this epoch becomes the best; all processes decide alike."""
+        if self.among == "last" and trainer.current_epoch + 1 < (trainer.max_epochs or 0):
+            return False
         loss = float(trainer.callback_metrics.get("val/loss", float("inf")))
         better = super().check_monitor_top_k(trainer, current)
         if not better and current is not None and current == self.best_model_score:

@@ -67,6 +67,11 @@ def validate(config: DictConfig, verb: str, *, multirun: bool = False) -> None:
     _check_network(config)
     _check_monitors(config)
     _check_user_folders(config)
+    if OmegaConf.select(config, "callbacks.best.among") == "last" and config.callbacks.get("early_stopping"):
+        raise BadInput(
+            "callbacks.best.among=last keeps the last epoch, and early stopping would make that another one: say "
+            "callbacks.early_stopping=null."
+        )
     if config.get("tune") is not None:
         _check_tuning(config)
     if "data" in config:
@@ -212,6 +217,11 @@ def check_head(config: DictConfig) -> None:
         raise BadInput(
             "model.head=logistic is fitted on what a network can tell already: say model.pretrained=true, and "
             "model.freeze=backbone where nothing but this layer is to learn."
+        )
+    if config.model.get("keep_statistics", False) and not config.model.pretrained:
+        raise BadInput(
+            "model.keep_statistics=true: a network that begins from nothing has none to keep: leave it out, or say "
+            "model.pretrained=true."
         )
     if head == "logistic" and frozen and config.get("tune"):
         raise BadInput("tune=lr: model.head=logistic has no learning rate.")

@@ -205,3 +205,11 @@ def frozen_to_eval(network: nn.Module) -> None:
         parameters = list(module.parameters())
         if parameters and not any(p.requires_grad for p in parameters):
             module.eval()
+
+
+def statistics_to_eval(network: nn.Module) -> None:
+    """Let batch normalisation use the means and variances that the network came with, also in training: those of a few
+    photos would move all features at once, however small the rate."""
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()

@@ -21,7 +21,7 @@ from fishnet.measure.running import RunningCounts, RunningLoss
 from fishnet.ranges import Above, AtLeast, Between, FromToBelow, Within, check_ranges
 from fishnet.text import slugs
 
-from .backbones import build_backbone, freeze_backbone, frozen_to_eval, single_head
+from .backbones import build_backbone, freeze_backbone, frozen_to_eval, single_head, statistics_to_eval
 from .checkpoint import BEFORE_TRAINING
 from .familiarity import Familiarity
 from .mixing import Partner, mixed
@@ -43,6 +43,8 @@ class ImageClassifier(L.LightningModule):
         head: how the classifier layer learns: `linear` is trained as all else, `logistic` is fitted on the features of
             the photos, exactly and in seconds; where the backbone is not frozen, all is trained on from there.
         head_refit: of `logistic` with a frozen backbone: fitted on validation photos too before the test.
+        keep_statistics: batch normalisation keeps the means and variances that the network came with; its scales and
+            shifts learn.
         dropout: the share of features left out before the classifier layer in training.
         image_size: side of the square that the network sees; null takes the backbone's own.
         fit: how a photo becomes a square: `crop` shows its middle, `pad` all of it on a plain ground, `squash` all of
@@ -77,6 +79,7 @@ class ImageClassifier(L.LightningModule):
         freeze: Literal["none", "backbone"] | int = "none",
         head: Literal["linear", "logistic"] = "linear",
         head_refit: bool = False,
+        keep_statistics: bool = False,
         dropout: Annotated[float, FromToBelow(0, 1)] = 0.0,
         image_size: int | None = None,
         fit: Literal["auto", "crop", "pad", "squash"] = "crop",
@@ -169,6 +172,8 @@ class ImageClassifier(L.LightningModule):
     def train(self, mode: bool = True):
         super().train(mode)
         frozen_to_eval(self.network)
+        if self.hparams["keep_statistics"]:
+            statistics_to_eval(self.network)
         return self
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:

@@ -131,8 +131,8 @@ def test_of_epochs_as_good_the_one_with_the_lowest_loss_is_kept(tmp_path):
 
     photos = torch.utils.data.DataLoader(torch.zeros(1, 1))
 
-    def fitted(epochs: int, resume: str | None = None) -> BestCheckpoint:
-        best = BestCheckpoint()
+    def fitted(epochs: int, resume: str | None = None, **settings: str) -> BestCheckpoint:
+        best = BestCheckpoint(**settings)
         trainer = quiet_trainer(
             tmp_path, max_epochs=epochs, callbacks=[best, LastCheckpoint()], enable_checkpointing=True
         )
@@ -144,6 +144,8 @@ def test_of_epochs_as_good_the_one_with_the_lowest_loss_is_kept(tmp_path):
         best = fitted(epochs, resume=str(tmp_path / "checkpoints" / "last.ckpt") if kept else None)
         kept.append(read_epoch(best))
     assert kept == [0, 0, 2, 2, 4, 4]
+    assert read_epoch(fitted(4, among="last")) == 3
+    assert read_epoch(fitted(6, among="last", resume=str(tmp_path / "checkpoints" / "last.ckpt"))) == 5
 
 
 VALUES = [(0.5, 2.0), (0.5, 2.5), (0.5, 1.0), (0.4, 0.1), (0.6, 3.0), (0.5, 0.5)]

@@ -85,6 +85,8 @@ def test_an_epoch_that_makes_it_worse_is_not_kept(fishnet, shapes, tmp_path):
         (["model.head_refit=true"], "only model.head=logistic of a frozen backbone"),
         ([*FITTED, "tune=lr"], "model.head=logistic has no learning rate"),
         (["model.head=ridge"], "model.head=ridge"),
+        (["model.keep_statistics=true"], "has none to keep"),
+        (["callbacks.best.among=last"], "say callbacks.early_stopping=null"),
     ],
 )
 def test_what_cannot_be_fitted_is_one_sentence(fishnet, shapes, words, sentence):

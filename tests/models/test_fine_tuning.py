@@ -54,6 +54,19 @@ def test_only_training_smooths_labels_and_a_mixed_loss_is_that_of_both_labels():
     assert model.loss(logits, weighed, "train") == pytest.approx(smooth.item(), rel=1e-5)
 
 
+def test_statistics_that_are_kept_and_scales_that_learn(shapes, tmp_path):
+    data = ImageFolderData(root=str(shapes), image_size=32, batch_size=8)
+    small = {"backbone": "test_resnet", "image_size": 32}
+    for keep in (True, False):
+        model = ImageClassifier(classes=data.classes, **small, keep_statistics=keep)
+        before = {name: value.clone() for name, value in model.network.state_dict().items()}
+        quiet_trainer(tmp_path / str(keep), max_epochs=1).fit(model, datamodule=data)
+        after = model.network.state_dict()
+        statistics = [name for name in after if name.endswith(("running_mean", "running_var", "num_batches_tracked"))]
+        assert statistics and all(torch.equal(after[name], before[name]) == keep for name in statistics)
+        assert not torch.equal(after["bn1.weight"], before["bn1.weight"])
+
+
 def test_all_of_it_trains_and_the_rate_is_that_of_the_classifier_layer(shapes, tmp_path):
     data = ImageFolderData(root=str(shapes), image_size=32, batch_size=8)
     rates: list[float] = []
