@@ -37,7 +37,7 @@ from omegaconf import DictConfig
 
 from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.entry import start
-from fishnet.config.parting import check_parting, make_parts, parts_are_joined
+from fishnet.config.parting import check_many, check_parting, make_parts, parts_are_joined
 from fishnet.config.validate import check_outside, check_writable, validate
 from fishnet.data.listing import FolderSource
 from fishnet.environment import keep_freed_memory
@@ -126,6 +126,8 @@ def explain(config: DictConfig) -> dict[str, float]:
         found = loose_photos(config.images)
         photos, above = found.files, found.folder.absolute()
     if config.parts is not None:
+        if not stream:
+            check_many(config, len(photos))
         make_parts("explain", config, out)
     import torch
 

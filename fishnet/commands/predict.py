@@ -34,7 +34,7 @@ from fishnet import __version__
 from fishnet.cells import defused_row
 from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.entry import start
-from fishnet.config.parting import check_parting, make_parts, parts_are_joined, parts_folder
+from fishnet.config.parting import check_many, check_parting, make_parts, parts_are_joined, parts_folder
 from fishnet.config.validate import check, check_writable, constructor, validate
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
@@ -151,7 +151,8 @@ def predict_in_parts(config: DictConfig, out: Path) -> dict[str, float]:
     """Each part by a command of its own, all at a time, and their tables joined."""
     from fishnet.data.observations import loose_photos
 
-    loose_photos(config.images)  # what is wrong with them is said here, and not by each part
+    photos = loose_photos(config.images)  # what is wrong with them is said here, and not by each part
+    check_many(config, len(photos.table))
     make_parts("predict", config, out, own_out="part.csv")
     found = joined(str(parts_folder(out)), out)
     parts_are_joined(out)

@@ -13,6 +13,7 @@ from fishnet.errors import BadInput
 from fishnet.files import write_whole
 from fishnet.jobs.executors import executor_named
 from fishnet.jobs.parts import Part, run_parts
+from fishnet.text import counted
 
 from .composing import config_dir
 from .quoting import quote
@@ -30,6 +31,12 @@ def check_parting(config: DictConfig) -> None:
             raise BadInput("executor= and executor_args= are of several commands: say how many, as parts=8.")
     elif config.part is not None:
         raise BadInput(f"parts={config.parts} runs all parts, and part={config.part} is one of them: leave one out.")
+
+
+def check_many(config: DictConfig, photos: int) -> None:
+    """Refuse more parts than there are photos."""
+    if config.parts > photos:
+        raise BadInput(f"parts={config.parts}: images={config.images} holds {counted(photos, 'photo')}: take fewer.")
 
 
 def parts_folder(out: Path) -> Path:

@@ -50,6 +50,7 @@ def test_a_table_made_in_parts_is_that_of_one_command(fishnet, lake, tmp_path, s
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["parted.csv"]
 
 
+@pytest.mark.slow
 def test_maps_made_in_parts_are_those_of_one_command(fishnet, lake, tmp_path):
     assert fishnet("explain", *lake, "out=whole", "pictures=1").status == 0
     ended = fishnet("explain", *lake, "out=parted", "pictures=1", "parts=2")
@@ -59,6 +60,7 @@ def test_maps_made_in_parts_are_those_of_one_command(fishnet, lake, tmp_path):
     assert not (tmp_path / "parted.parts").exists()
 
 
+@pytest.mark.slow
 def test_parts_of_another_command_are_refused_or_replaced(fishnet, lake, tmp_path, started):
     names, failing = started
     failing.update(("1/2", "2/2"))
@@ -87,6 +89,7 @@ def test_parts_of_another_command_are_refused_or_replaced(fishnet, lake, tmp_pat
         (["parts=2", "executor_args=7"], "settings in braces"),
         (["parts=2", "executor=submitit", "executor_args={cluster: lokal}"], "executor_args"),
         (["parts=2", "images=nowhere"], "nowhere"),
+        (["parts=12"], "holds 11 photos: take fewer"),
     ],
 )
 def test_keys_that_contradict_each_other(fishnet, lake, tmp_path, arguments, word):
@@ -96,7 +99,11 @@ def test_keys_that_contradict_each_other(fishnet, lake, tmp_path, arguments, wor
 
 
 def test_explain_refuses_them_too(fishnet, lake):
-    for arguments, word in ((["parts=2", "part=1/2"], "leave one out"), (["executor=ray"], "as parts=8")):
+    for arguments, word in (
+        (["parts=2", "part=1/2"], "leave one out"),
+        (["executor=ray"], "as parts=8"),
+        (["parts=12"], "holds 11 photos: take fewer"),
+    ):
         ended = fishnet("explain", *lake, *arguments)
         assert ended.status == 2 and word in ended.err, ended.err
 
