@@ -14,8 +14,21 @@ from fishnet.models.classifier import ImageClassifier
 from fishnet.models.features import has_features, kept_features
 from fishnet.models.interface import Classifier
 from fishnet.models.logistic import chosen, fitted
+from fishnet.models.optimisation import scale_rates
+from fishnet.text import counted
 
 log = logging.getLogger("fishnet")
+
+
+FULL_RATE_AT = 0.25  # the share of validation photos that the fitted layer gets wrong
+
+
+def share_of_rate(wrong: int, many: int) -> float:
+    """What `model.lr_by_error` takes of the rate, where the fitted layer gets so many of the validation photos wrong.
+
+    One photo is counted as wrong and one as right besides: a few that are right do not show that all are.
+    """
+    return min(1.0, (wrong + 1) / (many + 2) / FULL_RATE_AT)
 
 
 class LogisticHead(L.Callback):
@@ -55,6 +68,13 @@ class LogisticHead(L.Callback):
         else:
             logits, labels = val.features @ layer.weight.T + layer.bias, torch.from_numpy(val.labels)
             model.answered_before_training(torch.from_numpy(logits).to(model.device), labels.to(model.device))
+            if model.hparams["lr_by_error"]:
+                wrong, many = int((logits.argmax(axis=1) != val.labels).sum()), len(val.labels)
+                share = share_of_rate(wrong, many)
+                schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
+                scale_rates(trainer.optimizers, schedulers, share)
+                words = (wrong, counted(many, "validation photo"), share, model.hparams["lr"])
+                log.info("It gets %d of %s wrong: the rate is %.2f times model.lr=%g.", *words)
 
     def _computed(self, model: Classifier, data: Any) -> tuple[Known, Known]:
         """Of the training and of the validation photos, as they are evaluated."""

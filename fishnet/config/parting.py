@@ -58,21 +58,21 @@ def make_parts(verb: str, config: DictConfig, out: Path, *, own_out: str | None 
     typed = [text for text in HydraConfig.get().overrides.task if _key(text) not in OWN]
     model = Path(config.checkpoint).stat()
     about = {"typed": sorted(typed), "parts": many, "model": [model.st_size, model.st_mtime_ns]}
-    _begin(folder, about, overwrite=config.overwrite)
-    arguments = [text for text in typed if own_out is None or _key(text) != "out"]
-    arguments += [f"overwrite={config.overwrite}"] if own_out is None else [f"out={quote(str(folder / own_out))}"]
+    _check_begun(folder, about, overwrite=config.overwrite)
     settings = OmegaConf.to_container(config.executor_args)
-    assert isinstance(settings, dict)
-    local = config.executor == "local"
-    at_once = min(many, len(settings.get("gpus", ())) or usable_cores()) if local else many
-    shared = [f"{key}={value}" for key, value in shared_cores(at_once).items()] if local else []
-    command = ["env", *shared, sys.executable, "-m", f"fishnet.commands.{verb}", *config_dir(), *arguments]
-    numbers = [number for number in range(1, many + 1) if own_out is None or not _made(folder, own_out, number, many)]
     executor = executor_named(
         config.executor, home=Path.cwd(), logs=folder / "submitted", limit=None, settings=settings  # type: ignore[arg-type]
     )  # fmt: skip
+    _begin(folder, about)
+    arguments = [text for text in typed if own_out is None or _key(text) != "out"]
+    arguments += [f"overwrite={config.overwrite}"] if own_out is None else [f"out={quote(str(folder / own_out))}"]
+    local = config.executor == "local"
+    at_once = min(many, len(config.executor_args.get("gpus", ())) or usable_cores()) if local else many
+    shared = [f"{key}={value}" for key, value in shared_cores(at_once).items()] if local else []
+    command = ["env", *shared, sys.executable, "-m", f"fishnet.commands.{verb}", *config_dir(), *arguments]
+    numbers = [number for number in range(1, many + 1) if own_out is None or not _made(folder, own_out, number, many)]
     parts = [Part(f"{n}/{many}", [*command, f"part={n}/{many}"], folder / f"{n}-of-{many}.log") for n in numbers]
-    run_parts(executor, parts, at_once, {"predict": "predicting", "explain": "explaining"}[verb])
+    run_parts(executor, parts, at_once, f"{verb}ing")
 
 
 def parts_are_joined(out: Path) -> None:
@@ -80,21 +80,29 @@ def parts_are_joined(out: Path) -> None:
     shutil.rmtree(parts_folder(out), ignore_errors=True)
 
 
-def _begin(folder: Path, about: dict, *, overwrite: bool) -> None:
-    """A folder for the parts; that of the same command goes on, that of another is replaced where it may be."""
-    known = folder / COMMANDS
-    if known.is_file() and known.read_text(errors="replace") == json.dumps(about):
+def _check_begun(folder: Path, about: dict, *, overwrite: bool) -> None:
+    """Refuse a folder that is not of parts, and parts of another command unless they may be replaced."""
+    if not folder.is_dir() or not any(folder.iterdir()) or _is_of(folder, about):
         return
-    if folder.exists() and any(folder.iterdir()):
-        if not known.is_file():
-            raise BadInput(f"{folder} is in the way of the parts: choose another out=, or move it.")
-        if not overwrite:
-            raise BadInput(
-                f"{folder} holds parts of another command: say overwrite=true to begin anew, or choose another out=."
-            )
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(known, json.dumps(about))
+    if not (folder / COMMANDS).is_file():
+        raise BadInput(f"{folder} is in the way of the parts: choose another out=, or move it.")
+    if not overwrite:
+        raise BadInput(
+            f"{folder} holds parts of another command: say overwrite=true to begin anew, or choose another out=."
+        )
+
+
+def _begin(folder: Path, about: dict) -> None:
+    """The folder of the parts; that of another command is emptied."""
+    if not _is_of(folder, about):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        write_whole(folder / COMMANDS, json.dumps(about))
+
+
+def _is_of(folder: Path, about: dict) -> bool:
+    known = folder / COMMANDS
+    return known.is_file() and known.read_text(errors="replace") == json.dumps(about)
 
 
 def _made(folder: Path, name: str, number: int, many: int) -> bool:

@@ -218,6 +218,11 @@ def check_head(config: DictConfig) -> None:
             "model.head=logistic is fitted on what a network can tell already: say model.pretrained=true, and "
             "model.freeze=backbone where nothing but this layer is to learn."
         )
+    if config.model.get("lr_by_error", False) and (head != "logistic" or frozen):
+        raise BadInput(
+            "model.lr_by_error=true goes by the fitted layer under which all is trained: say model.head=logistic, "
+            "without model.freeze=backbone."
+        )
     if config.model.get("keep_statistics", False) and not config.model.pretrained:
         raise BadInput(
             "model.keep_statistics=true: a network that begins from nothing has none to keep: leave it out, or say "

@@ -72,8 +72,7 @@ class Local(Executor):
     def __init__(self, home: Path, settings: Mapping[str, Any]) -> None:
         gpus = settings.get("gpus", [])
         if set(settings) - {"gpus"} or not isinstance(gpus, list):
-            example = "{gpus: [0, 1]}; jobs=2 says how many at a time."
-            raise BadInput(f"executor_args: executor=local takes gpus alone, as {example}")
+            raise BadInput("executor_args: executor=local takes gpus alone, as {gpus: [0, 1]}.")
         self.home = home
         self._users: dict[str, list[Running]] = {str(gpu): [] for gpu in gpus}
 

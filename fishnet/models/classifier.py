@@ -52,6 +52,8 @@ class ImageClassifier(L.LightningModule):
         preprocess: steps before the network, of `crop`, `autocontrast`, `equalize` and `whiten`.
         optimizer: a name of timm's, such as `sgd`, `adam`, `adamw`, `adamax` or `rmsprop`.
         lr: the learning rate.
+        lr_by_error: above a fitted classifier layer, lr counts in full where that gets a quarter of the validation
+            photos wrong or more, and in proportion where fewer: it has more to lose there than to gain.
         momentum: of optimisers that have one.
         weight_decay: applied to every parameter that learns.
         layer_decay: each layer's rate is that of the layer above times this; below 1, biases and norms have no weight
@@ -86,6 +88,7 @@ class ImageClassifier(L.LightningModule):
         preprocess: list[str] | None = None,
         optimizer: str = "sgd",
         lr: Annotated[float, Above(0)] = 0.01,
+        lr_by_error: bool = False,
         momentum: Annotated[float, FromToBelow(0, 1)] = 0.9,
         weight_decay: Annotated[float, AtLeast(0)] = 1e-4,
         layer_decay: Annotated[float, Within(0, 1)] = 1.0,

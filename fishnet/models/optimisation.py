@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from fishnet.errors import BadInput
 from fishnet.text import nearest
@@ -93,6 +93,16 @@ def make_scheduler(
     if name == "one_cycle":
         return lr_scheduler.LambdaLR(optimizer, lambda step: one_cycle(step, steps() if step else 1))
     return None
+
+
+def scale_rates(optimizers: Iterable[optim.Optimizer], schedulers: Iterable[Any], share: float) -> None:
+    """Multiply all rates before the first step; a run that goes on has them in the state of both."""
+    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+        for key in {"lr", "initial_lr"} & set(group):
+            group[key] *= share
+    for scheduler in schedulers:
+        if hasattr(scheduler, "base_lrs"):
+            scheduler.base_lrs = [rate * share for rate in scheduler.base_lrs]
 
 
 def one_cycle(step: int, steps: int) -> float:

@@ -32,7 +32,8 @@ FORMER_NAMES = {
 LATER = {
     "data.curation": None, "data.layout": "centred", "callbacks.heatmaps.maps": 128, "model.fit": "crop",
     "data.most_megapixels": 100, "model.head": "linear", "model.head_refit": False, "model.layer_decay": 1.0,
-    "model.label_smoothing": 0.0, "model.mixup": 0.0, "model.keep_statistics": False, "callbacks.best.among": "all",
+    "model.label_smoothing": 0.0, "model.mixup": 0.0, "model.keep_statistics": False, "model.lr_by_error": False,
+    "callbacks.best.among": "all",
 }  # fmt: skip
 PATHS = ("data.root", "data.manifest", "data.split_file", "model.pretrained")
 

@@ -36,8 +36,9 @@ def test_above_a_network_that_is_trained_too_it_is_where_the_training_begins(fis
              "trainer.accelerator=cpu", "test=false", "callbacks.heatmaps=null"]  # fmt: skip
     assert fishnet("train", *words, "out=frozen").status == 0
     words = [*words, "model.freeze=none", "trainer.max_epochs=1"]
-    ended = fishnet("train", *words, "model.lr=1e-12", "out=begun")
+    ended = fishnet("train", *words, "model.lr=1e-12", "model.lr_by_error=true", "out=begun")
     assert ended.status == 0 and "The classifier layer is fitted" in ended.out + ended.err
+    assert "wrong: the rate is" in ended.out + ended.err
     layers = [
         {name: value for name, value in weights.items() if name.startswith("network.fc")}
         for weights in (
@@ -86,6 +87,7 @@ def test_an_epoch_that_makes_it_worse_is_not_kept(fishnet, shapes, tmp_path):
         ([*FITTED, "tune=lr"], "model.head=logistic has no learning rate"),
         (["model.head=ridge"], "model.head=ridge"),
         (["model.keep_statistics=true"], "has none to keep"),
+        (["model.lr_by_error=true"], "say model.head=logistic"),
         (["callbacks.best.among=last"], "say callbacks.early_stopping=null"),
     ],
 )

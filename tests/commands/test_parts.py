@@ -87,6 +87,7 @@ def test_parts_of_another_command_are_refused_or_replaced(fishnet, lake, tmp_pat
         (["executor_args={gpus: [0]}"], "say how many, as parts=8"),
         (["parts=2", "executor=slurm"], "choose from local, submitit, ray"),
         (["parts=2", "executor_args=7"], "settings in braces"),
+        (["parts=2", "executor_args={gpus: 0}"], "takes gpus alone"),
         (["parts=2", "executor=submitit", "executor_args={cluster: lokal}"], "executor_args"),
         (["parts=2", "images=nowhere"], "nowhere"),
         (["parts=12"], "holds 11 photos: take fewer"),
@@ -95,7 +96,7 @@ def test_parts_of_another_command_are_refused_or_replaced(fishnet, lake, tmp_pat
 def test_keys_that_contradict_each_other(fishnet, lake, tmp_path, arguments, word):
     ended = fishnet("predict", *lake, "out=a.csv", *arguments)
     assert ended.status == 2 and word in ended.err and ended.err.count("fishnet:") == 1, ended.err
-    assert not (tmp_path / "a.csv").exists()
+    assert not (tmp_path / "a.csv").exists() and not (tmp_path / "a.csv.parts").exists()
 
 
 def test_explain_refuses_them_too(fishnet, lake):

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from fishnet import ImageClassifier, ImageFolderData
+from fishnet.callbacks.logistic import share_of_rate
 from fishnet.models.mixing import mixed
-from fishnet.models.optimisation import layer_groups, one_cycle
+from fishnet.models.optimisation import layer_groups, make_optimizer, make_scheduler, one_cycle, scale_rates
 from tests.support.trainers import quiet_trainer
 
 SMALL = {"backbone": "cnn", "backbone_args": {"filters": [4, 4], "dense": 0}, "image_size": 32}
@@ -30,6 +31,26 @@ def test_one_cycle_rises_for_a_quarter_and_ends_at_nothing():
     assert rates.index(max(rates)) == 25 and max(rates) == 1
     assert rates[0] == pytest.approx(0.04) and rates[100] == pytest.approx(0, abs=1e-9)
     assert rates[120] == pytest.approx(0, abs=1e-9)  # of a run that goes on beyond what it was planned for
+
+
+def test_scaled_rates_are_those_of_all_steps():
+    model = nn.Linear(2, 2)
+    optimizer = make_optimizer([*model.parameters()], name="adamw", lr=0.1, momentum=0.9, weight_decay=0.0)
+    scheduler = make_scheduler(optimizer, name="one_cycle", epochs=1, patience=1, factor=0.1, steps=lambda: 20)
+    scale_rates([optimizer], [scheduler], 0.25)
+    rates = []
+    for _ in range(20):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert rates == pytest.approx([0.025 * one_cycle(step, 20) for step in range(20)])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "many", "share"), [(0, 10, 1 / 3), (1, 30, 0.25), (40, 126, 1.0), (0, 998, 0.004), (100, 100, 1.0)]
+)
+def test_the_rate_follows_from_what_the_fitted_layer_gets_wrong(wrong, many, share):
+    assert share_of_rate(wrong, many) == pytest.approx(share)
 
 
 def test_mixed_photos_are_weighed_means_and_their_share_follows_from_the_step():

@@ -24,7 +24,7 @@ def test_an_executor_that_cannot_be(tmp_path):
 
     with pytest.raises(BadInput, match="executor=slurm: choose from local, submitit, ray"):
         asked("slurm")
-    with pytest.raises(BadInput, match="jobs=2"):
+    with pytest.raises(BadInput, match="takes gpus alone"):
         asked("local", cpus=2)
     with pytest.raises(BadInput, match="executor_args"):
         asked("submitit", cluster="lokal")
