@@ -25,6 +25,7 @@ class DurableCheckpointIO(TorchCheckpointIO):
 
 class BestCheckpoint(ModelCheckpoint):
     """best.ckpt: the epoch with the best monitored value, and of several as good the one with the lowest `val/loss`.
+    What could answer before the first epoch is only given up for a better value.
 
     Args:
         monitor: one of `fishnet.measure.metrics.MONITORS`, or of a GAN one of GAN_MONITORS.
@@ -57,7 +58,7 @@ class BestCheckpoint(ModelCheckpoint):
         self.best_model_path = self.kth_best_model_path = path
         self.best_model_score = self.kth_value = self.current_score = value
         self.best_k_models = {path: value}
-        self.loss_of_best = values["val/loss"]
+        self.loss_of_best = float("-inf")
         self._before_training = True
         try:
             trainer.save_checkpoint(path, weights_only=False)

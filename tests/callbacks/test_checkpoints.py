@@ -111,45 +111,52 @@ def test_another_error_while_writing_is_not_taken_for_a_full_disk(tmp_path, erro
     assert verified(path)
 
 
-def test_of_epochs_as_good_the_one_with_the_lowest_loss_is_kept(tmp_path):
-    class Scripted(L.LightningModule):
-        """Logs these values, an epoch each."""
+class Scripted(L.LightningModule):
+    """Logs these values, an epoch each; `before` is what it has before the first."""
 
-        def __init__(self):
-            super().__init__()
-            self.weight = torch.nn.Parameter(torch.zeros(()))
+    VALUES = ((0.5, 2.0), (0.5, 2.5), (0.5, 1.0), (0.4, 0.1), (0.6, 3.0), (0.5, 0.5))
 
-        def training_step(self, batch, batch_idx):
-            return self.weight * 0
+    def __init__(self, before: tuple[float, float] | None = None):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.before_training = dict(zip(("val/f1_macro", "val/loss"), before, strict=True)) if before else {}
 
-        def validation_step(self, batch, batch_idx):
-            f1, loss = VALUES[self.current_epoch]
-            self.log_dict({"val/f1_macro": f1, "val/loss": loss})
+    def training_step(self, batch, batch_idx):
+        return self.weight * 0
 
-        def configure_optimizers(self):
-            return torch.optim.SGD(self.parameters(), lr=0.1)
+    def validation_step(self, batch, batch_idx):
+        self.log_dict(dict(zip(("val/f1_macro", "val/loss"), self.VALUES[self.current_epoch], strict=True)))
 
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+@pytest.fixture
+def best_of(tmp_path):
+    """The epoch that best.ckpt has after so many epochs."""
     photos = torch.utils.data.DataLoader(torch.zeros(1, 1))
 
-    def fitted(epochs: int, resume: str | None = None, **settings: str) -> BestCheckpoint:
+    def run(epochs: int, *, before: tuple[float, float] | None = None, resume: bool = False, **settings: str) -> int:
         best = BestCheckpoint(**settings)
         trainer = quiet_trainer(
             tmp_path, max_epochs=epochs, callbacks=[best, LastCheckpoint()], enable_checkpointing=True
         )
-        trainer.fit(Scripted(), photos, photos, ckpt_path=resume)
-        return best
+        last = str(tmp_path / "checkpoints" / "last.ckpt")
+        trainer.fit(Scripted(before), photos, photos, ckpt_path=last if resume else None)
+        return torch.load(best.best_model_path, weights_only=True)["epoch"]
 
-    kept = []
-    for epochs in range(1, len(VALUES) + 1):
-        best = fitted(epochs, resume=str(tmp_path / "checkpoints" / "last.ckpt") if kept else None)
-        kept.append(read_epoch(best))
-    assert kept == [0, 0, 2, 2, 4, 4]
-    assert read_epoch(fitted(4, among="last")) == 3
-    assert read_epoch(fitted(6, among="last", resume=str(tmp_path / "checkpoints" / "last.ckpt"))) == 5
+    return run
 
 
-VALUES = [(0.5, 2.0), (0.5, 2.5), (0.5, 1.0), (0.4, 0.1), (0.6, 3.0), (0.5, 0.5)]
+def test_of_epochs_as_good_the_one_with_the_lowest_loss_is_kept(best_of):
+    assert [best_of(epochs, resume=epochs > 1) for epochs in range(1, 7)] == [0, 0, 2, 2, 4, 4]
 
 
-def read_epoch(best) -> int:
-    return torch.load(best.best_model_path, weights_only=True)["epoch"]
+def test_of_the_epochs_the_last_alone(best_of):
+    assert best_of(4, among="last") == 3
+    assert best_of(6, among="last", resume=True) == 5
+
+
+def test_what_can_answer_before_training_is_given_up_for_a_better_value_alone(best_of):
+    assert best_of(4, before=(0.5, 9.0)) == -1
+    assert best_of(5, before=(0.5, 9.0), resume=True) == 4
