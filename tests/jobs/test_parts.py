@@ -1,5 +1,6 @@
 """A command as several at a time."""
 
+import os
 import sys
 
 import psutil
@@ -70,3 +71,22 @@ def test_an_interrupted_command_ends_its_parts(local, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run_parts(local, [part(tmp_path, "1", code)], 1, "working")
     assert not psutil.pid_exists(int(pid.read_text()))
+
+
+def test_slurm_gets_all_parts_as_a_single_array(tmp_path, monkeypatch):
+    """As far as its `sbatch` sees it: there is no Slurm here."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name, text in {"srun": "exit 0", "sbatch": 'cat "$1" >> "$CALLS"; echo Submitted batch job 12'}.items():
+        (tools / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools), prepend=os.pathsep)
+    monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
+    settings = {"slurm_partition": "gpu", "gpus_per_node": 1}
+    executor = executor_named("submitit", home=tmp_path, logs=tmp_path / "logs", limit=None, settings=settings)
+    with executor.together():
+        for number in range(3):
+            executor.start([sys.executable, "-c", f"print({number})"], tmp_path / "errors")
+    lines = (tmp_path / "calls").read_text().splitlines()
+    assert len([line for line in lines if line.startswith("#!")]) == 1
+    assert "#SBATCH --array=0-2%3" in lines and "#SBATCH --partition=gpu" in lines
