@@ -14,7 +14,8 @@ FOLDER = CONF / "experiment"
 EXPERIMENTS = sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob("*.yaml"))
 REEF_GAN = ["data=reef", "data.classes=[bandfin_perch]", "trainer.max_epochs=2", "trainer.check_val_every_n_epoch=1"]
 NO_WEIGHTS = ["model.pretrained=false", "model.head=linear"]
-REEF_TUNED = ["data=reef", "model.backbone=mobilenetv3_small_050", *NO_WEIGHTS]
+OF_WEIGHTS = ["model.keep_statistics=false", "model.lr_by_error=false"]  # what only a published network has
+REEF_TUNED = ["data=reef", "model.backbone=mobilenetv3_small_050", *NO_WEIGHTS, *OF_WEIGHTS]
 OF_A_FOLDER = {"fox_gan": REEF_GAN, "fine_tune": REEF_TUNED}  # experiments that name no folder are tried on the reef
 TRAINERS = [p.stem for p in (CONF / "trainer").glob("*.yaml")]
 
