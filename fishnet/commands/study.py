@@ -48,6 +48,7 @@ from omegaconf import DictConfig, OmegaConf
 from fishnet.config.compose import compose
 from fishnet.config.composing import Composer, base_settings, check_given, config_dir, is_own
 from fishnet.config.entry import start
+from fishnet.config.parting import check_executor_args
 from fishnet.config.quoting import quoted
 from fishnet.config.validate import MONITORS, check_writable, validate
 from fishnet.environment import shared_cores
@@ -230,8 +231,7 @@ def check(config: DictConfig, given: list[str]) -> None:
         known = GlobalHydra.instance().config_loader().get_group_options("study")
         raise BadInput(f"study is needed: say study=…; there are {', '.join(known)}.")
     check_given(given, {})
-    if not isinstance(config.executor_args, DictConfig):
-        raise BadInput(f"executor_args={config.executor_args}: these are settings in braces, as {{gpus: [0, 1]}}.")
+    check_executor_args(config)
     validate(config, "study")
     if config.out is not None:
         check_writable("out", config.out)

@@ -22,10 +22,15 @@ OWN = ("parts", "executor", "executor_args", "overwrite")
 COMMANDS = "commands.json"  # in the folder of the parts: what each of them was started with
 
 
-def check_parting(config: DictConfig) -> None:
-    """Refuse keys that contradict `parts`, and those that mean nothing without it."""
+def check_executor_args(config: DictConfig) -> None:
+    """Refuse what is no mapping."""
     if not isinstance(config.executor_args, DictConfig):
         raise BadInput(f"executor_args={config.executor_args}: these are settings in braces, as {{gpus: [0, 1]}}.")
+
+
+def check_parting(config: DictConfig) -> None:
+    """Refuse keys that contradict `parts`, and those that mean nothing without it."""
+    check_executor_args(config)
     if config.parts is None:
         if config.executor != "local" or config.executor_args:
             raise BadInput("executor= and executor_args= are of several commands: say how many, as parts=8.")
@@ -107,8 +112,10 @@ def _is_of(folder: Path, about: dict) -> bool:
 
 def _made(folder: Path, name: str, number: int, many: int) -> bool:
     """Whether this part is whole: it takes its name at its end."""
-    file = folder / name
-    return file.with_name(f"{file.stem}.{number}-of-{many}{file.suffix}").exists()
+    from fishnet.data.observations import Part as Numbered
+    from fishnet.models.answer_parts import part_file
+
+    return part_file(folder / name, Numbered(number, many)).exists()
 
 
 def _key(override: str) -> str:
