@@ -143,10 +143,19 @@ class Supervisor:
 
     def _start(self, command: list[str], job: dict[str, Any], attempts: int, lock: IO) -> subprocess.Popen:
         inherited = {key: value for key, value in os.environ.items() if key not in OF_A_RUN}
+        own = asdict(this_process())
+
+        def note_itself() -> None:
+            """In the new process, before it becomes the command: nothing of the training precedes the note of it, so
+            a kill of the supervisor at any moment leaves a training that can be taken over."""
+            training = {**own, "pid": os.getpid(), "started": start_time(os.getpid())}
+            write_whole(self.folder / TRAINING, json.dumps({"keeper": own, "training": training}, indent=1))
+            limit_memory(os.getpid(), job.get("memory"))
+
         with (self.folder / LOG).open("ab") as log:
             log.write(f"--- attempt {attempts}: {shlex.join(command)}\n".encode())
             log.flush()
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 command,
                 cwd=job["cwd"],
                 env={**inherited, "PYTHONUNBUFFERED": "1", **job.get("environment", {})},
@@ -155,12 +164,8 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=[lock.fileno()],
+                preexec_fn=note_itself,  # the supervisor has one thread
             )
-        own = asdict(this_process())
-        training = {**own, "pid": process.pid, "started": start_time(process.pid)}
-        write_whole(self.folder / TRAINING, json.dumps({"keeper": own, "training": training}, indent=1))
-        limit_memory(process.pid, job.get("memory"))
-        return process
 
     def _wait(self, process: subprocess.Popen, limit: float | None) -> str:
         """Wait for the end of the training and return its reason: by itself (``), stopped, pruned or limit."""

@@ -128,6 +128,16 @@ def test_a_training_that_outlives_its_supervisor_is_ended_and_goes_on_under_the_
     assert (result["status"], result["attempts"]) == ("finished", 2)
 
 
+def test_a_training_can_be_taken_over_however_early_its_supervisor_is_killed(tmp_path):
+    """Its first act is to kill it: by then the note that tells the next one which process to end is on the disk."""
+    once = "[ -e again ] && exit 0; : > again; kill -KILL $PPID; exec sleep 600"
+    process = supervised(tmp_path / "one", "", command=["sh", "-c", once])
+    assert process.wait(30) == -signal.SIGKILL
+    assert again(tmp_path / "one") == 0
+    result = json.loads((tmp_path / "one" / "result.json").read_text())
+    assert (result["status"], result["attempts"]) == ("finished", 2)
+
+
 def test_a_process_that_only_has_the_number_of_a_training_is_left_alone(tmp_path):
     training = orphaned(tmp_path / "one")
     note = tmp_path / "one" / "training.json"
