@@ -19,3 +19,17 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and one below nohup this
 def shapes(tmp_path_factory) -> Path:
     """Three classes of sixteen drawn photos; shared, so never written to."""
     return draw_folder(tmp_path_factory.mktemp("shapes"), photos=16)
+
+
+@pytest.fixture(scope="session")
+def home_of_ray(tmp_path_factory) -> Path:
+    """Ray leaves a token in the home folder, and its process then asks for that token to the end."""
+    return tmp_path_factory.mktemp("home_of_ray")
+
+
+@pytest.fixture
+def ray_at_home(home_of_ray, monkeypatch) -> None:
+    """Ray may be started: it reports to nobody, and its files lie in one folder, whichever test comes first."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    monkeypatch.setenv("HOME", str(home_of_ray))

@@ -119,10 +119,8 @@ def test_joining_takes_what_is_there(fishnet, lake):
     "executor",
     [["executor=submitit", "executor_args={cluster: local}"], ["executor=ray", "executor_args={num_cpus: 1}"]],
 )
-def test_jobs_of_slurm_and_tasks_of_ray(fishnet, lake, tmp_path, monkeypatch, executor):
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    monkeypatch.setenv("HOME", str(tmp_path))  # Ray leaves a token there
+@pytest.mark.usefixtures("ray_at_home")
+def test_jobs_of_slurm_and_tasks_of_ray(fishnet, lake, tmp_path, executor):
     assert fishnet("predict", *lake, "out=whole.csv").status == 0
     ended = fishnet("predict", *lake, "out=parted.csv", "parts=2", *executor)
     assert ended.status == 0, ended.err

@@ -1,8 +1,6 @@
 """The README's way beyond one machine: a bundle under Ray Serve, here with a local Ray."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
-from unittest import mock
 
 import pytest
 import requests
@@ -16,23 +14,22 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def address(bundle, tmp_path):
-    """Where a local Ray answers; what Ray writes into the environment and the home folder ends with it."""
-    with mock.patch.dict(os.environ, RAY_USAGE_STATS_ENABLED="0", HOME=str(tmp_path)):
-        import ray
-        from ray import serve
+def address(bundle, ray_at_home):
+    """Where a local Ray answers."""
+    import ray
+    from ray import serve
 
-        from experiments.serve.with_ray import app
+    from experiments.serve.with_ray import app
 
-        port = free_port()
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, namespace="fishnet")
-        try:
-            serve.start(http_options={"host": "127.0.0.1", "port": port})
-            serve.run(app({"bundle": str(bundle)}))
-            yield f"http://127.0.0.1:{port}/"
-        finally:
-            serve.shutdown()
-            ray.shutdown()
+    port = free_port()
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, namespace="fishnet")
+    try:
+        serve.start(http_options={"host": "127.0.0.1", "port": port})
+        serve.run(app({"bundle": str(bundle)}))
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        serve.shutdown()
+        ray.shutdown()
 
 
 def test_it_answers_as_predict_does(address, bundle):

@@ -130,10 +130,8 @@ cluster.shutdown()
 
 
 @pytest.mark.slow
-def test_ray_runs_them_on_two_nodes(study, tmp_path, monkeypatch):
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    monkeypatch.setenv("HOME", str(tmp_path))  # Ray leaves a token there
+@pytest.mark.usefixtures("ray_at_home")
+def test_ray_runs_them_on_two_nodes(study):
     cluster = subprocess.Popen(
         [sys.executable, "-c", CLUSTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
