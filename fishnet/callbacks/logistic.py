@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytorch_lightning as L
 import torch
+from pytorch_lightning.callbacks import WeightAveraging
 from torch import nn
 
 from fishnet.data.loading import Known
@@ -62,6 +63,9 @@ class LogisticHead(L.Callback):
         train, val = (data.known("train", views=True), data.known("val")) if frozen else self._computed(model, data)
         penalty, layer = chosen(train, val, len(model.classes))
         layer.into(self._head(pl_module))
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, WeightAveraging):  # what it saves is its average, which began with another layer
+                callback.setup(trainer, pl_module, "fit")
         log.info("The classifier layer is fitted: a penalty of %.2g has the least loss on validation.", penalty)
         if frozen:
             self._penalty = penalty

@@ -1,5 +1,7 @@
 """`model.head=logistic`: a frozen network's classifier layer is fitted; the run and its checkpoint are as any other."""
 
+import json
+
 import pandas as pd
 import pytest
 import torch
@@ -76,6 +78,23 @@ def test_an_epoch_that_makes_it_worse_is_not_kept(fishnet, shapes, tmp_path):
     assert ended.status == 0 and "epoch 1/2" in text and "epoch 0/2" not in text and "is fitted" not in text, ended
     again = pd.read_csv(run / "report" / "curves.csv", index_col="epoch")["val/loss"]
     assert again.index.tolist() == [-1, 0, 1] and again.tolist() == pytest.approx(curves.tolist(), rel=1e-4)
+
+
+@pytest.mark.slow
+def test_an_average_of_weights_begins_with_the_fitted_layer(fishnet, shapes, tmp_path):
+    """What Lightning's callback saves is its average: before the first step it has to be what was measured."""
+    drawn = ImageClassifier(classes=["a", "b", "c"], backbone="test_resnet").network
+    torch.save(drawn.state_dict(), tmp_path / "weights.pth")
+    words = [f"data.root={shapes}", "data=folder", "data.augment=none", "model.pretrained=weights.pth", *FITTED,
+             "model.freeze=none", "model.lr=0.1", "trainer.accelerator=cpu", "trainer.max_epochs=1", "test=false",
+             "+callbacks.averaging={_target_: pytorch_lightning.callbacks.EMAWeightAveraging}"]  # fmt: skip
+    assert fishnet("train", *words, "out=run").status == 0
+    curves = pd.read_csv(tmp_path / "run" / "report" / "curves.csv", index_col="epoch")["val/loss"]
+    assert read_checkpoint(tmp_path / "run" / "checkpoints" / "best.ckpt")["epoch"] == curves.idxmin() == -1
+    ended = fishnet("evaluate", "checkpoint=run", f"data.root={shapes}", "part=val", "out=again")
+    assert ended.status == 0, ended
+    figures = json.loads((tmp_path / "again" / "report" / "metrics.json").read_text())["figures"]
+    assert figures["loss"]["value"] == pytest.approx(curves[-1], abs=1e-4)
 
 
 @pytest.mark.parametrize(
