@@ -57,13 +57,14 @@ class Decoders:
         self.memory = memory or decoding_memory(most_megapixels())
         self._photos: queue.SimpleQueue[tuple[bytes, Future[ReadPhoto]] | None] = queue.SimpleQueue()
         self._threads = [threading.Thread(target=self._care, name="decoder", daemon=True) for _ in range(workers)]
+        self._up = threading.Semaphore(0)  # released once for each worker that has answered, or cannot
 
     def start(self) -> None:
         """Bring the workers up: the first photo need not wait for them."""
         for thread in self._threads:
             thread.start()
-        for future in [self.decode(b"") for _ in self._threads]:
-            future.exception()
+        for _ in self._threads:
+            self._up.acquire()
 
     def decode(self, data: bytes) -> Future[ReadPhoto]:
         """The photo; the future raises RefusedImage with the reason where there is none."""
@@ -81,8 +82,10 @@ class Decoders:
     def _care(self) -> None:
         """A thread's life: hand photos to its worker, and replace the worker when it is lost."""
         worker: Worker | None = None
-        with suppress(WorkerLost):
+        with suppress(WorkerLost, RefusedImage):
             worker = Worker(self.preprocessing, self.memory)
+            worker.decode(b"", self.seconds)
+        self._up.release()
         while (given := self._photos.get()) is not None:
             data, answered = given
             if not answered.set_running_or_notify_cancel():
