@@ -14,7 +14,13 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def address(bundle, ray_at_home):
+def patient_ray(ray_at_home, monkeypatch) -> None:
+    """Ray ends a proxy of its own that is not up after five seconds, and then gives up: too soon on a busy machine."""
+    monkeypatch.setenv("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "60")
+
+
+@pytest.fixture
+def address(bundle, patient_ray):
     """Where a local Ray answers."""
     import ray
     from ray import serve
