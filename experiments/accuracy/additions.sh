@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# experiment=fine_tune and four additions to it, five folds each, at 128 pixels.
+# experiment=fine_tune and seven additions to it, five folds each, at 128 pixels.
 #   experiments/accuracy/additions.sh FOLDER MOBILENETV2 [more settings]
 set -euo pipefail
 photos=$1 weights=$2
