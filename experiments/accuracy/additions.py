@@ -1,6 +1,6 @@
 """Three additions to a training that fishnet itself does not have, as callbacks: they change what the network is shown.
 
-They stand in `conf/callbacks` beside this file, and `additions.sh` measures them.
+They stand in `conf/callbacks` beside this file, and `study.sh` measures them.
 """
 
 import numpy as np

@@ -186,10 +186,11 @@ def test_the_script_of_each_experiment_is_understood(name, tmp_path):
     plan(protocol, Composer([one for one in overrides if not is_own(one)], decided=decided(protocol)))
 
 
-def test_the_protocol_of_additions_to_fine_tune_is_understood(fishnet, shapes):
+@pytest.mark.parametrize("study", ["fine_tune_with", "fine_tune_rates"])
+def test_the_studies_of_fine_tune_are_understood(fishnet, shapes, study):
     folder = ["--config-dir", str(ROOT / "experiments" / "accuracy" / "conf")]
     keys = ["data=folder", f"data.root={shapes}", "model.pretrained=true", "deliver=true"]
-    refused(fishnet("study", "study=fine_tune_with", *folder, *keys), "no trials")  # planned, and nothing else is wrong
+    refused(fishnet("study", f"study={study}", *folder, *keys), "no trials")  # planned, and nothing else is wrong
 
 
 @pytest.mark.parametrize(
