@@ -73,6 +73,8 @@ class BestCheckpoint(ModelCheckpoint):
         """Whether this epoch becomes the best; all processes decide alike."""
         if self.among == "last" and trainer.current_epoch + 1 < (trainer.max_epochs or 0):
             return False
+        if self.among == "last" and self.loss_of_best > float("-inf"):  # the last epoch of a training that was shorter
+            self.best_k_models, self.loss_of_best = {}, float("inf")
         loss = float(trainer.callback_metrics.get("val/loss", float("inf")))
         better = super().check_monitor_top_k(trainer, current)
         if not better and current is not None and current == self.best_model_score:

@@ -67,11 +67,7 @@ def validate(config: DictConfig, verb: str, *, multirun: bool = False) -> None:
     _check_network(config)
     _check_monitors(config)
     _check_user_folders(config)
-    if OmegaConf.select(config, "callbacks.best.among") == "last" and config.callbacks.get("early_stopping"):
-        raise BadInput(
-            "callbacks.best.among=last keeps the last epoch, and early stopping would make that another one: say "
-            "callbacks.early_stopping=null."
-        )
+    _check_last_epoch(config)
     if config.get("tune") is not None:
         _check_tuning(config)
     if "data" in config:
@@ -124,6 +120,26 @@ def _check_user_folders(config: DictConfig, above: str = "") -> None:
                 Path(value).expanduser()
             except RuntimeError:
                 raise BadInput(f"{above}{key}={value}: there is no user {value[1:].split('/')[0]} here.") from None
+
+
+def _check_last_epoch(config: DictConfig) -> None:
+    """Refuse what would end a training elsewhere than behind the epoch that `callbacks.best.among=last` waits for."""
+    if "trainer" not in config or OmegaConf.select(config, "callbacks.best.among") != "last":
+        return
+    if config.callbacks.get("early_stopping"):
+        raise BadInput(
+            "callbacks.best.among=last keeps the last epoch, and early stopping would make that another one: say "
+            "callbacks.early_stopping=null."
+        )
+    trainer = config.trainer
+    every = trainer.get("check_val_every_n_epoch", 1)
+    keys = [key for key in ("max_steps", "max_time") if trainer.get(key) not in (None, -1)]
+    keys += [] if every and not trainer.max_epochs % every else ["check_val_every_n_epoch"]
+    if keys:
+        raise BadInput(
+            f"callbacks.best.among=last judges epoch trainer.max_epochs={trainer.max_epochs}, and trainer.{keys[0]}="
+            f"{trainer.get(keys[0])} leaves that one out: say trainer.max_epochs alone, or callbacks.best.among=all."
+        )
 
 
 def _check_monitors(config: DictConfig) -> None:
