@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from fishnet.data.loading import Known
+from fishnet.errors import BadInput
 
 log = logging.getLogger("fishnet")
 
@@ -29,23 +30,28 @@ class Layer(NamedTuple):
             layer.bias.copy_(torch.from_numpy(self.bias))
 
     def loss(self, known: Known) -> float:
-        """Mean cross-entropy."""
+        """Mean cross-entropy by weight, or plain where all weigh nothing."""
         logits = torch.from_numpy(known.features @ self.weight.T + self.bias)
         losses = nn.functional.cross_entropy(logits, torch.from_numpy(known.labels), reduction="none").numpy()
-        return float(np.average(losses, weights=known.weights))
+        return float(np.average(losses, weights=known.weights if known.weights.any() else None))
 
 
 def fitted(known: Known, classes: int, penalties: Iterable[float]) -> Iterator[tuple[float, Layer]]:
     """The optimum for each penalty, the largest first, each from the one before.
 
     Args:
-        known: with a row of two classes or more; a class without rows is never answered.
+        known: with a row of two classes or more that weighs something, or BadInput; a class without rows is never
+            answered.
         classes: how many the layer tells apart.
         penalties: the weights' squares count so much beside the mean loss, over features whose mean variance is 1. All
             are divided by one number: each by its own spread would make much of those that hardly ever say anything.
     """
     from sklearn.linear_model import LogisticRegression
 
+    if len(np.unique(known.labels[known.weights > 0])) < 2:
+        raise BadInput(
+            "model.head=logistic: the training photos that weigh more than nothing are of fewer than two classes."
+        )
     mean, spread = known.features.mean(axis=0), float(known.features.var(axis=0).mean()) ** 0.5 + 1e-6
     unit, total = (known.features - mean) / spread, float(known.weights.sum())
     regression = LogisticRegression(max_iter=STEPS, warm_start=True)

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as L
 import torch
@@ -39,6 +40,7 @@ from .saved_config import other_packages
 log = logging.getLogger("fishnet")
 
 FEW = 50  # photos of a class, below which a GAN mostly learns by heart
+REFITTED = "refitted"  # of a checkpoint: its layer has learned from validation photos, after these were measured
 WORKER_DIED = re.compile(r"killed by signal: [^.]+|exited unexpectedly")  # of PyTorch's message
 BEST_KEYS = [f"val/{metric.name}" for metric in shown_in("best")]
 
@@ -186,31 +188,49 @@ def measure(
     of them is taken out of the run's folder where others are the best now.
     """
     best = next((c for c in trainer.callbacks if isinstance(c, BestCheckpoint)), None)  # type: ignore[attr-defined]
-    checkpoint = read_checkpoint(Path(best.best_model_path)) if best and best.best_model_path else None
+    file = Path(best.best_model_path) if best and best.best_model_path else None
+    checkpoint = read_checkpoint(file) if file else None
     with float32(trainer, model):
         if checkpoint:
             model.load_state_dict(checkpoint["state_dict"])
-        model.measured_again = True
-        trainer.validate(model, datamodule=data, verbose=False)
-        model.measured_again = False
-        if best and checkpoint and trainer.is_global_zero:
-            checkpoint["state_dict"]["temperature"] = model.temperature.detach().cpu()
-            write_checkpoint(checkpoint, Path(best.best_model_path))
-            values = trainer.callback_metrics  # val/f1_macro → best/val_f1_macro
-            metrics = {f"best/{k.replace('/', '_', 1)}": float(values[k]) for k in BEST_KEYS if k in values}
-            logger.log_metrics({**metrics, "epoch": checkpoint["epoch"]}, step=checkpoint["global_step"])
-            keep_model(checkpoint, Path(trainer.default_root_dir) / "model", logger)
-        if fitted_again(trainer, model, data) and best and checkpoint and trainer.is_global_zero:
-            checkpoint["state_dict"] = {name: value.detach().cpu() for name, value in model.state_dict().items()}
-            checkpoint["seen"] = model.seen.state() if model.seen is not None else None
-            write_checkpoint(checkpoint, Path(best.best_model_path))
-            keep_model(checkpoint, Path(trainer.default_root_dir) / "model", logger)
+        if checkpoint and checkpoint.get(REFITTED):
+            model.seen = data.seen_photos.with_validation()
+            if trainer.is_global_zero:
+                keep_model(checkpoint, Path(trainer.default_root_dir) / "model", logger)
+        else:
+            measure_validation(trainer, model, data, file, checkpoint, logger)
         if test:
             trainer.test(model, datamodule=data, verbose=False)
         elif trainer.is_global_zero and checkpoint and tested not in (None, checkpoint["global_step"]):
             forget_test(Path(trainer.default_root_dir))
             logger.withdraw_test(trainer.global_step)
     return checkpoint["epoch"] if checkpoint else None
+
+
+def measure_validation(
+    trainer: L.Trainer, model: ImageClassifier, data: ImageFolderData, file: Path | None,
+    checkpoint: dict[str, Any] | None, logger: MlflowLogger,
+) -> None:  # fmt: skip
+    """Measure validation and fit the temperature; only then the layer may learn from those photos too, if it is to.
+
+    What comes of it is written into the `checkpoint` of the best epoch, which is that of `file`.
+    """
+    model.measured_again = True
+    trainer.validate(model, datamodule=data, verbose=False)
+    model.measured_again = False
+    if file and checkpoint and trainer.is_global_zero:
+        checkpoint["state_dict"]["temperature"] = model.temperature.detach().cpu()
+        write_checkpoint(checkpoint, file)
+        values = trainer.callback_metrics  # val/f1_macro → best/val_f1_macro
+        metrics = {f"best/{k.replace('/', '_', 1)}": float(values[k]) for k in BEST_KEYS if k in values}
+        logger.log_metrics({**metrics, "epoch": checkpoint["epoch"]}, step=checkpoint["global_step"])
+        keep_model(checkpoint, Path(trainer.default_root_dir) / "model", logger)
+    if fitted_again(trainer, model, data) and file and checkpoint and trainer.is_global_zero:
+        checkpoint[REFITTED] = True
+        checkpoint["state_dict"] = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+        checkpoint["seen"] = model.seen.state() if model.seen is not None else None
+        write_checkpoint(checkpoint, file)
+        keep_model(checkpoint, Path(trainer.default_root_dir) / "model", logger)
 
 
 def forget_test(folder: Path) -> None:

@@ -10,6 +10,7 @@ from fishnet import ImageClassifier
 from fishnet.models.checkpoint import load_model, read_checkpoint
 
 OWN = ["data=folder", "model.pretrained=false"]
+LAST = ["callbacks.best.among=last", "callbacks.early_stopping=null"]
 FITTED = ["model.backbone=test_resnet", "model.freeze=backbone", "model.head=logistic", "data.image_size=32"]
 
 
@@ -28,6 +29,13 @@ def test_a_run_fits_it_and_leaves_an_ordinary_checkpoint(fishnet, shapes, tmp_pa
     assert ended.status == 0, ended
     tested, again = (pd.read_csv(tmp_path / name / "report/predictions.csv") for name in ("run", "again"))
     assert again.drop(columns="seen").equals(tested), "what is kept is what was tested"
+    validation = tmp_path / "run" / "report" / "validation.csv"
+    kept, answers = read_checkpoint(best)["state_dict"], validation.read_bytes()
+    ended = fishnet("train", "resume=run")
+    assert ended.status == 0, ended
+    again = read_checkpoint(best)["state_dict"]
+    assert all(torch.equal(values, again[name]) for name, values in kept.items()), "and learns nothing by going on"
+    assert validation.read_bytes() == answers, "not what it says of photos that it has learned from by now"
 
 
 @pytest.mark.slow
@@ -108,6 +116,9 @@ def test_an_average_of_weights_begins_with_the_fitted_layer(fishnet, shapes, tmp
         (["model.keep_statistics=true"], "has none to keep"),
         (["model.lr_by_error=true"], "say model.head=logistic"),
         (["callbacks.best.among=last"], "say callbacks.early_stopping=null"),
+        ([*LAST, "+trainer.max_steps=3"], "trainer.max_steps=3 leaves that one out"),
+        ([*LAST, "+trainer.max_time=00:00:00:01"], "trainer.max_time=00:00:00:01 leaves that one out"),
+        ([*LAST, "trainer.max_epochs=3", "+trainer.check_val_every_n_epoch=2"], "check_val_every_n_epoch=2 leaves"),
     ],
 )
 def test_what_cannot_be_fitted_is_one_sentence(fishnet, shapes, words, sentence):

@@ -6,6 +6,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from fishnet.data.loading import Known
+from fishnet.errors import BadInput
 from fishnet.models.logistic import PENALTIES, chosen, fitted
 
 
@@ -34,6 +35,15 @@ def test_the_penalty_is_that_of_the_least_loss_on_held_out_rows():
     losses = {found: each.loss(held_out) for found, each in fitted(learned, 4, PENALTIES)}
     assert min(losses, key=losses.get) == pytest.approx(penalty) and layer.loss(held_out) == min(losses.values())
     assert PENALTIES[0] < penalty < PENALTIES[-1], "neither end: forty photos of twenty numbers overfit"
+
+
+def test_rows_that_weigh_nothing_choose_nothing():
+    learned, held_out = known(2), known(2, seed=1)._replace(weights=np.zeros(120))
+    assert chosen(learned, held_out, 2)[1].loss(held_out) == pytest.approx(
+        chosen(learned, held_out._replace(weights=np.ones(120)), 2)[1].loss(held_out)
+    )
+    with pytest.raises(BadInput, match="fewer than two classes"):
+        next(fitted(learned._replace(weights=(learned.labels == 0).astype(float)), 2, [0.01]))
 
 
 def test_weighed_rows_count_as_often_and_a_class_without_rows_is_never_answered():
