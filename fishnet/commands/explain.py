@@ -114,21 +114,18 @@ def explain(config: DictConfig) -> dict[str, float]:
         raise BadInput("boxes= and masks= are for score=true, which is not asked for.")
     check_writable("out", config.out)
     from fishnet.data.observations import loose_photos, part_of
-    from fishnet.data.packed import StreamSource, is_stream
     from fishnet.models.checkpoint import load_model
 
     if config.part is not None:
         part_of(config.part)
-    stream = StreamSource(config.images) if is_stream(config.images) else None
-    if stream:
+    found = loose_photos(config.images)
+    if stream := found.stream:
         photos, above = [], stream.root  # the folder to which photos are named
     else:
-        found = loose_photos(config.images)
         photos, above = found.files, found.folder.absolute()
     if config.parts is not None:
-        if not stream:
-            check_many(config, len(photos))
-        make_parts("explain", config, out)
+        check_many(config, len(found.table))
+        make_parts("explain", config, out, found.digest)
     import torch
 
     from fishnet.data.batch_size import EXPLAINED, photos_at_once

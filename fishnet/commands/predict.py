@@ -34,7 +34,7 @@ from fishnet import __version__
 from fishnet.cells import defused_row
 from fishnet.config.checkpoints import bring_checkpoint, require_checkpoint
 from fishnet.config.entry import start
-from fishnet.config.parting import check_many, check_parting, make_parts, parts_are_joined, parts_folder
+from fishnet.config.parting import check_many, check_parting, make_parts, parts_are_joined, parts_folder, typed_keys
 from fishnet.config.validate import check, check_writable, constructor, validate
 from fishnet.environment import keep_freed_memory
 from fishnet.errors import BadInput
@@ -117,9 +117,14 @@ def predict(config: DictConfig) -> dict[str, float]:
         *(out, counted(counts["photos"], "photo"), f" in {counted(len(found), 'observation')}" if config.by else ""),
         *(counts["not sure"], counts["refused"]),
     )
+    warn_of_trained(counts)
+    return {name: float(counts[name]) for name in ("not sure", "refused", "trained on")}
+
+
+def warn_of_trained(counts: Counter[str]) -> None:
+    """Answers on photos that the model has learned from say little."""
     if counts["trained on"]:
         log.warning("The model was trained on %s of these (column seen).", counted(counts["trained on"], "photo"))
-    return {name: float(counts[name]) for name in ("not sure", "refused", "trained on")}
 
 
 def join(config: DictConfig) -> dict[str, float]:
@@ -130,6 +135,8 @@ def join(config: DictConfig) -> dict[str, float]:
         config[key] = ""
     if config.part is not None or config.parts is not None or config.format != "csv":
         raise BadInput(f"join={config.join} writes one CSV: leave part=, parts= and format= out.")
+    if given := [key for key in typed_keys() if key not in ("join", "out", "overwrite")]:
+        raise BadInput(f"join={config.join} takes the answers of the parts: leave {given[0]}= out.")
     validate(config, "predict")
     out = Path(config.out).expanduser().absolute()
     _check_out(config, out)
@@ -144,6 +151,7 @@ def joined(parts: str, out: Path) -> dict[str, float]:
     counts, many = join_parts(parts, out)
     words = counted(many, "part")
     log.info("%s: %s, %d not sure, %d could not be read", out, words, counts["not sure"], counts["refused"])
+    warn_of_trained(counts)
     return {name: float(counts[name]) for name in ("not sure", "refused", "trained on")}
 
 
@@ -153,7 +161,7 @@ def predict_in_parts(config: DictConfig, out: Path) -> dict[str, float]:
 
     photos = loose_photos(config.images)  # what is wrong with them is said here, and not by each part
     check_many(config, len(photos.table))
-    make_parts("predict", config, out, own_out="part.csv")
+    make_parts("predict", config, out, photos.digest, own_out="part.csv")
     found = joined(str(parts_folder(out)), out)
     parts_are_joined(out)
     return found
@@ -263,13 +271,12 @@ def write_one_part(
 
     part = part_of(config.part)
     own = blocks_of_part(blocks, part)
-    names = [
-        [each.name, *(photos.table["path"].iloc[row] for row in each.photos)] for block in blocks for each in block
-    ]
+    names = [[each.name, *each.photos] for block in blocks for each in block]
     about = {
         "model": model_digest(Path(config.checkpoint)), "classes": table.classes, "limits": table.limits,
         "by": config.by, "batch_size": config.batch_size, "images": config.images,
-        "photos": hashlib.sha256(json.dumps(names).encode()).hexdigest(),
+        "photos": hashlib.sha256(json.dumps([photos.digest, names]).encode()).hexdigest(),
+        "most_megapixels": config.most_megapixels,
     }  # fmt: skip
     with working("predicting", len(own)) as work:
 

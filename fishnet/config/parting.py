@@ -19,6 +19,7 @@ from .composing import config_dir
 from .quoting import quote
 
 OWN = ("parts", "executor", "executor_args", "overwrite")
+SUBMITTED = "submitted"  # in the folder of the parts: what an executor keeps, before the first of them is begun
 COMMANDS = "commands.json"  # in the folder of the parts: what each of them was started with
 
 
@@ -49,24 +50,30 @@ def parts_folder(out: Path) -> Path:
     return out.with_name(f"{out.name}.parts")
 
 
-def make_parts(verb: str, config: DictConfig, out: Path, *, own_out: str | None = None) -> None:
+def typed_keys() -> list[str]:
+    """The keys at the top that were typed on the command line."""
+    return [_key(text) for text in HydraConfig.get().overrides.task]
+
+
+def make_parts(verb: str, config: DictConfig, out: Path, photos: str, *, own_out: str | None = None) -> None:
     """Run the command that was typed as `config.parts` commands, and wait for them.
 
     Args:
         verb: which takes `part=i/n`, and goes on where it was ended.
         config: of the whole.
         out: what the whole will write; the parts' lines are kept beside it.
+        photos: a digest of the photos; parts that were begun with others are not gone on with.
         own_out: the name of a file in `parts_folder` that the parts write in the place of `out`; parts that are there
             are not made again.
     """
     folder, many = parts_folder(out), config.parts
     typed = [text for text in HydraConfig.get().overrides.task if _key(text) not in OWN]
     model = Path(config.checkpoint).stat()
-    about = {"typed": sorted(typed), "parts": many, "model": [model.st_size, model.st_mtime_ns]}
+    about = {"typed": sorted(typed), "parts": many, "model": [model.st_size, model.st_mtime_ns], "photos": photos}
     _check_begun(folder, about, overwrite=config.overwrite)
     settings = OmegaConf.to_container(config.executor_args)
     executor = executor_named(
-        config.executor, home=Path.cwd(), logs=folder / "submitted", limit=None, settings=settings  # type: ignore[arg-type]
+        config.executor, home=Path.cwd(), logs=folder / SUBMITTED, limit=None, settings=settings  # type: ignore[arg-type]
     )  # fmt: skip
     _begin(folder, about)
     arguments = [text for text in typed if own_out is None or _key(text) != "out"]
@@ -87,13 +94,14 @@ def parts_are_joined(out: Path) -> None:
 
 def _check_begun(folder: Path, about: dict, *, overwrite: bool) -> None:
     """Refuse a folder that is not of parts, and parts of another command unless they may be replaced."""
-    if not folder.is_dir() or not any(folder.iterdir()) or _is_of(folder, about):
+    if not folder.is_dir() or {path.name for path in folder.iterdir()} <= {SUBMITTED} or _is_of(folder, about):
         return
     if not (folder / COMMANDS).is_file():
         raise BadInput(f"{folder} is in the way of the parts: choose another out=, or move it.")
     if not overwrite:
         raise BadInput(
-            f"{folder} holds parts of another command: say overwrite=true to begin anew, or choose another out=."
+            f"{folder} holds parts of another command, or of photos that were changed since: say overwrite=true to "
+            "begin anew, or choose another out=."
         )
 
 

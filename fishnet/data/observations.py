@@ -4,6 +4,8 @@ Photos of one observation have one answer. Observations are put into blocks of a
 parts: a block is asked about in one go, by whichever command, so that its answers are the same to the last digit.
 """
 
+import hashlib
+import json
 import os
 import re
 from collections.abc import Sequence
@@ -44,6 +46,16 @@ class LoosePhotos(NamedTuple):
             return [f"{self.stream.given.rstrip('/')}/{path}" for path in self.table["path"]]
         return [str(file) for file in self.files]
 
+    @property
+    def digest(self) -> str:
+        """Of which photos these are: their paths with their sizes, or, of a stream, with their digests."""
+        if self.stream is not None:
+            photos = self.stream.photos
+            about = photos.loc[photos["chunk"] >= 0, ["path", "sha256"]].to_numpy().tolist()
+        else:
+            about = [[path, _size(file)] for path, file in zip(self.table["path"], self.files, strict=True)]
+        return hashlib.sha256(json.dumps(about).encode()).hexdigest()
+
     def read(self, rows: Sequence[int]) -> list[Path] | list[bytes]:
         """The photos' files, or their bytes where they are none."""
         paths = [self.table["path"].iloc[row] for row in rows]
@@ -72,6 +84,14 @@ class Part(NamedTuple):
     def share(self, count: int) -> range:
         """Its positions among so many: consecutive ones, as many as any other part has, or one more or fewer."""
         return range(count * (self.number - 1) // self.of, count * self.number // self.of)
+
+
+def _size(file: Path) -> int:
+    """0 where there is no such file. Its time is left out: copies on several machines differ in that."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
 
 
 def loose_photos(images: str | Path) -> LoosePhotos:

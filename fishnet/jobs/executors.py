@@ -126,7 +126,7 @@ class Submitit(Executor):
         try:
             self._executor = submitit.AutoExecutor(folder=logs, cluster=options.pop("cluster", None))
             self._executor.update_parameters(**options)
-        except (NameError, ValueError, RuntimeError) as error:
+        except (NameError, ValueError, RuntimeError, TypeError, AssertionError) as error:
             raise BadInput(f"executor_args={dict(settings)}: {str(error).splitlines()[0]}") from error
 
     def start(self, command: list[str], output: Path) -> Running:
@@ -200,6 +200,10 @@ class Ray(Executor):
         self._task: dict[str, Any] = {"num_cpus": 1, "max_retries": 3}
         self._task |= {key: options.pop(key) for key in ("num_cpus", "num_gpus", "resources") if key in options}
         self._own = not ray.is_initialized()
+        try:
+            ray.remote(**self._task)(ray_task)
+        except (TypeError, ValueError) as error:
+            raise BadInput(f"executor_args={dict(settings)}: {str(error).splitlines()[0]}") from error
         _check_reachable(str(settings.get("address") or ""))
         try:
             if self._own:

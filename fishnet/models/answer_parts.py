@@ -37,6 +37,7 @@ WORDS = {  # what all parts have in common, and how it is called where they diff
     "batch_size": "another batch_size=",
     "images": "another images=",
     "photos": "other photos in the folder",
+    "most_megapixels": "another most_megapixels=",
 }
 About = dict[str, Any]  # a value for each of WORDS
 
@@ -110,6 +111,8 @@ def _journal(file: Path) -> Iterator[BinaryIO]:
             fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BadInput(f"Another process is answering {file.name}: wait for it.") from None
+        if not path.exists() or not os.path.samestat(os.fstat(journal.fileno()), os.stat(path)):
+            raise BadInput(f"Another process has just answered {file.name}.")
         if file.exists():  # a finished part, which is to be written anew
             journal.truncate(0)
         yield journal
@@ -200,8 +203,10 @@ def _read_part(file: Path) -> Written:
     try:
         about = json.loads(line.removeprefix(b"# ")) if line.startswith(MARK) and line.endswith(b"\n") else {}
         whole = about["fishnet_part"] == FORMAT and 1 <= about["number"] <= about["of"]
-        whole = whole and {*WORDS, "counts", "header", "sha256"} <= {*about} and isinstance(about["counts"], dict)
-    except (ValueError, KeyError, TypeError):
+        whole = whole and {*WORDS, "counts", "header", "sha256"} <= {*about}
+        numbers = [about["number"], about["of"], about["header"], *about["counts"].values()]
+        whole = whole and all(type(number) is int for number in numbers)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         whole = False
     if not whole:
         raise BadInput(f"{file} is no part of a table that `fishnet predict part=i/n` has written.")

@@ -77,6 +77,25 @@ def test_parts_of_another_command_are_refused_or_replaced(fishnet, lake, tmp_pat
     assert ended.status == 2 and "is in the way" in ended.err and (tmp_path / "b.csv.parts" / "mine.txt").exists()
 
 
+def test_parts_of_photos_that_were_changed_are_refused_or_made_anew(fishnet, lake, tmp_path, started):
+    _, failing = started
+    failing.add("2/2")
+    assert fishnet("predict", *lake, "out=a.csv", "parts=2").status == 1
+    failing.clear()
+    draw_photo(tmp_path / "lake" / "99.jpg", 1, 99)
+    ended = fishnet("predict", *lake, "out=a.csv", "parts=2")
+    assert ended.status == 2 and "of photos that were changed since: say overwrite=true" in ended.err, ended.err
+    ended = fishnet("predict", *lake, "out=a.csv", "parts=2", "overwrite=true")
+    assert ended.status == 0 and len((tmp_path / "a.csv").read_text().splitlines()) == 13, ended.err
+
+
+def test_a_mistake_of_the_executor_is_not_in_the_way_of_the_next_command(fishnet, lake, started):
+    wrong = ["parts=2", "executor=submitit", "executor_args={timeout_min: abc}"]
+    ended = fishnet("predict", *lake, "out=a.csv", *wrong)
+    assert ended.status == 2 and "timeout_min" in ended.err and ended.err.count("fishnet:") == 1, ended.err
+    assert fishnet("predict", *lake, "out=a.csv", "parts=2").status == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [

@@ -282,6 +282,14 @@ def test_a_part_goes_on_where_it_was(fishnet, lake, tmp_path, monkeypatch):
     assert (tmp_path / "answers.1-of-1.csv").read_bytes() == whole and not journal.exists()
 
 
+def test_a_photo_that_was_exchanged_between_two_parts_is_seen(fishnet, lake, tmp_path):
+    assert fishnet("predict", *lake, "part=1/2").status == 0
+    draw_photo(tmp_path / "lake" / "00.jpg", 3, 99)
+    assert fishnet("predict", *lake, "part=2/2").status == 0
+    ended = fishnet("predict", "join=.", "out=joined.csv")
+    assert ended.status == 2 and "other photos in the folder" in ended.err, ended.err
+
+
 def test_a_journal_of_other_answers_is_not_gone_on_with(fishnet, lake, tmp_path):
     journal = tmp_path / ".answers.1-of-2.csv.journal"
     for left in (b"garbage\xff\n{}", b'{"fishnet_part": 1}\n{"block": 0, "text": "x", "counts": {}}\n', b"[1]\n[]\n"):
@@ -314,7 +322,15 @@ def change(file, **values):
         (lambda home: change(home / "answers.2-of-3.csv", classes=["bar", "eel"]), "other classes"),
         (lambda home: change(home / "answers.2-of-3.csv", model="0" * 64), "another model"),
         (lambda home: change(home / "answers.2-of-3.csv", of=4), "one of"),
+        (lambda home: change(home / "answers.2-of-3.csv", most_megapixels=1), "another most_megapixels="),
         (lambda home: change(home / "answers.2-of-3.csv", number="2"), "is no part"),
+        (lambda home: change(home / "answers.2-of-3.csv", header="9"), "is no part"),
+        (lambda home: change(home / "answers.2-of-3.csv", counts={"not sure": "9"}), "is no part"),
+        (lambda home: change(home / "answers.2-of-3.csv", counts=[1]), "is no part"),
+        (
+            lambda home: (home / "answers.2-of-3.csv").write_text('# {"fishnet_part": ' + "[" * 200_000 + "\n"),
+            "is no part",
+        ),
         (lambda home: os.truncate(home / "answers.2-of-3.csv", 900), "cut short or was changed"),
         (lambda home: os.truncate(home / "answers.2-of-3.csv", 90), "is no part"),
         (lambda home: (home / "answers.9-of-3.csv").write_text("path,predicted\n"), "is no part"),
@@ -335,6 +351,8 @@ def test_parts_that_do_not_belong_together_are_one_sentence(fishnet, lake, tmp_p
         (["join=.", "out=joined.csv"], "there is no part"),
         (["join=.", "images=lake"], "leave images= out"),
         (["join=.", "part=1/2"], "leave part="),
+        (["join=.", "sure=0.5"], "leave sure= out"),
+        (["join=.", "batch_size=4"], "leave batch_size= out"),
         ([BEST, "images=lake", "part=3/2"], "such as part=2/4"),
         ([BEST, "images=lake", "by=nothing"], "neither a filled column"),
     ],
