@@ -6,6 +6,7 @@ and takes the way of decoding (unpickling among others) from the stream's own in
 """
 
 import os
+import re
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
@@ -40,8 +41,12 @@ class Place(Protocol):
 
 
 def place_of(address: str) -> Place:
-    """A folder, or `s3://bucket/prefix`."""
-    return Bucket(address) if address.startswith(S3) else Folder(address)
+    """A folder, or `s3://bucket/prefix`; other addresses are refused."""
+    if address.startswith(S3):
+        return Bucket(address)
+    if re.match(r"[A-Za-z][\w+.-]*://", address):
+        raise BadInput(f"{address}: a stream lies in a folder, or in an object store by {S3}bucket/prefix.")
+    return Folder(address)
 
 
 def chunk_of(photos: Sequence[bytes]) -> tuple[bytes, list[int]]:
@@ -69,13 +74,12 @@ class Folder:
     def read(self, name: str, start: int = 0, size: int | None = None) -> bytes:
         try:
             with open(self.path / name, "rb") as file:
+                if size is not None and start + size > os.fstat(file.fileno()).st_size:
+                    raise Missing(name)  # before there is memory for it: the size comes from a table
                 file.seek(start)
-                data = file.read() if size is None else file.read(size)
+                return file.read() if size is None else file.read(size)
         except (FileNotFoundError, NotADirectoryError):
             raise Missing(name) from None
-        if size is not None and len(data) < size:
-            raise Missing(name)
-        return data
 
     def write(self, name: str, data: bytes) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
@@ -117,7 +121,10 @@ class Bucket:
         how = Config(
             retries={"max_attempts": ATTEMPTS, "mode": "standard"}, connect_timeout=TIMEOUT, read_timeout=TIMEOUT
         )
-        return boto3.client("s3", config=how)
+        try:
+            return boto3.client("s3", config=how)
+        except ValueError as error:  # botocore's word for an AWS_ENDPOINT_URL that is none
+            raise BadInput(f"{self.address}: the AWS variables cannot be used ({error}).") from None
 
     def read(self, name: str, start: int = 0, size: int | None = None) -> bytes:
         if size == 0:

@@ -90,6 +90,10 @@ def list_photos(root: Path | str) -> Listing:
     listing.classes.sort()
     listing.photos.sort()
     if not listing.classes:
+        from fishnet.data.packed import is_stream  # which is built on this room
+
+        if is_stream(listing.root):
+            raise BadInput(f"{listing.root} is a stream: say data=stream, or give the folder that it was packed from.")
         raise BadInput(f"{listing.root} holds no class folders: photos belong in {listing.root}/<class>/.")
     if not listing.photos and not listing.refused:
         kinds = f" ({listing.warnings()[0]})" if listing.left_out else ""

@@ -52,15 +52,26 @@ def read_table(place: Place, name: str = PHOTOS) -> "pd.DataFrame | None":
         table = parquet.ParquetFile(io.BytesIO(data)).read()
         fits = (table.schema.metadata or {}).get(b"fishnet_stream") == FORMAT
         photos = table.select(["path", "class", *WHERE, *FACTS]).to_pandas() if fits else None
+        if photos is not None and any(not _is_text(table[name]) for name in ("path", "class")):
+            raise ValueError("names are no text")
         photos = None if photos is None else photos.astype({**WHERE, **FACTS})
+        row = None if photos is None else _impossible(photos)
     except Exception as error:  # of whatever kind: it comes from elsewhere
         why = type(error).__name__
         raise BadInput(f"{place.address}: {name} is damaged ({why}): pack anew, or restore it.") from None
     if photos is None:
         raise BadInput(f"{place.address}: {name} is of another version of fishnet pack: pack anew.")
-    if (row := _impossible(photos)) is not None:
+    if row is not None:
         raise BadInput(f"{place.address}: {name} is damaged (row {row}): pack anew, or restore it.")
     return photos
+
+
+def _is_text(column: Any) -> bool:
+    """Whether all values of an Arrow column are strings."""
+    from pyarrow import types
+
+    text = types.is_string(column.type) or types.is_large_string(column.type)
+    return not len(column) or (text and not column.null_count)
 
 
 def _impossible(photos: "pd.DataFrame") -> int | None:
@@ -134,12 +145,13 @@ class StreamSource(FolderSource):
             data = self.place.read(chunk_name(chunk), start, size)
         except Missing:
             raise WorkFailed(
-                f"{self.given}: {chunk_name(chunk)}, which holds {path}, is missing or cut short: restore it, or pack "
-                "anew."
+                f"{self.given}: {chunk_name(chunk)}, which holds {path}, is missing or cut short: restore it, or say "
+                "`fishnet pack` again, which packs what is lost."
             ) from None
         if hashlib.sha256(data).hexdigest() != self.photos["sha256"].iat[row]:
             raise WorkFailed(
-                f"{self.given}: {chunk_name(chunk)}, which holds {path}, was changed: restore it, or pack anew."
+                f"{self.given}: {chunk_name(chunk)}, which holds {path}, was changed: restore it, or delete it and "
+                "say `fishnet pack` again."
             )
         return data
 

@@ -6,6 +6,7 @@ packed again: photos that were added to the folder, or another folder of other p
 
 import hashlib
 import io
+import logging
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -20,6 +21,9 @@ from fishnet.data.packed import PHOTOS, TABLES, WHERE, chunk_name, litdata_index
 from fishnet.errors import BadInput, WorkFailed
 from fishnet.images import RefusedImage, read_bytes
 from fishnet.progress import with_progress
+from fishnet.text import counted
+
+log = logging.getLogger("fishnet")
 
 MEGABYTE = 2**20
 
@@ -53,6 +57,7 @@ def pack(source: FolderSource, place: Place, *, chunk_mb: int, most_refused: flo
     held = {*zip(before["path"], before["sha256"], strict=True)}
     is_new = [pair not in held for pair in zip(folder["path"], folder["sha256"], strict=True)]
     new = folder[np.array(is_new, bool) & ~refused]
+    _warn_of_kept(before, folder, new)
     parts = [_placed(folder[refused], -1, [0] * int(refused.sum()), [0] * int(refused.sum())), before]
     number = int(before["chunk"].max()) + 1 if len(before) else 0
     for chunk in _chunks(source, new, chunk_mb * MEGABYTE):
@@ -78,9 +83,45 @@ def _kept(place: Place) -> pd.DataFrame:
         raise BadInput(f"out={place.address} holds other files: give a new folder, or that of a stream.")
     empty = pd.DataFrame({name: [] for name in ("path", "class", *WHERE, *FACTS)}).astype({**WHERE, **FACTS})
     parts = [empty if found is None else found, *(read_table(place, name) for name in tables)]
-    return pd.concat([part for part in parts if part is not None], ignore_index=True).drop_duplicates(
-        "path", keep="last"
-    )
+    photos = pd.concat([part for part in parts if part is not None], ignore_index=True)
+    return _there(place, photos.drop_duplicates("path", keep="last"))
+
+
+def _there(place: Place, photos: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose chunk is there to its end; what the others held is as if it had never been packed."""
+    held = photos[photos["chunk"] >= 0]
+    lost = []
+    ends = (held["start"] + held["size"]).groupby(held["chunk"]).max()
+    for chunk, end in zip(ends.index.tolist(), ends.tolist(), strict=True):
+        try:
+            place.read(chunk_name(chunk), end - 1, 1)
+        except Missing:
+            lost.append(chunk)
+            many = counted(int((held["chunk"] == chunk).sum()), "photo")
+            log.warning(
+                "warning: %s is missing or cut short: of its %s, those of this folder are packed again.",
+                *(chunk_name(chunk), many),
+            )
+    return photos[~photos["chunk"].isin(lost)]
+
+
+def _warn_of_kept(before: pd.DataFrame, folder: pd.DataFrame, new: pd.DataFrame) -> None:
+    """Photos of the stream that the folder has not, or not any more: whether they belong there only its owner knows."""
+    held = before[before["chunk"] >= 0]
+    other = held[~held["path"].isin(folder["path"])]
+    if len(other):
+        words = (counted(len(other), "photo"), other["path"].iloc[0])
+        log.warning("warning: the stream holds %s that are not in this folder, such as %s; they stay.", *words)
+    known = held.drop_duplicates("sha256").set_index("sha256")["class"]
+    moved = new[new["sha256"].isin(known.index)]
+    moved = moved[moved["sha256"].map(known) != moved["class"]]
+    if len(moved):
+        path, digest = moved[["path", "sha256"]].iloc[0]
+        log.warning(
+            "warning: the stream holds %s of this folder in another class too, such as %s (%s there): pack the folder "
+            "into a new stream if they have moved.",
+            *(counted(len(moved), "photo"), path, known[digest]),
+        )
 
 
 def _chunks(source: FolderSource, photos: pd.DataFrame, size: int) -> Iterator[list[tuple[int, bytes]]]:

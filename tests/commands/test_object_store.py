@@ -70,4 +70,4 @@ def test_a_chunk_that_was_changed_there_ends_a_training_in_a_sentence(fishnet, t
     data[-20] ^= 1
     store.client().put_object(**where, Body=bytes(data))
     ended = fishnet("train", "data=stream", f"data.root={STREAM}", *tiny[2:], "out=run")
-    assert ended.status == 1 and "was changed: restore it, or pack anew" in sentence(ended), ended.err
+    assert ended.status == 1 and "was changed: restore it, or delete it" in sentence(ended), ended.err

@@ -64,6 +64,8 @@ def test_what_a_stream_cannot_do_is_refused(fishnet, tiny, shapes, streamed, tmp
         (["pack", f"data.root={shapes}", f"out={shapes}/stream"], "lies inside data.root="),
         (["pack", f"data.root={shapes}", "out=other", "data.classes=[disc]"], "a stream has all photos of its folder"),
         (["train", "data=stream", f"data.root={shapes}"], "is no stream: `fishnet pack"),
+        (["train", *tiny[1:], "data.root=stream"], "stream is a stream: say data=stream"),
+        (["pack", f"data.root={shapes}", "out=gs://bucket/lake"], "or in an object store by s3://bucket/prefix"),
         (["check", "data=stream", "data.root=stream"], "reads the photos' files, which a stream has not"),
         (["embed", "data=stream", "data.root=stream"], "reads the photos' files, which a stream has not"),
     ):
@@ -78,7 +80,7 @@ def test_a_stream_that_lost_a_chunk_ends_a_training_in_a_sentence(fishnet, tiny,
     (streamed / "chunk-0-0.bin").unlink()
     ended = fishnet("train", "data=stream", "data.root=stream", *tiny[2:], "out=run")
     (line,) = [line for line in ended.err.splitlines() if line.startswith("fishnet:")]
-    assert ended.status == 1 and "chunk-0-0.bin" in line and "restore it, or pack anew" in line
+    assert ended.status == 1 and "chunk-0-0.bin" in line and "restore it, or say `fishnet pack` again" in line
 
 
 @pytest.mark.slow

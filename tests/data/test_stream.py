@@ -1,6 +1,7 @@
 """A packed folder is split and read like the folder, and says in a sentence where it is not what was packed."""
 
 import json
+import os
 import pickle
 import shutil
 
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fishnet.data.chunks import Folder, chunk_of
+from fishnet.data.chunks import Folder, Missing, chunk_of
 from fishnet.data.folder import PhotoFolder
 from fishnet.data.listing import FolderSource
 from fishnet.data.packed import StreamSource, is_stream, read_table, write_table
@@ -164,6 +165,43 @@ def test_photos_of_a_stream_take_the_hardened_decoder(lake, tmp_path, monkeypatc
     packed(lake, tmp_path / "stream")
     monkeypatch.setattr("fishnet.images._fast_jpeg", lambda *_: pytest.fail("the fast decoder was asked"))
     StreamData(root=str(tmp_path / "stream"), cache="off", image_size=32).folder.photos([0], PlainPreprocessing(32))
+
+
+def test_names_that_are_no_text_are_refused(lake, tmp_path):
+    packed(lake, tmp_path / "stream")
+    table = pd.read_parquet(tmp_path / "stream" / "photos.parquet")
+    for column, values in (("path", None), ("class", None), ("path", range(len(table)))):
+        write_table(Folder(str(tmp_path / "stream")), "photos.parquet", table.assign(**{column: values}))
+        with pytest.raises(BadInput, match=r"photos.parquet is damaged"):
+            read_table(Folder(str(tmp_path / "stream")))
+
+
+def test_a_size_beyond_the_chunk_asks_for_no_memory(lake, tmp_path):
+    packed(lake, tmp_path / "stream")
+    with pytest.raises(Missing):
+        Folder(str(tmp_path / "stream")).read("chunk-0-0.bin", 0, 2**40)
+
+
+def test_what_a_lost_chunk_held_is_packed_again(lake, tmp_path, small_chunks, caplog):
+    packed(lake, tmp_path / "stream", 1)
+    (tmp_path / "stream" / "chunk-0-0.bin").unlink()
+    os.truncate(tmp_path / "stream" / "chunk-0-2.bin", 1000)
+    done = packed(lake, tmp_path / "stream", 1)
+    assert done.photos == 12 and 3 < done.added < 12
+    assert "chunk-0-0.bin is missing or cut short" in caplog.text and "chunk-0-2.bin" in caplog.text
+    stream = StreamSource(str(tmp_path / "stream"))
+    for path in stream.photos.loc[stream.photos["chunk"] >= 0, "path"]:
+        assert stream.photo(path) == (lake / path).read_bytes()
+
+
+def test_photos_that_moved_or_went_are_counted(lake, tmp_path, caplog):
+    packed(lake, tmp_path / "stream")
+    caplog.clear()
+    (lake / "bar" / "photo_000.jpg").rename(lake / "box" / "moved.jpg")
+    (lake / "disc" / "photo_001.jpg").unlink()
+    assert packed(lake, tmp_path / "stream").added == 1
+    assert "the stream holds 2 photos that are not in this folder, such as bar/photo_000.jpg" in caplog.text
+    assert "1 photo of this folder in another class too, such as box/moved.jpg (bar there)" in caplog.text
 
 
 def test_other_files_are_not_packed_over(lake, tmp_path):
