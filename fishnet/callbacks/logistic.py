@@ -55,7 +55,7 @@ class LogisticHead(L.Callback):
         if frozen and not getattr(data, "serves_features", False):
             raise BadInput(
                 "model.head=logistic is fitted on stored features: it needs a network with a single classifier layer, "
-                "and fixed views (data.views=4) or data.augment=none."
+                "fixed views (data.views=4) or data.augment=none, and callbacks.features."
             )
         if not frozen and trainer.ckpt_path:  # the layer is the checkpoint's
             return

@@ -236,8 +236,8 @@ def check_head(config: DictConfig) -> None:
         )
     if config.model.get("lr_by_error", False) and (head != "logistic" or frozen):
         raise BadInput(
-            "model.lr_by_error=true goes by the fitted layer under which all is trained: say model.head=logistic, "
-            "without model.freeze=backbone."
+            "model.lr_by_error=true goes by the fitted layer under which all is trained: say model.head=logistic "
+            f"without model.freeze=backbone{', or leave experiment=fine_tune out' if frozen else ''}."
         )
     if config.model.get("keep_statistics", False) and not config.model.pretrained:
         raise BadInput(
