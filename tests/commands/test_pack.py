@@ -47,6 +47,8 @@ def test_a_stream_is_learned_from_like_its_folder_and_goes_on_exactly(
     for images, out in ((shapes, "of_folder"), ("stream", "of_stream")):
         ended = fishnet("explain", *typed, f"images={images}", f"out={out}")
         assert ended.status == 0, ended.err
+    ended = fishnet("explain", *typed, "images=stream", "out=many", "parts=49")
+    assert ended.status == 2 and "images=stream holds 48 photos: take fewer" in ended.err, ended.err
     maps = [np.load(tmp_path / name / "maps.npy") for name in ("of_folder", "of_stream")]
     assert np.array_equal(*maps)
     tables = []
